@@ -1,0 +1,1 @@
+"""Async-first SDK for the apimodels.app image API."""

@@ -1,0 +1,205 @@
+"""Everything that can be raised on purpose.
+
+ApimodelsError
+├── ConfigurationError            no key, a bad base URL, a key that cannot be a header
+├── APIError                      the server said no
+│   ├── BadRequestError           400
+│   ├── AuthenticationError       401
+│   ├── InsufficientCreditsError  402
+│   ├── TaskNotFoundError         404
+│   ├── RateLimitError            429
+│   └── ServerError               5xx
+├── ProtocolError                 the server said something outside the contract
+├── ConnectionFailedError         nothing was sent, or a read-only call never got an answer
+├── SubmissionUnknownError        a create may or may not have been accepted
+├── NotSubmittedError             a batch item that was never sent
+├── GenerationFailedError         the task ended as failed
+│   └── ContentPolicyError        refused by moderation
+├── WaitTimeoutError              still running when the wait's time was up
+├── DownloadError
+│   └── ResultExpiredError        the pictures are no longer at their links
+└── LedgerError
+
+A bad argument is a plain ``ValueError`` or ``TypeError``, raised before anything is sent. Every error that
+knows a task id carries it as ``task_id``.
+"""
+
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from apimodels_async.models import Task
+
+__all__ = [
+    "APIError",
+    "ApimodelsError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "ContentPolicyError",
+    "DownloadError",
+    "GenerationFailedError",
+    "InsufficientCreditsError",
+    "LedgerError",
+    "NotSubmittedError",
+    "ProtocolError",
+    "RateLimitError",
+    "ResultExpiredError",
+    "ServerError",
+    "SubmissionUnknownError",
+    "TaskNotFoundError",
+    "WaitTimeoutError",
+]
+
+
+class ApimodelsError(Exception):
+    """The root of every error this package raises on purpose.
+
+    Attributes:
+        task_id: the task the error is about, where one is known.
+    """
+
+    def __init__(self, message: str, *, task_id: str | None = None) -> None:
+        super().__init__(message)
+        self.task_id = task_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way of pickling calls the class with the message alone and would lose every attribute
+        # that a subclass demands by keyword.
+        return type(self)._rebuilt, (self.args,), self.__dict__
+
+    @classmethod
+    def _rebuilt(cls, args: tuple[Any, ...]) -> Self:
+        return cls.__new__(cls, *args)
+
+
+class ConfigurationError(ApimodelsError):
+    """The client cannot be used as it was set up: no key, a bad base URL, a closed client."""
+
+
+class APIError(ApimodelsError):
+    """The server answered, and the answer is a refusal. Its own words are kept.
+
+    Attributes:
+        status: the HTTP status.
+        code: the envelope's ``code``, which decides where it differs from the status.
+        msg: the server's words.
+        request_id: the answer's ``x-request-id`` (or ``cf-ray``) header, for the vendor's support.
+        body: the whole answer as text.
+        retry_after: seconds the server asks to be left alone (``Retry-After``), where it does.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: int | None = None,
+        msg: str = "",
+        request_id: str | None = None,
+        task_id: str | None = None,
+        body: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, task_id=task_id)
+        self.status = status
+        self.code = code
+        self.msg = msg
+        self.request_id = request_id
+        self.body = body
+        self.retry_after = retry_after
+
+
+class BadRequestError(APIError):
+    """400: a parameter is missing or invalid."""
+
+
+class AuthenticationError(APIError):
+    """401: the API key is not accepted."""
+
+
+class InsufficientCreditsError(APIError):
+    """402: the account's credits do not suffice."""
+
+
+class TaskNotFoundError(APIError):
+    """404: the server does not know the task id."""
+
+
+class RateLimitError(APIError):
+    """429: too many requests. ``retry_after`` says how long to wait, where the server told."""
+
+
+class ServerError(APIError):
+    """5xx: the server's own fault."""
+
+
+class ProtocolError(ApimodelsError):
+    """The server answered with something outside its contract.
+
+    Attributes:
+        body: the whole answer as text.
+        status: the HTTP status.
+    """
+
+    def __init__(
+        self, message: str, *, body: str = "", status: int | None = None, task_id: str | None = None
+    ) -> None:
+        super().__init__(message, task_id=task_id)
+        self.body = body
+        self.status = status
+
+
+class ConnectionFailedError(ApimodelsError):
+    """Nothing was sent, or a call that changes nothing never got an answer. Safe to try again."""
+
+
+class SubmissionUnknownError(ApimodelsError):
+    """A create may or may not have been accepted, and may be billed. It is never resent silently.
+
+    ``__cause__`` says why. The vendor's console lists an account's tasks (apimodels.app/console/records).
+    """
+
+
+class NotSubmittedError(ApimodelsError):
+    """A batch item that was never sent; the message says why, and so does ``__cause__`` where there is one."""
+
+
+class GenerationFailedError(ApimodelsError):
+    """The task ended as failed, which is not billed.
+
+    Attributes:
+        task: the failed task, with ``fail_code``, ``fail_msg`` and ``retryable``.
+    """
+
+    def __init__(self, message: str, *, task: "Task") -> None:
+        super().__init__(message, task_id=task.id)
+        self.task = task
+
+
+class ContentPolicyError(GenerationFailedError):
+    """The vendor's moderation refused the prompt or a picture."""
+
+
+class WaitTimeoutError(ApimodelsError):
+    """The task was still running when the wait's time was up. It goes on, and can be waited for again.
+
+    Attributes:
+        task: the last known task. ``await client.wait(error.task)`` takes the wait up again.
+    """
+
+    def __init__(self, message: str, *, task: "Task") -> None:
+        super().__init__(message, task_id=task.id)
+        self.task = task
+
+
+class DownloadError(ApimodelsError):
+    """A finished picture could not be saved. The task stays done and its links stay valid for 7 days."""
+
+
+class ResultExpiredError(DownloadError):
+    """The pictures are no longer at their links: the vendor deletes them after 7 days."""
+
+
+class LedgerError(ApimodelsError):
+    """The ledger cannot be used. No create is sent that could not be written down first."""

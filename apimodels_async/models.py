@@ -1,0 +1,288 @@
+"""The values the SDK takes and gives: requests, tasks and outcomes. Frozen, and free of any I/O."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from attrs import Attribute, field, frozen
+
+__all__ = [
+    "GenerationRequest",
+    "ImageInput",
+    "Outcome",
+    "OutputFormat",
+    "Quality",
+    "SupportsSave",
+    "Task",
+    "TaskState",
+]
+
+
+class TaskState(StrEnum):
+    """The states the vendor documents. A state outside this list is kept as the plain string it came as."""
+
+    PENDING = "pending"
+    """Queued, waiting to start."""
+    PROCESSING = "processing"
+    """The picture is being made."""
+    COMPLETED = "completed"
+    """Done: the pictures' links are there. Terminal."""
+    FAILED = "failed"
+    """The generation failed and is not billed. Terminal."""
+
+
+TERMINAL_STATES = frozenset({TaskState.COMPLETED, TaskState.FAILED})
+
+
+@runtime_checkable
+class SupportsSave(Protocol):
+    """Anything with Pillow's ``Image.save(file, format)``, so that Pillow itself is not a dependency."""
+
+    def save(self, fp: IO[bytes], format: str) -> object:  # noqa: A002  (Pillow's own name)
+        """Write the picture to `fp` in `format` ("PNG")."""
+
+
+ImageInput: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | SupportsSave
+"""A picture going in: an ``http(s)`` URL, a ``data:`` URI, a path, bytes, a binary file, or a Pillow image."""
+
+Quality: TypeAlias = Literal["low", "medium", "high", "auto"]
+OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
+
+
+def _shorten(urls: Sequence[str]) -> str:
+    """A data: URI is a whole picture; nobody wants it in a log."""
+    return repr(tuple(url if len(url) <= 200 else f"{url[:40]}…({len(url)} characters)" for url in urls))  # noqa: PLR2004
+
+
+@frozen(kw_only=True)
+class Task:
+    """What the server last said about one generation task.
+
+    Attributes:
+        id: the task id; ``None`` only for a picture that came straight back in OpenAI's shape.
+        state: a `TaskState`, or the server's own word where it is not one of the documented four.
+        result_urls: links to the pictures, deleted by the vendor after 7 days. A picture that came inside the
+            answer is a ``data:`` URI here.
+        model: the model id, where the server or the request told.
+        create_time: when the server accepted the task (aware, UTC).
+        complete_time: when the task ended (aware, UTC).
+        fail_code: the server's code for a failure, such as ``CONTENT_MODERATION``.
+        fail_msg: the server's words for a failure.
+        retryable: whether the server says that a failed task is worth another try; ``None`` if it does not say.
+        raw: the ``data`` object as it came, unknown fields and all. Not part of equality.
+    """
+
+    id: str | None
+    state: TaskState | str
+    result_urls: tuple[str, ...] = field(default=(), repr=_shorten)
+    model: str | None = None
+    create_time: datetime | None = None
+    complete_time: datetime | None = None
+    fail_code: str | None = None
+    fail_msg: str | None = None
+    retryable: bool | None = None
+    raw: Mapping[str, Any] = field(factory=dict[str, Any], eq=False, repr=False)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the task has ended: completed or failed. An unknown state has not."""
+        return self.state in TERMINAL_STATES
+
+
+def _check(condition: object, argument: str, value: object, right: str) -> None:
+    if not condition:
+        shown = repr(value)
+        if len(shown) > 80:  # noqa: PLR2004
+            shown = f"{shown[:77]}…"
+        raise ValueError(f"{argument}={shown}: {right}")
+
+
+def _check_type(value: object, kinds: type | tuple[type, ...], argument: str, right: str) -> None:
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
+        raise TypeError(f"{argument} is a {type(value).__name__}: {right}")
+
+
+_SIZE = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}", re.ASCII)
+_RATIO = re.compile(r"[1-9]\d{0,3}:[1-9]\d{0,3}", re.ASCII)
+_RESOLUTION = re.compile(r"\d{1,2}(\.\d{1,2})?[Kk]", re.ASCII)
+_ELSE = "; another value the server may know goes through extra_body"
+
+
+_URL = re.compile(r"https?://[^\s/?#]+\S*", re.ASCII | re.IGNORECASE)
+
+
+def _pattern(regex: re.Pattern[str], right: str) -> Any:  # noqa: ANN401
+    def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
+        if value is not None:
+            _check_type(value, str, attribute.name, f"give {right}")
+            _check(regex.fullmatch(value), attribute.name, value, f"give {right}")
+
+    return validate
+
+
+def _one_of(*words: str) -> Any:  # noqa: ANN401
+    right = "give one of " + ", ".join(map(repr, words)) + _ELSE
+
+    def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
+        _check(value is None or value in words, attribute.name, value, right)
+
+    return validate
+
+
+def _text(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
+    if value is not None:
+        _check_type(value, str, attribute.name, "give text")
+        _check(value.strip(), attribute.name, value, "give text that is not empty")
+
+
+def _whole(lowest: int | None) -> Any:  # noqa: ANN401
+    def validate(_: object, attribute: "Attribute[Any]", value: int | None) -> None:
+        if value is not None:
+            _check_type(value, int, attribute.name, "give a whole number")
+            _check(lowest is None or value >= lowest, attribute.name, value, f"give at least {lowest}")
+
+    return validate
+
+
+def _picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if value is not None and not (isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview))):
+        _check(
+            hasattr(value, "read") or hasattr(value, "save"),
+            attribute.name,
+            value,
+            "give a URL, a data: URI, a path, bytes, a binary file or a Pillow image",
+        )
+
+
+def _pictures(self: object, attribute: "Attribute[Any]", values: Sequence[ImageInput] | None) -> None:
+    if values is None:
+        return
+    _check(
+        isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray, memoryview)),
+        attribute.name,
+        values,
+        "give a list of pictures; a single one goes to image",
+    )
+    _check(values, attribute.name, values, "give at least one picture, or leave it out")
+    for value in values:
+        _picture(self, attribute, value)
+
+
+def _mapping(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if value is not None:
+        _check_type(value, Mapping, attribute.name, "give a mapping of request fields to JSON values")
+
+
+def _brief(value: object) -> str:
+    """A picture in a repr: what it is, not what is in it."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{', '.join(map(_brief, value))}]"
+    return _shorten((value,))[1:-2] if isinstance(value, str) else repr(value)
+
+
+def _origin(url: str | None) -> str:
+    """A callback URL without its path, which may hold a token."""
+    return repr(url) if url is None else repr("/".join(url.split("/", 3)[:3]) + "/…")
+
+
+@frozen
+class GenerationRequest:
+    """One request for pictures: a prompt and the parameters of ``create``, checked when it is made.
+
+    Attributes:
+        prompt: what to paint.
+        model: the model id, ``provider/name`` or short; ``None`` takes the client's.
+        size: pixels, ``"WIDTHxHEIGHT"``.
+        n: number of pictures, at least 1. The server's default is one.
+        image: one picture to edit.
+        images: several pictures to edit or to fuse.
+        mask: which part of `image` to replace; a local picture of the same pixel size.
+        callback_url: where the server POSTs once when the task has ended.
+        aspect_ratio: ``"16:9"``.
+        resolution: ``"1K"``, ``"2K"`` or ``"4K"``, any case.
+        quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``.
+        output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
+        seed: a whole number; the same seed asks for the same picture.
+        extra_body: request fields this SDK does not know, merged over the others.
+
+    Raises:
+        TypeError: an argument of the wrong kind.
+        ValueError: an argument the server could not accept; the message says what would be right.
+    """
+
+    prompt: str = field(validator=_text)
+    model: str | None = field(default=None, kw_only=True, validator=_text)
+    size: str | None = field(
+        default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"' + _ELSE)
+    )
+    n: int | None = field(default=None, kw_only=True, validator=_whole(1))
+    image: ImageInput | None = field(
+        default=None, kw_only=True, validator=_picture, repr=_brief
+    )
+    images: Sequence[ImageInput] | None = field(
+        default=None, kw_only=True, validator=_pictures, repr=_brief
+    )
+    mask: ImageInput | None = field(
+        default=None, kw_only=True, validator=_picture, repr=_brief
+    )
+    callback_url: str | None = field(
+        default=None, kw_only=True, validator=_pattern(_URL, "an absolute http(s) URL"), repr=_origin
+    )
+    aspect_ratio: str | None = field(
+        default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"' + _ELSE)
+    )
+    resolution: str | None = field(
+        default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"' + _ELSE)
+    )
+    quality: Quality | None = field(
+        default=None, kw_only=True, validator=_one_of("low", "medium", "high", "auto")
+    )
+    output_format: OutputFormat | None = field(
+        default=None, kw_only=True, validator=_one_of("png", "jpeg", "webp")
+    )
+    seed: int | None = field(default=None, kw_only=True, validator=_whole(None))
+    extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True, validator=_mapping)
+
+    def __attrs_post_init__(self) -> None:
+        """Check what concerns several arguments at once."""
+        if self.prompt is None:
+            raise TypeError("prompt is None: give text")
+        if self.image is not None and self.images is not None:
+            raise ValueError("image and images: give one of the two")
+        if self.mask is not None:
+            if self.image is None and self.images is None:
+                raise ValueError("mask: give the image it belongs to as well")
+            if isinstance(self.mask, str) and _URL.fullmatch(self.mask):
+                raise ValueError(
+                    "mask is a URL, which the server does not take: download it and give the path or its bytes"
+                )
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What became of one request of a batch.
+
+    Attributes:
+        index: the request's position in the input, from 0.
+        request: the request.
+        task: the last known task, if the server ever accepted one.
+        error: what went wrong, if anything did.
+        files: where the pictures were saved.
+    """
+
+    index: int
+    request: GenerationRequest
+    task: Task | None = None
+    error: Exception | None = None
+    files: tuple[Path, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the pictures are there and nothing went wrong."""
+        return self.error is None and self.task is not None and self.task.state == TaskState.COMPLETED
