@@ -24,7 +24,7 @@ A bad argument is a plain ``ValueError`` or ``TypeError``, raised before anythin
 knows a task id carries it as ``task_id``.
 """
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apimodels_async.models import Task
@@ -64,13 +64,13 @@ class ApimodelsError(Exception):
         self.task_id = task_id
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own way of pickling calls the class with the message alone and would lose every attribute
-        # that a subclass demands by keyword.
-        return type(self)._rebuilt, (self.args,), self.__dict__
+        # Exception's own way of pickling calls the class with the message alone, which fails where a subclass
+        # demands more by keyword.
+        return _rebuild, (type(self), self.args), self.__dict__
 
-    @classmethod
-    def _rebuilt(cls, args: tuple[Any, ...]) -> Self:
-        return cls.__new__(cls, *args)
+
+def _rebuild(kind: type[ApimodelsError], args: tuple[Any, ...]) -> ApimodelsError:
+    return kind.__new__(kind, *args)
 
 
 class ConfigurationError(ApimodelsError):
@@ -142,9 +142,7 @@ class ProtocolError(ApimodelsError):
         status: the HTTP status.
     """
 
-    def __init__(
-        self, message: str, *, body: str = "", status: int | None = None, task_id: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, body: str = "", status: int | None = None, task_id: str | None = None) -> None:
         super().__init__(message, task_id=task_id)
         self.body = body
         self.status = status
@@ -162,7 +160,7 @@ class SubmissionUnknownError(ApimodelsError):
 
 
 class NotSubmittedError(ApimodelsError):
-    """A batch item that was never sent; the message says why, and so does ``__cause__`` where there is one."""
+    """A batch item that was never sent; the message says why, as does its ``__cause__`` if it has one."""
 
 
 class GenerationFailedError(ApimodelsError):

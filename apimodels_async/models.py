@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import IO, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 from attrs import Attribute, field, frozen
 
@@ -47,7 +47,7 @@ class SupportsSave(Protocol):
 
 
 ImageInput: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | SupportsSave
-"""A picture going in: an ``http(s)`` URL, a ``data:`` URI, a path, bytes, a binary file, or a Pillow image."""
+"""A picture: an ``http(s)`` URL, a ``data:`` URI, a path, bytes, a binary file, or a Pillow image."""
 
 Quality: TypeAlias = Literal["low", "medium", "high", "auto"]
 OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
@@ -55,7 +55,7 @@ OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
 
 def _shorten(urls: Sequence[str]) -> str:
     """A data: URI is a whole picture; nobody wants it in a log."""
-    return repr(tuple(url if len(url) <= 200 else f"{url[:40]}…({len(url)} characters)" for url in urls))  # noqa: PLR2004
+    return repr(tuple(url if len(url) <= 200 else f"{url[:40]}…({len(url)} characters)" for url in urls))
 
 
 @frozen(kw_only=True)
@@ -72,7 +72,7 @@ class Task:
         complete_time: when the task ended (aware, UTC).
         fail_code: the server's code for a failure, such as ``CONTENT_MODERATION``.
         fail_msg: the server's words for a failure.
-        retryable: whether the server says that a failed task is worth another try; ``None`` if it does not say.
+        retryable: whether the server says that a failed task is worth another try, where it says so.
         raw: the ``data`` object as it came, unknown fields and all. Not part of equality.
     """
 
@@ -96,7 +96,7 @@ class Task:
 def _check(condition: object, argument: str, value: object, right: str) -> None:
     if not condition:
         shown = repr(value)
-        if len(shown) > 80:  # noqa: PLR2004
+        if len(shown) > 80:
             shown = f"{shown[:77]}…"
         raise ValueError(f"{argument}={shown}: {right}")
 
@@ -115,7 +115,7 @@ _ELSE = "; another value the server may know goes through extra_body"
 _URL = re.compile(r"https?://[^\s/?#]+\S*", re.ASCII | re.IGNORECASE)
 
 
-def _pattern(regex: re.Pattern[str], right: str) -> Any:  # noqa: ANN401
+def _pattern(regex: re.Pattern[str], right: str) -> Any:
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
         if value is not None:
             _check_type(value, str, attribute.name, f"give {right}")
@@ -124,7 +124,7 @@ def _pattern(regex: re.Pattern[str], right: str) -> Any:  # noqa: ANN401
     return validate
 
 
-def _one_of(*words: str) -> Any:  # noqa: ANN401
+def _one_of(*words: str) -> Any:
     right = "give one of " + ", ".join(map(repr, words)) + _ELSE
 
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
@@ -134,12 +134,12 @@ def _one_of(*words: str) -> Any:  # noqa: ANN401
 
 
 def _text(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
-    if value is not None:
+    if value is not None or attribute.name == "prompt":
         _check_type(value, str, attribute.name, "give text")
-        _check(value.strip(), attribute.name, value, "give text that is not empty")
+        _check(str(value).strip(), attribute.name, value, "give text that is not empty")
 
 
-def _whole(lowest: int | None) -> Any:  # noqa: ANN401
+def _whole(lowest: int | None) -> Any:
     def validate(_: object, attribute: "Attribute[Any]", value: int | None) -> None:
         if value is not None:
             _check_type(value, int, attribute.name, "give a whole number")
@@ -148,8 +148,11 @@ def _whole(lowest: int | None) -> Any:  # noqa: ANN401
     return validate
 
 
+_BYTES = (bytes, bytearray, memoryview)
+
+
 def _picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    if value is not None and not (isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview))):
+    if value is not None and not isinstance(value, (str, os.PathLike, *_BYTES)):
         _check(
             hasattr(value, "read") or hasattr(value, "save"),
             attribute.name,
@@ -158,18 +161,15 @@ def _picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
         )
 
 
-def _pictures(self: object, attribute: "Attribute[Any]", values: Sequence[ImageInput] | None) -> None:
+def _pictures(self: object, attribute: "Attribute[Any]", values: object) -> None:
     if values is None:
         return
-    _check(
-        isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray, memoryview)),
-        attribute.name,
-        values,
-        "give a list of pictures; a single one goes to image",
-    )
-    _check(values, attribute.name, values, "give at least one picture, or leave it out")
-    for value in values:
-        _picture(self, attribute, value)
+    if isinstance(values, (str, *_BYTES)) or not isinstance(values, Sequence):
+        raise TypeError("images: give a list of pictures; a single one goes to image")
+    pictures = cast("Sequence[object]", values)
+    _check(pictures, attribute.name, pictures, "give at least one picture, or leave it out")
+    for picture in pictures:
+        _picture(self, attribute, picture)
 
 
 def _mapping(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -179,11 +179,15 @@ def _mapping(_: object, attribute: "Attribute[Any]", value: object) -> None:
 
 def _brief(value: object) -> str:
     """A picture in a repr: what it is, not what is in it."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{', '.join(map(_brief, value))}]"
-    return _shorten((value,))[1:-2] if isinstance(value, str) else repr(value)
+    match value:
+        case bytes() | bytearray():
+            return f"<{len(value)} bytes>"
+        case str():
+            return _shorten((value,))[1:-2]
+        case list() | tuple():
+            return f"[{', '.join(map(_brief, cast('Sequence[object]', value)))}]"
+        case _:
+            return repr(value)
 
 
 def _origin(url: str | None) -> str:
@@ -218,19 +222,11 @@ class GenerationRequest:
 
     prompt: str = field(validator=_text)
     model: str | None = field(default=None, kw_only=True, validator=_text)
-    size: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"' + _ELSE)
-    )
+    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"' + _ELSE))
     n: int | None = field(default=None, kw_only=True, validator=_whole(1))
-    image: ImageInput | None = field(
-        default=None, kw_only=True, validator=_picture, repr=_brief
-    )
-    images: Sequence[ImageInput] | None = field(
-        default=None, kw_only=True, validator=_pictures, repr=_brief
-    )
-    mask: ImageInput | None = field(
-        default=None, kw_only=True, validator=_picture, repr=_brief
-    )
+    image: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
+    images: Sequence[ImageInput] | None = field(default=None, kw_only=True, validator=_pictures, repr=_brief)
+    mask: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
     callback_url: str | None = field(
         default=None, kw_only=True, validator=_pattern(_URL, "an absolute http(s) URL"), repr=_origin
     )
@@ -240,28 +236,20 @@ class GenerationRequest:
     resolution: str | None = field(
         default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"' + _ELSE)
     )
-    quality: Quality | None = field(
-        default=None, kw_only=True, validator=_one_of("low", "medium", "high", "auto")
-    )
-    output_format: OutputFormat | None = field(
-        default=None, kw_only=True, validator=_one_of("png", "jpeg", "webp")
-    )
+    quality: Quality | None = field(default=None, kw_only=True, validator=_one_of("low", "medium", "high", "auto"))
+    output_format: OutputFormat | None = field(default=None, kw_only=True, validator=_one_of("png", "jpeg", "webp"))
     seed: int | None = field(default=None, kw_only=True, validator=_whole(None))
     extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True, validator=_mapping)
 
     def __attrs_post_init__(self) -> None:
         """Check what concerns several arguments at once."""
-        if self.prompt is None:
-            raise TypeError("prompt is None: give text")
         if self.image is not None and self.images is not None:
             raise ValueError("image and images: give one of the two")
         if self.mask is not None:
             if self.image is None and self.images is None:
                 raise ValueError("mask: give the image it belongs to as well")
             if isinstance(self.mask, str) and _URL.fullmatch(self.mask):
-                raise ValueError(
-                    "mask is a URL, which the server does not take: download it and give the path or its bytes"
-                )
+                raise ValueError("mask is a URL, which the server does not take: give the mask's path or bytes")
 
 
 @frozen(kw_only=True)

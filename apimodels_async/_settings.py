@@ -1,0 +1,134 @@
+"""Where the key, the base URL and the default model come from: the argument, the environment, the credentials file.
+
+The names are those of the vendor's own clients: ``APIMODELS_API_KEY``, ``APIMODELS_BASE_URL``, and
+``~/.apimodels/credentials`` (the key and a newline, mode 0600). ``APIMODELS_MODEL`` is ours.
+"""
+
+import ipaddress
+import os
+import re
+import stat
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from apimodels_async.errors import ConfigurationError
+
+DEFAULT_BASE_URL = "https://apimodels.app/api/v1"
+
+_PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
+
+
+class Secret:
+    """A text that no repr, message or traceback shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that puts it on the wire."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+@frozen
+class Settings:
+    """What a client was set up with.
+
+    Attributes:
+        api_key: never shown.
+        base_url: with no slash at its end.
+        model: for calls that name none.
+    """
+
+    api_key: Secret
+    base_url: str
+    model: str | None = field(default=None)
+
+
+def resolve(
+    api_key: Secret | None,
+    base_url: str | None,
+    model: str | None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    home: Path | None = None,
+) -> Settings:
+    """Settle the settings: an argument before the environment, the environment before the file.
+
+    Raises:
+        ConfigurationError: no key is found, the key cannot be a header, or the base URL is none.
+    """
+    if api_key is not None:
+        key = _checked_key(api_key, "api_key")
+    elif environ.get("APIMODELS_API_KEY"):
+        key = _checked_key(Secret(environ["APIMODELS_API_KEY"]), "APIMODELS_API_KEY")
+    else:
+        key = _key_from_file((home or Path.home()) / ".apimodels" / "credentials")
+    given, source = (base_url, "base_url") if base_url is not None else (environ.get("APIMODELS_BASE_URL"), "")
+    url = _checked_base_url(given or DEFAULT_BASE_URL, source or "APIMODELS_BASE_URL")
+    return Settings(key, url, model or environ.get("APIMODELS_MODEL") or None)
+
+
+def _checked_key(key: Secret, source: str) -> Secret:
+    # Checked here because an HTTP library's own complaint about a bad header would quote the key.
+    if not _PRINTABLE.fullmatch(key.reveal()):
+        raise ConfigurationError(
+            f"{source}: an API key is printable ASCII without spaces or line breaks, such as sk_ and letters and digits"
+        )
+    return key
+
+
+def _key_from_file(path: Path) -> Secret:
+    advice = (
+        "no API key: give api_key=, set APIMODELS_API_KEY, or write the key to ~/.apimodels/credentials (mode 0600); "
+        "keys are made at https://apimodels.app/console/api-keys"
+    )
+    try:
+        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            warnings.warn(f"{path} can be read by others and is not used: chmod 600 it", UserWarning, stacklevel=5)
+            raise ConfigurationError(f"{advice} ({path} is refused: others can read it)")
+        return _checked_key(Secret(path.read_text(encoding="utf-8").strip()), str(path))
+    except FileNotFoundError:
+        raise ConfigurationError(advice) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{advice} ({path} cannot be read: {type(error).__name__})") from None
+
+
+def _checked_base_url(url: str, source: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = None, None
+    if parts is None or parts.scheme not in ("http", "https") or not host or not _PRINTABLE.fullmatch(url):
+        # The URL may hold a password and is not quoted.
+        raise ConfigurationError(f"{source}: give an absolute http(s) URL, such as {DEFAULT_BASE_URL}")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(f"{source}: a URL with credentials in it is refused; the key goes to api_key=")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{source}: give the URL without a query or a fragment, such as {DEFAULT_BASE_URL}")
+    if parts.scheme == "http" and not is_loopback(host):
+        warnings.warn(
+            f"{source} is plain http to {host}: the API key and the pictures travel unprotected",
+            UserWarning,
+            stacklevel=4,
+        )
+    return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine by name or by address; nothing is looked up."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

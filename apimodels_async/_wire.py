@@ -1,0 +1,348 @@
+"""JSON ⇄ models: what is written into a request, and what an answer means. Pure, and the only cattrs converter.
+
+The contract is the vendor's page: an envelope ``{"code": 200, "msg": …, "data": {…}}`` whose code decides, not
+the status line; camel-case fields; epoch milliseconds. Everything is read tolerantly, because a field in an odd
+shape must not cost anybody a picture that is paid for.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from attrs import evolve, frozen
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from apimodels_async._images import to_data_uri
+from apimodels_async.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    InsufficientCreditsError,
+    ProtocolError,
+    RateLimitError,
+    ServerError,
+    TaskNotFoundError,
+)
+from apimodels_async.models import GenerationRequest, Task, TaskState
+
+
+@frozen
+class Answer:
+    """One HTTP answer, read whole.
+
+    Attributes:
+        status: the HTTP status.
+        body: the bytes of the body.
+        request_id: the header by which the vendor finds the request again.
+        retry_after: seconds the server asks to be left alone.
+    """
+
+    status: int
+    body: bytes
+    request_id: str | None = None
+    retry_after: float | None = None
+
+
+# --- tolerant readers of single fields
+
+
+def _text(value: object, _: object) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_STATES = frozenset(TaskState)
+
+
+def _state(value: object, _: object) -> TaskState | str:
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in _STATES:
+        return TaskState(word)
+    return "" if value is None else str(value)
+
+
+def _links(value: object, _: object) -> tuple[str, ...]:
+    links = cast("list[object]", value) if isinstance(value, list) else [value]
+    return tuple(link for link in links if isinstance(link, str) and link)
+
+
+def _moment(value: object, _: object) -> datetime | None:
+    """Epoch milliseconds, as a number or in digits. Ten digits are seconds: no task is older than 1973."""
+    try:
+        number = float(cast("Any", value))
+        return datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _flag(value: object, _: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+_converter = Converter()
+_converter.register_unstructure_hook(
+    GenerationRequest,
+    make_dict_unstructure_fn(
+        GenerationRequest,
+        _converter,
+        _cattrs_omit_if_default=True,
+        image=override(omit=True),
+        images=override(omit=True),
+        mask=override(omit=True),
+        extra_body=override(omit=True),
+    ),
+)
+_converter.register_structure_hook(
+    Task,
+    make_dict_structure_fn(
+        Task,
+        _converter,
+        id=override(rename="taskId", struct_hook=_text),
+        state=override(struct_hook=_state),
+        result_urls=override(rename="resultUrls", struct_hook=_links),
+        model=override(struct_hook=_text),
+        create_time=override(rename="createTime", struct_hook=_moment),
+        complete_time=override(rename="completeTime", struct_hook=_moment),
+        fail_code=override(rename="failCode", struct_hook=_text),
+        fail_msg=override(rename="failMsg", struct_hook=_text),
+        retryable=override(struct_hook=_flag),
+        raw=override(omit=True),
+    ),
+)
+
+
+# --- requests
+
+
+def create_body(request: GenerationRequest, model: str, pictures: Mapping[str, str | list[str]]) -> bytes:
+    """The JSON of a create. `pictures` are the request's, ready to send, by field name."""
+    fields: dict[str, Any] = _converter.unstructure(request)
+    fields = {"model": model, **fields, **pictures, **(request.extra_body or {})}
+    return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+# --- answers
+
+
+def read_task(answer: Answer, *, task_id: str | None = None, model: str | None = None) -> Task:
+    """The task in the answer to a create or a query.
+
+    Args:
+        answer: the answer.
+        task_id: the id that was asked for; ``None`` for a create, whose answer brings it.
+        model: the model id, where the answer does not tell.
+
+    Raises:
+        APIError: a refusal that names no task; to a query, any refusal. It carries `task_id`.
+        ProtocolError: no task can be found in the answer.
+    """
+    try:
+        payload = _payload(answer, task_id)
+    except APIError as refusal:
+        # A task id beside a refusal: the server did take the job, so a create must hold on to it.
+        if task_id is not None or refusal.task_id is None:
+            raise
+        payload = _object(answer)
+    found: object = payload.get("data")
+    data = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    pictures = _openai_pictures(payload) or _openai_pictures(data)
+    if pictures is not None:
+        return _openai_task(payload, pictures, task_id, model)
+    if not data:
+        raise _outside("an answer without a task", answer, task_id)
+    return _task(data, answer, task_id, model)
+
+
+def _task(data: dict[str, Any], answer: Answer, asked: str | None, model: str | None) -> Task:
+    fields = {"taskId": asked, "model": model, "state": TaskState.PENDING if asked is None else "", **data}
+    fields["taskId"] = fields["taskId"] or asked
+    fields["model"] = fields["model"] or model
+    task = evolve(_converter.structure(fields, Task), raw=data)
+    if task.id is None:
+        raise _outside("an answer without a task id", answer, None)
+    if asked is not None and task.id != asked:
+        raise _outside(f"asked about task {asked}, answered about {task.id}", answer, asked)
+    return task
+
+
+def _openai_pictures(payload: Mapping[str, object]) -> tuple[str, ...] | None:
+    """The pictures in OpenAI's shape, ``{"created": …, "data": [{"url": …, "b64_json": …}]}``."""
+    data = payload.get("data")
+    if not isinstance(data, list):
+        return None
+    found: list[str] = []
+    for entry in cast("list[object]", data):
+        if isinstance(entry, dict):
+            picture = cast("dict[str, object]", entry)
+            url, b64 = picture.get("url"), picture.get("b64_json")
+            if isinstance(url, str) and url:
+                found.append(url)
+            elif isinstance(b64, str) and b64:
+                found.append(to_data_uri(b64))
+    return tuple(found) or None
+
+
+def _openai_task(payload: dict[str, Any], pictures: tuple[str, ...], task_id: str | None, model: str | None) -> Task:
+    return Task(
+        id=task_id,
+        state=TaskState.COMPLETED,
+        result_urls=pictures,
+        model=model,
+        complete_time=_moment(payload.get("created"), None),
+        raw=payload,
+    )
+
+
+def read_models(answer: Answer) -> list[str]:
+    """The ids in the answer to ``GET /models``.
+
+    Raises:
+        APIError: a refusal.
+        ProtocolError: no list of models.
+    """
+    data: object = _payload(answer).get("data")
+    if not isinstance(data, list):
+        raise _outside("an answer without a list of models", answer)
+    entries = cast("list[object]", data)
+    ids = [cast("dict[str, object]", entry).get("id") for entry in entries if isinstance(entry, dict)]
+    return [id_ for id_ in ids if isinstance(id_, str)]
+
+
+def read_balance(answer: Answer) -> float:
+    """US dollars in the answer to ``GET /balance``.
+
+    Raises:
+        APIError: a refusal.
+        ProtocolError: no balance.
+    """
+    try:
+        return float(_payload(answer)["data"]["balance"])
+    except (KeyError, TypeError, ValueError):
+        raise _outside("an answer without a balance", answer) from None
+
+
+def read_public_url(answer: Answer) -> str:
+    """The hosted link in the answer to ``POST /files``.
+
+    Raises:
+        APIError: a refusal.
+        ProtocolError: no link.
+    """
+    try:
+        url = _payload(answer)["data"]["publicUrl"]
+    except (KeyError, TypeError):
+        url = None
+    if not isinstance(url, str):
+        raise _outside("an answer without publicUrl", answer)
+    return url
+
+
+# --- the envelope
+
+_BY_CODE: dict[int, type[APIError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    402: InsufficientCreditsError,
+    404: TaskNotFoundError,
+    429: RateLimitError,
+}
+_HINTS = {
+    401: "check the API key: https://apimodels.app/console/api-keys",
+    402: "add credits: https://apimodels.app/console/credits",
+}
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    """The answer's JSON object, or an empty one where it is anything else."""
+    try:
+        payload: object = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
+
+
+def _payload(answer: Answer, task_id: str | None = None) -> dict[str, Any]:
+    """The answer's JSON object, unless it is a refusal.
+
+    The envelope's code decides where there is one, else the status line.
+    """
+    payload = _object(answer)
+    code = _code(payload.get("code"))
+    if code == 200 or (code is None and payload and answer.status // 100 == 2):
+        return payload
+    if not payload and answer.status not in _BY_CODE and answer.status // 100 not in (3, 5):
+        # No JSON object, and no status that says enough by itself: a proxy's page, a truncated answer.
+        raise _outside(f"HTTP {answer.status} without the JSON that the contract promises", answer, task_id)
+    raise _refusal(answer, payload, code, task_id)
+
+
+def _code(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _refusal(answer: Answer, payload: dict[str, Any], code: int | None, task_id: str | None) -> APIError:
+    deciding = code if code is not None and 400 <= code <= 599 else answer.status
+    kind = ServerError if 500 <= deciding <= 599 else _BY_CODE.get(deciding, APIError)
+    msg = _words(payload)
+    data: object = payload.get("data")
+    named = _text(cast("dict[str, object]", data).get("taskId"), None) if isinstance(data, dict) else None
+    shown = msg or "no reason given"
+    where = f"HTTP {answer.status}" if code in (None, answer.status) else f"code {code}, HTTP {answer.status}"
+    hint = f"; {_HINTS[deciding]}" if deciding in _HINTS else ""
+    if answer.status // 100 == 3:
+        hint = "; redirects of the API are not followed: check base_url"
+    return kind(
+        f"{shown} ({where}{f', request {answer.request_id}' if answer.request_id else ''}){hint}",
+        status=answer.status,
+        code=code,
+        msg=msg,
+        request_id=answer.request_id,
+        task_id=task_id or named,
+        body=_body_text(answer),
+        retry_after=answer.retry_after,
+    )
+
+
+def _words(payload: dict[str, Any]) -> str:
+    """The server's own words, under the names that are seen: the contract's ``msg`` first."""
+    error: object = payload.get("error")
+    inner = cast("dict[str, object]", error) if isinstance(error, dict) else {"message": error}
+    for candidate in (
+        payload.get("msg"),
+        payload.get("message"),
+        inner.get("message"),
+        payload.get("detail"),
+    ):
+        if isinstance(candidate, str) and candidate.strip():
+            return candidate.strip()
+    return ""
+
+
+def _body_text(answer: Answer) -> str:
+    return answer.body.decode("utf-8", "replace")
+
+
+def _outside(what: str, answer: Answer, task_id: str | None = None) -> ProtocolError:
+    text = _body_text(answer)
+    start = text[:200].strip()
+    return ProtocolError(
+        f"{what} (HTTP {answer.status}): {start!r}{'…' if len(text) > 200 else ''}",
+        body=text,
+        status=answer.status,
+        task_id=task_id,
+    )
+
+
+def missing_links(task: Task) -> ProtocolError:
+    """A completed task that brings no picture, however often it is asked."""
+    return ProtocolError(
+        f"task {task.id} is completed, but its answer has no resultUrls",
+        body=json.dumps(dict(task.raw), ensure_ascii=False),
+        status=200,
+        task_id=task.id,
+    )
