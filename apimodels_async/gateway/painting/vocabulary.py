@@ -1,0 +1,220 @@
+"""Which words of a prompt the painter knows, and what each means to it."""
+
+from typing import Final
+
+from .colour import RGB, rgb
+
+_SUBJECTS: Final = {
+    "cat": "cat kitten kitty tabby 猫",
+    "dog": "dog puppy corgi husky terrier beagle poodle 狗 犬",
+    "retriever": "retriever labrador",
+    "fox": "fox 狐",
+    "wolf": "wolf",
+    "rabbit": "rabbit bunny hare 兔",
+    "bear": "bear teddy 熊",
+    "panda": "panda 熊猫",
+    "koala": "koala",
+    "lion": "lion 狮",
+    "tiger": "tiger 虎",
+    "mouse": "mouse mice hamster",
+    "pig": "pig piglet",
+    "owl": "owl",
+    "penguin": "penguin 企鹅",
+    "bird": "bird sparrow robin parrot hummingbird 鸟 鳥",
+    "duck": "duck duckling",
+    "fish": "fish goldfish koi salmon 鱼 魚",
+    "whale": "whale orca dolphin 鲸",
+    "jellyfish": "jellyfish octopus squid",
+    "butterfly": "butterfly moth 蝴蝶",
+    "astronaut": "astronaut cosmonaut spaceman 宇航员",
+    "person": "person man woman girl boy child kid portrait face people lady king queen wizard dancer 人 女孩",
+    "robot": "robot android cyborg droid mech 机器人",
+    "tree": "tree oak apple-tree maple 树 木",
+    "blossom": "sakura cherry blossom 樱花 桜",
+    "pine": "pine fir spruce",
+    "palm": "palm coconut",
+    "cactus": "cactus cacti",
+    "flower": "flower daisy rose poppy bouquet orchid peony 花",
+    "sunflower": "sunflower 向日葵",
+    "tulip": "tulip lily lotus",
+    "mushroom": "mushroom toadstool fungus",
+    "leaf": "leaf leaves plant fern houseplant",
+    "house": "house cottage cabin home hut barn villa 房子 家",
+    "castle": "castle fortress palace tower 城堡",
+    "lighthouse": "lighthouse 灯塔",
+    "windmill": "windmill",
+    "tent": "tent camping camp",
+    "boat": "boat sailboat ship yacht sailing 船",
+    "car": "car automobile taxi truck van 车",
+    "rocket": "rocket spaceship spacecraft shuttle 火箭",
+    "ufo": "ufo alien saucer",
+    "balloon": "balloon 气球",
+    "cup": "coffee cup mug tea teacup latte espresso cappuccino 咖啡 茶",
+    "book": "book novel library notebook 书",
+    "guitar": "guitar ukulele violin",
+    "lamp": "lamp lantern lightbulb bulb candle",
+    "heart": "heart love valentine 爱 心",
+    "star": "star 星",
+    "planet": "planet saturn jupiter mars earth 行星",
+    "gem": "gem crystal diamond jewel ruby emerald logo icon",
+    "umbrella": "umbrella parasol",
+    "cake": "cake cupcake birthday dessert",
+    "apple": "apple fruit 苹果",
+    "vase": "vase pottery bottle jar",
+    "mountains": "mountain peak alps volcano everest fuji himalayas 山",
+}
+
+_SETTINGS: Final = {
+    "mountains": "mountain peak alps volcano hiking fuji himalayas valley 山",
+    "sea": "sea ocean beach coast harbor harbour wave island lake river boat ship sailing lighthouse surf 海 湖 河",
+    "underwater": "underwater reef coral aquarium fish whale jellyfish diving",
+    "forest": "forest wood woodland jungle park 森林 树林",
+    "city": "city skyline town street downtown tokyo london paris york skyscraper building urban 城市",
+    "space": "space galaxy cosmos cosmic astronaut planet moonwalk orbit nebula universe rocket spaceship ufo 太空 宇宙",
+    "desert": "desert dune sahara cactus camel oasis 沙漠",
+    "meadow": "meadow field garden grass hill countryside farm spring 草 花园",
+    "studio": "studio product icon logo sticker portrait table desk kitchen mug cup",
+}
+
+_MOODS: Final = {
+    "night": "night midnight moonlit moonlight starry dark nocturnal evening 夜 晚",
+    "sunset": "sunset dusk twilight sundown golden-hour 日落 夕阳",
+    "dawn": "dawn sunrise morning 日出",
+    "fog": "foggy fog mist misty haze hazy smoke 雾",
+    "snow": "snow snowy winter ice icy frozen arctic christmas blizzard 雪 冬",
+    "rain": "rain rainy storm stormy drizzle monsoon 雨",
+    "autumn": "autumn fall october 秋",
+    "spring": "spring april blossom 春",
+    "neon": "neon cyberpunk synthwave vaporwave digital futuristic sci-fi scifi hologram glowing 霓虹",
+    "pastel": "pastel cute kawaii dreamy soft candy baby 可爱",
+    "vintage": "vintage retro old antique sepia nostalgic",
+    "mono": "monochrome black-and-white noir grayscale greyscale ink charcoal",
+    "watercolor": "watercolor watercolour aquarelle gouache painting painted 水彩",
+    "pixel": "pixel pixelart 8-bit 16-bit voxel",
+    "minimal": "minimal minimalist minimalistic simple clean",
+}
+
+_WEARS: Final = {
+    "helmet": "helmet astronaut spacesuit cosmonaut 头盔",
+    "hat": "hat cap wizard witch",
+    "crown": "crown king queen prince princess royal tiara",
+    "scarf": "scarf christmas",
+    "glasses": "glasses sunglasses spectacles goggles",
+    "bow": "bow bowtie ribbon tie tuxedo",
+    "party": "party birthday",
+}
+
+_SKIES: Final = {
+    "moon": "moon moonlit moonlight crescent 月",
+    "sun": "sun sunny sunshine sunlight 太阳",
+    "stars": "star starry stars galaxy constellation",
+    "rainbow": "rainbow 彩虹",
+    "clouds": "cloud cloudy sky",
+    "aurora": "aurora borealis",
+}
+
+_COLOURS: Final = {
+    "red": "d8433b",
+    "crimson": "b3213c",
+    "scarlet": "dd3a2a",
+    "orange": "ee8434",
+    "amber": "f0a62e",
+    "yellow": "f3c93f",
+    "gold": "e0aa45",
+    "golden": "dfa650",
+    "green": "4c9c5d",
+    "lime": "9ccb3f",
+    "olive": "85894a",
+    "mint": "9edcc0",
+    "emerald": "1f9d74",
+    "teal": "2a9d95",
+    "turquoise": "3fc1c0",
+    "cyan": "3fc4de",
+    "blue": "3c76c9",
+    "navy": "223a73",
+    "indigo": "4b45a8",
+    "purple": "8150b5",
+    "violet": "8b5bd0",
+    "lavender": "b9a5e2",
+    "magenta": "cf3f9f",
+    "pink": "ef86ac",
+    "peach": "f8b695",
+    "coral": "f4795f",
+    "brown": "8a5a3b",
+    "beige": "dcc7a1",
+    "cream": "f5e9cf",
+    "white": "f5f2ec",
+    "silver": "bcc4cc",
+    "gray": "8e959c",
+    "grey": "8e959c",
+    "black": "33313a",
+    "ginger": "e08a3f",
+}
+
+_COUNTS: Final = {
+    "a": 1,
+    "an": 1,
+    "one": 1,
+    "two": 2,
+    "couple": 2,
+    "pair": 2,
+    "three": 3,
+    "several": 3,
+    "few": 3,
+    "group": 4,
+    "four": 4,
+    "five": 5,
+    "many": 5,
+    "flock": 5,
+}
+
+
+def _by_word(table: dict[str, str]) -> dict[str, str]:
+    return {word: meaning for meaning, words in table.items() for word in words.split()}
+
+
+SUBJECTS: Final = _by_word(_SUBJECTS)
+SETTINGS: Final = _by_word(_SETTINGS)
+MOODS: Final = _by_word(_MOODS)
+WEARS: Final = _by_word(_WEARS)
+SKIES: Final = _by_word(_SKIES)
+COLOURS: Final[dict[str, RGB]] = {word: rgb(code) for word, code in _COLOURS.items()}
+COUNTS: Final = _COUNTS
+
+HOMES: Final = {
+    "fish": "underwater",
+    "jellyfish": "underwater",
+    "whale": "underwater",
+    "boat": "sea",
+    "lighthouse": "sea",
+    "duck": "sea",
+    "astronaut": "space",
+    "rocket": "space",
+    "ufo": "space",
+    "planet": "space",
+    "star": "space",
+    "cactus": "desert",
+    "palm": "sea",
+    "pine": "forest",
+    "mushroom": "forest",
+    "owl": "forest",
+    "cup": "studio",
+    "book": "studio",
+    "guitar": "studio",
+    "lamp": "studio",
+    "gem": "studio",
+    "cake": "studio",
+    "apple": "studio",
+    "vase": "studio",
+    "heart": "studio",
+    "person": "studio",
+    "robot": "studio",
+    "leaf": "studio",
+    "mountains": "mountains",
+    "castle": "mountains",
+    "tent": "mountains",
+    "balloon": "mountains",
+    "car": "city",
+    "penguin": "snowfield",
+}
+"""Where a subject is at home when the prompt names no place."""
