@@ -1,0 +1,18 @@
+"""The embedded gateway: the API on this machine, with no key, no network and no bill.
+
+It serves the vendor's contract below ``/api/v1`` and ``/v1``, and describes it at ``/openapi.json``. It shares no wire
+code with the client, so that a wrong field name cannot hide on both sides.
+"""
+
+try:
+    from apimodels_async.gateway.app import DEFAULT_API_KEY, create_app
+    from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
+    from apimodels_async.gateway.serving import LocalGateway, serve
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in {"PIL", "python_multipart", "starlette", "uvicorn"}:
+        raise
+    raise ImportError(
+        f'the gateway needs {error.name}, which comes with an extra: pip install "apimodels-async[gateway]"'
+    ) from error
+
+__all__ = ["DEFAULT_API_KEY", "DEFAULT_LATENCY", "Latency", "LocalGateway", "create_app", "serve"]

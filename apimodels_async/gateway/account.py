@@ -1,0 +1,63 @@
+"""The balance: completed tasks draw it down, and tasks in flight hold what they will cost.
+
+Figures are whole millionths of a dollar, because sums of 0.008 do not come out even. Times are epoch milliseconds.
+"""
+
+import heapq
+
+from apimodels_async.catalogue import CatalogueModel
+
+__all__ = ["PRICE_OF_THE_UNPRICED", "Account", "dollars", "price_of"]
+
+PRICE_OF_THE_UNPRICED = 0.02
+"""US dollars a picture of a model whose price is not published: made up."""
+
+_TIERS = ((4096, "4K"), (2048, "2K"))
+
+
+def price_of(model: CatalogueModel, size: tuple[int, int], n: int) -> int:
+    """What `n` pictures of `size` cost, in millionths of a dollar.
+
+    A picture counts as 4K when its longer side has 4096 pixels, as 2K from 2048 pixels, else as 1K. Where the catalogue
+    has no price for that, the model's highest one is taken; where it has none at all, `PRICE_OF_THE_UNPRICED`.
+    """
+    tier = next((name for side, name in _TIERS if max(size) >= side), "1K")
+    price = model.price(tier)
+    if price is None:
+        price = max(model.prices.values(), default=PRICE_OF_THE_UNPRICED)
+    return round(price * 1e6) * n
+
+
+def dollars(millionths: int) -> float:
+    """The figure as the API tells it."""
+    return millionths / 1e6
+
+
+class Account:
+    """Who may still order, without a look at every task: those in flight wait in a heap for their end to pass.
+
+    Args:
+        deposited: what was paid in, in millionths of a dollar.
+    """
+
+    def __init__(self, deposited: int) -> None:
+        self._balance = deposited
+        self._held = 0
+        self._in_flight: list[tuple[int, int, bool]] = []
+
+    def add(self, *, ended: int, price: int, billed: bool) -> None:
+        """Take a task into account that ends at `ended`, and is `billed` only if it completes."""
+        self._held += price
+        heapq.heappush(self._in_flight, (ended, price, billed))
+
+    def balance(self, now: int) -> int:
+        """What is left after the tasks that have completed by `now`."""
+        while self._in_flight and self._in_flight[0][0] <= now:
+            _, price, billed = heapq.heappop(self._in_flight)
+            self._held -= price
+            self._balance -= price * billed
+        return self._balance
+
+    def available(self, now: int) -> int:
+        """What is left when the tasks in flight have been paid too, as if all of them will complete."""
+        return self.balance(now) - self._held

@@ -1,0 +1,166 @@
+"""The gateway on a real socket: in a thread for tests and programs, or in the foreground for the command line."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Self, Unpack
+
+import uvicorn
+
+from apimodels_async.gateway.app import DEFAULT_API_KEY, PREFIXES, Options, create_app
+from apimodels_async.gateway.requests import check_keys
+
+__all__ = ["LocalGateway", "serve"]
+
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to dial when it listens on all)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _base_url(listener: socket.socket) -> str:
+    name, port = listener.getsockname()[:2]
+    host = _WILDCARDS.get(name, str(name))
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{PREFIXES[0]}"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its hands on the process's signals, and with a word when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+class _Run:
+    """One app on one socket, from its lifespan's begin to its end."""
+
+    def __init__(self, listener: socket.socket, on_ready: Callable[[], object], options: Options) -> None:
+        self._listener = listener
+        self._app = create_app(**options)
+        # The lifespan is entered here and not by uvicorn, which would log its errors and end the process.
+        config = uvicorn.Config(
+            self._app, lifespan="off", log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
+        )
+        self.server = _Server(config, on_ready)
+
+    async def __call__(self) -> None:
+        async with self._app.router.lifespan_context(self._app):
+            await self.server.serve([self._listener])
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8787,
+    on_ready: Callable[[str], object] | None = None,
+    **options: Unpack[Options],
+) -> None:
+    """Run the gateway until the process is interrupted (SIGINT) or asked to end (SIGTERM).
+
+    Args:
+        host: the address to listen on.
+        port: the port; 0 for a free one.
+        on_ready: is told the base URL as soon as the gateway answers there.
+        **options: those of `create_app`.
+
+    Raises:
+        OSError: the port is in use, or the store cannot be used.
+        ValueError: a bad option.
+    """
+    with _bind(host, port) as listener:
+        base_url = _base_url(listener)
+        run = _Run(listener, lambda: on_ready and on_ready(base_url), options)
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            # Outside the main thread, and on Windows, the loop takes no signals.
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.add_signal_handler(number, run.server.handle_exit, number, None)
+            await run()
+
+        asyncio.run(main())
+
+
+class LocalGateway:
+    """The gateway in a thread of this process, on 127.0.0.1, for as long as the ``with`` block lasts.
+
+        with LocalGateway() as gateway:
+            client = ImagesClient(gateway.api_key, base_url=gateway.base_url)
+
+    Args:
+        port: the port; 0 for a free one.
+        **options: those of `create_app`.
+
+    Attributes:
+        api_key: the first of the keys it takes.
+        base_url: where the API is, such as ``"http://127.0.0.1:40123/api/v1"``; known inside the block.
+
+    Raises:
+        OSError: on entering: the port is in use, or the store cannot be used.
+        ValueError: a bad option.
+    """
+
+    def __init__(self, *, port: int = 0, **options: Unpack[Options]) -> None:
+        self._port = port
+        self._options = options
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self.api_key: str = check_keys(options.get("api_keys", (DEFAULT_API_KEY,)))[0].decode()
+        self.base_url = ""
+
+    def __enter__(self) -> Self:
+        """Start the gateway, and return when it answers."""
+        listener = _bind("127.0.0.1", self._port)
+        try:
+            ready: Future[None] = Future()
+            run = _Run(listener, lambda: ready.set_result(None), self._options)
+
+            def work() -> None:
+                try:
+                    asyncio.run(run())
+                except BaseException as error:
+                    if ready.done():
+                        raise
+                    ready.set_exception(error)
+
+            # A daemon: a program that forgets to leave the block can still end.
+            thread = threading.Thread(target=work, name="apimodels-gateway", daemon=True)
+            thread.start()
+            try:
+                ready.result()
+            except BaseException:
+                run.server.should_exit = True
+                thread.join()
+                raise
+        except BaseException:
+            listener.close()
+            raise
+        self._server, self._thread = run.server, thread
+        self.base_url = _base_url(listener)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the gateway, and return when it has closed everything."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+        self._server = self._thread = None

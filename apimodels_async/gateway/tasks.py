@@ -1,0 +1,91 @@
+"""A task's life, as pure rules of the clock.
+
+Everything about a task is settled when it is made: when it starts, when it ends, and how. Nothing runs in between, so
+ten thousand tasks in flight cost nothing but their rows; a question is answered from the times and the clock:
+
+    created ──pending──▶ started ──processing──▶ ended ──completed or failed, for good
+
+All times are epoch milliseconds.
+"""
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from apimodels_async.gateway.words import Failure
+
+__all__ = ["QUEUED_PART", "RETENTION", "State", "Task", "result_urls", "schedule", "state_of", "view"]
+
+QUEUED_PART = 0.1
+"""The part of a task's duration that it spends as pending."""
+
+RETENTION = 7 * 24 * 3600 * 1000
+"""Milliseconds that a picture is kept after its task has ended, or a hosted file after its upload."""
+
+Json = dict[str, object]
+
+
+class State(StrEnum):
+    """The states of the contract."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@frozen(kw_only=True)
+class Task:
+    """One task as it was settled when it was made.
+
+    Attributes:
+        id: the task id.
+        model: the model's full id.
+        n: how many pictures it makes.
+        output_format: "png", "jpeg" or "webp".
+        created: when it was accepted, epoch ms.
+        started: when it stops being pending, epoch ms.
+        ended: when it completes or fails, epoch ms.
+        failure: how it fails; ``None`` when it completes.
+    """
+
+    id: str
+    model: str
+    n: int
+    output_format: str
+    created: int
+    started: int
+    ended: int
+    failure: Failure | None
+
+
+def schedule(created: int, duration: float) -> tuple[int, int]:
+    """When a task made at `created` (epoch ms) that takes `duration` seconds starts and ends (epoch ms)."""
+    return created + round(duration * 1000 * QUEUED_PART), created + round(duration * 1000)
+
+
+def state_of(task: Task, now: int) -> State:
+    """The task's state at `now` (epoch ms)."""
+    if now >= task.ended:
+        return State.COMPLETED if task.failure is None else State.FAILED
+    return State.PROCESSING if now >= task.started else State.PENDING
+
+
+def result_urls(task: Task, origin: str) -> list[str]:
+    """Where the task's pictures are. `origin` is where the gateway's links start."""
+    return [f"{origin}/results/{task.id}-{index}.{task.output_format}" for index in range(task.n)]
+
+
+def view(task: Task, now: int, origin: str) -> Json:
+    """What a query at `now` (epoch ms) answers as ``data``. `origin` is where the pictures' links start."""
+    state = state_of(task, now)
+    data: Json = {"taskId": task.id, "state": state.value, "model": task.model, "modelType": "image"}
+    if state is State.COMPLETED:
+        data["resultUrls"] = result_urls(task, origin)
+        data["createTime"] = task.created
+        data["completeTime"] = task.ended
+    elif state is State.FAILED and task.failure is not None:
+        data["failMsg"] = task.failure.message
+        data["failCode"] = task.failure.code
+        data["retryable"] = task.failure.retryable
+    return data
