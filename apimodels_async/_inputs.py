@@ -6,12 +6,12 @@ Everything here may read files and encode megabytes, so callers run it in a work
 import io
 import os
 from pathlib import Path
-from typing import IO, cast
+from typing import Any, cast
 
 from attrs import frozen
 
 from apimodels_async import _images
-from apimodels_async.models import GenerationRequest, ImageInput, SupportsSave
+from apimodels_async.models import GenerationRequest, ImageInput
 
 
 @frozen
@@ -62,15 +62,20 @@ def _read(image: ImageInput, argument: str) -> bytes:
                 raise ValueError(f"{argument}: {error}") from None
         case str() | os.PathLike():
             return _read_file(image, argument)
-        case _ if hasattr(image, "read"):
-            data: object = cast("IO[bytes]", image).read()
-            if not isinstance(data, bytes):
-                raise TypeError(f"{argument}: the file gives {type(data).__name__}; open it in binary mode")
-            return data
         case _:
-            buffer = io.BytesIO()
-            cast("SupportsSave", image).save(buffer, "PNG")
-            return buffer.getvalue()
+            return _read_object(image, argument)
+
+
+def _read_object(image: Any, argument: str) -> bytes:
+    # An upload of some web frameworks has both read and save; only read means the bytes as they are.
+    if not hasattr(image, "read"):
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        return buffer.getvalue()
+    data = image.read()
+    if not isinstance(data, bytes):
+        raise TypeError(f"{argument}: the file gives {type(data).__name__}; open it in binary mode")
+    return data
 
 
 def _read_file(path: str | os.PathLike[str], argument: str) -> bytes:

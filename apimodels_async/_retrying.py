@@ -38,13 +38,14 @@ def retry_after(value: str | None, date: str | None, now: datetime) -> float | N
         return None
     if _SECONDS.fullmatch(value):
         return float(value)
-    until = _http_date(value)
+    until = http_date(value)
     if until is None:
         return None
-    return max(0.0, (until - (_http_date(date) or now)).total_seconds())
+    return max(0.0, (until - (http_date(date) or now)).total_seconds())
 
 
-def _http_date(value: str | None) -> datetime | None:
+def http_date(value: str | None) -> datetime | None:
+    """An HTTP date (RFC 9110, section 5.6.7), aware, or ``None`` where there is none to be understood."""
     if value is None:
         return None
     try:

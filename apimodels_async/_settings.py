@@ -4,17 +4,17 @@ The names are those of the vendor's own clients: ``APIMODELS_API_KEY``, ``APIMOD
 ``~/.apimodels/credentials`` (the key and a newline, mode 0600). ``APIMODELS_MODEL`` is ours.
 """
 
-import ipaddress
 import os
 import re
 import stat
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from apimodels_async._links import is_loopback
 from apimodels_async.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://apimodels.app/api/v1"
@@ -58,23 +58,26 @@ def resolve(
     base_url: str | None,
     model: str | None,
     *,
-    environ: Mapping[str, str] = os.environ,
+    getenv: Callable[[str], str | None] = os.getenv,
     home: Path | None = None,
 ) -> Settings:
     """Settle the settings: an argument before the environment, the environment before the file.
+
+    `getenv` looks a variable up. It is a function, not the environment itself, so that a traceback that shows
+    our locals does not show the key.
 
     Raises:
         ConfigurationError: no key is found, the key cannot be a header, or the base URL is none.
     """
     if api_key is not None:
         key = _checked_key(api_key, "api_key")
-    elif environ.get("APIMODELS_API_KEY"):
-        key = _checked_key(Secret(environ["APIMODELS_API_KEY"]), "APIMODELS_API_KEY")
+    elif getenv("APIMODELS_API_KEY"):
+        key = _checked_key(Secret(getenv("APIMODELS_API_KEY") or ""), "APIMODELS_API_KEY")
     else:
         key = _key_from_file((home or Path.home()) / ".apimodels" / "credentials")
-    given, source = (base_url, "base_url") if base_url is not None else (environ.get("APIMODELS_BASE_URL"), "")
+    given, source = (base_url, "base_url") if base_url is not None else (getenv("APIMODELS_BASE_URL"), "")
     url = _checked_base_url(given or DEFAULT_BASE_URL, source or "APIMODELS_BASE_URL")
-    return Settings(key, url, model or environ.get("APIMODELS_MODEL") or None)
+    return Settings(key, url, model or getenv("APIMODELS_MODEL") or None)
 
 
 def _checked_key(key: Secret, source: str) -> Secret:
@@ -122,13 +125,3 @@ def _checked_base_url(url: str, source: str) -> str:
             stacklevel=4,
         )
     return url.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a URL's host is this machine by name or by address; nothing is looked up."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

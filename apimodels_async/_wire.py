@@ -6,6 +6,7 @@ shape must not cost anybody a picture that is paid for.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -19,6 +20,8 @@ from apimodels_async.errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
+    ContentPolicyError,
+    GenerationFailedError,
     InsufficientCreditsError,
     ProtocolError,
     RateLimitError,
@@ -336,6 +339,17 @@ def _outside(what: str, answer: Answer, task_id: str | None = None) -> ProtocolE
         status=answer.status,
         task_id=task_id,
     )
+
+
+_MODERATION = re.compile(r"moderat|content.?policy|safety|nsfw", re.IGNORECASE)
+
+
+def failure(task: Task) -> GenerationFailedError:
+    """The error for a failed task: `ContentPolicyError` where its code or its words speak of moderation."""
+    refused = _MODERATION.search(f"{task.fail_code} {task.fail_msg}")
+    kind = ContentPolicyError if refused else GenerationFailedError
+    code = f" ({task.fail_code})" if task.fail_code else ""
+    return kind(f"task {task.id} failed{code}: {task.fail_msg or 'no reason given'}", task=task)
 
 
 def missing_links(task: Task) -> ProtocolError:

@@ -4,13 +4,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import IO, Any, Final, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
 from attrs import Attribute, field, frozen
 
 __all__ = [
+    "UNSET",
     "GenerationRequest",
     "ImageInput",
     "Outcome",
@@ -19,7 +20,20 @@ __all__ = [
     "SupportsSave",
     "Task",
     "TaskState",
+    "Unset",
 ]
+
+
+class Unset(Enum):
+    """Stands for an argument that was left out, where ``None`` already means something."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
 
 
 class TaskState(StrEnum):

@@ -34,6 +34,13 @@ def content_type_of(data: bytes) -> str:
     return "application/octet-stream"
 
 
+def _lies_on_its_side(picture: Image.Image) -> bool:
+    try:
+        return picture.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+    except Exception:  # noqa: BLE001  (a broken EXIF block leaves a whole picture)
+        return False
+
+
 def measure(name: str, data: bytes) -> Size:
     """The size of a picture, upright as its camera meant it, after decoding all of it. Blocks.
 
@@ -46,7 +53,7 @@ def measure(name: str, data: bytes) -> Size:
             bomb = width * height > LARGEST_INPUT
             if not bomb:
                 picture.load()
-                if picture.getexif().get(_ORIENTATION) in _ON_ITS_SIDE:
+                if _lies_on_its_side(picture):
                     width, height = height, width
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         bomb, width, height = True, 0, 0

@@ -29,7 +29,9 @@ def ramp(stops: Sequence[RGB], size: tuple[int, int], span: tuple[float, float] 
 
 @cache
 def _halo() -> Image.Image:
-    return Image.radial_gradient("L").point([round(((255 - v) / 255) ** 2 * 255) for v in range(256)])
+    # Pillow's gradient reaches 255 in the corners, so a circle that fits has this radius:
+    rim = 180
+    return Image.radial_gradient("L").point([round((max(0, rim - v) / rim) ** 1.8 * 255) for v in range(256)])
 
 
 class Canvas:

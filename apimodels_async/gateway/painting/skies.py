@@ -41,9 +41,13 @@ def moon(pen: Pen, stage: Stage) -> None:
         ]
         pen.inside(oval(0, 0, 1, 1, count=90), craters)
         return
-    outer = arc(0, 0, 1, 1, 50, 310, 60)
-    inner = arc(0.42, 0, 0.86, 0.86, 297, 63, 60)
-    pen.at(0, 0, turn=-25 - 180).shape(outer + inner, lighter(face, 0.3))
+    # The bite's circle starts where it meets the disc's, or the horns grow hooks.
+    shift, bite = 0.46, 0.84
+    x = (1 + shift**2 - bite**2) / (2 * shift)
+    horn = math.degrees(math.acos(x))
+    inner = math.degrees(math.acos((x - shift) / bite))
+    outline = arc(0, 0, 1, 1, horn, 360 - horn, 60) + arc(shift, 0, bite, bite, 360 - inner, inner, 60)
+    pen.at(0, 0, turn=155 if stage.index % 2 else -25).shape(outline, lighter(face, 0.3))
 
 
 def stars(stage: Stage, *, down_to: float = 0.7) -> None:

@@ -41,7 +41,7 @@ def read(prompt: str) -> Reading:
     tint: tuple[int, str] | None = None
     count: tuple[int, int] | None = None
     for place, word in enumerate(words):
-        if word in COLOURS:
+        if word in COLOURS and words[place + 1 : place + 2] != ["reef"]:
             tint = place, word
             colours[word] = COLOURS[word]
         elif word in COUNTS:

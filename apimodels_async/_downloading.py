@@ -1,0 +1,275 @@
+"""How finished pictures come onto the disk: whole or not at all, without hurting anybody."""
+
+import hashlib
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+from attrs import define, frozen
+
+from apimodels_async import _images
+from apimodels_async._http import Http, RequestFailed, Stream
+from apimodels_async._links import MAX_REDIRECTS, check_link, file_stem, next_hop
+from apimodels_async._polling import Poller
+from apimodels_async._retrying import full_jitter
+from apimodels_async._saving import PartFile
+from apimodels_async.errors import ApimodelsError, DownloadError, ResultExpiredError
+from apimodels_async.models import Task, TaskState
+
+logger = logging.getLogger("apimodels_async")
+
+T = TypeVar("T")
+
+BUFFER = 1 << 20
+"""Bytes gathered before they are handed to the disk, in a worker thread."""
+FRESH = 60.0
+"""Seconds after completion in which a 404 may be a content network that lags."""
+RATE_WINDOW = 10.0
+"""Seconds over which the rate is measured."""
+
+
+@frozen
+class DownloadLimits:
+    """What one picture may cost.
+
+    Attributes:
+        max_bytes: size of one picture.
+        timeout: seconds for one picture, all attempts together; ``None`` for no bound.
+        min_rate: bytes a second, averaged over ten seconds; slower is given up and tried again.
+        attempts: how often one picture is fetched.
+    """
+
+    max_bytes: int = 512 << 20
+    timeout: float | None = 600.0
+    min_rate: int = 1024
+    attempts: int = 5
+
+
+@define(eq=False)
+class Downloader:
+    """Fetches the pictures of one client's tasks."""
+
+    http: Http
+    poller: Poller
+    uniform: Callable[[float, float], float] = random.uniform
+
+    async def download(self, task: Task, directory: Path, limits: DownloadLimits) -> list[Path]:
+        """Save all pictures of a completed task, in the order of its links.
+
+        Raises:
+            DownloadError: not completed, or a picture could not be saved; what was saved before stays.
+            ResultExpiredError: a picture is no longer there.
+        """
+        if task.state != TaskState.COMPLETED or not task.result_urls:
+            raise DownloadError(
+                f"task {task.id} is {task.state or 'of no known state'} and has no pictures: wait for it first",
+                task_id=task.id,
+            )
+        fetches = [_Fetch(self, task, at, directory, limits) for at in range(len(task.result_urls))]
+        saved: list[Path | None] = [None] * len(fetches)
+        failures: list[ApimodelsError] = []
+
+        async def one(at: int) -> None:
+            try:
+                saved[at] = await fetches[at].run()
+            except ApimodelsError as error:
+                failures.append(error)
+
+        async with anyio.create_task_group() as group:
+            for at in range(len(fetches)):
+                group.start_soon(one, at)
+        if failures:
+            raise failures[0]
+        paths = [path for path in saved if path is not None]
+        logger.info("task %s: %d pictures saved", task.id, len(paths), extra={"task_id": task.id, "model": task.model})
+        return paths
+
+
+class _GoneError(Exception):
+    """403 or 404: the picture is not at its link."""
+
+    def __init__(self, status: int, age: float | None) -> None:
+        super().__init__(f"HTTP {status}")
+        self.age = age
+
+
+class _SpoiledError(Exception):
+    """This attempt brought nothing usable; the next may. `pause` is what the server asked for, in seconds."""
+
+    def __init__(self, message: str, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+@define(eq=False)
+class _Fetch:
+    """One picture of one task."""
+
+    owner: Downloader
+    task: Task
+    at: int
+    directory: Path
+    limits: DownloadLimits
+
+    async def run(self) -> Path:
+        url = self.task.result_urls[self.at]
+        try:
+            with anyio.fail_after(self.limits.timeout):
+                try:
+                    return await self._insist(url)
+                except _GoneError as gone:
+                    return await self._once_more(url, gone)
+        except TimeoutError:
+            raise self._error(f"not saved within {self.limits.timeout:g} s") from None
+        except _GoneError as gone:
+            raise ResultExpiredError(
+                f"task {self.task.id}: picture {self.at} is no longer at its link ({gone}); results are deleted "
+                f"after 7 days",
+                task_id=self.task.id,
+            ) from None
+        except ValueError as refused:
+            raise self._error(f"refused: {refused}") from None
+        except OSError as error:
+            raise self._error(f"cannot be written: {error}") from error
+
+    async def _once_more(self, url: str, gone: _GoneError) -> Path:
+        """The link is dead: ask the API once whether there is another by now."""
+        if self.task.id is None:
+            raise gone
+        try:
+            task = await self.owner.poller.query(self.task.id, self.task.model)
+        except ApimodelsError:
+            raise gone from None
+        links = task.result_urls
+        if len(links) <= self.at or links[self.at] == url:
+            raise gone
+        return await self._insist(links[self.at])
+
+    async def _insist(self, url: str) -> Path:
+        """Fetch, again and again while that may help."""
+        number = 0
+        while True:
+            try:
+                return await self._fetch(url)
+            except _GoneError as gone:
+                late = gone.age is not None and gone.age > FRESH
+                if late or number + 1 >= self.limits.attempts:
+                    raise
+                pause = 0.0
+            except (_SpoiledError, RequestFailed) as spoiled:
+                if number + 1 >= self.limits.attempts:
+                    raise self._error(f"not saved in {number + 1} attempts: {spoiled}") from spoiled.__cause__
+                pause = spoiled.pause if isinstance(spoiled, _SpoiledError) else 0.0
+                logger.info(
+                    "task %s: picture %d: %s; trying again",
+                    self.task.id,
+                    self.at,
+                    spoiled,
+                    extra={"task_id": self.task.id, "model": self.task.model, "attempt": number + 1},
+                )
+            await anyio.sleep(pause + full_jitter(number, self.owner.uniform))
+            number += 1
+
+    async def _fetch(self, url: str) -> Path:
+        if url[:5].lower() == "data:":
+            data = await anyio.to_thread.run_sync(_images.from_data_uri, url)
+            return await self._save(_one(data), len(data))
+        base_url = self.owner.http.settings.base_url
+        check_link(url, base_url=base_url)
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self.owner.http.stream(url) as stream:
+                if stream.status // 100 == 3:
+                    url = next_hop(url, stream.location, base_url=base_url)
+                    continue
+                self._check(stream)
+                return await self._save(stream.chunks, stream.length)
+        raise ValueError(f"more than {MAX_REDIRECTS} redirects")
+
+    def _check(self, stream: Stream) -> None:
+        if stream.status in (403, 404, 410):
+            done = self.task.complete_time
+            age = None if done is None else ((stream.date or datetime.now(UTC)) - done).total_seconds()
+            raise _GoneError(stream.status, age)
+        if stream.status != 200:
+            raise _SpoiledError(f"HTTP {stream.status}", stream.retry_after or 0.0)
+        if stream.encoded:
+            raise _SpoiledError("the server compressed it although that was declined")
+        if stream.length is not None and stream.length > self.limits.max_bytes:
+            raise ValueError(f"it is {stream.length} bytes; at most {self.limits.max_bytes} are taken (max_bytes)")
+
+    async def _save(self, chunks: AsyncIterator[bytes], length: int | None) -> Path:
+        link = self.task.result_urls[self.at]
+        stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
+        part = await _in_thread(PartFile.open, self.directory, stem)
+        try:
+            kind = await self._pour(chunks, length, part)
+            return await _in_thread(part.finish, stem + kind.suffix)
+        finally:
+            part.discard()
+
+    async def _pour(self, chunks: AsyncIterator[bytes], length: int | None, part: PartFile) -> _images.Kind:
+        tally = _Tally(self.limits, anyio.current_time())
+        buffer = bytearray()
+        async for chunk in chunks:
+            tally.count(chunk, anyio.current_time())
+            buffer += chunk
+            if len(buffer) >= BUFFER:
+                await _in_thread(part.write, bytes(buffer))
+                buffer.clear()
+        await _in_thread(part.write, bytes(buffer))
+        return tally.judge(length)
+
+    def _error(self, what: str) -> DownloadError:
+        return DownloadError(f"task {self.task.id}: picture {self.at} {what}", task_id=self.task.id)
+
+
+@define
+class _Tally:
+    """What is known of a picture while it streams by: how much, how fast, its first and its last bytes.
+
+    The rate is watched here because a read timeout never sees a byte that comes every third of a second.
+    """
+
+    limits: DownloadLimits
+    window_began: float
+    in_window: int = 0
+    total: int = 0
+    head: bytes = b""
+    tail: bytes = b""
+
+    def count(self, chunk: bytes, now: float) -> None:
+        self.total += len(chunk)
+        if self.total > self.limits.max_bytes:
+            raise ValueError(f"it is longer than {self.limits.max_bytes} bytes (max_bytes)")
+        if len(self.head) < _images.HEAD:
+            self.head = (self.head + chunk)[: _images.HEAD]
+        self.tail = (self.tail + chunk[-_images.TAIL :])[-_images.TAIL :]
+        self.in_window += len(chunk)
+        if now - self.window_began >= RATE_WINDOW:
+            if self.in_window < self.limits.min_rate * (now - self.window_began):
+                raise _SpoiledError(f"slower than {self.limits.min_rate} bytes a second")
+            self.window_began, self.in_window = now, 0
+
+    def judge(self, length: int | None) -> _images.Kind:
+        """The format of a whole picture; `length` is what the server announced."""
+        if length is not None and self.total != length:
+            raise _SpoiledError(f"{self.total} bytes of {length} came")
+        kind = _images.sniff(self.head)
+        if kind is None:
+            raise _SpoiledError(f"what came is no picture; it begins with {self.head[:16]!r}")
+        if not _images.is_whole(kind, self.total, self.head, self.tail):
+            raise _SpoiledError(f"it breaks off after {self.total} bytes")
+        return kind
+
+
+async def _one(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _in_thread(work: Callable[..., T], *args: object) -> T:
+    return await anyio.to_thread.run_sync(lambda: work(*args))

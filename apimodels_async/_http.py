@@ -1,0 +1,308 @@
+"""The seam to httpx: the only file that imports it. Requests go out here, and every foreign error is mapped here.
+
+Three lanes. Creates have one of their own, on which it can be proved whether a byte was sent, with as many
+connections as creates may be waiting: synchronous models hold one for a minute. Queries share a few connections
+behind a limiter of ours, because httpx's pool grows slow with connections and with a queue inside it. Downloads
+go over a client that has never seen the API key.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import anyio
+import httpx
+from attrs import define, field, frozen
+
+from apimodels_async._retrying import Trace, http_date, retry_after
+from apimodels_async._settings import Settings
+from apimodels_async._version import __version__
+from apimodels_async._wire import Answer
+from apimodels_async.errors import ConfigurationError
+
+HttpClient: TypeAlias = httpx.AsyncClient
+Timeout: TypeAlias = httpx.Timeout
+
+DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+"""For one exchange, seconds. A create's answer is read for `CREATE_READ_TIMEOUT` instead."""
+CREATE_READ_TIMEOUT = 300.0
+"""Seconds: some models answer a create only when the picture is done."""
+CONNECTIONS = 8
+"""For queries, and as many again for downloads: about the best of httpx's pool (measured, see the design page)."""
+SUBMIT_KEEPALIVE = 2.0
+"""Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
+
+_USER_AGENT = f"apimodels-async/{__version__}"
+
+
+class RequestFailed(Exception):  # noqa: N818  (internal: always translated before a user sees it)
+    """There is no answer. `trace` says what is known of the request; ``__cause__`` is the foreign error."""
+
+    def __init__(self, message: str, trace: Trace) -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+async def _nothing() -> None:
+    """The default of `Watch.before_first_byte`."""
+
+
+@define
+class Watch:
+    """Follows one request through the transport's trace events.
+
+    `before_first_byte` is awaited before anything is written; what it raises ends the request with nothing sent.
+    """
+
+    before_first_byte: Callable[[], Awaitable[None]] = _nothing
+    header_sent: bool = False
+    spoke: bool = False
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """What httpcore calls at each event."""
+        self.spoke = True
+        # A CONNECT to a proxy reports the same event about itself.
+        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+            await self.before_first_byte()
+            self.header_sent = True
+
+    def trace(self, error: BaseException) -> Trace:
+        """What is known now that the request has failed with `error`."""
+        refused = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+        return Trace(header_sent=self.header_sent, spoke=self.spoke, refused=refused)
+
+
+@frozen
+class Stream:
+    """The answer to a download, its body still to come.
+
+    Attributes:
+        status: the HTTP status.
+        location: of a redirect.
+        length: bytes, as the server announces them.
+        encoded: whether the body is compressed although that was declined.
+        date: the server's clock, where it tells.
+        retry_after: seconds.
+        chunks: the body as it comes.
+    """
+
+    status: int
+    location: str | None
+    length: int | None
+    encoded: bool
+    date: datetime | None
+    retry_after: float | None
+    chunks: AsyncIterator[bytes]
+
+
+@define
+class Http:
+    """The three lanes of one client. `owned` clients are made on first use and closed by `aclose`."""
+
+    settings: Settings
+    timeout: float | httpx.Timeout | None
+    given: httpx.AsyncClient | None
+    _owned: list[httpx.AsyncClient] = field(factory=list[httpx.AsyncClient], init=False)
+
+    @cached_property
+    def _headers(self) -> httpx.Headers:
+        # httpx's own type hides Authorization in its repr; a dict in a traceback's locals would not.
+        return httpx.Headers(
+            {
+                "Authorization": f"Bearer {self.settings.api_key.reveal()}",
+                "User-Agent": _USER_AGENT,
+                "Accept": "application/json",
+            }
+        )
+
+    @cached_property
+    def _json_headers(self) -> httpx.Headers:
+        headers = self._headers.copy()
+        headers["Content-Type"] = "application/json"
+        return headers
+
+    @cached_property
+    def _timeout(self) -> httpx.Timeout:
+        return self.timeout if isinstance(self.timeout, httpx.Timeout) else httpx.Timeout(self.timeout)
+
+    @cached_property
+    def _create_timeout(self) -> httpx.Timeout:
+        if self.timeout is not DEFAULT_TIMEOUT:
+            return self._timeout
+        return httpx.Timeout(30.0, connect=10.0, read=CREATE_READ_TIMEOUT)
+
+    @cached_property
+    def _ssl(self) -> Any:
+        return httpx.create_ssl_context()
+
+    def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
+        if self.given is not None:
+            return self.given
+        client = httpx.AsyncClient(verify=self._ssl, limits=limits, timeout=self._timeout)
+        self._owned.append(client)
+        return client
+
+    @cached_property
+    def _submit_lane(self) -> httpx.AsyncClient:
+        return self._client(httpx.Limits(max_keepalive_connections=CONNECTIONS, keepalive_expiry=SUBMIT_KEEPALIVE))
+
+    @cached_property
+    def _query_lane(self) -> httpx.AsyncClient:
+        return self._client(httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=30.0))
+
+    @cached_property
+    def _download_lane(self) -> httpx.AsyncClient:
+        return self._client(httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=5.0))
+
+    @cached_property
+    def _query_limit(self) -> anyio.CapacityLimiter:
+        return anyio.CapacityLimiter(CONNECTIONS)
+
+    @cached_property
+    def _download_limit(self) -> anyio.CapacityLimiter:
+        return anyio.CapacityLimiter(CONNECTIONS)
+
+    async def submit(self, body: bytes, watch: Watch) -> Answer:
+        """POST a create.
+
+        Raises:
+            RequestFailed: there is no answer; its trace says whether the request can have left.
+        """
+        return await self._exchange(
+            self._submit_lane,
+            "POST",
+            "/images/generations",
+            watch,
+            self._json_headers,
+            content=body,
+            timeout=self._create_timeout,
+        )
+
+    async def query(self, path: str, **params: str) -> Answer:
+        """GET something that may be asked as often as one likes.
+
+        Raises:
+            RequestFailed: there is no answer.
+        """
+        async with self._query_limit:
+            return await self._exchange(
+                self._query_lane, "GET", path, Watch(), params=params or None, timeout=self._timeout
+            )
+
+    async def upload(self, name: str, data: bytes, media_type: str) -> Answer:
+        """POST a file as multipart/form-data.
+
+        Raises:
+            RequestFailed: there is no answer.
+        """
+        async with self._query_limit:
+            return await self._exchange(
+                self._query_lane,
+                "POST",
+                "/files",
+                Watch(),
+                files={"file": (name, data, media_type)},
+                timeout=self._create_timeout,
+            )
+
+    async def _exchange(
+        self,
+        client: httpx.AsyncClient,
+        method: str,
+        path: str,
+        watch: Watch,
+        headers: httpx.Headers | None = None,
+        **parts: Any,
+    ) -> Answer:
+        if client.is_closed:
+            raise ConfigurationError("http_client= is closed: keep it open as long as this client is used")
+        # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
+        # create the question is only whether the request can have left.
+        try:
+            request = client.build_request(
+                method,
+                self.settings.base_url + path,
+                headers=headers or self._headers,
+                extensions={"trace": watch},
+                **parts,
+            )
+            response = await client.send(request, auth=None, follow_redirects=False)
+        except Exception as error:
+            raise RequestFailed(describe(error), watch.trace(error)) from error
+        return self._answer(response)
+
+    def _answer(self, response: httpx.Response) -> Answer:
+        headers = response.headers
+        body = response.content
+        key = self.settings.api_key.reveal().encode()
+        if key in body:  # a server that quotes the key in its refusal: errors carry the body
+            body = body.replace(key, b"[API key]")
+        return Answer(
+            status=response.status_code,
+            body=body,
+            request_id=headers.get("x-request-id") or headers.get("cf-ray"),
+            retry_after=retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC)),
+        )
+
+    @asynccontextmanager
+    async def stream(self, url: str) -> AsyncGenerator[Stream]:
+        """GET a picture: no key, no header of the API, no cookie, no redirect followed, no compression wanted.
+
+        Raises:
+            RequestFailed: there is no answer, or its body broke off (from `Stream.chunks`).
+        """
+        client = self._download_lane
+        if client.is_closed:
+            raise ConfigurationError("http_client= is closed: keep it open as long as this client is used")
+        async with self._download_limit:
+            # Built by hand: build_request would add the default headers and cookies of a caller's own client.
+            request = httpx.Request(
+                "GET",
+                url,
+                headers={"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
+                extensions={"timeout": self._timeout.as_dict()},
+            )
+            try:
+                response = await client.send(request, stream=True, auth=None, follow_redirects=False)
+            except Exception as error:
+                raise RequestFailed(describe(error), Watch().trace(error)) from error
+            try:
+                yield _as_stream(response)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close the clients made here; a client that was given stays open."""
+        for client in self._owned:
+            await client.aclose()
+
+
+def _as_stream(response: httpx.Response) -> Stream:
+    headers = response.headers
+    length = headers.get("content-length", "")
+    return Stream(
+        status=response.status_code,
+        location=headers.get("location"),
+        length=int(length) if length.isascii() and length.isdigit() else None,
+        encoded=headers.get("content-encoding", "identity").lower() not in ("", "identity"),
+        date=http_date(headers.get("date")),
+        retry_after=retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC)),
+        chunks=_chunks(response),
+    )
+
+
+async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_raw():
+            yield chunk
+    except Exception as error:
+        raise RequestFailed(describe(error), Watch().trace(error)) from error
+
+
+def describe(error: BaseException) -> str:
+    """A foreign error in a few words; some of httpx's say nothing but their class."""
+    words = str(error).strip()
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -1,0 +1,116 @@
+"""Work that must outlive the task that asked for it, and the loop it belongs to.
+
+A create may not be cut off between the server's yes and our note of the task id. A shielded scope does not do
+that: ``asyncio.Task.cancel`` and Ctrl-C pierce it. So it runs in a task of the loop's own, and the caller only waits.
+"""
+
+import asyncio
+import contextvars
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import anyio
+import anyio.lowlevel
+from attrs import define, field
+
+from apimodels_async.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+@define(eq=False)
+class Job(Generic[T]):
+    """One piece of owned work.
+
+    Attributes:
+        work: what to do.
+        scope: cancel it to cut the work short; it then ends with neither a result nor an error.
+        ended: set when the work has ended, however.
+    """
+
+    work: Callable[[], Awaitable[T]]
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    ended: anyio.Event = field(factory=anyio.Event)
+    result: T | None = None
+    error: Exception | None = None
+
+    async def run(self) -> None:
+        """Do the work, keep its outcome, and never raise but for a cancellation of the loop itself."""
+        try:
+            with self.scope:
+                self.result = await self.work()
+        except Exception as error:  # noqa: BLE001  (handed to the caller)
+            self.error = error
+        finally:
+            self.ended.set()
+
+
+@define(eq=False)
+class Owner:
+    """Owns the jobs of one client, in one event loop of one process."""
+
+    _jobs: set[Job[Any]] = field(factory=set[Job[Any]], init=False)
+    _tasks: set[Any] = field(factory=set[Any], init=False)
+    _loop: object = field(default=None, init=False)
+    _pid: int = field(factory=os.getpid, init=False)
+    _closed: bool = field(default=False, init=False)
+
+    def bind(self) -> None:
+        """Bind to the running loop at first, and check ever after that it is the same one in the same process.
+
+        Raises:
+            ConfigurationError: closed, forked, or in another event loop.
+        """
+        if self._closed:
+            raise ConfigurationError("this client is closed: make a new one")
+        if self._pid != os.getpid():
+            raise ConfigurationError("this client was made before a fork: make one in each process")
+        loop = anyio.lowlevel.current_token().native_token
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError("this client is used in a second event loop: make one in each")
+
+    def start(self, work: Callable[[], Awaitable[T]]) -> Job[T]:
+        """Begin `work` in a task of the loop's own, with a copy of the caller's context variables."""
+        job = Job(work)
+        self._jobs.add(job)
+        run = partial(self._run, job)
+        if isinstance(self._loop, asyncio.AbstractEventLoop):
+            task = self._loop.create_task(run(), name="apimodels_async create")
+            self._tasks.add(task)  # the loop itself keeps only a weak reference
+            task.add_done_callback(self._tasks.discard)
+        else:
+            import trio  # noqa: PLC0415  (running, so it is installed)
+
+            trio.lowlevel.spawn_system_task(run, name="apimodels_async create", context=contextvars.copy_context())
+        return job
+
+    async def _run(self, job: Job[Any]) -> None:
+        try:
+            await job.run()
+        finally:
+            self._jobs.discard(job)
+
+    async def aclose(self, grace: float) -> None:
+        """Take no more work; give what is under way `grace` seconds to end, then cancel it.
+
+        Safe to call while being cancelled, and twice.
+        """
+        self._closed = True
+        if not self._jobs:
+            return
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(grace):
+                await _all_ended(self._jobs)
+            for job in self._jobs:
+                job.scope.cancel()
+            with anyio.move_on_after(1.0):
+                await _all_ended(self._jobs)
+
+
+async def _all_ended(jobs: set[Job[Any]]) -> None:
+    for job in list(jobs):
+        await job.ended.wait()

@@ -1,0 +1,202 @@
+"""How a create is sent: at most once, as far as anybody can prove, and with its task id never lost."""
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import NoReturn
+
+import anyio
+from attrs import define, field
+
+from apimodels_async._http import Http, RequestFailed, Watch
+from apimodels_async._owner import Owner
+from apimodels_async._retrying import RetryQuota, Verdict, full_jitter, judge_refusal
+from apimodels_async._wire import read_task
+from apimodels_async.errors import (
+    APIError,
+    ApimodelsError,
+    ConnectionFailedError,
+    ProtocolError,
+    SubmissionUnknownError,
+)
+from apimodels_async.models import Task
+
+logger = logging.getLogger("apimodels_async")
+
+RETRY_WITHIN = 30.0
+"""Seconds from the first attempt in which a create may be sent again."""
+
+_LOOK = "look it up at https://apimodels.app/console/records before you send it again"
+
+
+class _CallerLeftError(Exception):
+    """Raised before the first byte: whoever asked for the create is gone, and nothing is sent."""
+
+
+@define(eq=False)
+class _Attempt:
+    """What is known about the create of one caller."""
+
+    model: str
+    watch: Watch = field(factory=Watch)
+    caller_left: bool = False
+
+    def new_watch(self) -> Watch:
+        """Follow the next attempt."""
+        self.watch = Watch(self._before_first_byte)
+        return self.watch
+
+    async def _before_first_byte(self) -> None:
+        if self.caller_left:
+            raise _CallerLeftError
+
+
+@define(eq=False)
+class Submitter:
+    """Sends the creates of one client.
+
+    Attributes:
+        detached: tasks that the server accepted after their caller had been cancelled: paid for, and waiting to
+            be taken up with ``wait``. The last thousand are kept.
+    """
+
+    http: Http
+    owner: Owner
+    quota: RetryQuota
+    max_retries: int
+    uniform: Callable[[float, float], float] = random.uniform
+    detached: deque[Task] = field(factory=partial(deque[Task], maxlen=1000), init=False)
+
+    async def submit(self, body: bytes, model: str) -> Task:
+        """Send a create and give its task.
+
+        Raises:
+            APIError: the server refused.
+            ConnectionFailedError: nothing was sent, as is proved, and retrying did not help.
+            SubmissionUnknownError: the server may have started the job.
+        """
+        attempt = _Attempt(model)
+        job = self.owner.start(partial(self._submit, body, attempt))
+        try:
+            await job.ended.wait()
+        except BaseException:
+            attempt.caller_left = True
+            if job.ended.is_set():
+                # Both at once: the answer came in the same turn of the loop as the cancellation.
+                self._keep(job.result, job.error)
+            elif not attempt.watch.header_sent:
+                job.scope.cancel()
+            raise
+        if job.error is not None:
+            raise job.error
+        if job.result is None:
+            self._raise_cut_off(attempt)
+        return job.result
+
+    async def _submit(self, body: bytes, attempt: _Attempt) -> Task:
+        try:
+            task = await self._send_until_settled(body, attempt)
+        except ApimodelsError as error:
+            if attempt.caller_left:
+                self._keep(None, error)
+            raise
+        except BaseException:
+            if attempt.watch.header_sent:
+                logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
+            raise
+        if attempt.caller_left:
+            self._keep(task, None)
+        return task
+
+    def _keep(self, task: Task | None, error: Exception | None) -> None:
+        """Note how a create ended whose caller is no longer there to be told."""
+        if error is not None:
+            logger.error("a create whose caller was cancelled: %s", error)
+        if task is not None:
+            self.detached.append(task)
+            logger.warning(
+                "task %s was accepted after its caller was cancelled; wait for it by its id",
+                task.id,
+                extra={"task_id": task.id, "model": task.model},
+            )
+
+    async def _send_until_settled(self, body: bytes, attempt: _Attempt) -> Task:
+        started = anyio.current_time()
+        number = 0
+        while True:
+            try:
+                task = await self._send_once(body, attempt)
+            except _TryAgainError as again:
+                attempt.watch = Watch()  # that attempt is over, and was not taken
+                pause = again.at_least + full_jitter(number, self.uniform)
+                late = anyio.current_time() + pause > started + RETRY_WITHIN
+                if attempt.caller_left or late or number >= self.max_retries or not self.quota.take():
+                    raise again.error from again.error.__cause__
+                number += 1
+                logger.info(
+                    "create not taken (%s); retry %d in %.2f s",
+                    again.error,
+                    number,
+                    pause,
+                    extra={"model": attempt.model, "attempt": number},
+                )
+                await anyio.sleep(pause)
+            else:
+                self.quota.give_back()
+                elapsed = anyio.current_time() - started
+                logger.info(
+                    "task %s created",
+                    task.id,
+                    extra={"task_id": task.id, "model": task.model, "attempt": number + 1, "elapsed": elapsed},
+                )
+                return task
+
+    async def _send_once(self, body: bytes, attempt: _Attempt) -> Task:
+        watch = attempt.new_watch()
+        try:
+            answer = await self.http.submit(body, watch)
+        except RequestFailed as failure:
+            if not failure.trace.provably_unsent:
+                raise SubmissionUnknownError(
+                    f"the create was sent, but its answer never came ({failure}): the server may have accepted and "
+                    f"may bill it, so it was not sent again; {_LOOK}"
+                ) from failure.__cause__
+            error = ConnectionFailedError(f"the create could not be sent ({failure}); nothing reached the server")
+            error.__cause__ = failure.__cause__
+            raise _TryAgainError(error) from None
+        try:
+            return read_task(answer, model=attempt.model)
+        except ProtocolError as odd:
+            raise SubmissionUnknownError(
+                f"the create was answered, but the answer names no task: {odd}; it may be accepted and billed, so it "
+                f"was not sent again; {_LOOK}"
+            ) from odd
+        except APIError as refusal:
+            match judge_refusal(refusal):
+                case Verdict.REJECTED:
+                    raise
+                case Verdict.NOT_YET:
+                    raise _TryAgainError(refusal, refusal.retry_after or 0.0) from None
+                case Verdict.UNKNOWN:
+                    raise SubmissionUnknownError(
+                        f"the server failed over the create: {refusal}; it may be accepted and billed all the same, "
+                        f"so it was not sent again; {_LOOK}"
+                    ) from refusal
+
+    def _raise_cut_off(self, attempt: _Attempt) -> NoReturn:
+        if attempt.watch.header_sent:
+            raise SubmissionUnknownError(
+                f"the client was closed while a create was under way: it may be accepted and billed; {_LOOK}"
+            )
+        raise ConnectionFailedError("the client was closed before the create was sent; nothing reached the server")
+
+
+class _TryAgainError(Exception):
+    """The server took nothing. `error` is what to raise if there is no next time."""
+
+    def __init__(self, error: ApimodelsError, at_least: float = 0.0) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.at_least = at_least

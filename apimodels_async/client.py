@@ -1,0 +1,369 @@
+"""`AsyncImagesClient`: what users hold. Every rule it follows stands in a module of its own below."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio.to_thread
+from attrs import evolve
+
+from apimodels_async import _inputs, _wire, catalogue
+from apimodels_async._downloading import Downloader, DownloadLimits
+from apimodels_async._http import DEFAULT_TIMEOUT, Http, HttpClient, RequestFailed, Timeout
+from apimodels_async._owner import Owner
+from apimodels_async._polling import Poller
+from apimodels_async._retrying import RetryQuota
+from apimodels_async._settings import Secret, resolve
+from apimodels_async._submitting import Submitter
+from apimodels_async.errors import ConnectionFailedError
+from apimodels_async.models import UNSET, GenerationRequest, ImageInput, OutputFormat, Quality, Task, TaskState, Unset
+from apimodels_async.pacing import BackoffPacing, Pacing
+
+__all__ = ["AsyncImagesClient"]
+
+_CLOSING_GRACE = 5.0
+"""Seconds that creates under way get for their answers when the client is closed."""
+
+
+class AsyncImagesClient:
+    """The image API, awaited: on asyncio or trio, for one event loop.
+
+    Ended by ``async with`` or by ``await client.aclose()``.
+
+    Args:
+        api_key: else ``APIMODELS_API_KEY``, else ``~/.apimodels/credentials`` (refused when others can read it).
+        base_url: else ``APIMODELS_BASE_URL``, else ``https://apimodels.app/api/v1``.
+        model: the model for calls that name none, else ``APIMODELS_MODEL``.
+        timeout: for one HTTP exchange, in seconds or as an ``httpx.Timeout``; ``None`` switches it off. By default
+            a create's answer is read for 300 s, because some models answer only when the picture is done, and
+            everything else for 30 s.
+        wait_timeout: for one whole wait, in seconds; ``None`` for no bound.
+        max_retries: how often a create is sent again, where it is certain that nothing was started, within 30 s.
+        http_client: an ``httpx.AsyncClient`` of your own (proxies, certificates, event hooks); it is never closed
+            here, and its headers and cookies never reach the host of the pictures.
+        pacing: when to ask whether a task is done.
+
+    Raises:
+        ConfigurationError: no key, a key that cannot be a header, or a base URL that is none.
+        ValueError: a number out of range.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        model: str | None = None,
+        timeout: float | Timeout | None = DEFAULT_TIMEOUT,
+        wait_timeout: float | None = 600.0,
+        max_retries: int = 4,
+        http_client: HttpClient | None = None,
+        pacing: Pacing | None = None,
+    ) -> None:
+        secret = None if api_key is None else Secret(api_key)
+        del api_key  # a traceback that shows this frame's locals must not show the key
+        if isinstance(timeout, (int, float)) and timeout <= 0:
+            raise ValueError(f"timeout={timeout}: give seconds above 0, or None for no bound")
+        if max_retries < 0:
+            raise ValueError(f"max_retries={max_retries}: give 0 or more")
+        self._wait_timeout = _checked_wait(wait_timeout, "wait_timeout")
+        self._settings = resolve(secret, base_url, model)
+        self._http = Http(self._settings, timeout, http_client)
+        self._owner = Owner()
+        quota = RetryQuota()
+        self._submitter = Submitter(self._http, self._owner, quota, max_retries)
+        self._poller = Poller(self._http, quota)
+        self._downloader = Downloader(self._http, self._poller)
+        self._pacing: Pacing = BackoffPacing() if pacing is None else pacing
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._settings.base_url!r}, model={self._settings.model!r})"
+
+    async def __aenter__(self) -> Self:
+        self._owner.bind()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the client. Creates under way get five seconds for their answers; may be called twice."""
+        await self._owner.aclose(_CLOSING_GRACE)
+        await self._http.aclose()
+
+    @property
+    def detached(self) -> list[Task]:
+        """Tasks that the server accepted after their caller had been cancelled: paid for, not lost.
+
+        ``await client.wait(task)`` takes one up again. The last thousand are kept; each is logged as well.
+        """
+        return list(self._submitter.detached)
+
+    async def create(
+        self,
+        prompt: str | GenerationRequest,
+        *,
+        model: str | None = None,
+        size: str | None = None,
+        n: int | None = None,
+        image: ImageInput | None = None,
+        images: Sequence[ImageInput] | None = None,
+        mask: ImageInput | None = None,
+        callback_url: str | None = None,
+        aspect_ratio: str | None = None,
+        resolution: str | None = None,
+        quality: Quality | None = None,
+        output_format: OutputFormat | None = None,
+        seed: int | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+    ) -> Task:
+        """Submit a task, and do not wait for it.
+
+        It is sent once. It is sent again only when it is certain that the server started nothing: no connection, or
+        429. If the caller is cancelled after the first byte has left, the create is finished all the same, and its
+        task is found in `detached`.
+
+        Args:
+            prompt: what to paint; or a `GenerationRequest`, whose fields the other arguments replace.
+            model: the model id, ``provider/name`` or short; a model this SDK has not heard of is sent as it is.
+            size: pixels, ``"1024x1024"``.
+            n: number of pictures, at least 1.
+            image: one picture to edit: an ``http(s)`` URL (sent as ``image_url``), a ``data:`` URI, a path, bytes, a
+                binary file, or anything with Pillow's ``save`` (sent as base64).
+            images: several pictures to edit or to fuse, each as `image`.
+            mask: which part of the picture to replace; local, and of the same pixel size.
+            callback_url: where the server POSTs once when the task has ended.
+            aspect_ratio: ``"16:9"``.
+            resolution: ``"1K"``, ``"2K"`` or ``"4K"``.
+            quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``.
+            output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
+            seed: the same seed asks for the same picture.
+            extra_body: request fields this SDK does not know, merged over the others.
+
+        Returns:
+            The task as the server answered: pending as a rule, completed at once by synchronous models.
+
+        Raises:
+            TypeError, ValueError: a bad argument; nothing was sent.
+            APIError: the server refused: `BadRequestError`, `AuthenticationError`, `InsufficientCreditsError`,
+                `RateLimitError`.
+            ConnectionFailedError: nothing was sent, and trying again did not help.
+            SubmissionUnknownError: the server may have accepted it; it was not sent again.
+        """
+        self._owner.bind()
+        request = _as_request(
+            prompt,
+            model=model,
+            size=size,
+            n=n,
+            image=image,
+            images=images,
+            mask=mask,
+            callback_url=callback_url,
+            aspect_ratio=aspect_ratio,
+            resolution=resolution,
+            quality=quality,
+            output_format=output_format,
+            seed=seed,
+            extra_body=extra_body,
+        )
+        chosen = request.model or self._settings.model
+        if chosen is None:
+            known = ", ".join(each.id for each in catalogue.MODELS)
+            raise ValueError(f"model: name one here, for the client, or in APIMODELS_MODEL; known are {known}")
+        if _inputs.has_local(request):
+            body = await anyio.to_thread.run_sync(_body, request, chosen)
+        else:
+            body = _body(request, chosen)
+        task = await self._submitter.submit(body, chosen)
+        self._poller.born(task)
+        return task
+
+    async def get(self, task_id: str) -> Task:
+        """Ask once how a task is doing.
+
+        Raises:
+            APIError: the server refused: `TaskNotFoundError`, `AuthenticationError`, …
+            ProtocolError: the answer is outside the contract.
+            ConnectionFailedError: there was no answer; ask again.
+        """
+        self._owner.bind()
+        return await self._poller.query(_checked_id(task_id))
+
+    async def wait(
+        self, task_or_id: Task | str, *, timeout: float | Unset | None = UNSET, pacing: Pacing | None = None
+    ) -> Task:
+        """Ask until a task has ended, and give it: completed or failed, as its state says.
+
+        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 are
+        put up with until the time is up.
+
+        Args:
+            task_or_id: a task or its id.
+            timeout: seconds; ``None`` for no bound; left out, the client's `wait_timeout`.
+            pacing: when to ask, in place of the client's.
+
+        Raises:
+            APIError: a refusal that no waiting mends, with the task id.
+            WaitTimeoutError: still running; ``error.task`` can be waited for again.
+            ProtocolError: the task is completed, but no answer brings a link to a picture.
+        """
+        self._owner.bind()
+        bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
+        task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
+        return await self._poller.wait(task, pacing or self._pacing, bound)
+
+    async def generate(
+        self,
+        prompt: str | GenerationRequest,
+        *,
+        model: str | None = None,
+        size: str | None = None,
+        n: int | None = None,
+        image: ImageInput | None = None,
+        images: Sequence[ImageInput] | None = None,
+        mask: ImageInput | None = None,
+        callback_url: str | None = None,
+        aspect_ratio: str | None = None,
+        resolution: str | None = None,
+        quality: Quality | None = None,
+        output_format: OutputFormat | None = None,
+        seed: int | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        timeout: float | Unset | None = UNSET,
+        pacing: Pacing | None = None,
+    ) -> Task:
+        """`create` and `wait` in one call; the arguments are theirs.
+
+        Returns:
+            The completed task.
+
+        Raises:
+            GenerationFailedError: the task failed (`ContentPolicyError`: refused by moderation); not billed.
+            ApimodelsError: as `create` and `wait` raise.
+        """
+        task = await self.create(
+            prompt,
+            model=model,
+            size=size,
+            n=n,
+            image=image,
+            images=images,
+            mask=mask,
+            callback_url=callback_url,
+            aspect_ratio=aspect_ratio,
+            resolution=resolution,
+            quality=quality,
+            output_format=output_format,
+            seed=seed,
+            extra_body=extra_body,
+        )
+        task = await self.wait(task, timeout=timeout, pacing=pacing)
+        if task.state == TaskState.FAILED:
+            raise _wire.failure(task)
+        return task
+
+    async def download(
+        self,
+        task: Task,
+        directory: str | os.PathLike[str],
+        *,
+        max_bytes: int = DownloadLimits().max_bytes,
+        timeout: float | None = DownloadLimits().timeout,
+        min_rate: int = DownloadLimits().min_rate,
+    ) -> list[Path]:
+        """Save a completed task's pictures in `directory`, which is made if need be.
+
+        Each is written to a part file, flushed, and renamed: it is there whole or not at all. The names are ours:
+        task id, index, and the suffix of the format that its bytes show.
+
+        Args:
+            task: a completed task.
+            directory: where to.
+            max_bytes: of one picture.
+            timeout: seconds for one picture, all attempts together; ``None`` for no bound.
+            min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
+
+        Returns:
+            The paths, in the order of ``task.result_urls``.
+
+        Raises:
+            DownloadError: a picture could not be saved; the task stays done and can be downloaded again.
+            ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
+        """
+        self._owner.bind()
+        limits = DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
+        return await self._downloader.download(task, Path(directory), limits)
+
+    async def models(self) -> list[str]:
+        """The ids of the models that the server offers.
+
+        Raises:
+            APIError, ProtocolError, ConnectionFailedError: as `get`.
+        """
+        self._owner.bind()
+        return _wire.read_models(await self._read("/models"))
+
+    async def balance(self) -> float:
+        """What is left on the account, in US dollars.
+
+        Raises:
+            APIError, ProtocolError, ConnectionFailedError: as `get`.
+        """
+        self._owner.bind()
+        return _wire.read_balance(await self._read("/balance"))
+
+    async def upload(self, file: ImageInput) -> str:
+        """Have a picture hosted by the vendor for 7 days.
+
+        Args:
+            file: a local picture, as `create`'s `image` takes it.
+
+        Returns:
+            Its public URL, which `create` takes as `image`.
+
+        Raises:
+            TypeError, ValueError: no local picture.
+            APIError, ProtocolError, ConnectionFailedError: as `get`.
+        """
+        self._owner.bind()
+        if _inputs.is_remote(file):
+            raise ValueError("file is a URL, so it is hosted already: give it to create as it is")
+        picture = await anyio.to_thread.run_sync(_inputs.read_picture, file, "file")
+        try:
+            answer = await self._http.upload(f"upload{picture.kind.suffix}", picture.data, picture.kind.media_type)
+        except RequestFailed as failure:
+            raise ConnectionFailedError(f"the upload got no answer ({failure})") from failure.__cause__
+        return _wire.read_public_url(answer)
+
+    async def _read(self, path: str) -> _wire.Answer:
+        try:
+            return await self._http.query(path)
+        except RequestFailed as failure:
+            raise ConnectionFailedError(f"{path[1:]}: no answer ({failure})") from failure.__cause__
+
+
+def _as_request(prompt: str | GenerationRequest, **given: Any) -> GenerationRequest:
+    if isinstance(prompt, GenerationRequest):
+        return evolve(prompt, **{name: value for name, value in given.items() if value is not None})
+    return GenerationRequest(prompt, **given)
+
+
+def _body(request: GenerationRequest, model: str) -> bytes:
+    return _wire.create_body(request, model, _inputs.request_fields(request))
+
+
+def _checked_id(task_id: str) -> str:
+    if not task_id.strip():
+        raise ValueError("task_id is empty: give the id that create brought")
+    return task_id
+
+
+def _checked_wait(seconds: float | None, argument: str) -> float | None:
+    if seconds is not None and not seconds >= 0:
+        raise ValueError(f"{argument}={seconds}: give seconds from 0, or None for no bound")
+    return seconds
