@@ -116,9 +116,10 @@ class Pen:
         """Draw an opaque line with round ends."""
         placed = self._placed(points)
         pixels = max(1, round(width * self.unit))
-        self.canvas.draw.line(placed, fill=fill, width=pixels, joint="curve")
+        self.canvas.draw.line(placed, fill=fill, width=pixels)
         radius = (pixels - 1) / 2
-        for x, y in (placed[0], placed[-1]) if radius >= 1 else ():
+        # A disc at every point: Pillow's own joints leave notches on tight, thick bends.
+        for x, y in placed if radius >= 1 else ():
             self.canvas.draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
 
     def curve(self, points: Sequence[Point], width: float, fill: RGB) -> None:

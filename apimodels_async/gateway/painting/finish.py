@@ -68,16 +68,16 @@ def _pixels(picture: Image.Image) -> Image.Image:
 def _watercolour(picture: Image.Image, rng: random.Random) -> Image.Image:
     width, height = picture.size
     # Pigment pools: large soft noise moves the tone, and the paper shines through at the rim.
-    pools = Image.frombytes("L", (24, 24), rng.randbytes(576)).resize((width, height), Image.Resampling.BICUBIC)
+    pools = Image.frombytes("L", (9, 9), rng.randbytes(81)).resize((width, height), Image.Resampling.BICUBIC)
     paper = Image.new("RGB", (width, height), (252, 248, 240))
     small = picture.resize((max(1, width // 4), max(1, height // 4)), Image.Resampling.BOX)
-    wet = small.filter(ImageFilter.MedianFilter(5)).resize((width, height), Image.Resampling.BICUBIC)
+    wet = small.filter(ImageFilter.MedianFilter(3)).resize((width, height), Image.Resampling.BICUBIC)
     edges = ImageOps.invert(small.convert("L").filter(ImageFilter.FIND_EDGES)).filter(ImageFilter.GaussianBlur(0.7))
     wet = ImageChops.multiply(
-        Image.blend(picture, wet, 0.6),
+        Image.blend(picture, wet, 0.35),
         _lifted(edges, 0.45).resize((width, height), Image.Resampling.BICUBIC).convert("RGB"),
     )
-    wet = Image.composite(paper, wet, pools.point([round(60 + v * 0.28) for v in range(256)]))
+    wet = Image.composite(paper, wet, pools.point([round(15 + v * 0.42) for v in range(256)]))
     rim = Image.new("L", (64, 64), 0)
     rim.paste(255, (3, 3, 61, 61))
     speckle = Image.frombytes("L", (64, 64), rng.randbytes(4096)).filter(ImageFilter.GaussianBlur(1.2))

@@ -94,6 +94,9 @@ def choose(reading: Reading, theme: random.Random, index: int) -> Palette:
     names = _candidates(reading)
     palette = _ALL[names[(theme.randrange(len(names)) + index) % len(names)]]
     palette = _steered(palette, reading.colours)
+    if reading.overhead:
+        top, middle, horizon = (washed(tone, reading.overhead, 0.8) for tone in palette.sky)
+        palette = replace(palette, sky=(top, middle, horizon))
     if "mono" in reading.moods:
         return palette
     return _drifted(palette, theme.uniform(-6, 6) + 5 * (index % 3))

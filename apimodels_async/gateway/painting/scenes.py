@@ -7,6 +7,7 @@ from PIL import Image
 from . import abstract, lands, skies
 from .brief import Brief
 from .canvas import Canvas
+from .cast import act
 from .finish import grain, settled, styled, vignette
 from .stage import Stage
 from .weather import after, before
@@ -49,6 +50,7 @@ def compose(stage: Stage) -> None:
     x = _backdrop(stage)
     before(stage)
     _GROUNDS.get(stage.reading.setting, lambda s, _: lands.hills(s))(stage, x)
+    act(stage)
     after(stage)
 
 

@@ -56,7 +56,7 @@ _SUBJECTS: Final = {
     "heart": "heart love valentine 爱 心",
     "star": "star 星",
     "planet": "planet saturn jupiter mars earth 行星",
-    "gem": "gem crystal diamond jewel ruby emerald logo icon",
+    "gem": "gem crystal diamond jewel ruby",
     "umbrella": "umbrella parasol",
     "cake": "cake cupcake birthday dessert",
     "apple": "apple fruit 苹果",

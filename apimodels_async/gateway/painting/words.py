@@ -31,19 +31,20 @@ class Reading:
     moods: frozenset[str]
     skies: frozenset[str]
     colours: tuple[RGB, ...]
+    overhead: RGB | None
 
 
 def read(prompt: str) -> Reading:
     """Read the words the painter knows; everything else only moves the dice."""
     words = _words(prompt.lower())
     colours: dict[str, RGB] = {}
+    overhead: list[RGB] = []
     subjects: dict[str, Subject] = {}
     tint: tuple[int, str] | None = None
     count: tuple[int, int] | None = None
     for place, word in enumerate(words):
-        if word in COLOURS and words[place + 1 : place + 2] != ["reef"]:
-            tint = place, word
-            colours[word] = COLOURS[word]
+        if word in COLOURS:
+            tint = _coloured(words, place, colours, overhead)
         elif word in COUNTS:
             count = place, COUNTS[word]
         name = SUBJECTS.get(word)
@@ -65,7 +66,20 @@ def read(prompt: str) -> Reading:
         moods=frozenset(MOODS[word] for word in words if word in MOODS),
         skies=skies,
         colours=tuple(colours.values()),
+        overhead=overhead[0] if overhead else None,
     )
+
+
+def _coloured(words: list[str], place: int, colours: dict[str, RGB], overhead: list[RGB]) -> tuple[int, str] | None:
+    word, following = words[place], words[place + 1 : place + 2]
+    if following == ["reef"]:
+        return None
+    if following == ["sky"]:
+        overhead.append(COLOURS[word])
+        return None
+    colours[word] = COLOURS[word]
+    # A golden retriever has a coat of its own.
+    return None if following == ["retriever"] and colours.pop(word) else (place, word)
 
 
 def _words(prompt: str) -> list[str]:
@@ -73,7 +87,11 @@ def _words(prompt: str) -> list[str]:
     known = (SUBJECTS, SETTINGS, MOODS, WEARS, SKIES, COLOURS)
     for match in _WORD.finditer(prompt):
         whole = match.group()
-        words.extend([whole] if any(whole in table for table in known) else map(_singular, whole.split("-")))
+        for word in [whole] if any(whole in table for table in known) else whole.split("-"):
+            singular = _singular(word)
+            if singular != word and SUBJECTS.get(singular) in LIVING and not COUNTS.keys() & set(words[-_REACH:]):
+                words.append("several")
+            words.append(singular)
     # Languages written without spaces: look for the word anywhere in the text.
     foreign = {word for table in known for word in table if not word.isascii() and word in prompt}
     words.extend(sorted(foreign, key=lambda word: (prompt.index(word), -len(word))))
