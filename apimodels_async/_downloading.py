@@ -6,11 +6,10 @@ import random
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
-from attrs import define, frozen
 
 from apimodels_async import _images
 from apimodels_async._http import Http, RequestFailed, Stream
@@ -33,8 +32,7 @@ RATE_WINDOW = 10.0
 """Seconds over which the rate is measured."""
 
 
-@frozen
-class DownloadLimits:
+class DownloadLimits(NamedTuple):
     """What one picture may cost.
 
     Attributes:
@@ -44,19 +42,19 @@ class DownloadLimits:
         attempts: how often one picture is fetched.
     """
 
-    max_bytes: int = 512 << 20
-    timeout: float | None = 600.0
-    min_rate: int = 1024
+    max_bytes: int
+    timeout: float | None
+    min_rate: int
     attempts: int = 5
 
 
-@define(eq=False)
 class Downloader:
     """Fetches the pictures of one client's tasks."""
 
-    http: Http
-    poller: Poller
-    uniform: Callable[[float, float], float] = random.uniform
+    def __init__(self, http: Http, poller: Poller, uniform: Callable[[float, float], float] = random.uniform) -> None:
+        self.http = http
+        self.poller = poller
+        self.uniform = uniform
 
     async def download(self, task: Task, directory: Path, limits: DownloadLimits) -> list[Path]:
         """Save all pictures of a completed task, in the order of its links.
@@ -106,15 +104,15 @@ class _SpoiledError(Exception):
         self.pause = pause
 
 
-@define(eq=False)
 class _Fetch:
     """One picture of one task."""
 
-    owner: Downloader
-    task: Task
-    at: int
-    directory: Path
-    limits: DownloadLimits
+    def __init__(self, owner: Downloader, task: Task, at: int, directory: Path, limits: DownloadLimits) -> None:
+        self.owner = owner
+        self.task = task
+        self.at = at
+        self.directory = directory
+        self.limits = limits
 
     async def run(self) -> Path:
         url = self.task.result_urls[self.at]
@@ -179,7 +177,7 @@ class _Fetch:
         if url[:5].lower() == "data:":
             data = await anyio.to_thread.run_sync(_images.from_data_uri, url)
             return await self._save(_one(data), len(data))
-        base_url = self.owner.http.settings.base_url
+        base_url = self.owner.http.base_url
         check_link(url, base_url=base_url)
         for _ in range(MAX_REDIRECTS + 1):
             async with self.owner.http.stream(url) as stream:
@@ -205,7 +203,7 @@ class _Fetch:
     async def _save(self, chunks: AsyncIterator[bytes], length: int | None) -> Path:
         link = self.task.result_urls[self.at]
         stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
-        part = await _in_thread(PartFile.open, self.directory, stem)
+        part = await _in_thread(PartFile, self.directory, stem)
         try:
             kind = await self._pour(chunks, length, part)
             return await _in_thread(part.finish, stem + kind.suffix)
@@ -228,19 +226,19 @@ class _Fetch:
         return DownloadError(f"task {self.task.id}: picture {self.at} {what}", task_id=self.task.id)
 
 
-@define
 class _Tally:
     """What is known of a picture while it streams by: how much, how fast, its first and its last bytes.
 
     The rate is watched here because a read timeout never sees a byte that comes every third of a second.
     """
 
-    limits: DownloadLimits
-    window_began: float
-    in_window: int = 0
-    total: int = 0
-    head: bytes = b""
-    tail: bytes = b""
+    def __init__(self, limits: DownloadLimits, now: float) -> None:
+        self.limits = limits
+        self.window_began = now
+        self.in_window = 0
+        self.total = 0
+        self.head = b""
+        self.tail = b""
 
     def count(self, chunk: bytes, now: float) -> None:
         self.total += len(chunk)

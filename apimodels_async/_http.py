@@ -10,14 +10,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import anyio
 import httpx
-from attrs import define, field, frozen
 
 from apimodels_async._retrying import Trace, http_date, retry_after
-from apimodels_async._settings import Settings
+from apimodels_async._secret import Secret
 from apimodels_async._version import __version__
 from apimodels_async._wire import Answer
 from apimodels_async.errors import ConfigurationError
@@ -49,23 +48,25 @@ async def _nothing() -> None:
     """The default of `Watch.before_first_byte`."""
 
 
-@define
 class Watch:
     """Follows one request through the transport's trace events.
 
     `before_first_byte` is awaited before anything is written; what it raises ends the request with nothing sent.
     """
 
-    before_first_byte: Callable[[], Awaitable[None]] = _nothing
-    header_sent: bool = False
-    spoke: bool = False
+    __slots__ = ("_before_first_byte", "header_sent", "spoke")
+
+    def __init__(self, before_first_byte: Callable[[], Awaitable[None]] = _nothing) -> None:
+        self._before_first_byte = before_first_byte
+        self.header_sent = False
+        self.spoke = False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """What httpcore calls at each event."""
         self.spoke = True
         # A CONNECT to a proxy reports the same event about itself.
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
-            await self.before_first_byte()
+            await self._before_first_byte()
             self.header_sent = True
 
     def trace(self, error: BaseException) -> Trace:
@@ -74,8 +75,7 @@ class Watch:
         return Trace(header_sent=self.header_sent, spoke=self.spoke, refused=refused)
 
 
-@frozen
-class Stream:
+class Stream(NamedTuple):
     """The answer to a download, its body still to come.
 
     Attributes:
@@ -97,21 +97,24 @@ class Stream:
     chunks: AsyncIterator[bytes]
 
 
-@define
 class Http:
-    """The three lanes of one client. `owned` clients are made on first use and closed by `aclose`."""
+    """The three lanes of one client. Each is made on first use; what was made here is closed by `aclose`."""
 
-    settings: Settings
-    timeout: float | httpx.Timeout | None
-    given: httpx.AsyncClient | None
-    _owned: list[httpx.AsyncClient] = field(factory=list[httpx.AsyncClient], init=False)
+    def __init__(
+        self, api_key: Secret, base_url: str, timeout: float | httpx.Timeout | None, given: httpx.AsyncClient | None
+    ) -> None:
+        self._api_key = api_key
+        self.base_url = base_url
+        self._given_timeout = timeout
+        self._given = given
+        self._owned: list[httpx.AsyncClient] = []
 
     @cached_property
     def _headers(self) -> httpx.Headers:
         # httpx's own type hides Authorization in its repr; a dict in a traceback's locals would not.
         return httpx.Headers(
             {
-                "Authorization": f"Bearer {self.settings.api_key.reveal()}",
+                "Authorization": f"Bearer {self._api_key.reveal()}",
                 "User-Agent": _USER_AGENT,
                 "Accept": "application/json",
             }
@@ -125,11 +128,15 @@ class Http:
 
     @cached_property
     def _timeout(self) -> httpx.Timeout:
-        return self.timeout if isinstance(self.timeout, httpx.Timeout) else httpx.Timeout(self.timeout)
+        return (
+            self._given_timeout
+            if isinstance(self._given_timeout, httpx.Timeout)
+            else httpx.Timeout(self._given_timeout)
+        )
 
     @cached_property
     def _create_timeout(self) -> httpx.Timeout:
-        if self.timeout is not DEFAULT_TIMEOUT:
+        if self._given_timeout is not DEFAULT_TIMEOUT:
             return self._timeout
         return httpx.Timeout(30.0, connect=10.0, read=CREATE_READ_TIMEOUT)
 
@@ -138,8 +145,8 @@ class Http:
         return httpx.create_ssl_context()
 
     def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
-        if self.given is not None:
-            return self.given
+        if self._given is not None:
+            return self._given
         client = httpx.AsyncClient(verify=self._ssl, limits=limits, timeout=self._timeout)
         self._owned.append(client)
         return client
@@ -223,7 +230,7 @@ class Http:
         try:
             request = client.build_request(
                 method,
-                self.settings.base_url + path,
+                self.base_url + path,
                 headers=headers or self._headers,
                 extensions={"trace": watch},
                 **parts,
@@ -236,7 +243,7 @@ class Http:
     def _answer(self, response: httpx.Response) -> Answer:
         headers = response.headers
         body = response.content
-        key = self.settings.api_key.reveal().encode()
+        key = self._api_key.reveal().encode()
         if key in body:  # a server that quotes the key in its refusal: errors carry the body
             body = body.replace(key, b"[API key]")
         return Answer(

@@ -6,16 +6,13 @@ Everything here may read files and encode megabytes, so callers run it in a work
 import io
 import os
 from pathlib import Path
-from typing import Any, cast
-
-from attrs import frozen
+from typing import Any, NamedTuple, cast
 
 from apimodels_async import _images
 from apimodels_async.models import GenerationRequest, ImageInput
 
 
-@frozen
-class Picture:
+class Picture(NamedTuple):
     """A picture that is here, as bytes."""
 
     data: bytes

@@ -4,58 +4,56 @@ A create may not be cut off between the server's yes and our note of the task id
 that: ``asyncio.Task.cancel`` and Ctrl-C pierce it. So it runs in a task of the loop's own, and the caller only waits.
 """
 
-import asyncio
 import contextvars
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.lowlevel
-from attrs import define, field
 
 from apimodels_async.errors import ConfigurationError
 
 T = TypeVar("T")
 
 
-@define(eq=False)
 class Job(Generic[T]):
     """One piece of owned work.
 
     Attributes:
-        work: what to do.
         scope: cancel it to cut the work short; it then ends with neither a result nor an error.
         ended: set when the work has ended, however.
     """
 
-    work: Callable[[], Awaitable[T]]
-    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
-    ended: anyio.Event = field(factory=anyio.Event)
-    result: T | None = None
-    error: Exception | None = None
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+        self._work = work
+        self.scope = anyio.CancelScope()
+        self.ended = anyio.Event()
+        self.result: T | None = None
+        self.error: Exception | None = None
 
     async def run(self) -> None:
         """Do the work, keep its outcome, and never raise but for a cancellation of the loop itself."""
         try:
             with self.scope:
-                self.result = await self.work()
+                self.result = await self._work()
         except Exception as error:  # noqa: BLE001  (handed to the caller)
             self.error = error
         finally:
             self.ended.set()
 
 
-@define(eq=False)
 class Owner:
     """Owns the jobs of one client, in one event loop of one process."""
 
-    _jobs: set[Job[Any]] = field(factory=set[Job[Any]], init=False)
-    _tasks: set[Any] = field(factory=set[Any], init=False)
-    _loop: object = field(default=None, init=False)
-    _pid: int = field(factory=os.getpid, init=False)
-    _closed: bool = field(default=False, init=False)
+    def __init__(self) -> None:
+        self._jobs: set[Job[Any]] = set()
+        self._tasks: set[Any] = set()
+        self._loop: Any = None
+        self._pid = os.getpid()
+        self._closed = False
 
     def bind(self) -> None:
         """Bind to the running loop at first, and check ever after that it is the same one in the same process.
@@ -78,13 +76,12 @@ class Owner:
         job = Job(work)
         self._jobs.add(job)
         run = partial(self._run, job)
-        if isinstance(self._loop, asyncio.AbstractEventLoop):
+        trio = sys.modules.get("trio")
+        if trio is None or not isinstance(self._loop, trio.lowlevel.TrioToken):
             task = self._loop.create_task(run(), name="apimodels_async create")
             self._tasks.add(task)  # the loop itself keeps only a weak reference
             task.add_done_callback(self._tasks.discard)
         else:
-            import trio  # noqa: PLC0415  (running, so it is installed)
-
             trio.lowlevel.spawn_system_task(run, name="apimodels_async create", context=contextvars.copy_context())
         return job
 

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable
 
 import anyio
-from attrs import define, field
 
 from apimodels_async._http import Http, RequestFailed
 from apimodels_async._retrying import RetryQuota, full_jitter
@@ -32,49 +31,46 @@ LINKS_LATE = 3
 _REMEMBERED = 50_000
 
 
-@define
 class Gate:
     """Shared by all queries of a client: when the server says 429 to one, all of them hold back.
 
     Attributes:
         opens: on the loop's clock, when the next query may go.
-        refusals: how many 429 in a row.
     """
 
-    uniform: Callable[[float, float], float]
-    opens: float = -math.inf
-    refusals: int = 0
+    def __init__(self, uniform: Callable[[float, float], float]) -> None:
+        self._uniform = uniform
+        self._refusals = 0
+        self.opens = -math.inf
 
     def pause(self, now: float) -> float:
         """Seconds this query must hold back: until the gate opens, and a little more so that not all go at once."""
         if self.opens <= now:
             return 0.0
-        return self.opens - now + self.uniform(0.0, 1.0)
+        return self.opens - now + self._uniform(0.0, 1.0)
 
     def refused(self, now: float, retry_after: float | None) -> None:
         """A query was answered 429."""
-        wait = full_jitter(self.refusals + 1, self.uniform) if retry_after is None else retry_after
-        self.refusals += 1
+        wait = full_jitter(self._refusals + 1, self._uniform) if retry_after is None else retry_after
+        self._refusals += 1
         self.opens = max(self.opens, now + wait)
 
     def passed(self) -> None:
         """A query was answered otherwise."""
-        self.refusals = 0
+        self._refusals = 0
 
 
-@define(eq=False)
 class Poller:
     """Asks about the tasks of one client."""
 
-    http: Http
-    quota: RetryQuota
-    uniform: Callable[[float, float], float] = random.uniform
-    gate: Gate = field(init=False)
-    _born: dict[str, float] = field(factory=dict[str, float], init=False)
-
-    def __attrs_post_init__(self) -> None:
-        """The gate shares our randomness."""
-        self.gate = Gate(self.uniform)
+    def __init__(
+        self, http: Http, quota: RetryQuota, uniform: Callable[[float, float], float] = random.uniform
+    ) -> None:
+        self._http = http
+        self._quota = quota
+        self._uniform = uniform
+        self._gate = Gate(uniform)
+        self._born: dict[str, float] = {}
 
     def born(self, task: Task) -> None:
         """Remember when a task of our own was created, on the loop's clock."""
@@ -91,7 +87,7 @@ class Poller:
             ConnectionFailedError: there is no answer.
         """
         try:
-            answer: Answer = await self.http.query("/images/generations", task_id=task_id)
+            answer: Answer = await self._http.query("/images/generations", task_id=task_id)
         except RequestFailed as failure:
             raise ConnectionFailedError(
                 f"task {task_id}: the query got no answer ({failure})", task_id=task_id
@@ -118,7 +114,7 @@ class Poller:
         while True:
             late = await self._hold_back(pause, last_look)
             # When looks have been failing, even the last one must be paid for out of the shared quota.
-            if not late or watched.trouble is None or self.quota.take():
+            if not late or watched.trouble is None or self._quota.take():
                 with anyio.move_on_after(max(1.0, deadline - anyio.current_time())):
                     await self._look(watched)
             if watched.ended:
@@ -137,12 +133,12 @@ class Poller:
         wake = anyio.current_time() + pause
         while True:
             now = anyio.current_time()
-            wake = max(wake, now + self.gate.pause(now))
+            wake = max(wake, now + self._gate.pause(now))
             if wake >= last_look:
                 await anyio.sleep(max(0.0, last_look - now))
                 return True
             await anyio.sleep(wake - now)
-            if self.gate.opens <= anyio.current_time():
+            if self._gate.opens <= anyio.current_time():
                 return False
 
     async def _look(self, watched: "_Watched") -> None:
@@ -152,7 +148,7 @@ class Poller:
         try:
             task = await self.query(task_id, watched.task.model)
         except RateLimitError as refusal:
-            self.gate.refused(anyio.current_time(), refusal.retry_after)
+            self._gate.refused(anyio.current_time(), refusal.retry_after)
             watched.failed(refusal)
         except TaskNotFoundError as refusal:
             if watched.born is None or anyio.current_time() - watched.born > NOT_FOUND_YET:
@@ -163,8 +159,8 @@ class Poller:
         except APIError:
             raise
         else:
-            self.gate.passed()
-            self.quota.give_back()
+            self._gate.passed()
+            self._quota.give_back()
             watched.saw(task)
         if watched.trouble is not None:
             logger.debug(
@@ -180,8 +176,8 @@ class Poller:
         planned = pacing.next_delay(watched.task.model or "", watched.elapsed)
         if watched.without_links:
             return min(planned, 0.25 * 2.0**watched.without_links)
-        if watched.trouble is not None and self.quota.take():
-            return min(planned, full_jitter(watched.failures, self.uniform))
+        if watched.trouble is not None and self._quota.take():
+            return min(planned, full_jitter(watched.failures, self._uniform))
         return planned
 
     def _learned(self, watched: "_Watched", pacing: Pacing) -> Task:
@@ -205,7 +201,6 @@ class Poller:
         return task
 
 
-@define(eq=False)
 class _Watched:
     """One wait's knowledge of its task.
 
@@ -219,13 +214,14 @@ class _Watched:
         without_links: how many times it was seen completed but without a link.
     """
 
-    task: Task
-    started: float
-    born: float | None
-    looks: int = 0
-    failures: int = 0
-    trouble: Exception | None = None
-    without_links: int = 0
+    def __init__(self, task: Task, started: float, born: float | None) -> None:
+        self.task = task
+        self.started = started
+        self.born = born
+        self.looks = 0
+        self.failures = 0
+        self.trouble: Exception | None = None
+        self.without_links = 0
 
     @property
     def elapsed(self) -> float:

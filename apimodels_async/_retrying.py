@@ -9,8 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
-
-from attrs import define, frozen
+from typing import NamedTuple
 
 from apimodels_async.errors import APIError, RateLimitError, ServerError
 
@@ -55,8 +54,7 @@ def http_date(value: str | None) -> datetime | None:
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 
 
-@frozen
-class Trace:
+class Trace(NamedTuple):
     """What the transport said about one request, up to the moment it failed.
 
     Attributes:
@@ -103,24 +101,25 @@ def judge_refusal(refusal: APIError) -> Verdict:
     return Verdict.REJECTED if any(code // 100 == 4 for code in codes) else Verdict.UNKNOWN
 
 
-@define
 class RetryQuota:
     """How many retries one client may still make, so that an outage is not multiplied by all its tasks.
 
     The figures are botocore's standard mode: 500 tokens, 5 a retry, given back when something succeeds.
     """
 
-    tokens: int = 500
-    capacity: int = 500
-    cost: int = 5
+    CAPACITY = 500
+    COST = 5
+
+    def __init__(self) -> None:
+        self.tokens = self.CAPACITY
 
     def take(self) -> bool:
         """Whether one more retry is allowed; if so it is counted."""
-        if self.tokens < self.cost:
+        if self.tokens < self.COST:
             return False
-        self.tokens -= self.cost
+        self.tokens -= self.COST
         return True
 
     def give_back(self) -> None:
         """Something succeeded: one retry comes back."""
-        self.tokens = min(self.capacity, self.tokens + self.cost)
+        self.tokens = min(self.CAPACITY, self.tokens + self.COST)

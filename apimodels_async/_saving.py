@@ -4,31 +4,23 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
-from typing import BinaryIO
-
-from attrs import define, field
 
 
-@define
 class PartFile:
     """A file that is either not there at all or there whole.
 
     Its name ends in ``.part`` and is unlike any other's, so that two downloads of one task cannot mix.
     """
 
-    path: Path
-    _file: BinaryIO = field(repr=False)
-
-    @classmethod
-    def open(cls, directory: Path, stem: str) -> "PartFile":
+    def __init__(self, directory: Path, stem: str) -> None:
         """Begin a file in `directory`, which is made if it is not there.
 
         Raises:
             OSError: as the system says.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / f"{stem}.{secrets.token_hex(4)}.part"
-        return cls(path, path.open("xb"))
+        self.path = directory / f"{stem}.{secrets.token_hex(4)}.part"
+        self._file = self.path.open("xb")
 
     def write(self, data: bytes) -> None:
         """Append.

@@ -10,11 +10,11 @@ import stat
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
-
 from apimodels_async._links import is_loopback
+from apimodels_async._secret import Secret
 from apimodels_async.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://apimodels.app/api/v1"
@@ -22,24 +22,7 @@ DEFAULT_BASE_URL = "https://apimodels.app/api/v1"
 _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
 
 
-class Secret:
-    """A text that no repr, message or traceback shows."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself, for the one place that puts it on the wire."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-
-@frozen
-class Settings:
+class Settings(NamedTuple):
     """What a client was set up with.
 
     Attributes:
@@ -50,7 +33,7 @@ class Settings:
 
     api_key: Secret
     base_url: str
-    model: str | None = field(default=None)
+    model: str | None = None
 
 
 def resolve(

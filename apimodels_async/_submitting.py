@@ -8,7 +8,6 @@ from functools import partial
 from typing import NoReturn
 
 import anyio
-from attrs import define, field
 
 from apimodels_async._http import Http, RequestFailed, Watch
 from apimodels_async._owner import Owner
@@ -35,13 +34,13 @@ class _CallerLeftError(Exception):
     """Raised before the first byte: whoever asked for the create is gone, and nothing is sent."""
 
 
-@define(eq=False)
 class _Attempt:
     """What is known about the create of one caller."""
 
-    model: str
-    watch: Watch = field(factory=Watch)
-    caller_left: bool = False
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.watch = Watch()
+        self.caller_left = False
 
     def new_watch(self) -> Watch:
         """Follow the next attempt."""
@@ -53,7 +52,6 @@ class _Attempt:
             raise _CallerLeftError
 
 
-@define(eq=False)
 class Submitter:
     """Sends the creates of one client.
 
@@ -62,12 +60,20 @@ class Submitter:
             be taken up with ``wait``. The last thousand are kept.
     """
 
-    http: Http
-    owner: Owner
-    quota: RetryQuota
-    max_retries: int
-    uniform: Callable[[float, float], float] = random.uniform
-    detached: deque[Task] = field(factory=partial(deque[Task], maxlen=1000), init=False)
+    def __init__(
+        self,
+        http: Http,
+        owner: Owner,
+        quota: RetryQuota,
+        max_retries: int,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._http = http
+        self._owner = owner
+        self._quota = quota
+        self._max_retries = max_retries
+        self._uniform = uniform
+        self.detached: deque[Task] = deque(maxlen=1000)
 
     async def submit(self, body: bytes, model: str) -> Task:
         """Send a create and give its task.
@@ -78,7 +84,7 @@ class Submitter:
             SubmissionUnknownError: the server may have started the job.
         """
         attempt = _Attempt(model)
-        job = self.owner.start(partial(self._submit, body, attempt))
+        job = self._owner.start(partial(self._submit, body, attempt))
         try:
             await job.ended.wait()
         except BaseException:
@@ -130,9 +136,9 @@ class Submitter:
                 task = await self._send_once(body, attempt)
             except _TryAgainError as again:
                 attempt.watch = Watch()  # that attempt is over, and was not taken
-                pause = again.at_least + full_jitter(number, self.uniform)
+                pause = again.at_least + full_jitter(number, self._uniform)
                 late = anyio.current_time() + pause > started + RETRY_WITHIN
-                if attempt.caller_left or late or number >= self.max_retries or not self.quota.take():
+                if attempt.caller_left or late or number >= self._max_retries or not self._quota.take():
                     raise again.error from again.error.__cause__
                 number += 1
                 logger.info(
@@ -144,7 +150,7 @@ class Submitter:
                 )
                 await anyio.sleep(pause)
             else:
-                self.quota.give_back()
+                self._quota.give_back()
                 elapsed = anyio.current_time() - started
                 logger.info(
                     "task %s created",
@@ -156,7 +162,7 @@ class Submitter:
     async def _send_once(self, body: bytes, attempt: _Attempt) -> Task:
         watch = attempt.new_watch()
         try:
-            answer = await self.http.submit(body, watch)
+            answer = await self._http.submit(body, watch)
         except RequestFailed as failure:
             if not failure.trace.provably_unsent:
                 raise SubmissionUnknownError(

@@ -9,9 +9,10 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from functools import cache
+from typing import Any, NamedTuple, cast
 
-from attrs import evolve, frozen
+from attrs import evolve
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
@@ -31,8 +32,7 @@ from apimodels_async.errors import (
 from apimodels_async.models import GenerationRequest, Task, TaskState
 
 
-@frozen
-class Answer:
+class Answer(NamedTuple):
     """One HTTP answer, read whole.
 
     Attributes:
@@ -85,36 +85,40 @@ def _flag(value: object, _: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-_converter = Converter()
-_converter.register_unstructure_hook(
-    GenerationRequest,
-    make_dict_unstructure_fn(
+@cache
+def _converter() -> Converter:
+    """Made on first use: generating its functions is a good part of what importing this package would cost."""
+    converter = Converter()
+    converter.register_unstructure_hook(
         GenerationRequest,
-        _converter,
-        _cattrs_omit_if_default=True,
-        image=override(omit=True),
-        images=override(omit=True),
-        mask=override(omit=True),
-        extra_body=override(omit=True),
-    ),
-)
-_converter.register_structure_hook(
-    Task,
-    make_dict_structure_fn(
+        make_dict_unstructure_fn(
+            GenerationRequest,
+            converter,
+            _cattrs_omit_if_default=True,
+            image=override(omit=True),
+            images=override(omit=True),
+            mask=override(omit=True),
+            extra_body=override(omit=True),
+        ),
+    )
+    converter.register_structure_hook(
         Task,
-        _converter,
-        id=override(rename="taskId", struct_hook=_text),
-        state=override(struct_hook=_state),
-        result_urls=override(rename="resultUrls", struct_hook=_links),
-        model=override(struct_hook=_text),
-        create_time=override(rename="createTime", struct_hook=_moment),
-        complete_time=override(rename="completeTime", struct_hook=_moment),
-        fail_code=override(rename="failCode", struct_hook=_text),
-        fail_msg=override(rename="failMsg", struct_hook=_text),
-        retryable=override(struct_hook=_flag),
-        raw=override(omit=True),
-    ),
-)
+        make_dict_structure_fn(
+            Task,
+            converter,
+            id=override(rename="taskId", struct_hook=_text),
+            state=override(struct_hook=_state),
+            result_urls=override(rename="resultUrls", struct_hook=_links),
+            model=override(struct_hook=_text),
+            create_time=override(rename="createTime", struct_hook=_moment),
+            complete_time=override(rename="completeTime", struct_hook=_moment),
+            fail_code=override(rename="failCode", struct_hook=_text),
+            fail_msg=override(rename="failMsg", struct_hook=_text),
+            retryable=override(struct_hook=_flag),
+            raw=override(omit=True),
+        ),
+    )
+    return converter
 
 
 # --- requests
@@ -122,7 +126,7 @@ _converter.register_structure_hook(
 
 def create_body(request: GenerationRequest, model: str, pictures: Mapping[str, str | list[str]]) -> bytes:
     """The JSON of a create. `pictures` are the request's, ready to send, by field name."""
-    fields: dict[str, Any] = _converter.unstructure(request)
+    fields: dict[str, Any] = _converter().unstructure(request)
     fields = {"model": model, **fields, **pictures, **(request.extra_body or {})}
     return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
@@ -163,7 +167,7 @@ def _task(data: dict[str, Any], answer: Answer, asked: str | None, model: str | 
     fields = {"taskId": asked, "model": model, "state": TaskState.PENDING if asked is None else "", **data}
     fields["taskId"] = fields["taskId"] or asked
     fields["model"] = fields["model"] or model
-    task = evolve(_converter.structure(fields, Task), raw=data)
+    task = evolve(_converter().structure(fields, Task), raw=data)
     if task.id is None:
         raise _outside("an answer without a task id", answer, None)
     if asked is not None and task.id != asked:

@@ -9,13 +9,13 @@ from typing import Any, Self
 import anyio.to_thread
 from attrs import evolve
 
-from apimodels_async import _inputs, _wire, catalogue
-from apimodels_async._downloading import Downloader, DownloadLimits
+from apimodels_async import _inputs, _wire
 from apimodels_async._http import DEFAULT_TIMEOUT, Http, HttpClient, RequestFailed, Timeout
 from apimodels_async._owner import Owner
 from apimodels_async._polling import Poller
 from apimodels_async._retrying import RetryQuota
-from apimodels_async._settings import Secret, resolve
+from apimodels_async._secret import Secret
+from apimodels_async._settings import resolve
 from apimodels_async._submitting import Submitter
 from apimodels_async.errors import ConnectionFailedError
 from apimodels_async.models import UNSET, GenerationRequest, ImageInput, OutputFormat, Quality, Task, TaskState, Unset
@@ -69,17 +69,17 @@ class AsyncImagesClient:
         if max_retries < 0:
             raise ValueError(f"max_retries={max_retries}: give 0 or more")
         self._wait_timeout = _checked_wait(wait_timeout, "wait_timeout")
-        self._settings = resolve(secret, base_url, model)
-        self._http = Http(self._settings, timeout, http_client)
+        settings = resolve(secret, base_url, model)
+        self._base_url, self._model = settings.base_url, settings.model
+        self._http = Http(settings.api_key, settings.base_url, timeout, http_client)
         self._owner = Owner()
         quota = RetryQuota()
         self._submitter = Submitter(self._http, self._owner, quota, max_retries)
         self._poller = Poller(self._http, quota)
-        self._downloader = Downloader(self._http, self._poller)
         self._pacing: Pacing = BackoffPacing() if pacing is None else pacing
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self._settings.base_url!r}, model={self._settings.model!r})"
+        return f"{type(self).__name__}(base_url={self._base_url!r}, model={self._model!r})"
 
     async def __aenter__(self) -> Self:
         self._owner.bind()
@@ -171,8 +171,10 @@ class AsyncImagesClient:
             seed=seed,
             extra_body=extra_body,
         )
-        chosen = request.model or self._settings.model
+        chosen = request.model or self._model
         if chosen is None:
+            from apimodels_async import catalogue  # noqa: PLC0415  (read only to help with a mistake)
+
             known = ", ".join(each.id for each in catalogue.MODELS)
             raise ValueError(f"model: name one here, for the client, or in APIMODELS_MODEL; known are {known}")
         if _inputs.has_local(request):
@@ -272,9 +274,9 @@ class AsyncImagesClient:
         task: Task,
         directory: str | os.PathLike[str],
         *,
-        max_bytes: int = DownloadLimits().max_bytes,
-        timeout: float | None = DownloadLimits().timeout,
-        min_rate: int = DownloadLimits().min_rate,
+        max_bytes: int = 512 << 20,
+        timeout: float | None = 600.0,
+        min_rate: int = 1024,
     ) -> list[Path]:
         """Save a completed task's pictures in `directory`, which is made if need be.
 
@@ -296,8 +298,10 @@ class AsyncImagesClient:
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         self._owner.bind()
+        from apimodels_async._downloading import Downloader, DownloadLimits  # noqa: PLC0415  (many never download)
+
         limits = DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
-        return await self._downloader.download(task, Path(directory), limits)
+        return await Downloader(self._http, self._poller).download(task, Path(directory), limits)
 
     async def models(self) -> list[str]:
         """The ids of the models that the server offers.

@@ -1,0 +1,94 @@
+"""What can be run here; `nox -l` lists it."""
+
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["tests", "lowest", "lint", "typing", "docs"]
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PACKAGE = ".[cli,gateway]"
+
+
+def answers(python: str) -> bool:
+    """A version manager's stub may be on the path and refuse to run."""
+    try:
+        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+PYTHONS = [version for version in ("3.11", "3.12", "3.13") if answers(f"python{version}")]
+
+
+def group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def run_tests(session: nox.Session) -> None:
+    """Pytest is run as a script, so that the installed package is imported and not this folder's."""
+    session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()).resolve() / "coverage")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", str(Path(session.bin) / "pytest"), *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
+
+
+@nox.session(python=PYTHONS or None)
+def tests(session: nox.Session) -> None:
+    """The tests of the built package with branch coverage, on every supported Python that is found."""
+    session.install(PACKAGE, *group("test"))
+    run_tests(session)
+
+
+@nox.session(python=PYTHONS[:1] or None)
+def lowest(session: nox.Session) -> None:
+    """The tests with the lowest versions that pyproject.toml declares."""
+    session.install("uv")
+    python = str(next(Path(session.bin).glob("python*")))
+    session.run("uv", "pip", "install", "--quiet", "--python", python, "--resolution=lowest-direct", PACKAGE)
+    session.run("uv", "pip", "install", "--quiet", "--python", python, *group("test"))
+    session.run("uv", "pip", "list", "--quiet", "--python", python)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Mypy and pyright, both strict, and the completeness of the public types."""
+    session.install(PACKAGE, *group("typing"))
+    session.run("mypy", "apimodels_async", "tests", "docs", "noxfile.py")
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "apimodels_async", "--ignoreexternal")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, every warning an error, into docs/_build."""
+    session.install(PACKAGE, *group("docs"))
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "docs/_build/html")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Pictures from the embedded gateway into the folder `pictures`: no key, no network, no bill."""
+    session.install("--quiet", PACKAGE)
+    session.run("python", "docs/demo/demo.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measurements, as ratios within one run; `nox -s bench -- imports` for one of them."""
+    session.install("--quiet", PACKAGE)
+    for name in session.posargs or sorted(path.stem for path in Path("tests/bench").glob("*.py")):
+        session.run("python", f"tests/bench/{name}.py")

@@ -1,0 +1,29 @@
+"""What all tests share: both back ends, and a gateway on a real socket."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from apimodels_async.gateway import LocalGateway
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Everything async runs on both."""
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A key in the environment of whoever runs the tests must neither help nor be used."""
+    for name in ("APIMODELS_API_KEY", "APIMODELS_BASE_URL", "APIMODELS_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[LocalGateway]:
+    """A gateway that answers within tenths of a second, for all tests that only use it."""
+    with LocalGateway(latency="0.1/0.2", balance=1000.0) as running:
+        yield running
