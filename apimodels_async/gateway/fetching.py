@@ -24,11 +24,16 @@ def _is_here(host: str) -> bool:
         return False
 
 
-def fetch_here(name: str, url: str) -> bytes:
+def fetch_here(name: str, url: str, time_limit: float = TIME_LIMIT) -> bytes:
     """What is at an http URL on a loopback address. Blocks; goes through no proxy and follows no redirect.
 
+    Args:
+        name: the field the URL came in, for messages.
+        url: the URL.
+        time_limit: seconds that it may take.
+
     Raises:
-        Refusal: the URL leads elsewhere, or nothing usable is there. `name` is the field it came in.
+        Refusal: the URL leads elsewhere, or nothing usable is there.
     """
     try:
         parts = urlsplit(url)
@@ -38,8 +43,8 @@ def fetch_here(name: str, url: str) -> bytes:
     if parts.scheme.lower() != "http" or not _is_here(host):
         raise Refusal(400, f"{name}: this gateway only fetches http URLs from this machine (127.0.0.1 or localhost)")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    deadline = time.monotonic() + TIME_LIMIT
-    connection = HTTPConnection(host, port, timeout=TIME_LIMIT)
+    deadline = time.monotonic() + time_limit
+    connection = HTTPConnection(host, port, timeout=time_limit)
     try:
         connection.request("GET", path)
         with connection.getresponse() as response:
@@ -51,10 +56,10 @@ def fetch_here(name: str, url: str) -> bytes:
                 if len(data) > LARGEST_BODY:
                     raise Refusal(400, f"{name}: there are more than {LARGEST_BODY >> 20} MB at the URL")
                 if time.monotonic() > deadline:
-                    raise Refusal(400, f"{name}: the URL did not answer within {TIME_LIMIT:g} s")
+                    raise Refusal(400, f"{name}: the URL did not answer within {time_limit:g} s")
             return data
     except TimeoutError:
-        raise Refusal(400, f"{name}: the URL did not answer within {TIME_LIMIT:g} s") from None
+        raise Refusal(400, f"{name}: the URL did not answer within {time_limit:g} s") from None
     except (OSError, HTTPException, ValueError) as error:
         raise Refusal(400, f"{name}: the URL cannot be fetched ({type(error).__name__})") from error
     finally:

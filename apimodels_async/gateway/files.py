@@ -1,6 +1,7 @@
 """Files that the gateway hosts: uploaded in one request, or announced first and then put to a URL of their own."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable
 
@@ -24,6 +25,8 @@ __all__ = ["UPLOAD_TIME", "Hosting"]
 
 UPLOAD_TIME = 10 * 60 * 1000
 """Milliseconds that an upload URL is valid."""
+
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
 
 def _type_of(header: str) -> str:
@@ -78,17 +81,15 @@ class Hosting:
 
     async def _announce(self, request: Request, body: bytes) -> Response:
         fields = json_object(body)
-        for name in ("filename", "contentType"):
-            value = fields.get(name)
-            if not isinstance(value, str) or not value.strip():
-                raise Refusal(400, f"{name} {quoted(value)}: give text that is not empty")
+        filename, content_type = fields.get("filename"), fields.get("contentType")
+        if not isinstance(filename, str) or not filename.strip():
+            raise Refusal(400, f"filename {quoted(filename)}: give text that is not empty")
+        if not isinstance(content_type, str) or not _MEDIA_TYPE.fullmatch(content_type):
+            raise Refusal(400, f"contentType {quoted(content_type)}: give a media type, such as image/png")
         length = fields.get("fileSize")
         if not isinstance(length, int) or isinstance(length, bool) or not 0 < length <= LARGEST_BODY:
             raise Refusal(400, f"fileSize {quoted(length)}: give the number of bytes, {LARGEST_BODY} at most")
-        content_type = _type_of(str(fields["contentType"]))
-        if not content_type.isascii():
-            raise Refusal(400, f"contentType {quoted(content_type)}: give a media type, such as image/png")
-        file = self._new_file(content_type, length, None)
+        file = self._new_file(content_type.lower(), length, None)
         await self._store.ask(Store.keep_file, file)
         origin = origin_of(request)
         return envelope(

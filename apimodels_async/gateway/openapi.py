@@ -15,6 +15,8 @@ _MEANINGS = {
     500: "A fault of the gateway itself.",
 }
 _EPOCH_MS: Json = {"type": "integer", "description": "Milliseconds since 1970-01-01 UTC."}
+_SIDE = "(1[6-9]|[2-9][0-9]|[1-9][0-9]{2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-6])"
+"""16 to 4096, as a pattern."""
 _KEY: list[Json] = [{"key": []}]
 
 
@@ -80,7 +82,7 @@ _CREATE = _object(
     {
         "size": {
             "type": "string",
-            "pattern": "^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$",
+            "pattern": f"^{_SIDE}x{_SIDE}$",
             "description": "Width and height in pixels, each 16 to 4096. It wins over aspect_ratio and resolution. "
             "Without any of the three, the first picture's own size, else 1024x1024.",
         },
@@ -278,7 +280,10 @@ DOCUMENT: Json = {
                             "schema": _object(
                                 {
                                     "filename": {"type": "string", "pattern": r"\S"},
-                                    "contentType": {"type": "string", "pattern": "^[a-z]+/[a-z0-9.+-]+$"},
+                                    "contentType": {
+                                        "type": "string",
+                                        "pattern": r"^[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+$",
+                                    },
                                     "fileSize": {"type": "integer", "minimum": 1, "maximum": 50 * 1024 * 1024},
                                 }
                             )

@@ -14,8 +14,8 @@ SMALLEST, LARGEST = 16, 4096
 
 DEFAULT = (1024, 1024)
 
-_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
-_RATIO = re.compile(r"(\d{1,4}):(\d{1,4})", re.ASCII)
+_SIZE = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})", re.ASCII)
+_RATIO = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})", re.ASCII)
 _SIDES = {"1K": 1024, "2K": 2048, "4K": 4096}
 
 

@@ -1,0 +1,36 @@
+"""The document at /openapi.json tells all that the gateway answers, whatever it is asked."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from apimodels_async.gateway import DEFAULT_API_KEY, LocalGateway
+from apimodels_async.gateway.openapi import DOCUMENT
+
+schema = schemathesis.openapi.from_dict(DOCUMENT)
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    """Where a gateway with money enough is, whose pictures are no pictures."""
+    with LocalGateway(paint=lambda **_: b"paint", latency="0/0", balance=1e9) as gateway:
+        yield gateway.base_url.removesuffix("/api/v1")
+
+
+@schema.parametrize()
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_nothing_breaks_the_gateway_and_every_answer_is_documented(case: schemathesis.Case, base_url: str) -> None:
+    case.call_and_validate(
+        base_url=base_url,
+        headers={"Authorization": f"Bearer {DEFAULT_API_KEY}"},
+        # No schema can tell which text in base64 is a picture, and which URL leads to one.
+        excluded_checks=[positive_data_acceptance],
+    )
+
+
+def test_the_document_is_served_to_anybody(base_url: str) -> None:
+    assert httpx.get(f"{base_url}/openapi.json", trust_env=False).json() == DOCUMENT

@@ -1,0 +1,151 @@
+"""Pictures are painted when they are asked for, once, and are there for 7 days."""
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image
+
+DAY = 24 * 3600
+
+
+def test_nothing_is_painted_before_somebody_looks(desk: Any) -> None:
+    desk.finish(n=3)
+    assert desk.painter.calls == []
+
+
+def test_the_painter_is_told_what_was_asked_for(desk: Any) -> None:
+    task = desk.finish("a lighthouse", model="grok-4.2-image", size="64x48", n=2, seed=7)
+    assert desk.picture(task["resultUrls"][1]).size == (64, 48)
+    assert desk.painter.calls == [
+        {
+            "prompt": "a lighthouse",
+            "model": "grok-image/grok-4.2-image",
+            "seed": 7,
+            "index": 1,
+            "size": (64, 48),
+            "output_format": "png",
+            "images": [],
+            "mask": None,
+        }
+    ]
+
+
+def test_a_picture_is_painted_once_and_kept(desk: Any) -> None:
+    (url,) = desk.finish()["resultUrls"]
+    first, second = desk.ask("GET", url), desk.ask("GET", url)
+    assert first.content == second.content
+    assert len(desk.painter.calls) == 1
+
+
+def test_a_seed_that_nobody_gave_stays_the_same_for_the_task(desk: Any) -> None:
+    task = desk.finish(n=2)
+    for url in task["resultUrls"]:
+        desk.ask("GET", url)
+    first, second = desk.painter.calls
+    assert first["seed"] == second["seed"]
+    assert first["index"] != second["index"]
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_the_answer_says_honestly_what_it_is(desk: Any, kind: str) -> None:
+    (url,) = desk.finish(size="64x48", output_format=kind)["resultUrls"]
+    assert url.endswith(f"-0.{kind}")
+    answer = desk.ask("GET", url)
+    assert answer.headers["content-type"] == f"image/{kind}"
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert Image.open(io.BytesIO(answer.content)).format == kind.upper()
+    head = desk.ask("HEAD", url)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == f"image/{kind}"
+    assert head.headers["content-length"] == answer.headers["content-length"]
+
+
+def test_a_link_needs_no_key(desk: Any) -> None:
+    (url,) = desk.finish()["resultUrls"]
+    assert desk.ask("GET", url, headers={"Authorization": ""}).status_code == 200
+
+
+def test_what_is_not_there_is_404(desk: Any) -> None:
+    task = desk.finish(n=2)
+    task_id = task["taskId"]
+    pending = desk.create()["taskId"]
+    for name in (
+        f"{task_id}-2.png",
+        f"{task_id}--1.png",
+        f"{task_id}-0.jpeg",
+        f"{task_id}-00.png",
+        f"{task_id}-0",
+        task_id,
+        "clnone-0.png",
+        f"{pending}-0.png",
+        "%00",
+    ):
+        answer = desk.ask("GET", f"http://gateway.test/results/{name}")
+        assert (answer.status_code, answer.json()["code"], answer.json()["data"]) == (404, 404, None)
+    assert desk.painter.calls == []
+
+
+def test_a_picture_is_gone_after_7_days_and_the_task_is_not(desk: Any) -> None:
+    task = desk.finish()
+    (url,) = task["resultUrls"]
+    desk.clock.advance(7 * DAY - 1)
+    assert desk.ask("GET", url).status_code == 200
+    desk.clock.advance(1)
+    assert desk.ask("GET", url).status_code == 404
+    assert desk.query(task["taskId"]) == task
+
+
+def test_many_who_ask_at_once_get_one_painting(opened: Callable[..., Any], painter: Any) -> None:
+    asked = threading.Event()
+
+    def slow(**order: Any) -> bytes:
+        asked.wait(0.2)  # long enough for all of them to have asked
+        picture: bytes = painter(**order)
+        return picture
+
+    desk = opened(paint=slow)
+    (url,) = desk.finish()["resultUrls"]
+    answers = desk.ask_all(*[("GET", url)] * 8)
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert len(painter.calls) == 1
+
+
+def test_two_pictures_at_most_are_painted_at_the_same_time(opened: Callable[..., Any], painter: Any) -> None:
+    lock = threading.Lock()
+    busy: list[int] = [0]
+    most: list[int] = [0]
+    both = threading.Barrier(2, timeout=5)
+
+    def watched(**order: Any) -> bytes:
+        with lock:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        both.wait()
+        with lock:
+            busy[0] -= 1
+        picture: bytes = painter(**order)
+        return picture
+
+    desk = opened(paint=watched)
+    urls = desk.finish(n=6)["resultUrls"]
+    assert {answer.status_code for answer in desk.ask_all(*[("GET", url) for url in urls])} == {200}
+    assert most == [2]
+
+
+def test_the_other_pictures_of_a_failed_painting_can_still_be_had(opened: Callable[..., Any], painter: Any) -> None:
+    def moody(**order: Any) -> bytes:
+        if order["index"] == 0 and not painter.calls:
+            painter.calls.append(order)
+            raise RuntimeError("not in the mood")
+        picture: bytes = painter(**order)
+        return picture
+
+    desk = opened(paint=moody)
+    first, second = desk.finish(n=2)["resultUrls"]
+    assert desk.ask("GET", first).status_code == 500
+    assert desk.ask("GET", second).status_code == 200
+    assert desk.ask("GET", first).status_code == 200
