@@ -56,8 +56,8 @@ class Submitter:
     """Sends the creates of one client.
 
     Attributes:
-        detached: tasks that the server accepted after their caller had been cancelled: paid for, and waiting to
-            be taken up with ``wait``. The last thousand are kept.
+        detached: tasks whose caller was cancelled: paid for, and waiting to be taken up with ``wait``. The last
+            thousand are kept.
     """
 
     def __init__(
@@ -121,12 +121,16 @@ class Submitter:
         if error is not None:
             logger.error("a create whose caller was cancelled: %s", error)
         if task is not None:
-            self.detached.append(task)
-            logger.warning(
-                "task %s was accepted after its caller was cancelled; wait for it by its id",
-                task.id,
-                extra={"task_id": task.id, "model": task.model},
-            )
+            self.detach(task)
+
+    def detach(self, task: Task) -> None:
+        """Keep a task whose caller was cancelled and may never have learned its id."""
+        self.detached.append(task)
+        logger.warning(
+            "task %s goes on although its caller was cancelled; wait for it by its id",
+            task.id,
+            extra={"task_id": task.id, "model": task.model},
+        )
 
     async def _send_until_settled(self, body: bytes, attempt: _Attempt) -> Task:
         started = anyio.current_time()

@@ -97,7 +97,7 @@ class AsyncImagesClient:
 
     @property
     def detached(self) -> list[Task]:
-        """Tasks that the server accepted after their caller had been cancelled: paid for, not lost.
+        """Tasks whose caller was cancelled in the middle of `create` or `generate`: paid for, not lost.
 
         ``await client.wait(task)`` takes one up again. The last thousand are kept; each is logged as well.
         """
@@ -264,7 +264,13 @@ class AsyncImagesClient:
             seed=seed,
             extra_body=extra_body,
         )
-        task = await self.wait(task, timeout=timeout, pacing=pacing)
+        try:
+            task = await self.wait(task, timeout=timeout, pacing=pacing)
+        except Exception:
+            raise  # every error of ours carries the task id
+        except BaseException:
+            self._submitter.detach(task)  # cancelled: the caller never saw the id
+            raise
         if task.state == TaskState.FAILED:
             raise _wire.failure(task)
         return task
