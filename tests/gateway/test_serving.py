@@ -195,6 +195,15 @@ def test_sixty_four_threads_at_once_are_all_served(gateway: LocalGateway, painte
     assert balance == pytest.approx(1e6 - 64 * 4 * 0.03)
 
 
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(client: httpx.Client) -> None:
+    def exchange() -> float:
+        start = time.perf_counter()
+        client.get("/balance")
+        return time.perf_counter() - start
+
+    assert sorted(exchange() for _ in range(25))[12] < 0.03
+
+
 def test_a_large_body_refused_for_its_key_is_still_answered(gateway: LocalGateway) -> None:
     answer = httpx.post(f"{gateway.base_url}/files", content=bytes(20 * 1024 * 1024), trust_env=False, timeout=30)
     assert answer.status_code == 401
