@@ -1,0 +1,150 @@
+"""One task, from its order to the files on the disk, which can say at any moment how to take it up again."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+from collections.abc import Generator
+from pathlib import Path
+
+import anyio
+from attrs import define, field
+
+from apimodels_async import _wire
+from apimodels_async.cli import exit_codes
+from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.screen import Activity, Screen, task_view
+from apimodels_async.client import AsyncImagesClient
+from apimodels_async.errors import (
+    ApimodelsError,
+    GenerationFailedError,
+    ResultExpiredError,
+    TaskNotFoundError,
+    WaitTimeoutError,
+)
+from apimodels_async.models import GenerationRequest, Task, TaskState
+
+__all__ = ["Errand"]
+
+_OVER = (GenerationFailedError, ResultExpiredError, TaskNotFoundError)
+"""After these, waiting again brings nothing."""
+
+
+@define(kw_only=True)
+class Errand:
+    """What a command knows of its task.
+
+    Attributes:
+        directory: where the pictures go.
+        timeout: of the wait, seconds.
+        local: whether the server is a gateway that ends with the command.
+        activity: what the spinner shows.
+        watched: whether anybody sees the spinner.
+        task: the task as last seen.
+        files: what was saved.
+    """
+
+    directory: Path
+    timeout: float
+    local: bool = False
+    activity: Activity = field(factory=lambda: Activity(""))
+    watched: bool = False
+    task: Task | None = None
+    files: list[Path] = field(factory=list[Path])
+    _client: AsyncImagesClient | None = None
+
+    async def order(self, client: AsyncImagesClient, request: GenerationRequest) -> None:
+        """Submit a request, wait for it, and save its pictures."""
+        self._client = client
+        _make_usable(self.directory)  # nobody should pay for pictures that cannot be put anywhere
+        self.activity.words = "submitting"
+        try:
+            self.task = await client.create(request)
+        except (TypeError, ValueError) as error:
+            raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
+        await self._bring_home(client, self.task)
+
+    async def fetch(self, client: AsyncImagesClient, task_id: str) -> None:
+        """Wait for a task, and save its pictures."""
+        _make_usable(self.directory)
+        self.task = Task(id=task_id, state="")
+        await self._bring_home(client, self.task)
+
+    async def _bring_home(self, client: AsyncImagesClient, task: Task) -> None:
+        self.activity.task_id = task.id
+        self.activity.words = f"waiting for the picture ({task.state})" if task.state else "waiting for the picture"
+        followed = asyncio.create_task(self._follow(client, task)) if self.watched and not task.is_terminal else None
+        try:
+            self.task = task = await client.wait(task, timeout=self.timeout)
+        finally:
+            if followed is not None:
+                followed.cancel()
+        if task.state == TaskState.FAILED:
+            raise _wire.failure(task)
+        self.activity.words = "saving"
+        self.files = await client.download(task, self.directory)
+
+    async def _follow(self, client: AsyncImagesClient, task: Task) -> None:
+        """Find out for the spinner when the task stops being queued. `wait` tells only the end."""
+        for pause in (0.3, 1.0, 2.0, 4.0, 8.0, 15.0):
+            await anyio.sleep(pause)
+            with contextlib.suppress(ApimodelsError):  # it only decorates; `wait` deals with whatever this is
+                seen = await client.get(task.id or "")
+                if not seen.is_terminal:
+                    self.activity.words = f"waiting for the picture ({seen.state})"
+                if seen.state != TaskState.PENDING:
+                    return
+
+    @contextlib.contextmanager
+    def explained(self, screen: Screen, *, as_json: bool) -> Generator[None]:
+        """Whatever ends the block early is said together with what has become of the task.
+
+        With `as_json`, the task as last seen is printed all the same.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._look_for_detached()
+            raise CommandFailed(f"interrupted{self._way_back()}", exit_codes.INTERRUPTED) from None
+        except ApimodelsError as error:
+            raise CommandFailed(self._explanation(error), exit_codes.code_of(error)) from error
+        finally:
+            if as_json and self.task is not None:
+                screen.json({**task_view(self.task), "files": [str(path) for path in self.files]})
+
+    def tell(self, screen: Screen, *, as_json: bool) -> None:
+        """Say what was saved."""
+        task_id = self.task.id if self.task is not None else None
+        screen.note(f"{f'task {task_id}, ' if task_id else ''}{self.activity.elapsed:.1f} s")
+        if not as_json:
+            screen.paths(self.files)
+
+    def _look_for_detached(self) -> None:
+        if self.task is None and self._client is not None and self._client.detached:
+            self.task = self._client.detached[-1]
+
+    def _explanation(self, error: ApimodelsError) -> str:
+        message = str(error)
+        if isinstance(error, WaitTimeoutError):
+            self.task = error.task
+            message = f"task {error.task_id} is still {error.task.state or 'running'} after {self.timeout:g} s"
+        return message if isinstance(error, _OVER) else message + self._way_back()
+
+    def _way_back(self) -> str:
+        if self.task is None or self.task.id is None:
+            return ""
+        if self.local:
+            return f"; task {self.task.id} ends with the local gateway, which was started for this command only"
+        command = ["apimodels", "wait", self.task.id]
+        if self.directory != Path():
+            command += ["-o", str(self.directory)]
+        return f"; task {self.task.id} is not lost, take it up again with: {shlex.join(command)}"
+
+
+def _make_usable(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(f"--output {directory}: {error.strerror}", exit_codes.USAGE) from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise CommandFailed(f"--output {directory}: no permission to write there", exit_codes.USAGE)

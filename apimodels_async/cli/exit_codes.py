@@ -1,0 +1,78 @@
+"""What the exit codes of the command line mean. Data: the help and the documentation show this table."""
+
+from attrs import frozen
+
+from apimodels_async.errors import (
+    ApimodelsError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConnectionFailedError,
+    ContentPolicyError,
+    DownloadError,
+    GenerationFailedError,
+    InsufficientCreditsError,
+    LedgerError,
+    NotSubmittedError,
+    ProtocolError,
+    RateLimitError,
+    ServerError,
+    SubmissionUnknownError,
+    TaskNotFoundError,
+    WaitTimeoutError,
+)
+
+__all__ = ["CONFIGURATION", "INTERRUPTED", "OK", "TABLE", "UNEXPECTED", "USAGE", "ExitCode", "code_of"]
+
+OK = 0
+UNEXPECTED = 1
+USAGE = 2
+CONFIGURATION = 3
+INTERRUPTED = 130
+
+
+@frozen
+class ExitCode:
+    """One exit code.
+
+    Attributes:
+        code: the number.
+        meaning: in words.
+        errors: the errors that end a command with it, their subclasses included unless these have a row of their own.
+    """
+
+    code: int
+    meaning: str
+    errors: tuple[type[ApimodelsError], ...] = ()
+
+
+TABLE = (
+    ExitCode(OK, "done"),
+    ExitCode(UNEXPECTED, "another error", (ApimodelsError,)),
+    ExitCode(USAGE, "a bad argument; nothing was sent"),
+    ExitCode(CONFIGURATION, "no usable key, address, port, store or extra; nothing was sent", (ConfigurationError,)),
+    ExitCode(4, "the server refused the request (400)", (BadRequestError,)),
+    ExitCode(5, "the server does not accept the key (401)", (AuthenticationError,)),
+    ExitCode(6, "the credits do not suffice (402)", (InsufficientCreditsError,)),
+    ExitCode(7, "the server does not know the task (404)", (TaskNotFoundError,)),
+    ExitCode(8, "rate limit, server error, or an answer outside the contract",
+             (RateLimitError, ServerError, ProtocolError)),
+    ExitCode(9, "no connection; nothing was started", (ConnectionFailedError,)),
+    ExitCode(10, "SUBMISSION UNKNOWN: it may be accepted and billed, look before you send it again",
+             (SubmissionUnknownError,)),
+    ExitCode(11, "the generation failed; not billed", (GenerationFailedError,)),
+    ExitCode(12, "refused by moderation; not billed", (ContentPolicyError,)),
+    ExitCode(13, "the wait's time was up; the task goes on", (WaitTimeoutError,)),
+    ExitCode(14, "the pictures are made, but could not be saved", (DownloadError,)),
+    ExitCode(15, "never sent", (NotSubmittedError,)),
+    ExitCode(16, "the ledger cannot be used", (LedgerError,)),
+    ExitCode(INTERRUPTED, "interrupted"),
+)  # fmt: skip
+"""Every exit code, in order."""
+
+_BY_ERROR = {error: row.code for row in TABLE for error in row.errors}
+
+
+def code_of(error: ApimodelsError) -> int:
+    """The exit code for an error: that of its nearest class in the table."""
+    return next(_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR)

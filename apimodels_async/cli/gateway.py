@@ -1,0 +1,79 @@
+"""``apimodels gateway``: the API on this machine, until Ctrl-C."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apimodels_async.cli import exit_codes
+from apimodels_async.cli.failures import CommandFailed
+from apimodels_async.cli.local import gateway_module
+
+__all__ = ["gateway"]
+
+
+def gateway(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")] = 8787,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            show_default="a temporary one",
+            help="Keeps tasks and pictures over restarts.",
+        ),
+    ] = None,
+    latency: Annotated[
+        str | None,
+        typer.Option(metavar="MEDIAN/P90", show_default="0.6/1.5", help="Seconds a task takes, spread log-normally."),
+    ] = None,
+    api_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", show_default="sk_localdevelopment", help="A key it takes; can be repeated."),
+    ] = None,
+    balance: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="What was paid into the account.")] = 10.0,
+) -> None:
+    """Run the API on this machine: no network, no bill, real pictures.
+
+    Prints its address and key as lines to paste into a shell, and stays until Ctrl-C.
+    """
+    module = gateway_module()
+    keys = tuple(api_key or [module.DEFAULT_API_KEY])
+
+    def announce(base_url: str) -> None:
+        # All of it can be pasted as it is: what is no export is a comment.
+        typer.echo(f"# The local gateway answers at {base_url}")
+        typer.echo(f"export APIMODELS_BASE_URL={shlex.quote(base_url)}")
+        typer.echo(f"export APIMODELS_API_KEY={shlex.quote(keys[0])}")
+        for key in keys[1:]:
+            typer.echo(f"# export APIMODELS_API_KEY={shlex.quote(key)}")
+        kept = "a temporary file that goes when it ends" if store is None else store.resolve()
+        typer.echo(f"# Tasks and pictures are kept in {kept}")
+        typer.echo("# Ctrl-C ends it")
+
+    try:
+        module.serve(
+            host=host,
+            port=port,
+            on_ready=announce,
+            store=store,
+            latency=latency or module.DEFAULT_LATENCY,
+            api_keys=keys,
+            balance=balance,
+        )
+    except KeyboardInterrupt:
+        return  # where the loop takes no signals
+    except ValueError as error:
+        raise CommandFailed(str(error), exit_codes.USAGE) from error
+    except OSError as error:
+        raise CommandFailed(_reason(error, host, port), exit_codes.CONFIGURATION) from error
+
+
+def _reason(error: OSError, host: str, port: int) -> str:
+    if error.errno is None:  # the store's own words
+        return str(error)
+    why = (error.strerror or str(error)).partition(" (while")[0]
+    return f"cannot listen on {host} port {port}: {why}; choose another with --port, 0 takes a free one"

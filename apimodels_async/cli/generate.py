@@ -1,0 +1,93 @@
+"""``apimodels generate``: from a prompt to pictures on the disk."""
+
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from apimodels_async.cli import exit_codes
+from apimodels_async.cli.errand import Errand
+from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.options import AsJson, Local, Output, Timeout
+from apimodels_async.cli.screen import Screen
+from apimodels_async.cli.session import converse
+from apimodels_async.models import GenerationRequest
+
+__all__ = ["generate"]
+
+DEFAULT_MODEL = "grok-image/grok-4.2-image"
+
+
+class Quality(StrEnum):
+    """The qualities there are."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    AUTO = "auto"
+
+
+class Format(StrEnum):
+    """The file formats there are."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to paint.", show_default=False)],
+    *,
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="APIMODELS_MODEL", help="The model; `apimodels models` lists them.")
+    ] = DEFAULT_MODEL,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help='Pixels, as "1024x1024".')] = None,
+    n: Annotated[int | None, typer.Option("-n", help="How many pictures.")] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|URL", help="A picture to edit; several, each with its own --image, are fused."),
+    ] = None,
+    mask: Annotated[str | None, typer.Option(metavar="FILE", help="Which part of the picture to replace.")] = None,
+    aspect_ratio: Annotated[str | None, typer.Option(metavar="W:H", help='As "16:9".')] = None,
+    resolution: Annotated[str | None, typer.Option(metavar="1K|2K|4K", help="How large.")] = None,
+    quality: Annotated[Quality | None, typer.Option(help="How well.")] = None,
+    output_format: Annotated[Format | None, typer.Option("--format", help="The pictures' file format.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed asks for the same picture.")] = None,
+    timeout: Timeout = 600.0,
+    output: Output = Path(),
+    as_json: AsJson = False,
+    local: Local = False,
+) -> None:
+    """Make pictures from PROMPT, and save them.
+
+    Prints the saved files, one a line.
+    """
+    pictures = image or []
+    request = _request(
+        prompt,
+        model=model,
+        size=size,
+        n=n,
+        image=pictures[0] if len(pictures) == 1 else None,
+        images=pictures if len(pictures) > 1 else None,
+        mask=mask,
+        aspect_ratio=aspect_ratio,
+        resolution=resolution,
+        quality=quality and quality.value,
+        output_format=output_format and output_format.value,
+        seed=seed,
+    )
+    screen = Screen()
+    errand = Errand(directory=output, local=local, timeout=timeout, watched=screen.notes.is_terminal)
+    with errand.explained(screen, as_json=as_json), screen.busy("starting") as errand.activity:
+        converse(partial(errand.order, request=request), local=local)
+    errand.tell(screen, as_json=as_json)
+
+
+def _request(prompt: str, **fields: Any) -> GenerationRequest:
+    try:
+        return GenerationRequest(prompt, **fields)
+    except (TypeError, ValueError) as error:
+        raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error

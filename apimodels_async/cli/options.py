@@ -1,0 +1,31 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+__all__ = ["AsJson", "Local", "Output", "Timeout"]
+
+Output: TypeAlias = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        file_okay=False,
+        show_default="the current directory",
+        help="Where the pictures go; made if it is not there.",
+    ),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
+Local: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--local", help="Use a gateway on this machine, started for this command: no key, no network, no bill."
+    ),
+]
+Timeout: TypeAlias = Annotated[
+    float,
+    typer.Option("--timeout", metavar="SECONDS", min=0, help="How long to wait; the task goes on after it."),
+]

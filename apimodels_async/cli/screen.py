@@ -1,0 +1,121 @@
+"""What people see. Results go to stdout; notes and the spinner to stderr, and only where that is a terminal."""
+
+import json
+import sys
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import attrs
+import typer
+from attrs import define, field
+from rich.console import Console
+from rich.text import Text
+
+from apimodels_async.cli.failures import one_line
+from apimodels_async.models import Task
+
+__all__ = ["Activity", "Screen", "task_view"]
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _console(stream: TextIO | None, *, stderr: bool = False) -> Console:
+    # Said outright, because rich would take FORCE_COLOR for a terminal and write its control codes into a pipe.
+    terminal = _is_terminal(stream)
+    return Console(stderr=stderr, force_terminal=terminal, markup=False, highlight=False, emoji=False)
+
+
+@define
+class Activity:
+    """What is going on at the moment, as the spinner tells it.
+
+    Attributes:
+        words: what is going on.
+        task_id: of the task it is about.
+        began: on the monotonic clock, seconds.
+    """
+
+    words: str
+    task_id: str | None = None
+    began: float = field(factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds so far."""
+        return time.monotonic() - self.began
+
+    def __rich__(self) -> Text:
+        """Render it; called again for every frame."""
+        line = Text(f"{self.words}… {self.elapsed:.0f} s", no_wrap=True, overflow="ellipsis")
+        if self.task_id is not None:
+            line.append(f"  task {one_line(self.task_id)}", style="dim")
+        return line
+
+
+class Screen:
+    """The streams of one command."""
+
+    def __init__(self) -> None:
+        self.out = _console(sys.stdout)
+        self.notes = _console(sys.stderr, stderr=True)
+
+    @property
+    def for_people(self) -> bool:
+        """Whether somebody reads stdout, and not a program."""
+        return self.out.is_terminal
+
+    @contextmanager
+    def busy(self, words: str) -> Generator[Activity]:
+        """Spin, on a terminal, for as long as the block lasts. The activity may be changed while it goes on."""
+        activity = Activity(words)
+        spinner = "dots" if self.notes.encoding.startswith("utf") else "line"
+        with self.notes.status(activity, spinner=spinner):
+            yield activity
+
+    def note(self, words: str) -> None:
+        """Say something to a person who watches; nobody else hears it."""
+        if self.notes.is_terminal:
+            self.notes.print(words, style="dim", soft_wrap=True)
+
+    def lines(self, lines: Sequence[object]) -> None:
+        """Results, one a line."""
+        for line in lines:
+            typer.echo(one_line(line))
+
+    def paths(self, paths: Sequence[Path]) -> None:
+        """Saved files, one a line, exactly as they are called."""
+        for path in paths:
+            typer.echo(str(path))
+
+    def pairs(self, pairs: Mapping[str, object]) -> None:
+        """Names and values in two columns."""
+        width = max(map(len, pairs))
+        for name, value in pairs.items():
+            self.out.print(Text(name.ljust(width), style="dim"), one_line(value), sep="  ", soft_wrap=True)
+
+    def json(self, value: Mapping[str, Any]) -> None:
+        """One JSON object, and nothing else."""
+        # ASCII, so that it can be written to whatever stdout is.
+        typer.echo(json.dumps(value, indent=2 if self.for_people else None))
+
+
+def task_view(task: Task) -> dict[str, Any]:
+    """A task as JSON's own types: snake case, ISO datetimes, no pictures inside."""
+    view = attrs.asdict(task, recurse=False, filter=attrs.filters.exclude("raw"))
+    for name, value in view.items():
+        if isinstance(value, datetime):
+            view[name] = value.isoformat()
+    view["result_urls"] = [_shortened(url) for url in task.result_urls]
+    return view
+
+
+def _shortened(url: str) -> str:
+    if url[:5].lower() != "data:":
+        return url
+    return f"{url[:40].partition(',')[0]},… (a picture inside the answer, {len(url)} characters)"

@@ -1,0 +1,48 @@
+"""One conversation with the server: a client that is set up, used and closed."""
+
+import warnings
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+import anyio
+import typer
+
+from apimodels_async.cli.failures import one_line
+from apimodels_async.cli.local import local_gateway
+from apimodels_async.client import AsyncImagesClient
+from apimodels_async.errors import ConfigurationError
+
+__all__ = ["converse"]
+
+T = TypeVar("T")
+
+
+def converse(work: Callable[[AsyncImagesClient], Awaitable[T]], *, local: bool) -> T:
+    """What `work` gives, done with a client of the vendor's API or, if `local`, of a gateway started for it.
+
+    Raises:
+        ConfigurationError: no key, and so on.
+        CommandFailed: the gateway is not installed.
+    """
+    with ExitStack() as stack:
+        client = _client(*stack.enter_context(local_gateway())) if local else _client()
+        return anyio.run(_use, client, work)
+
+
+async def _use(client: AsyncImagesClient, work: Callable[[AsyncImagesClient], Awaitable[T]]) -> T:
+    async with client:
+        return await work(client)
+
+
+def _client(api_key: str | None = None, base_url: str | None = None) -> AsyncImagesClient:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            client = AsyncImagesClient(api_key, base_url=base_url)
+        except ConfigurationError as error:
+            # There is no api_key= here, and no option for it: a process list would show it to everybody.
+            raise ConfigurationError(str(error).replace("give api_key=, set ", "set ")) from error
+    for warning in caught:
+        typer.echo(f"apimodels: warning: {one_line(warning.message)}", err=True)
+    return client
