@@ -74,9 +74,9 @@ def orbs(stage: Stage) -> None:
     sky(stage)
     stage.pen.glow(w * 0.5, h * 0.5, u * 0.8, lighter(p.sky[2], 0.3), 0.5)
     tones = _tones(stage)
-    for i in range(round(13 * max(w, h) / u)):
+    for i in range(round(13 * min(max(w, h) / u, 8))):
         x, y = w * rng.gauss(0.5, 0.24), h * rng.gauss(0.5, 0.2)
-        r = u * (0.24 * 0.86**i if i < 8 else rng.uniform(0.015, 0.06)) * rng.uniform(0.8, 1.1)  # noqa: PLR2004
+        r = u * (0.24 * 0.86**i if i < 8 else rng.uniform(0.015, 0.06)) * rng.uniform(0.8, 1.1)
         tone = tones[i % len(tones)]
         stage.pen.disc(x + r * 0.08, y + r * 0.12, r * 1.03, veil(p.ink, 0.12))
         stage.pen.shaded(oval(x, y, r, r, count=90), lighter(tone, 0.35), tone, darker(tone, 0.15))

@@ -9,6 +9,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from .colour import RGB, Fill, mix
 from .geometry import Point, oval, rounded, smooth
+from .pixels import mapped, resized
 
 _STEPS = 256
 
@@ -23,15 +24,15 @@ def ramp(stops: Sequence[RGB], size: tuple[int, int], span: tuple[float, float] 
     strip = Image.frombytes("RGB", (1, _STEPS), bytes(data))
     box = (0.0, span[0] * _STEPS, 1.0, max(span[1], span[0] + 0.002) * _STEPS)
     # The strip is widened by paste-like tiling: resizing one column costs far less than every column.
-    column = strip.resize((1, size[1]), Image.Resampling.BILINEAR, box=box)
-    return column.resize(size, Image.Resampling.NEAREST)
+    column = resized(strip, (1, size[1]), Image.Resampling.BILINEAR, box=box)
+    return resized(column, size, Image.Resampling.NEAREST)
 
 
 @cache
 def _halo() -> Image.Image:
     # Pillow's gradient reaches 255 in the corners, so a circle that fits has this radius:
     rim = 180
-    return Image.radial_gradient("L").point([round((max(0, rim - v) / rim) ** 1.8 * 255) for v in range(256)])
+    return mapped(Image.radial_gradient("L"), [round((max(0, rim - v) / rim) ** 1.8 * 255) for v in range(256)])
 
 
 class Canvas:
@@ -99,15 +100,15 @@ class Pen:
         """Fill the smooth closed curve through the points."""
         self.shape(smooth(points), fill)
 
-    def oval(self, x: float, y: float, rx: float, ry: float, fill: Fill, turn: float = 0.0) -> None:
+    def oval(self, x: float, y: float, rx: float, ry: float, fill: Fill, turn: float = 0.0) -> None:  # noqa: PLR0917
         """Fill an ellipse."""
         self.shape(oval(x, y, rx, ry, turn), fill)
 
     def disc(self, x: float, y: float, radius: float, fill: Fill) -> None:
         """Fill a circle."""
-        self.shape(oval(x, y, radius, radius, count=24 if radius * self.unit < 12 else 64), fill)  # noqa: PLR2004
+        self.shape(oval(x, y, radius, radius, count=24 if radius * self.unit < 12 else 64), fill)
 
-    def box(self, x0: float, y0: float, x1: float, y1: float, fill: Fill, radius: float = 0.0) -> None:
+    def box(self, x0: float, y0: float, x1: float, y1: float, fill: Fill, radius: float = 0.0) -> None:  # noqa: PLR0917
         """Fill a rectangle, its corners round if asked."""
         points = rounded(x0, y0, x1, y1, radius) if radius else [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         self.shape(points, fill)
@@ -155,7 +156,7 @@ class Pen:
         box, mask, _ = found
         for points, fill in parts:
             part = Image.new("L", mask.size)
-            alpha = fill[3] if len(fill) == 4 else 255  # noqa: PLR2004
+            alpha = fill[3] if len(fill) == 4 else 255
             shifted = [(x - box[0], y - box[1]) for x, y in self._placed(points)]
             ImageDraw.Draw(part).polygon(shifted, fill=alpha)
             self.canvas.image.paste(fill[:3], box, ImageChops.darker(mask, part))
@@ -175,7 +176,7 @@ class Pen:
             min(float(halo.width), (box[2] - cx + reach) * scale),
             min(float(halo.width), (box[3] - cy + reach) * scale),
         )
-        mask = halo.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BILINEAR, box=part)
+        mask = resized(halo, (box[2] - box[0], box[3] - box[1]), Image.Resampling.BILINEAR, box=part)
         if strength < 1:
-            mask = mask.point([round(v * strength) for v in range(256)])
+            mask = mapped(mask, [round(v * strength) for v in range(256)])
         self.canvas.image.paste(colour, box, mask)

@@ -7,7 +7,9 @@ from .motifs.table import MOTIFS, Motif
 from .stage import Stage
 from .words import Subject
 
-_CROWDS = frozenset("flower sunflower tulip fish jellyfish butterfly heart star balloon mushroom".split())
+_CROWDS = frozenset(
+    ["flower", "sunflower", "tulip", "fish", "jellyfish", "butterfly", "heart", "star", "balloon", "mushroom"]
+)
 _FEET = {"studio": 0.9, "space": 0.93, "city": 0.95, "underwater": 0.95}
 _MOST_DRAWN = 5
 
@@ -62,7 +64,7 @@ def _companion(stage: Stage, subject: Subject, motif: Motif, side: float) -> Non
 
 
 def _crowd(stage: Stage, subject: Subject, motif: Motif) -> None:
-    rng, many = stage.rng, max(3, round(6 * stage.width / stage.unit))
+    rng, many = stage.rng, max(3, round(6 * stage.breadth))
     for k in range(many):
         size = stage.unit * motif.size * rng.uniform(0.07, 0.15)
         x = stage.width * (k + rng.uniform(0.15, 0.85)) / many
@@ -94,7 +96,9 @@ def _draw(stage: Stage, subject: Subject, motif: Motif, at: Point, size: float) 
     x, y = at
     if motif.stance == "stands":
         for k in range(3):
-            stage.pen.oval(x, y + size * 0.98, size * (0.82 - 0.12 * k), size * (0.085 - 0.015 * k), veil(stage.palette.ink, 0.1))
+            stage.pen.oval(
+                x, y + size * 0.98, size * (0.82 - 0.12 * k), size * (0.085 - 0.015 * k), veil(stage.palette.ink, 0.1)
+            )
     elif motif.stance == "flies" and stage.reading.setting == "studio":
         stage.pen.oval(x, stage.height * 0.9, size * 0.5, size * 0.06, veil(stage.palette.ink, 0.14))
     flip = (stage.theme + stage.index) % 2 == 1
@@ -104,7 +108,13 @@ def _draw(stage: Stage, subject: Subject, motif: Motif, at: Point, size: float) 
 def _shore(stage: Stage) -> None:
     p, w, h = stage.palette, stage.width, stage.height
     sand = mix((238, 214, 170), p.near, 0.45 if p.dark else 0.05)
-    line: list[Point] = [(-w * 0.02, h * 0.84), (w * 0.25, h * 0.81), (w * 0.55, h * 0.835), (w * 0.8, h * 0.8), (w * 1.02, h * 0.82)]
+    line: list[Point] = [
+        (-w * 0.02, h * 0.84),
+        (w * 0.25, h * 0.81),
+        (w * 0.55, h * 0.835),
+        (w * 0.8, h * 0.8),
+        (w * 1.02, h * 0.82),
+    ]
     crest = smooth(line, closed=False)
     stage.pen.shape([(x, y - h * 0.014) for x, y in crest] + [(w, h), (0, h)], veil((255, 255, 255), 0.5))
     stage.pen.shaded([*crest, (w * 1.02, h + 2), (-w * 0.02, h + 2)], lighter(sand, 0.12), darker(sand, 0.08))

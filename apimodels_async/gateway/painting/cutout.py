@@ -8,16 +8,16 @@ from .colour import BLACK, RGB, WHITE
 from .finish import shadow
 from .motifs.look import Look
 from .motifs.table import MOTIFS
+from .pixels import mapped, resized
 from .scenes import scene
 from .words import Subject
 
-_PORTION = 0.42
 _SMALLEST = 8
 
 
-def stickers(picture: Image.Image, brief: Brief) -> None:
-    """Lay the addition into a lower corner of the picture, in place."""
-    side = round(min(picture.size) * _PORTION)
+def add(picture: Image.Image, brief: Brief, portion: float) -> None:
+    """Lay the addition into a lower corner of the picture, in place; `portion` of its shorter side is its height."""
+    side = round(min(picture.size) * portion)
     if side < _SMALLEST:
         return
     shown = [subject for subject in brief.reading.subjects if subject.name in MOTIFS]
@@ -33,14 +33,14 @@ def _cut(subject: Subject, brief: Brief, side: int) -> tuple[Image.Image, Image.
     on_white, on_black = (_drawn(subject, brief, side, ground) for ground in (WHITE, BLACK))
     # Where white shows through and black does too, nothing was drawn.
     seen = ImageChops.invert(ImageChops.difference(on_white, on_black).convert("L"))
-    solid = seen.point([0] * 96 + [255] * 160)
+    solid = mapped(seen, [0] * 96 + [255] * 160)
     rim = max(1.0, side / 60)
-    grown = solid.filter(ImageFilter.GaussianBlur(rim)).point([min(255, v * 8) for v in range(256)])
+    grown = mapped(solid.filter(ImageFilter.GaussianBlur(rim)), [min(255, v * 8) for v in range(256)])
     return on_white, grown.filter(ImageFilter.GaussianBlur(max(0.6, rim / 4)))
 
 
 def _drawn(subject: Subject, brief: Brief, side: int, ground: RGB) -> Image.Image:
-    samples = 2 if side > 64 else 4  # noqa: PLR2004
+    samples = 2 if side > 64 else 4
     canvas = Canvas((side * samples, side * samples), ground)
     pen = canvas.pen(side * samples / 2, side * samples * 0.53, side * samples * 0.37)
     look = Look(brief.palette, subject.tint, brief.reading.wears, brief.dice("sticker"))
@@ -55,5 +55,5 @@ def _medal(brief: Brief, side: int) -> tuple[Image.Image, Image.Image]:
     rim = max(1, round(side / 28))
     medal = Image.new("RGB", (side, side), WHITE)
     inner = side - 2 * rim
-    medal.paste(scene((inner, inner), brief), (rim, rim), disc.resize((inner, inner), Image.Resampling.LANCZOS))
+    medal.paste(scene((inner, inner), brief), (rim, rim), resized(disc, (inner, inner), Image.Resampling.LANCZOS))
     return medal, disc

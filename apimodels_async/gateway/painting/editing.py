@@ -3,17 +3,24 @@
 from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 from .brief import Brief
-from .cutout import stickers
+from .colour import mix
+from .cutout import add
 from .palettes import Palette
+from .pixels import resized
 from .scenes import finished
 
-_WORKING_SIDE = 1400
+_WORKING_SIDE = 1000
+_PORTION = 0.42
+_TOLD = 0.5
+_UNTOLD = 0.28
 
 
 def edited(size: tuple[int, int], brief: Brief, source: Image.Image) -> Image.Image:
     """Restyle a picture."""
-    picture = restyled(fitted(source, size), brief.palette, 0.5)
-    stickers(picture, brief)
+    # The more the prompt says about colour, the less of the input's own is kept.
+    told = bool(brief.reading.colours or brief.reading.moods or brief.reading.overhead)
+    picture = restyled(fitted(source, size), brief.palette, _TOLD if told else _UNTOLD)
+    add(picture, brief, _PORTION)
     return finished(picture, brief)
 
 
@@ -29,18 +36,18 @@ def fitted(source: Image.Image, size: tuple[int, int]) -> Image.Image:
 def restyled(picture: Image.Image, palette: Palette, strength: float) -> Image.Image:
     """Flatten a picture like gouache and pull its tones towards the palette, dark to dark and light to light."""
     flat = _flattened(picture)
-    dark, middle, bright = palette.ink, palette.mid if palette.dark else palette.accent, palette.light
+    dark, middle, bright = mix(palette.ink, palette.near, 0.3), mix(palette.sky[1], palette.accent, 0.25), palette.light
     tones = ImageOps.colorize(ImageOps.autocontrast(ImageOps.grayscale(flat), cutoff=0.5), dark, bright, mid=middle)
     # Soft light keeps the input's own colours in the mix instead of printing over them.
     mixed = Image.blend(flat, ImageChops.soft_light(flat, tones), 0.6)
-    return Image.blend(mixed, tones, strength * 0.55)
+    return Image.blend(mixed, tones, strength)
 
 
 def _flattened(picture: Image.Image) -> Image.Image:
     factor = max(1.0, max(picture.size) / _WORKING_SIDE) * 1.6
-    small = picture.resize(
-        (max(1, round(picture.width / factor)), max(1, round(picture.height / factor))), Image.Resampling.BOX
+    small = resized(
+        picture, (max(1, round(picture.width / factor)), max(1, round(picture.height / factor))), Image.Resampling.BOX
     )
-    small = small.filter(ImageFilter.MedianFilter(5 if min(small.size) > 100 else 3))  # noqa: PLR2004
-    soft = ImageOps.posterize(small, 5).filter(ImageFilter.SMOOTH).resize(picture.size, Image.Resampling.BICUBIC)
+    small = small.filter(ImageFilter.MedianFilter(3))
+    soft = resized(ImageOps.posterize(small, 5).filter(ImageFilter.SMOOTH), picture.size, Image.Resampling.BICUBIC)
     return Image.blend(picture, soft, 0.7)

@@ -6,6 +6,7 @@ from functools import cache
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 
 from .colour import RGB
+from .pixels import mapped, resized
 
 _TILE = 256
 _MANY_PIXELS = 3_000_000
@@ -28,15 +29,15 @@ def grain(picture: Image.Image, amount: int = 3) -> None:
 def _grain_tile(amount: int) -> Image.Image:
     dice = random.Random(amount)  # noqa: S311 - decoration, and the same every time
     noise = Image.frombytes("L", (_TILE, _TILE), dice.randbytes(_TILE * _TILE))
-    noise = noise.point([128 + round(((v - 127.5) / 127.5) ** 3 * amount) for v in range(256)])
+    noise = mapped(noise, [128 + round(((v - 127.5) / 127.5) ** 3 * amount) for v in range(256)])
     return Image.merge("RGB", (noise, noise, noise))
 
 
 def vignette(picture: Image.Image, colour: RGB, strength: float = 0.22) -> None:
     """Deepen the corners in place."""
-    curve = [round(max(0.0, (v / 255 - 0.55) / 0.45) ** 2 * strength * 255) for v in range(256)]
-    mask = (
-        Image.radial_gradient("L").crop((24, 24, 232, 232)).point(curve).resize(picture.size, Image.Resampling.BILINEAR)
+    curve = [round(max(0.0, (v / 208 - 0.6) / 0.4) ** 2 * strength * 255) for v in range(256)]
+    mask = resized(
+        mapped(Image.radial_gradient("L").crop((24, 24, 232, 232)), curve), picture.size, Image.Resampling.BILINEAR
     )
     picture.paste(colour, (0, 0), mask)
 
@@ -60,45 +61,45 @@ def styled(picture: Image.Image, moods: frozenset[str], rng: random.Random) -> I
 def _pixels(picture: Image.Image) -> Image.Image:
     width, height = picture.size
     cell = max(2, round(min(width, height) / 80))
-    small = picture.resize((max(1, width // cell), max(1, height // cell)), Image.Resampling.BOX)
+    small = resized(picture, (max(1, width // cell), max(1, height // cell)), Image.Resampling.BOX)
     small = small.quantize(40, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert("RGB")
-    return small.resize((width, height), Image.Resampling.NEAREST)
+    return resized(small, (width, height), Image.Resampling.NEAREST)
 
 
 def _watercolour(picture: Image.Image, rng: random.Random) -> Image.Image:
     width, height = picture.size
     # Pigment pools: large soft noise moves the tone, and the paper shines through at the rim.
-    pools = Image.frombytes("L", (9, 9), rng.randbytes(81)).resize((width, height), Image.Resampling.BICUBIC)
+    pools = resized(Image.frombytes("L", (9, 9), rng.randbytes(81)), (width, height), Image.Resampling.BICUBIC)
     paper = Image.new("RGB", (width, height), (252, 248, 240))
-    small = picture.resize((max(1, width // 4), max(1, height // 4)), Image.Resampling.BOX)
-    wet = small.filter(ImageFilter.MedianFilter(3)).resize((width, height), Image.Resampling.BICUBIC)
+    small = resized(picture, (max(1, width // 4), max(1, height // 4)), Image.Resampling.BOX)
+    wet = resized(small.filter(ImageFilter.MedianFilter(3)), (width, height), Image.Resampling.BICUBIC)
     edges = ImageOps.invert(small.convert("L").filter(ImageFilter.FIND_EDGES)).filter(ImageFilter.GaussianBlur(0.7))
     wet = ImageChops.multiply(
         Image.blend(picture, wet, 0.35),
-        _lifted(edges, 0.45).resize((width, height), Image.Resampling.BICUBIC).convert("RGB"),
+        resized(_lifted(edges, 0.45), (width, height), Image.Resampling.BICUBIC).convert("RGB"),
     )
-    wet = Image.composite(paper, wet, pools.point([round(15 + v * 0.42) for v in range(256)]))
+    wet = Image.composite(paper, wet, mapped(pools, [round(15 + v * 0.42) for v in range(256)]))
     rim = Image.new("L", (64, 64), 0)
     rim.paste(255, (3, 3, 61, 61))
     speckle = Image.frombytes("L", (64, 64), rng.randbytes(4096)).filter(ImageFilter.GaussianBlur(1.2))
     rim = ImageChops.add(rim.filter(ImageFilter.GaussianBlur(2)), speckle, 1, -128)
-    rim = rim.resize((width, height), Image.Resampling.BICUBIC).point(
-        [max(0, min(255, (v - 90) * 5)) for v in range(256)]
+    rim = mapped(
+        resized(rim, (width, height), Image.Resampling.BICUBIC), [max(0, min(255, (v - 90) * 5)) for v in range(256)]
     )
     return Image.composite(wet, paper, rim)
 
 
 def _lifted(picture: Image.Image, strength: float) -> Image.Image:
-    return picture.point([round(255 - (255 - v) * strength) for v in range(256)])
+    return mapped(picture, [round(255 - (255 - v) * strength) for v in range(256)])
 
 
 def _glowing(picture: Image.Image) -> Image.Image:
     width, height = picture.size
-    small = picture.resize((max(1, width // 8), max(1, height // 8)), Image.Resampling.BOX)
-    haze = small.point([max(0, round((v - 130) * 1.1)) for _ in range(3) for v in range(256)]).filter(
+    small = resized(picture, (max(1, width // 8), max(1, height // 8)), Image.Resampling.BOX)
+    haze = mapped(small, [max(0, round((v - 130) * 1.1)) for _ in range(3) for v in range(256)]).filter(
         ImageFilter.GaussianBlur(min(small.size) / 40)
     )
-    bloom = haze.resize((width, height), Image.Resampling.BILINEAR)
+    bloom = resized(haze, (width, height), Image.Resampling.BILINEAR)
     return ImageEnhance.Color(ImageChops.screen(picture, bloom)).enhance(1.12)
 
 
@@ -109,11 +110,11 @@ def settled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     factor = picture.width // size[0]
     if (size[0] * factor, size[1] * factor) == picture.size:
         return picture.reduce(factor)
-    return picture.resize(size, Image.Resampling.BOX)
+    return resized(picture, size, Image.Resampling.BOX)
 
 
 def shadow(mask: Image.Image, radius: float, strength: float) -> Image.Image:
     """Blur a mask into a soft shadow, at a quarter of the size because nobody can tell."""
-    small = mask.resize((max(1, mask.width // 4), max(1, mask.height // 4)), Image.Resampling.BOX)
-    soft = small.filter(ImageFilter.GaussianBlur(radius / 4)).resize(mask.size, Image.Resampling.BILINEAR)
-    return soft.point([round(v * strength) for v in range(256)])
+    small = resized(mask, (max(1, mask.width // 4), max(1, mask.height // 4)), Image.Resampling.BOX)
+    soft = resized(small.filter(ImageFilter.GaussianBlur(radius / 4)), mask.size, Image.Resampling.BILINEAR)
+    return mapped(soft, [round(v * strength) for v in range(256)])

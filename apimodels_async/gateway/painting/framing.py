@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from PIL import Image
 
+from .brief import Brief
 from .colour import RGB, mix
 from .lettering import letter, readable, strip_height
-from .brief import Brief
 
 
 def framed(size: tuple[int, int], brief: Brief, painted: Callable[[tuple[int, int]], Image.Image]) -> Image.Image:

@@ -2,33 +2,39 @@
 
 import math
 import random
+from typing import TypeAlias
 
 from PIL import Image, ImageDraw, ImageFilter
 
 from .brief import Brief
 from .colour import mix
+from .cutout import add
 from .editing import fitted, restyled
 from .finish import shadow
 from .geometry import Point, smooth
 from .scenes import finished, scene
 
-_TINT = 0.3
+_Place: TypeAlias = tuple[float, float, int, int]
+_TINT = 0.16
+_PORTION = 0.26
 
 
 def fused(size: tuple[int, int], brief: Brief, inputs: list[Image.Image]) -> Image.Image:
     """Compose all inputs into one picture."""
     rng = brief.dice("fusion")
-    picture = scene(size, brief)
-    for source, (x, y, wide, tall) in zip(inputs, _places(size, len(inputs), rng), strict=True):
-        _lay(picture, source, brief, rng, (x, y), (wide, tall))
+    picture = scene(size, brief, empty=True)
+    for source, place in zip(inputs, _places(size, len(inputs), rng), strict=True):
+        _lay(picture, source, brief, rng, place)
+    if brief.reading.subjects:
+        add(picture, brief, _PORTION)
     return finished(picture, brief)
 
 
-def _places(size: tuple[int, int], count: int, rng: random.Random) -> list[tuple[float, float, int, int]]:
+def _places(size: tuple[int, int], count: int, rng: random.Random) -> list[_Place]:
     """Give each print a centre and a size: rows that fill the picture, each overlapping its neighbours a little."""
     width, height = size
     rows = max(1, round(math.sqrt(count * height / width)))
-    places: list[tuple[float, float, int, int]] = []
+    places: list[_Place] = []
     for row in range(rows):
         first, last = count * row // rows, count * (row + 1) // rows
         columns = last - first
@@ -42,11 +48,10 @@ def _places(size: tuple[int, int], count: int, rng: random.Random) -> list[tuple
     return places
 
 
-def _lay(
-    picture: Image.Image, source: Image.Image, brief: Brief, rng: random.Random, centre: Point, room: tuple[int, int]
-) -> None:
+def _lay(picture: Image.Image, source: Image.Image, brief: Brief, rng: random.Random, place: _Place) -> None:
+    x, y, room = place[0], place[1], (place[2], place[3])
     rim, inner = _organic(room, rng)
-    left, top = round(centre[0] - room[0] / 2), round(centre[1] - room[1] / 2)
+    left, top = round(x - room[0] / 2), round(y - room[1] / 2)
     fall = max(1, round(min(room) * 0.02))
     dark = shadow(rim, min(room) * 0.03, 0.5)
     picture.paste(brief.palette.ink, (left + fall // 2, top + fall), dark)
@@ -56,7 +61,7 @@ def _lay(
 
 def _organic(size: tuple[int, int], rng: random.Random) -> tuple[Image.Image, Image.Image]:
     """Cut a pebble shape: once whole, once without its rim, which fades softly."""
-    detail = 3 if max(size) < 700 else 1  # noqa: PLR2004
+    detail = 3 if max(size) < 700 else 1
     big = (size[0] * detail, size[1] * detail)
     knots = 10
     reach = [0.9 + rng.uniform(-0.06, 0.05) for _ in range(knots)]

@@ -1,4 +1,7 @@
-"""Points of curves, before anything is drawn."""
+"""Points of curves, before anything is drawn.
+
+Coordinates stay positional however many there are: a drawing is read by its numbers.
+"""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +32,7 @@ def _spline(a: float, b: float, c: float, d: float, t: float) -> float:
     return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
 
 
-def oval(x: float, y: float, rx: float, ry: float, turn: float = 0.0, count: int = 56) -> list[Point]:
+def oval(x: float, y: float, rx: float, ry: float, turn: float = 0.0, count: int = 56) -> list[Point]:  # noqa: PLR0917
     """Points of an ellipse, turned by degrees."""
     cos, sin = math.cos(math.radians(turn)), math.sin(math.radians(turn))
     out: list[Point] = []
@@ -40,7 +43,7 @@ def oval(x: float, y: float, rx: float, ry: float, turn: float = 0.0, count: int
     return out
 
 
-def arc(x: float, y: float, rx: float, ry: float, start: float, end: float, count: int = 28) -> list[Point]:
+def arc(x: float, y: float, rx: float, ry: float, start: float, end: float, count: int = 28) -> list[Point]:  # noqa: PLR0917
     """Points along an ellipse between two angles in degrees (0 is right, 90 is down)."""
     angles = (math.radians(start + (end - start) * i / count) for i in range(count + 1))
     return [(x + rx * math.cos(a), y + ry * math.sin(a)) for a in angles]
@@ -53,7 +56,7 @@ def rounded(x0: float, y0: float, x1: float, y1: float, radius: float) -> list[P
     return [p for x, y, start in corners for p in arc(x, y, r, r, start, start + 90, 8)]
 
 
-def star(x: float, y: float, outer: float, inner: float, points: int = 5, turn: float = -90) -> list[Point]:
+def star(x: float, y: float, outer: float, inner: float, points: int = 5, turn: float = -90) -> list[Point]:  # noqa: PLR0917
     """Points of a star with that many tips."""
     out: list[Point] = []
     for i in range(points * 2):

@@ -2,8 +2,11 @@
 
 import io
 from functools import cache
+from typing import cast
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
+
+from .pixels import from_lab, scaled_values
 
 MAX_PIXELS = 64_000_000
 # Only formats read by code inside Pillow: others (EPS) start foreign programs.
@@ -41,6 +44,9 @@ def _decoded(data: bytes) -> Image.Image:
             if not too_large:
                 picture.load()
                 return _upright(picture)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        # Pillow's own bounds are wider, and it warns or raises while it reads the header.
+        too_large = True
     # Decoders fed with garbage raise whatever their parsing tripped over.
     except Exception as error:
         raise ValueError("not a picture, or not all of one") from error
@@ -58,9 +64,7 @@ def _plain(picture: Image.Image) -> Image.Image:
     if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
         return _eight_bits(picture).convert("RGB")
     if picture.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
-        return converted if converted is not None else picture.convert("RGB")
+        return from_lab(picture)
     if picture.mode == "La":
         picture = picture.convert("LA")
     return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
@@ -68,10 +72,9 @@ def _plain(picture: Image.Image) -> Image.Image:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     values = picture.convert("F")
-    extrema = values.getextrema()
-    low, high = float(extrema[0]), float(extrema[1])  # type: ignore[arg-type]
+    low, high = cast("tuple[float, float]", values.getextrema())
     if picture.mode != "F" and low >= 0 and high <= _SIXTEEN_BITS:
         # Sixteen bits are what such files hold; an "I" of eight bits is kept as it is.
         low, high = 0.0, float(_EIGHT_BITS if picture.mode == "I" and high <= _EIGHT_BITS else _SIXTEEN_BITS)
     scale = _EIGHT_BITS / max(high - low, 1e-9)
-    return values.point(lambda value: value * scale + (0.5 - low * scale)).convert("L")
+    return scaled_values(values, scale, 0.5 - low * scale).convert("L")

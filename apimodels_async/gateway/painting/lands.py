@@ -2,7 +2,6 @@
 
 import math
 
-from .canvas import ramp
 from .colour import RGB, darker, lighter, mix, veil
 from .geometry import Point, oval, smooth
 from .motifs.plants import pine, round_tree
@@ -31,7 +30,7 @@ def hills(stage: Stage) -> None:
     p, h = stage.palette, stage.horizon
     ridge(stage, h - stage.height * 0.02, stage.height * 0.06, mix(p.far, p.sky[2], 0.45), p.far)
     crest = ridge(stage, h + stage.height * 0.06, stage.height * 0.045, p.far, mix(p.far, p.mid, 0.7), bumps=3)
-    for _ in range(round(5 * stage.width / stage.unit)):
+    for _ in range(round(5 * stage.breadth)):
         x, y = stage.rng.choice(crest)
         draw = stage.rng.choice((round_tree, pine))
         size = stage.unit * stage.somewhere(0.03, 0.055)
@@ -96,35 +95,6 @@ def _range(stage: Stage, base: float, rise: float, tone: RGB, *, snow: bool) -> 
             stage.pen.shape(cap, veil(lighter(p.paper, 0.4), 0.92 if not p.dark else 0.7))
 
 
-def sea(stage: Stage, light_x: float) -> None:
-    """Lay water to the horizon, with the light's path on it."""
-    p, rng, w, h = stage.palette, stage.rng, stage.width, stage.height
-    top = round(stage.horizon)
-    stage.canvas.image.paste(
-        ramp((mix(p.water, p.sky[2], 0.5), p.water, darker(p.water, 0.35)), (w, max(1, h - top))), (0, top)
-    )
-    _range_far(stage, top)
-    for i in range(46):
-        depth = (i / 46) ** 1.5
-        y = top + (h - top) * depth + stage.unit * 0.004
-        spread = stage.unit * (0.05 + 0.22 * depth)
-        x = light_x + rng.uniform(-1, 1) * spread
-        half = stage.unit * (0.012 + 0.05 * depth) * rng.uniform(0.5, 1.4)
-        thick = stage.unit * (0.0014 + 0.004 * depth)
-        stage.pen.oval(x, y, half, thick, veil(p.light, 0.55 - 0.3 * depth))
-        x = rng.uniform(0, w)
-        stage.pen.oval(x, y, half * 1.4, thick, veil(lighter(p.water, 0.5), 0.22))
-
-
-def _range_far(stage: Stage, top: int) -> None:
-    p = stage.palette
-    x, reach = stage.width * stage.somewhere(0.0, 1.0), stage.unit * 0.42
-    rise = stage.unit * 0.075
-    shore: list[Point] = [(x - reach, top), (x - reach * 0.5, top - rise * 0.5), (x - reach * 0.15, top - rise * 0.8)]
-    shore += [(x + reach * 0.2, top - rise), (x + reach * 0.55, top - rise * 0.35), (x + reach, top)]
-    stage.pen.shape(smooth(shore, closed=False), mix(p.far, p.sky[2], 0.35))
-
-
 def dunes(stage: Stage) -> None:
     """Sweep dunes with a lit and a shadowed side."""
     p = stage.palette
@@ -162,12 +132,12 @@ def woods(stage: Stage) -> None:
         for k in range(many + 1):
             # The nearest row leaves a clearing for whoever lives here.
             x = stage.width * (k + stage.somewhere(-0.4, 0.4)) / many
-            if i == 3 and abs(x - stage.width / 2) < stage.unit * 0.34:  # noqa: PLR2004
+            if i == 3 and abs(x - stage.width / 2) < stage.unit * 0.34:
                 continue
             draw = pine if (k + i) % 4 else round_tree
             draw(stage.pen.at(x, base - size * 0.8, size * stage.somewhere(0.8, 1.2)), tone)
         ridge(stage, base, stage.height * 0.012, tone, mix(tone, p.near, 0.3), bumps=4)
-        if i < 3:  # noqa: PLR2004
+        if i < 3:
             stage.pen.glow(stage.width / 2, base, stage.unit * 0.8, p.sky[2], 0.25)
 
 
@@ -183,7 +153,7 @@ def town(stage: Stage) -> None:
             tall = stage.height * rng.uniform(0.16, 0.46) * (1.08 - 0.24 * i)
             tower(stage, (x, base - tall, x + wide, stage.height + 1.0), tone, lit=i > 0)
             x += wide + stage.unit * rng.uniform(0.0, 0.02)
-        if i < 2:  # noqa: PLR2004
+        if i < 2:
             stage.pen.glow(stage.width / 2, base, stage.unit * 0.9, p.sky[2], 0.22)
     floor = stage.height * 0.86
     stage.pen.shaded(
@@ -211,7 +181,7 @@ def tower(stage: Stage, box: tuple[float, float, float, float], tone: RGB, *, li
     glass = veil(mix(stage.palette.light, stage.palette.accent, 0.2), 0.9 if stage.palette.dark else 0.6)
     for row in range(min(26, int((y1 - y0) / (gap * 1.25)))):
         for column in range(columns):
-            if rng.random() < 0.45:  # noqa: PLR2004
+            if rng.random() < 0.45:
                 x, y = x0 + gap * (column + 0.28), y0 + gap * (row * 1.25 + 0.5)
                 pen.box(x, y, x + gap * 0.44, y + gap * 0.62, glass)
 
@@ -225,43 +195,12 @@ def moonscape(stage: Stage) -> None:
     pen.glow(w / 2, top + u * 0.25, u * 0.95, p.sky[2], 0.65)
     world = oval(w / 2, top + radius, radius, radius, count=240)
     pen.shaded([point for point in world if point[1] < h + radius * 0.2], lighter(p.near, 0.25), p.far)
-    for _ in range(round(10 * w / u)):
+    for _ in range(round(10 * stage.breadth)):
         x, depth = stage.somewhere(0, w), stage.somewhere(0.12, 0.95)
         y = top + (h - top) * depth + (x - w / 2) ** 2 / (2 * radius)
         size = u * (0.012 + 0.035 * depth) * stage.somewhere(0.6, 1.3)
         pen.oval(x, y, size * 1.5, size * 0.55, darker(p.far, 0.22))
         pen.oval(x, y + size * 0.12, size * 1.38, size * 0.42, mix(p.far, p.near, 0.35))
-
-
-def seabed(stage: Stage) -> None:
-    """Let light fall through water onto sand, weed and bubbles."""
-    p, rng, w, h, u = stage.palette, stage.rng, stage.width, stage.height, stage.unit
-    source = w * rng.uniform(0.3, 0.7)
-    for _ in range(9):
-        x, reach = source + rng.uniform(-0.9, 0.9) * u, rng.uniform(0.03, 0.09) * u
-        foot = x + (x - source) * 0.8
-        stage.pen.shape(
-            [(x - reach * 0.4, -1), (x + reach * 0.4, -1), (foot + reach * 2, h * 0.9), (foot - reach * 2, h * 0.9)],
-            veil(p.light, 0.07),
-        )
-    stage.pen.glow(source, 0, u * 0.8, p.light, 0.5)
-    ridge(stage, h * 0.82, h * 0.035, p.far, p.mid, bumps=2)
-    for _ in range(round(11 * w / u)):
-        x, tall = rng.uniform(0, w), u * rng.uniform(0.08, 0.24)
-        if abs(x - w / 2) < u * 0.2:  # noqa: PLR2004
-            continue
-        sway, tone = rng.uniform(-0.2, 0.2) * tall, rng.choice((p.mid, p.near, mix(p.accent, p.near, 0.35)))
-        base = h * rng.uniform(0.86, 0.97)
-        stage.pen.curve(
-            [(x, base), (x + sway, base - tall * 0.35), (x - sway, base - tall * 0.7), (x + sway * 0.6, base - tall)],
-            u * 0.014,
-            tone,
-        )
-    ridge(stage, h * 0.92, h * 0.02, mix(p.mid, p.near, 0.6), p.near, bumps=3)
-    for _ in range(26):
-        x, y, r = rng.uniform(0, w), rng.uniform(0.05, 0.85) * h, u * rng.uniform(0.003, 0.012)
-        stage.pen.disc(x, y, r, veil(lighter(p.sky[2], 0.5), 0.3))
-        stage.pen.disc(x - r * 0.3, y - r * 0.3, r * 0.3, veil(lighter(p.sky[2], 0.9), 0.7))
 
 
 def room(stage: Stage) -> None:

@@ -13,10 +13,10 @@ SMALLEST_SIDE = 128
 
 _PLAIN = {
     "—": "-",
-    "–": "-",
-    "−": "-",
+    "\N{EN DASH}": "-",
+    "\N{MINUS SIGN}": "-",
     "→": "->",
-    "×": "x",
+    "\N{MULTIPLICATION SIGN}": "x",
     "ß": "ss",
     "æ": "ae",
     "ø": "o",
@@ -35,8 +35,13 @@ def font(pixels: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 @lru_cache(maxsize=512)
 def _has(character: str) -> bool:
-    face = font(20)
-    return bytes(face.getmask(character)) != bytes(face.getmask("\uffff"))
+    return _drawn(character) != _drawn("\uffff")
+
+
+def _drawn(character: str) -> bytes:
+    cell = Image.new("L", (40, 32))
+    ImageDraw.Draw(cell).text((4, 4), character, fill=255, font=font(20))
+    return cell.tobytes()
 
 
 def plain(text: str) -> str:
@@ -83,7 +88,7 @@ def elided(text: str, pixels: int, width: float) -> str:
             low = middle
         else:
             high = middle - 1
-    return text[:low].rstrip(" ,.;:-") + "…" if low > 3 else ""  # noqa: PLR2004
+    return text[:low].rstrip(" ,.;:-") + "…" if low > 3 else ""
 
 
 def strip_height(size: tuple[int, int]) -> int:
@@ -117,6 +122,6 @@ def letter(picture: Image.Image, box: tuple[int, int, int, int], prompt: str, in
 
 def readable(paper: RGB, ink: RGB) -> RGB:
     """Give an ink that can be read on the paper."""
-    if abs(luminance(paper) - luminance(ink)) >= 0.5:  # noqa: PLR2004
+    if abs(luminance(paper) - luminance(ink)) >= 0.5:
         return ink
-    return (28, 26, 34) if luminance(paper) > 0.5 else (248, 246, 240)  # noqa: PLR2004
+    return (28, 26, 34) if luminance(paper) > 0.5 else (248, 246, 240)

@@ -5,6 +5,7 @@ from PIL import Image, ImageChops, ImageFilter
 from .brief import Brief
 from .colour import veil
 from .lettering import SMALLEST_SIDE, letter
+from .pixels import mapped, resized
 from .scenes import scene
 
 _SMALLEST_SCENE = 16
@@ -33,29 +34,30 @@ def masked(size: tuple[int, int], brief: Brief, source: Image.Image, mask: Image
 
 
 def _resized(source: Image.Image, size: tuple[int, int]) -> Image.Image:
-    result = source.resize(size, Image.Resampling.LANCZOS)
+    result = resized(source, size, Image.Resampling.LANCZOS)
     result.info.update(source.info)
     return result
 
 
 def replaced(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Give 255 where the mask says to paint: where it is transparent at all, else where it is white."""
-    if mask.mode == "RGBA" and mask.getchannel("A").getextrema()[0] < 255:  # type: ignore[operator]  # noqa: PLR2004
-        region = mask.getchannel("A").point([255] * 255 + [0])
+    if mask.mode == "RGBA" and mask.getchannel("A").getextrema() != (255, 255):
+        region = mapped(mask.getchannel("A"), [255] * 255 + [0])
     else:
-        region = mask.convert("L").point([0] * 128 + [255] * 128)
-    return region if region.size == size else region.resize(size, Image.Resampling.NEAREST)
+        region = mapped(mask.convert("L"), [0] * 128 + [255] * 128)
+    return region if region.size == size else resized(region, size, Image.Resampling.NEAREST)
 
 
 def _softened(region: Image.Image, base: Image.Image) -> Image.Image:
     """Let the paint come in over a few pixels, starting at the rim inside the mask and never outside it."""
     radius = max(1.0, min(region.size) / 90)
-    soft = region.filter(ImageFilter.GaussianBlur(radius)).point(
-        [min(255, round(110 + max(0, v - 128) * 1.9)) for v in range(256)]
+    soft = mapped(
+        region.filter(ImageFilter.GaussianBlur(radius)),
+        [min(255, round(110 + max(0, v - 128) * 1.9)) for v in range(256)],
     )
     if base.mode == "RGBA":
         # Nothing of a hole's hidden colour may shine through.
-        soft = ImageChops.lighter(soft, base.getchannel("A").point([255] * 255 + [0]))
+        soft = ImageChops.lighter(soft, mapped(base.getchannel("A"), [255] * 255 + [0]))
     return ImageChops.darker(soft, region)
 
 
@@ -81,9 +83,9 @@ def _band(region: Image.Image, height: int) -> tuple[int, int, int] | None:
     best: tuple[int, int, int] | None = None
     for step in range(_PROBE):
         y0 = tall - height - round((tall - height) * step / _PROBE)
-        rows = region.crop((0, y0, width, y0 + height)).resize((width, 1), Image.Resampling.BOX)
+        rows = resized(region.crop((0, y0, width, y0 + height)), (width, 1), Image.Resampling.BOX)
         x0, x1 = _longest_run(rows.tobytes())
-        if x1 - x0 >= width * 0.6:
+        if x1 - x0 >= width * 0.45:
             return x0, x1, y0
         if best is None or x1 - x0 > best[1] - best[0]:
             best = x0, x1, y0
@@ -94,7 +96,7 @@ def _longest_run(row: bytes) -> tuple[int, int]:
     longest = 0, 0
     start = -1
     for x, value in enumerate((*row, 0)):
-        if value == 255:  # noqa: PLR2004
+        if value == 255:
             start = x if start < 0 else start
         elif start >= 0:
             longest = max(longest, (start, x), key=lambda run: run[1] - run[0])

@@ -24,7 +24,7 @@ class Palette:
     @property
     def dark(self) -> bool:
         """Whether the sky is dark enough for stars."""
-        return luminance(self.sky[0]) < 0.36  # noqa: PLR2004
+        return luminance(self.sky[0]) < 0.36
 
 
 def _palette(codes: str) -> Palette:
@@ -114,9 +114,7 @@ def _candidates(reading: Reading) -> tuple[str, ...]:
             return names
     if reading.skies & {"moon", "stars", "aurora"}:
         return _MOODS["night"]
-    if reading.setting is None:
-        return _ABSTRACT
-    return _PLACES.get(reading.setting, _ANY)
+    return _PLACES.get(reading.setting, _ANY) if reading.setting else _ABSTRACT
 
 
 def _steered(palette: Palette, colours: tuple[RGB, ...]) -> Palette:

@@ -1,10 +1,11 @@
 """Puts a scene together: sky, ground, subjects, weather, and the last touches."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from PIL import Image
 
-from . import abstract, lands, skies
+from . import abstract, lands, skies, waters
 from .brief import Brief
 from .canvas import Canvas
 from .cast import act
@@ -16,12 +17,15 @@ _MOST_PIXELS = 17_000_000
 _SAMPLES = ((60_000, 8), (160_000, 4), (500_000, 3))
 
 
-def scene(size: tuple[int, int], brief: Brief) -> Image.Image:
-    """Paint the prompt at a size."""
+def scene(size: tuple[int, int], brief: Brief, *, empty: bool = False) -> Image.Image:
+    """Paint the prompt at a size; `empty` leaves the stage without actors and without the last touches."""
     samples = _samples(size)
     rng = brief.dice("scene")
     canvas = Canvas((size[0] * samples, size[1] * samples), brief.palette.sky[1])
-    compose(Stage(canvas, brief.palette, brief.reading, rng, brief.index, brief.theme))
+    reading = replace(brief.reading, subjects=()) if empty else brief.reading
+    compose(Stage(canvas, brief.palette, reading, rng, brief.index, brief.theme))
+    if empty:
+        return settled(canvas.image, size)
     return finished(settled(canvas.image, size), brief)
 
 
@@ -49,15 +53,16 @@ def compose(stage: Stage) -> None:
         return
     x = _backdrop(stage)
     before(stage)
-    _GROUNDS.get(stage.reading.setting, lambda s, _: lands.hills(s))(stage, x)
+    _GROUNDS.get(stage.reading.setting, _GROUNDS["meadow"])(stage, x)
     act(stage)
     after(stage)
 
 
 _GROUNDS: dict[str, Callable[[Stage, float], None]] = {
+    "meadow": lambda stage, _: lands.hills(stage),
     "mountains": lambda stage, _: lands.mountains(stage),
-    "sea": lands.sea,
-    "underwater": lambda stage, _: lands.seabed(stage),
+    "sea": waters.sea,
+    "underwater": lambda stage, _: waters.seabed(stage),
     "forest": lambda stage, _: lands.woods(stage),
     "city": lambda stage, _: lands.town(stage),
     "space": lambda stage, _: lands.moonscape(stage),

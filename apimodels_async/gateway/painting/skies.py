@@ -33,7 +33,7 @@ def light(stage: Stage, x: float, y: float, radius: float) -> None:
 def moon(pen: Pen, stage: Stage) -> None:
     """Draw a full moon or a crescent."""
     face = stage.palette.light
-    if stage.rng.random() < 0.5:  # noqa: PLR2004
+    if stage.rng.random() < 0.5:
         pen.shaded(oval(0, 0, 1, 1, count=90), lighter(face, 0.4), face)
         craters: list[tuple[list[Point], Fill]] = [
             (oval(x, y, r, r), veil(mix(face, stage.palette.sky[1], 0.45), 0.4))
@@ -53,7 +53,7 @@ def moon(pen: Pen, stage: Stage) -> None:
 def stars(stage: Stage, *, down_to: float = 0.7) -> None:
     """Sprinkle stars, a few of them with rays."""
     rng, pen, unit = stage.rng, stage.pen, stage.unit
-    many = round(150 * min(3.0, stage.width * stage.height / unit**2))
+    many = round(150 * min(3.0, stage.area))
     for i in range(many):
         x, y = rng.uniform(0, stage.width), rng.uniform(0, stage.height * down_to) * rng.uniform(0.5, 1)
         fade = 1 - 0.6 * y / (stage.height * down_to)
@@ -83,7 +83,7 @@ def clouds(stage: Stage, count: int, *, low: float = 0.08, high: float = 0.36) -
         x = stage.width * ((i + rng.uniform(0.1, 0.9)) / count)
         y = stage.height * rng.uniform(low, high)
         size = stage.unit * rng.uniform(0.07, 0.13)
-        cloud(stage.pen.at(x, y, size, flip=rng.random() < 0.5), veil(tone, 0.85 if not stage.palette.dark else 0.4))  # noqa: PLR2004
+        cloud(stage.pen.at(x, y, size, flip=rng.random() < 0.5), veil(tone, 0.85 if not stage.palette.dark else 0.4))
 
 
 def cloud(pen: Pen, fill: Fill) -> None:

@@ -9,6 +9,7 @@ from .palettes import Palette
 from .words import Reading
 
 _GOLDEN: Final = 0.618
+_LONGEST: Final = 40
 
 
 @dataclass(slots=True)
@@ -29,8 +30,18 @@ class Stage:
     def __post_init__(self) -> None:
         self.pen = self.canvas.pen()
         self.width, self.height = self.canvas.size
-        # Things are sized by the shorter side, or by a little more in a long strip.
-        self.unit = min(self.width, self.height, max(self.width, self.height) * _GOLDEN * 2)
+        # Things are sized by the shorter side; in a thread of a picture by a little more, or they would be dust.
+        self.unit = max(min(self.width, self.height), max(self.width, self.height) / _LONGEST)
+
+    @property
+    def breadth(self) -> float:
+        """How many units wide the picture is, as far as it is worth filling."""
+        return min(self.width / self.unit, 8.0)
+
+    @property
+    def area(self) -> float:
+        """How many square units there are to sprinkle things on."""
+        return min(self.width * self.height / self.unit**2, 8.0)
 
     @property
     def horizon(self) -> float:

@@ -1,7 +1,6 @@
 """What is in the air: clouds and lights behind the land, rain, snow and mist before it."""
 
 from .colour import lighter, mix, veil
-from .geometry import Point
 from .skies import aurora, clouds, rainbow
 from .stage import Stage
 
@@ -16,7 +15,7 @@ def before(stage: Stage) -> None:
     if "rainbow" in reading.skies:
         rainbow(stage)
     many = 5 if reading.skies & {"clouds"} or "rain" in reading.moods else 2 if stage.palette.dark else 3
-    clouds(stage, max(1, round(many * stage.width / stage.unit)))
+    clouds(stage, max(1, round(many * stage.breadth)))
 
 
 def after(stage: Stage) -> None:
@@ -45,14 +44,14 @@ def _mist(stage: Stage) -> None:
 def _rain(stage: Stage) -> None:
     rng, u = stage.rng, stage.unit
     tone = mix(stage.palette.light, (205, 222, 240), 0.7)
-    for _ in range(round(170 * stage.width * stage.height / u**2)):
+    for _ in range(round(170 * stage.area)):
         x, y, long = (
             rng.uniform(0, stage.width * 1.1),
             rng.uniform(-0.1, 1) * stage.height,
             u * rng.uniform(0.02, 0.055),
         )
         wide = u * 0.0011
-        drop: list[Point] = [
+        drop = [
             (x - wide, y),
             (x + wide, y),
             (x + wide - long * 0.22, y + long),
@@ -63,7 +62,7 @@ def _rain(stage: Stage) -> None:
 
 def _snow(stage: Stage) -> None:
     rng, u = stage.rng, stage.unit
-    for i in range(round(190 * stage.width * stage.height / u**2)):
+    for i in range(round(190 * stage.area)):
         size = u * (rng.uniform(0.0015, 0.005) if i % 12 else rng.uniform(0.007, 0.012))
         stage.pen.disc(
             rng.uniform(0, stage.width),
@@ -81,7 +80,7 @@ def _petals(stage: Stage) -> None:
         if spring
         else (p.accent, mix(p.accent, p.light, 0.5), (214, 128, 52))
     )
-    for _ in range(round(36 * stage.width * stage.height / u**2)):
+    for _ in range(round(36 * stage.area)):
         pen = stage.pen.at(
             rng.uniform(0, stage.width),
             rng.uniform(0, stage.height),

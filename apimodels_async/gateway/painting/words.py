@@ -124,10 +124,13 @@ def _without_doubles(subjects: dict[str, Subject]) -> tuple[Subject, ...]:
     return tuple((living + rest)[:_MOST_SUBJECTS])
 
 
-CRITTERS = frozenset("cat dog retriever fox wolf rabbit bear panda koala lion tiger mouse pig".split())
+CRITTERS = frozenset(
+    ("cat", "dog", "retriever", "fox", "wolf", "rabbit", "bear", "panda", "koala", "lion", "tiger", "mouse", "pig")
+)
 """The animals that sit and look at you; they share one body and wear things."""
 
-LIVING = CRITTERS | frozenset("owl penguin bird duck fish whale jellyfish butterfly astronaut person robot".split())
+_OTHERS = ("owl", "penguin", "bird", "duck", "fish", "whale", "jellyfish", "butterfly", "astronaut", "person", "robot")
+LIVING = CRITTERS | frozenset(_OTHERS)
 """Subjects that lead a picture whatever else it shows."""
 
 

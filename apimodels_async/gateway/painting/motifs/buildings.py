@@ -1,8 +1,9 @@
 """Houses, castles and towers."""
 
-from ..canvas import Pen
-from ..colour import RGB, darker, lighter, mix, rgb, veil
-from ..geometry import arc, oval, rounded, smooth
+from apimodels_async.gateway.painting.canvas import Pen
+from apimodels_async.gateway.painting.colour import RGB, darker, lighter, mix, rgb, veil
+from apimodels_async.gateway.painting.geometry import arc, rounded
+
 from .look import Look
 
 _GLASS = rgb("ffe29a")
@@ -56,8 +57,14 @@ def castle(pen: Pen, look: Look) -> None:
 def _tower(pen: Pen, place: tuple[float, float, float], stone: RGB, roof: RGB) -> None:
     x, wide, top = place
     pen.shaded([(x - wide, top), (x + wide, top), (x + wide, 1.0), (x - wide, 1.0)], stone, darker(stone, 0.1))
-    pen.shape([(x + wide * 0.3, top), (x + wide, top), (x + wide, 1.0), (x + wide * 0.3, 1.0)], veil(darker(stone, 0.5), 0.25))
-    pen.shaded([(x, top - wide * 2.4), (x + wide * 1.3, top + 0.02), (x - wide * 1.3, top + 0.02)], lighter(roof, 0.15), darker(roof, 0.15))
+    pen.shape(
+        [(x + wide * 0.3, top), (x + wide, top), (x + wide, 1.0), (x + wide * 0.3, 1.0)], veil(darker(stone, 0.5), 0.25)
+    )
+    pen.shaded(
+        [(x, top - wide * 2.4), (x + wide * 1.3, top + 0.02), (x - wide * 1.3, top + 0.02)],
+        lighter(roof, 0.15),
+        darker(roof, 0.15),
+    )
     pen.line([(x, top - wide * 2.4), (x, top - wide * 3.1)], 0.014, darker(stone, 0.5))
     pen.shape([(x, top - wide * 3.1), (x + wide * 0.9, top - wide * 2.85), (x, top - wide * 2.6)], roof)
     pen.box(x - wide * 0.25, top + 0.14, x + wide * 0.25, top + 0.3, _GLASS, wide * 0.25)
@@ -69,7 +76,10 @@ def lighthouse(pen: Pen, look: Look) -> None:
     for side in (-1, 1):
         beam = [(0, -0.66), (side * 1.9, -0.98), (side * 1.9, -0.4)]
         pen.shape(beam, veil(_GLASS, 0.22))
-    pen.blob([(-0.85, 1.04), (-0.6, 0.78), (-0.1, 0.7), (0.4, 0.74), (0.8, 0.92), (0.9, 1.06)], mix(look.palette.near, rgb("5b5560"), 0.6))
+    pen.blob(
+        [(-0.85, 1.04), (-0.6, 0.78), (-0.1, 0.7), (0.4, 0.74), (0.8, 0.92), (0.9, 1.06)],
+        mix(look.palette.near, rgb("5b5560"), 0.6),
+    )
     body = [(-0.2, -0.5), (0.2, -0.5), (0.34, 0.86), (-0.34, 0.86)]
     pen.shaded(body, white, darker(white, 0.08))
     for y in (-0.32, 0.1, 0.52):
@@ -79,7 +89,9 @@ def lighthouse(pen: Pen, look: Look) -> None:
     pen.box(-0.16, -0.78, 0.16, -0.54, rgb("4a5570"))
     pen.glow(0, -0.66, 0.5, _GLASS, 0.9)
     pen.box(-0.12, -0.76, 0.12, -0.56, _GLASS)
-    pen.shaded([(-0.22, -0.78), (-0.12, -0.92), (0, -1.0), (0.12, -0.92), (0.22, -0.78)], lighter(red, 0.1), darker(red, 0.1))
+    pen.shaded(
+        [(-0.22, -0.78), (-0.12, -0.92), (0, -1.0), (0.12, -0.92), (0.22, -0.78)], lighter(red, 0.1), darker(red, 0.1)
+    )
     pen.box(-0.08, 0.64, 0.08, 0.86, rgb("4a3d48"), 0.07)
 
 

@@ -1,12 +1,11 @@
 """The animals that sit and look at you: one body, many coats."""
 
-from dataclasses import dataclass
+from apimodels_async.gateway.painting.canvas import Pen
+from apimodels_async.gateway.painting.colour import darker, lighter, mix, veil
+from apimodels_async.gateway.painting.geometry import oval, smooth
 
-from ..canvas import Pen
-from ..colour import RGB, darker, lighter, luminance, mix, rgb, turned, veil
-from ..geometry import oval, smooth
+from . import heads
 from .coats import COATS, Coat
-from .faces import BLUSH, DARK, WHITE, cheeks, eyes, mouth
 from .look import Look
 from .wearables import body_suit, helmet_back, wear
 
@@ -25,8 +24,8 @@ def critter(pen: Pen, look: Look, name: str) -> None:
     # Inside the bubble everything is a little smaller, ears and all.
     head = pen.at(*HEAD, 0.86 if suited else 1.0)
     _ears(head, coat)
-    _head(head, coat)
-    _face(head, coat)
+    heads.head(head, coat)
+    heads.face(head, coat)
     wear(pen.at(*HEAD), look)
 
 
@@ -40,19 +39,51 @@ def _tail(pen: Pen, coat: Coat) -> None:
             pen.shaded(smooth(brush), coat.fur, darker(coat.fur, 0.12))
             pen.blob([(0.99, 0.32), (0.83, -0.02), (0.74, 0.26), (0.82, 0.25), (0.88, 0.34), (0.93, 0.27)], coat.belly)
         case "wag":
-            pen.shaded(smooth([(0.36, 0.78), (0.66, 0.68), (0.84, 0.38), (0.97, 0.3), (0.93, 0.62), (0.78, 0.86), (0.45, 0.95)]), lighter(coat.fur, 0.12), darker(coat.fur, 0.1))
+            pen.shaded(
+                smooth(
+                    [(0.36, 0.78), (0.66, 0.68), (0.84, 0.38), (0.97, 0.3), (0.93, 0.62), (0.78, 0.86), (0.45, 0.95)]
+                ),
+                lighter(coat.fur, 0.12),
+                darker(coat.fur, 0.1),
+            )
         case "tuft":
             pen.curve([(0.42, 0.9), (0.8, 0.85), (0.88, 0.5), (0.8, 0.2)], 0.09, darker(coat.fur, 0.06))
             pen.blob([(0.8, 0.24), (0.7, 0.1), (0.8, -0.1), (0.9, 0.1)], coat.mark)
         case "thin":
-            pen.curve([(0.42, 0.93), (0.7, 0.95), (0.9, 0.8), (0.9, 0.6), (0.78, 0.52), (0.74, 0.64), (0.86, 0.7), (0.98, 0.58)], 0.06, coat.inner)
+            pen.curve(
+                [
+                    (0.42, 0.93),
+                    (0.7, 0.95),
+                    (0.9, 0.8),
+                    (0.9, 0.6),
+                    (0.78, 0.52),
+                    (0.74, 0.64),
+                    (0.86, 0.7),
+                    (0.98, 0.58),
+                ],
+                0.06,
+                coat.inner,
+            )
         case _:
             pen.disc(0.55, 0.8, 0.13, lighter(coat.belly, 0.2))
 
 
 def _body(pen: Pen, coat: Coat) -> None:
     shade = darker(coat.fur, 0.14)
-    outline = smooth([(-0.3, -0.05), (-0.45, 0.35), (-0.56, 0.75), (-0.46, 0.97), (0, 1.0), (0.46, 0.97), (0.56, 0.75), (0.45, 0.35), (0.3, -0.05), (0, -0.15)])
+    outline = smooth(
+        [
+            (-0.3, -0.05),
+            (-0.45, 0.35),
+            (-0.56, 0.75),
+            (-0.46, 0.97),
+            (0, 1.0),
+            (0.46, 0.97),
+            (0.56, 0.75),
+            (0.45, 0.35),
+            (0.3, -0.05),
+            (0, -0.15),
+        ]
+    )
     pen.shaded(outline, darker(coat.limbs, 0.1), coat.limbs, coat.limbs)
     haunch = veil(darker(coat.limbs, 0.3), 0.4)
     pen.inside(outline, [(oval(side * 0.43, 0.8, 0.19, 0.2), haunch) for side in (-1, 1)])
@@ -60,7 +91,9 @@ def _body(pen: Pen, coat: Coat) -> None:
         pen.oval(side * 0.45, 0.93, 0.17, 0.085, coat.paws)
     pen.shaded(oval(0, 0.36, 0.27, 0.38), darker(coat.belly, 0.12), coat.belly, lighter(coat.belly, 0.2))
     for side in (-1, 1):
-        leg = smooth([(side * 0.02, 0.42), (side * 0.03, 0.9), (side * 0.25, 0.92), (side * 0.27, 0.5), (side * 0.16, 0.36)])
+        leg = smooth(
+            [(side * 0.02, 0.42), (side * 0.03, 0.9), (side * 0.25, 0.92), (side * 0.27, 0.5), (side * 0.16, 0.36)]
+        )
         pen.shaded(leg, coat.limbs, mix(coat.limbs, coat.paws, 0.3))
         pen.oval(side * 0.145, 0.93, 0.145, 0.09, coat.paws)
         for toe in (-0.045, 0.045):
@@ -73,13 +106,25 @@ def _ears(pen: Pen, coat: Coat) -> None:
         ear = pen.at(0, 0, flip=side < 0)
         match coat.ears:
             case "pointed":
-                ear.shaded(smooth([(0.12, -0.36), (0.3, -0.6), (0.47, -0.74), (0.53, -0.5), (0.53, -0.15), (0.3, -0.2)], steps=6), lighter(coat.fur, 0.05), coat.fur)
+                ear.shaded(
+                    smooth(
+                        [(0.12, -0.36), (0.3, -0.6), (0.47, -0.74), (0.53, -0.5), (0.53, -0.15), (0.3, -0.2)], steps=6
+                    ),
+                    lighter(coat.fur, 0.05),
+                    coat.fur,
+                )
                 ear.blob([(0.25, -0.38), (0.36, -0.54), (0.44, -0.61), (0.475, -0.45), (0.46, -0.25)], coat.inner)
             case "long":
-                ear.shaded(smooth([(0.1, -0.3), (0.09, -0.7), (0.2, -1.05), (0.33, -1.0), (0.37, -0.65), (0.32, -0.3)]), lighter(coat.fur, 0.08), coat.fur)
-                ear.blob([(0.16, -0.4), (0.16, -0.7), (0.22, -0.94), (0.28, -0.9), (0.3, -0.65), (0.27, -0.4)], coat.inner)
+                ear.shaded(
+                    smooth([(0.1, -0.3), (0.09, -0.7), (0.2, -1.05), (0.33, -1.0), (0.37, -0.65), (0.32, -0.3)]),
+                    lighter(coat.fur, 0.08),
+                    coat.fur,
+                )
+                ear.blob(
+                    [(0.16, -0.4), (0.16, -0.7), (0.22, -0.94), (0.28, -0.9), (0.3, -0.65), (0.27, -0.4)], coat.inner
+                )
             case "round":
-                ear.disc(0.4, -0.38, 0.2, coat.mark if coat.marking in {"panda"} else darker(coat.fur, 0.06))
+                ear.disc(0.4, -0.38, 0.2, coat.mark if coat.marking == "panda" else darker(coat.fur, 0.06))
                 ear.disc(0.405, -0.37, 0.115, coat.inner)
             case "large":
                 ear.shaded(oval(0.55, -0.26, 0.3, 0.3), lighter(coat.fur, 0.1), darker(coat.fur, 0.05))
@@ -89,69 +134,3 @@ def _ears(pen: Pen, coat: Coat) -> None:
                 ear.blob([(0.32, -0.4), (0.4, -0.52), (0.47, -0.46), (0.45, -0.3)], coat.inner)
             case _:
                 pass
-
-
-def _head(pen: Pen, coat: Coat) -> None:
-    if coat.marking == "mane":
-        for i in range(14):
-            pen.at(0, 0, turn=360 * i / 14).oval(0, -0.5, 0.2, 0.24, mix(coat.mark, coat.fur, 0.12 * (i % 2)))
-        pen.disc(0, 0, 0.58, coat.mark)
-    wide = 0.56
-    outline = smooth([(0, -0.48), (0.25, -0.435), (0.46, -0.27), (wide, 0.0), (wide * 0.9, 0.24), (0.3, 0.42), (0, 0.46), (-0.3, 0.42), (-wide * 0.9, 0.24), (-wide, 0.0), (-0.46, -0.27), (-0.25, -0.435)])
-    pen.shaded(outline, lighter(coat.fur, 0.12), coat.fur, darker(coat.fur, 0.06))
-    mark = veil(coat.mark, 0.85)
-    match coat.marking:
-        case "stripes" | "tiger":
-            for x, tall in ((-0.13, 0.18), (0, 0.24), (0.13, 0.18)):
-                pen.inside(outline, [(smooth([(x - 0.035, -0.5), (x * 0.9, -0.46 + tall), (x + 0.035, -0.5)]), mark)])
-            stripes = [(y, long) for y, long in ((-0.02, 0.15), (0.12, 0.12))]
-            for side in (-1, 1):
-                pen.inside(outline, [([(side * 0.6, y - 0.035), (side * (0.56 - long), y + 0.01), (side * 0.6, y + 0.04)], mark) for y, long in stripes])
-        case "mask":
-            for side in (-1, 1):
-                cheek = smooth([(side * 0.03, 0.06), (side * 0.16, -0.02), (side * 0.36, 0.02), (side * 0.6, -0.04), (side * 0.58, 0.3), (side * 0.2, 0.5), (0, 0.5)])
-                pen.inside(outline, [(cheek, coat.belly)])
-        case "blaze":
-            blaze = smooth([(-0.07, -0.5), (0.07, -0.5), (0.1, -0.1), (0.27, 0.16), (0.2, 0.5), (-0.2, 0.5), (-0.27, 0.16), (-0.1, -0.1)])
-            pen.inside(outline, [(blaze, coat.belly)])
-        case "panda":
-            for side in (-1, 1):
-                pen.oval(side * 0.23, 0.0, 0.125, 0.165, coat.mark, turn=side * 28)
-        case _:
-            pass
-
-
-def _face(pen: Pen, coat: Coat) -> None:
-    match coat.muzzle:
-        case "dog":
-            pen.shaded(smooth([(0, -0.02), (0.2, 0.06), (0.27, 0.24), (0.14, 0.39), (-0.14, 0.39), (-0.27, 0.24), (-0.2, 0.06)]), lighter(coat.belly, 0.1), coat.belly)
-            pen.blob([(-0.075, 0.31), (0.075, 0.31), (0.07, 0.44), (0, 0.485), (-0.07, 0.44)], (238, 122, 132))
-            pen.line([(0, 0.33), (0, 0.43)], 0.014, (205, 88, 104))
-            mouth(pen, 0, 0.15, 0.17)
-            pen.blob([(-0.11, 0.06), (0, 0.03), (0.11, 0.06), (0.07, 0.15), (0, 0.18), (-0.07, 0.15)], coat.nose)
-            pen.oval(-0.035, 0.075, 0.03, 0.015, veil(WHITE, 0.5))
-        case "snout":
-            pen.shaded(oval(0, 0.17, 0.2, 0.145), lighter(coat.inner, 0.1), coat.inner)
-            for side in (-1, 1):
-                pen.oval(side * 0.07, 0.17, 0.03, 0.05, darker(coat.inner, 0.4))
-            pen.curve([(-0.1, 0.355), (0, 0.39), (0.1, 0.355)], 0.025, DARK)
-        case "koala":
-            pen.shaded(smooth([(0, -0.06), (0.1, 0.02), (0.11, 0.2), (0, 0.28), (-0.11, 0.2), (-0.1, 0.02)]), (70, 66, 80), DARK)
-            pen.curve([(-0.1, 0.34), (0, 0.37), (0.1, 0.34)], 0.025, DARK)
-        case _:
-            pen.oval(0, 0.21, 0.19, 0.14, veil(coat.belly, 0.95))
-            mouth(pen, 0, 0.17, 0.115)
-            pen.blob([(-0.062, 0.1), (0, 0.085), (0.062, 0.1), (0.03, 0.155), (0, 0.17), (-0.03, 0.155)], coat.nose)
-    eyes(pen, 0.235, -0.01, 0.098, coat.iris)
-    cheeks(pen, 0.38, 0.17, 0.085)
-    if coat.ears == "floppy":
-        for side in (-1, 1):
-            ear = pen.at(0, 0, flip=side < 0)
-            flap = smooth([(0.27, -0.41), (0.5, -0.38), (0.67, -0.1), (0.72, 0.22), (0.58, 0.34), (0.46, 0.14), (0.42, -0.14)])
-            ear.shaded(flap, mix(coat.fur, coat.mark, 0.5), coat.mark)
-            ear.curve([(0.43, -0.14), (0.46, 0.12), (0.55, 0.31)], 0.014, darker(coat.mark, 0.2))
-    if coat.whiskers:
-        tone = WHITE if luminance(coat.fur) < 0.45 else mix(coat.fur, DARK, 0.55)  # noqa: PLR2004
-        for side in (-1, 1):
-            for y, dip in ((0.16, 0.11), (0.22, 0.22), (0.28, 0.33)):
-                pen.curve([(side * 0.2, y), (side * 0.45, (y + dip) / 2 + 0.0), (side * 0.72, dip)], 0.012, tone)

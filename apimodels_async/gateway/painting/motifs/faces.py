@@ -1,8 +1,8 @@
 """Eyes, noses and mouths: what makes a shape look back at you."""
 
-from ..canvas import Pen
-from ..colour import RGB, lighter, veil
-from ..geometry import oval
+from apimodels_async.gateway.painting.canvas import Pen
+from apimodels_async.gateway.painting.colour import RGB, lighter, veil
+from apimodels_async.gateway.painting.geometry import oval
 
 DARK: RGB = (38, 30, 44)
 WHITE: RGB = (255, 255, 255)
@@ -23,19 +23,25 @@ def eyes(pen: Pen, apart: float, y: float, size: float, iris: RGB | None = None)
         eye.disc(0.3, 0.4, 0.16, veil(WHITE, 0.75))
 
 
-
-
 def mouth(pen: Pen, x: float, y: float, size: float, ink: RGB = DARK) -> None:
     """Draw the two small curves under an animal's nose."""
     pen.line([(x, y), (x, y + size * 0.35)], size * 0.2, ink)
     for side in (-1, 1):
-        curve = [(x, y + size * 0.35), (x + side * size * 0.35, y + size * 0.75), (x + side * size * 0.85, y + size * 0.5)]
+        curve = [
+            (x, y + size * 0.35),
+            (x + side * size * 0.35, y + size * 0.75),
+            (x + side * size * 0.85, y + size * 0.5),
+        ]
         pen.curve(curve, size * 0.2, ink)
 
 
 def smile(pen: Pen, x: float, y: float, width: float, ink: RGB = DARK) -> None:
     """Draw a plain smile."""
-    pen.curve([(x - width, y), (x - width * 0.5, y + width * 0.45), (x + width * 0.5, y + width * 0.45), (x + width, y)], width * 0.2, ink)
+    pen.curve(
+        [(x - width, y), (x - width * 0.5, y + width * 0.45), (x + width * 0.5, y + width * 0.45), (x + width, y)],
+        width * 0.2,
+        ink,
+    )
 
 
 def cheeks(pen: Pen, apart: float, y: float, size: float) -> None:

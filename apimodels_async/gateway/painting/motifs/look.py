@@ -3,8 +3,8 @@
 import random
 from dataclasses import dataclass
 
-from ..colour import RGB
-from ..palettes import Palette
+from apimodels_async.gateway.painting.colour import RGB
+from apimodels_async.gateway.painting.palettes import Palette
 
 
 @dataclass(frozen=True, slots=True)

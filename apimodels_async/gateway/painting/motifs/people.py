@@ -1,8 +1,9 @@
 """People, astronauts and robots."""
 
-from ..canvas import Pen
-from ..colour import darker, lighter, mix, rgb, veil
-from ..geometry import arc, oval, rounded, smooth
+from apimodels_async.gateway.painting.canvas import Pen
+from apimodels_async.gateway.painting.colour import darker, lighter, mix, rgb, veil
+from apimodels_async.gateway.painting.geometry import arc, oval, rounded, smooth
+
 from .faces import DARK, WHITE, cheeks, eyes, smile
 from .look import Look
 from .wearables import body_suit, helmet_back, wear
@@ -15,7 +16,7 @@ def person(pen: Pen, look: Look) -> None:
     rng = look.rng
     skin = rgb(rng.choice(("f6cfae", "e8b38c", "c98d63", "8f5d42", "f3c5a0")))
     hair = rgb(rng.choice(("3b2a2a", "6b4230", "c98f4a", "2a2733", "a5482f")))
-    long = rng.random() < 0.55  # noqa: PLR2004
+    long = rng.random() < 0.55
     head = pen.at(*_HEAD)
     if "helmet" in look.wears:
         body_suit(pen, look)
@@ -23,10 +24,46 @@ def person(pen: Pen, look: Look) -> None:
         _head(pen.at(*_HEAD, 0.86), look, skin, hair, long=False)
     else:
         if long:
-            head.shaded(smooth([(0, -0.62), (0.5, -0.42), (0.64, 0.1), (0.66, 0.62), (0.4, 0.78), (-0.4, 0.78), (-0.66, 0.62), (-0.64, 0.1), (-0.5, -0.42)]), hair, darker(hair, 0.2))
+            head.shaded(
+                smooth(
+                    [
+                        (0, -0.62),
+                        (0.5, -0.42),
+                        (0.64, 0.1),
+                        (0.66, 0.62),
+                        (0.4, 0.78),
+                        (-0.4, 0.78),
+                        (-0.66, 0.62),
+                        (-0.64, 0.1),
+                        (-0.5, -0.42),
+                    ]
+                ),
+                hair,
+                darker(hair, 0.2),
+            )
         cloth = look.accented()
-        pen.shaded(smooth([(-0.16, 0.34), (-0.52, 0.46), (-0.74, 0.72), (-0.8, 1.0), (0.8, 1.0), (0.74, 0.72), (0.52, 0.46), (0.16, 0.34)], steps=6), lighter(cloth, 0.1), darker(cloth, 0.12))
-        pen.shaded(smooth([(-0.15, 0.1), (0.15, 0.1), (0.17, 0.4), (0.0, 0.54), (-0.17, 0.4)]), darker(skin, 0.22), darker(skin, 0.08))
+        pen.shaded(
+            smooth(
+                [
+                    (-0.16, 0.34),
+                    (-0.52, 0.46),
+                    (-0.74, 0.72),
+                    (-0.8, 1.0),
+                    (0.8, 1.0),
+                    (0.74, 0.72),
+                    (0.52, 0.46),
+                    (0.16, 0.34),
+                ],
+                steps=6,
+            ),
+            lighter(cloth, 0.1),
+            darker(cloth, 0.12),
+        )
+        pen.shaded(
+            smooth([(-0.15, 0.1), (0.15, 0.1), (0.17, 0.4), (0.0, 0.54), (-0.17, 0.4)]),
+            darker(skin, 0.22),
+            darker(skin, 0.08),
+        )
         _head(head, look, skin, hair, long=long)
     wear(head, look)
 
@@ -34,10 +71,26 @@ def person(pen: Pen, look: Look) -> None:
 def _head(head: Pen, look: Look, skin: tuple[int, int, int], hair: tuple[int, int, int], *, long: bool) -> None:
     for side in (-1, 1):
         head.oval(side * 0.46, 0.04, 0.09, 0.12, darker(skin, 0.08))
-    face = smooth([(0, -0.5), (0.36, -0.38), (0.46, 0.0), (0.36, 0.34), (0, 0.52), (-0.36, 0.34), (-0.46, 0.0), (-0.36, -0.38)])
+    face = smooth(
+        [(0, -0.5), (0.36, -0.38), (0.46, 0.0), (0.36, 0.34), (0, 0.52), (-0.36, 0.34), (-0.46, 0.0), (-0.36, -0.38)]
+    )
     head.shaded(face, lighter(skin, 0.1), skin)
-    part = 0.22 if look.rng.random() < 0.5 else -0.22  # noqa: PLR2004
-    fringe = smooth([(-0.5, 0.08), (-0.53, -0.28), (-0.3, -0.58), (0, -0.66), (0.3, -0.58), (0.53, -0.28), (0.5, 0.08), (0.4, -0.16), (part, -0.34), (-0.36, -0.14)], steps=8)
+    part = 0.22 if look.rng.random() < 0.5 else -0.22
+    fringe = smooth(
+        [
+            (-0.5, 0.08),
+            (-0.53, -0.28),
+            (-0.3, -0.58),
+            (0, -0.66),
+            (0.3, -0.58),
+            (0.53, -0.28),
+            (0.5, 0.08),
+            (0.4, -0.16),
+            (part, -0.34),
+            (-0.36, -0.14),
+        ],
+        steps=8,
+    )
     head.shaded(fringe, lighter(hair, 0.12), hair)
     if not long:
         head.blob([(-0.2, -0.6), (0.0, -0.76), (0.26, -0.66), (0.1, -0.52)], lighter(hair, 0.05))
@@ -73,7 +126,13 @@ def astronaut(pen: Pen, look: Look) -> None:
     visor = rounded(-0.4, -0.68, 0.4, -0.1, 0.26)
     pen.shape(rounded(-0.43, -0.71, 0.43, -0.07, 0.28), rim)
     pen.shaded(visor, darker(sky[0], 0.3), mix(sky[1], accent, 0.3), mix(sky[2], accent, 0.4))
-    pen.inside(visor, [(oval(0.1, 0.12, 0.6, 0.36), veil(darker(look.palette.mid, 0.3), 0.6)), (oval(0.22, -0.5, 0.06, 0.06), look.palette.light)])
+    pen.inside(
+        visor,
+        [
+            (oval(0.1, 0.12, 0.6, 0.36), veil(darker(look.palette.mid, 0.3), 0.6)),
+            (oval(0.22, -0.5, 0.06, 0.06), look.palette.light),
+        ],
+    )
     pen.shape(arc(0, -0.39, 0.34, 0.24, 190, 250, 24) + arc(0, -0.37, 0.28, 0.18, 250, 190, 24), veil(WHITE, 0.75))
 
 
@@ -100,7 +159,9 @@ def robot(pen: Pen, look: Look) -> None:
         pen.oval(side * 0.2, -0.38, 0.085, 0.105, lighter(glow, 0.35))
     pen.curve([(-0.12, -0.22), (0, -0.17), (0.12, -0.22)], 0.03, lighter(glow, 0.35))
     pen.box(-0.27, 0.22, 0.27, 0.52, lighter(shell, 0.5), 0.06)
-    heart = smooth([(0, 0.32), (0.06, 0.26), (0.12, 0.3), (0.1, 0.38), (0, 0.48), (-0.1, 0.38), (-0.12, 0.3), (-0.06, 0.26)])
+    heart = smooth(
+        [(0, 0.32), (0.06, 0.26), (0.12, 0.3), (0.1, 0.38), (0, 0.48), (-0.1, 0.38), (-0.12, 0.3), (-0.06, 0.26)]
+    )
     pen.shape(heart, accent)
     for k in range(3):
         pen.disc(-0.16 + 0.16 * k, 0.65, 0.035, (rgb("ffd166"), accent, rgb("67d4a8"))[k])

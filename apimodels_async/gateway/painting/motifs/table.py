@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ..canvas import Pen
-from ..colour import rgb
-from . import buildings, creatures, people, plants, things, vehicles
+from apimodels_async.gateway.painting.canvas import Pen
+from apimodels_async.gateway.painting.colour import rgb
+
+from . import birds, buildings, creatures, people, plants, shapes, things, vehicles
 from .coats import COATS
 from .critters import critter
 from .look import Look
@@ -64,10 +65,10 @@ def _leaf(pen: Pen, look: Look) -> None:
 
 MOTIFS: Final[dict[str, Motif]] = {
     **{name: Motif(partial(critter, name=name)) for name in COATS},
-    "owl": Motif(creatures.owl),
-    "penguin": Motif(creatures.penguin),
-    "bird": Motif(creatures.bird, 0.8),
-    "duck": Motif(creatures.duck, 0.85, "floats"),
+    "owl": Motif(birds.owl),
+    "penguin": Motif(birds.penguin),
+    "bird": Motif(birds.bird, 0.8),
+    "duck": Motif(birds.duck, 0.85, "floats"),
     "fish": Motif(creatures.fish, 0.95, "flies"),
     "whale": Motif(creatures.whale, 1.15, "swims"),
     "jellyfish": Motif(creatures.jellyfish, 1.0, "flies"),
@@ -99,10 +100,10 @@ MOTIFS: Final[dict[str, Motif]] = {
     "book": Motif(things.book, 0.9),
     "guitar": Motif(things.guitar),
     "lamp": Motif(things.lamp, 0.9),
-    "heart": Motif(things.heart, 0.85, "flies"),
-    "star": Motif(things.star_shape, 0.8, "flies"),
-    "planet": Motif(things.planet, 0.85, "flies"),
-    "gem": Motif(things.gem, 0.85, "flies"),
+    "heart": Motif(shapes.heart, 0.85, "flies"),
+    "star": Motif(shapes.star_shape, 0.8, "flies"),
+    "planet": Motif(shapes.planet, 0.85, "flies"),
+    "gem": Motif(shapes.gem, 0.85, "flies"),
     "umbrella": Motif(things.umbrella, 0.9),
     "cake": Motif(things.cake, 0.9),
     "apple": Motif(things.apple, 0.8),

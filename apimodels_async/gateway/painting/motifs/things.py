@@ -1,8 +1,9 @@
-"""Cups, books, instruments and other things on a table; hearts, stars and planets."""
+"""Cups, books, instruments and other things on a table."""
 
-from ..canvas import Pen
-from ..colour import RGB, darker, lighter, mix, rgb, veil
-from ..geometry import arc, oval, rounded, smooth, star
+from apimodels_async.gateway.painting.canvas import Pen
+from apimodels_async.gateway.painting.colour import darker, lighter, mix, rgb, veil
+from apimodels_async.gateway.painting.geometry import arc, oval, rounded, smooth
+
 from .look import Look
 
 _WHITE = (255, 255, 255)
@@ -13,16 +14,32 @@ def cup(pen: Pen, look: Look) -> None:
     """Draw a steaming cup of coffee, a heart in its foam."""
     china = look.main(lighter(look.palette.accent, 0.12))
     for x, lean in ((-0.22, 0.07), (0.06, -0.07), (0.3, 0.06)):
-        pen.curve([(x, -0.28), (x + lean, -0.48), (x - lean, -0.68), (x + lean, -0.92)], 0.045, mix(look.palette.sky[1], _WHITE, 0.62))
+        pen.curve(
+            [(x, -0.28), (x + lean, -0.48), (x - lean, -0.68), (x + lean, -0.92)],
+            0.045,
+            mix(look.palette.sky[1], _WHITE, 0.62),
+        )
     pen.oval(0, 0.92, 0.95, 0.1, veil(look.palette.ink, 0.16))
     pen.shaded(oval(0, 0.86, 0.86, 0.13), lighter(china, 0.55), lighter(china, 0.25))
     ring = oval(0.62, 0.22, 0.24, 0.25)
     pen.line([*ring, ring[0]], 0.1, darker(china, 0.1))
-    pen.shaded([(-0.62, -0.12), (0.62, -0.12), *smooth([(0.62, -0.12), (0.56, 0.4), (0.3, 0.84), (-0.3, 0.84), (-0.56, 0.4), (-0.62, -0.12)], closed=False)], lighter(china, 0.15), darker(china, 0.1))
+    pen.shaded(
+        [
+            (-0.62, -0.12),
+            (0.62, -0.12),
+            *smooth(
+                [(0.62, -0.12), (0.56, 0.4), (0.3, 0.84), (-0.3, 0.84), (-0.56, 0.4), (-0.62, -0.12)], closed=False
+            ),
+        ],
+        lighter(china, 0.15),
+        darker(china, 0.1),
+    )
     pen.oval(0, -0.12, 0.62, 0.15, lighter(china, 0.5))
     pen.oval(0, -0.1, 0.54, 0.115, rgb("6f4630"))
     pen.oval(0, -0.095, 0.4, 0.08, rgb("d9ad7c"))
-    pen.at(0, -0.1, 0.17).blob([(0, -0.12), (0.5, -0.38), (0.85, -0.05), (0, 0.42), (-0.85, -0.05), (-0.5, -0.38)], rgb("fff1dc"))
+    pen.at(0, -0.1, 0.17).blob(
+        [(0, -0.12), (0.5, -0.38), (0.85, -0.05), (0, 0.42), (-0.85, -0.05), (-0.5, -0.38)], rgb("fff1dc")
+    )
     pen.shape(smooth([(-0.5, 0.0), (-0.4, 0.03), (-0.36, 0.4), (-0.26, 0.66), (-0.4, 0.5)]), veil(_WHITE, 0.35))
 
 
@@ -35,7 +52,12 @@ def book(pen: Pen, look: Look) -> None:
         pen.box(-0.64 + shift, y - 0.17, 0.74 + shift, y - 0.04, rgb("f7eedd"), 0.03)
         pen.box(-0.72 + shift, y - 0.21, -0.52 + shift, y, darker(tone, 0.15), 0.05)
     for side in (-1, 1):
-        page = [(0, 0.3), *smooth([(0, -0.32), (side * 0.3, -0.44), (side * 0.82, -0.34)], closed=False), (side * 0.82, 0.24), *smooth([(side * 0.82, 0.24), (side * 0.35, 0.18), (0, 0.3)], closed=False)]
+        page = [
+            (0, 0.3),
+            *smooth([(0, -0.32), (side * 0.3, -0.44), (side * 0.82, -0.34)], closed=False),
+            (side * 0.82, 0.24),
+            *smooth([(side * 0.82, 0.24), (side * 0.35, 0.18), (0, 0.3)], closed=False),
+        ]
         pen.shape([(x * 1.05, y + 0.04) for x, y in page], darker(tones[0], 0.2))
         pen.shaded(page, rgb("fffaf0"), rgb("efe2c8"))
         for k in range(4):
@@ -49,7 +71,27 @@ def guitar(pen: Pen, look: Look) -> None:
     tilt = pen.at(0, 0, turn=18)
     tilt.box(-0.055, -0.95, 0.055, 0.2, rgb("4b3227"))
     tilt.box(-0.1, -1.12, 0.1, -0.88, rgb("5f4031"), 0.04)
-    tilt.shaded(smooth([(0, -0.12), (0.26, -0.08), (0.34, 0.12), (0.27, 0.32), (0.46, 0.6), (0.36, 0.92), (0, 1.02), (-0.36, 0.92), (-0.46, 0.6), (-0.27, 0.32), (-0.34, 0.12), (-0.26, -0.08)]), lighter(wood, 0.2), wood, darker(wood, 0.2))
+    tilt.shaded(
+        smooth(
+            [
+                (0, -0.12),
+                (0.26, -0.08),
+                (0.34, 0.12),
+                (0.27, 0.32),
+                (0.46, 0.6),
+                (0.36, 0.92),
+                (0, 1.02),
+                (-0.36, 0.92),
+                (-0.46, 0.6),
+                (-0.27, 0.32),
+                (-0.34, 0.12),
+                (-0.26, -0.08),
+            ]
+        ),
+        lighter(wood, 0.2),
+        wood,
+        darker(wood, 0.2),
+    )
     tilt.disc(0, 0.32, 0.15, lighter(wood, 0.5))
     tilt.disc(0, 0.32, 0.12, rgb("3a2620"))
     tilt.box(-0.18, 0.7, 0.18, 0.77, rgb("4b3227"), 0.02)
@@ -73,69 +115,6 @@ def lamp(pen: Pen, look: Look) -> None:
     pen.shaded(rounded(-0.5, 0.78, 0.5, 0.98, 0.05), lighter(frame, 0.15), darker(frame, 0.1))
 
 
-def heart(pen: Pen, look: Look) -> None:
-    """Draw a heart."""
-    tone = look.main(rgb("e8546b"))
-    pen.glow(0, 0.05, 1.3, lighter(tone, 0.5), 0.5)
-    left = [(0, 0.88), (-0.62, 0.36), (-0.92, -0.12), (-0.84, -0.54), (-0.48, -0.76), (-0.14, -0.62)]
-    right = [(-x, y) for x, y in reversed(left[1:])]
-    outline = [*smooth([*left, (0, -0.38)], closed=False), *smooth([(0, -0.38), *right, (0, 0.88)], closed=False)]
-    pen.shaded(outline, lighter(tone, 0.22), tone, darker(tone, 0.12))
-    pen.oval(-0.5, -0.4, 0.17, 0.1, veil(_WHITE, 0.6), -38)
-
-
-def star_shape(pen: Pen, look: Look) -> None:
-    """Draw a star with a face of light."""
-    tone = look.main(rgb("f6c544"))
-    pen.glow(0, 0, 1.5, lighter(tone, 0.4), 0.7)
-    outline = smooth(star(0, 0.05, 0.95, 0.48), steps=5)
-    pen.shaded(outline, lighter(tone, 0.3), tone)
-    for k in range(5):
-        tip = pen.at(0, 0.05, turn=72 * k)
-        tip.shape([(0, 0), (0, -0.9), (0.27, -0.38)], veil(_WHITE, 0.22))
-
-
-def planet(pen: Pen, look: Look) -> None:
-    """Draw a banded planet with a ring."""
-    tone = look.accented()
-    pen.glow(0, 0, 1.5, lighter(tone, 0.3), 0.45)
-    tilt = pen.at(0, 0, turn=-18)
-    ring = mix(look.palette.light, tone, 0.25)
-
-    def rings(start: float, end: float) -> None:
-        for outer, inner, strength in ((1.32, 1.08, 0.95), (1.04, 0.94, 0.6)):
-            band = arc(0, 0, outer, outer * 0.3, start, end, 60) + arc(0, 0, inner, inner * 0.3, end, start, 60)
-            tilt.shape(band, veil(ring, strength))
-
-    rings(180, 360)
-    ball = oval(0, 0, 0.68, 0.68, count=100)
-    tilt.shaded(ball, lighter(tone, 0.3), tone)
-    for y, tall, shade in ((-0.42, 0.12, 0.3), (-0.12, 0.16, -0.18), (0.2, 0.1, 0.25), (0.46, 0.2, -0.22)):
-        band = mix(tone, _WHITE, shade) if shade > 0 else darker(tone, -shade)
-        tilt.inside(ball, [(oval(0, y, 0.9, tall / 2), veil(band, 0.75))])
-    tilt.inside(ball, [(oval(0.34, 0.3, 0.12, 0.07), veil(darker(tone, 0.35), 0.8))])
-    pen.inside(oval(0, 0, 0.68, 0.68, count=100), [([*arc(0, 0, 0.8, 0.8, -40, 130, 40), *arc(-0.2, -0.16, 0.72, 0.72, 120, -30, 40)], veil((14, 10, 40), 0.3))])
-    rings(0, 180)
-
-
-def gem(pen: Pen, look: Look) -> None:
-    """Cut a gem."""
-    tone = look.main(look.palette.accent)
-    pen.glow(0, 0, 1.4, lighter(tone, 0.4), 0.5)
-    top, middle = [(-0.5, -0.62), (-0.17, -0.62), (0.17, -0.62), (0.5, -0.62)], [(-0.88, -0.18), (-0.34, -0.18), (0.34, -0.18), (0.88, -0.18)]
-    tip = (0.0, 0.9)
-    facets: list[tuple[list[tuple[float, float]], RGB]] = [
-        ([top[0], middle[0], middle[1]], lighter(tone, 0.35)),
-        ([top[0], top[3], middle[2], middle[1]], lighter(tone, 0.6)),
-        ([top[3], middle[2], middle[3]], lighter(tone, 0.1)),
-        ([middle[0], middle[1], tip], lighter(tone, 0.15)),
-        ([middle[1], middle[2], tip], tone),
-        ([middle[2], middle[3], tip], darker(tone, 0.25)),
-    ]
-    for points, fill in facets:
-        pen.shaded(points, lighter(fill, 0.12), fill)
-
-
 def umbrella(pen: Pen, look: Look) -> None:
     """Open an umbrella."""
     tone = look.accented()
@@ -144,7 +123,13 @@ def umbrella(pen: Pen, look: Look) -> None:
     edge = [p for k in range(4) for p in arc((low[k][0] + low[k + 1][0]) / 2, 0.0, 0.225, 0.12, 0, -180, 14)]
     dome = [*arc(0, 0, 0.9, 0.78, 180, 360, 60), *edge]
     pen.shaded(dome, lighter(tone, 0.15), darker(tone, 0.08))
-    pen.inside(dome, [(smooth([(0, -0.8), (0.3, -0.4), (0.45, 0.1), (0, 0.1)]), veil(_WHITE, 0.22)), (smooth([(0, -0.8), (-0.7, -0.4), (-0.9, 0.1), (-0.45, 0.1)]), veil(_WHITE, 0.22))])
+    pen.inside(
+        dome,
+        [
+            (smooth([(0, -0.8), (0.3, -0.4), (0.45, 0.1), (0, 0.1)]), veil(_WHITE, 0.22)),
+            (smooth([(0, -0.8), (-0.7, -0.4), (-0.9, 0.1), (-0.45, 0.1)]), veil(_WHITE, 0.22)),
+        ],
+    )
 
 
 def cake(pen: Pen, look: Look) -> None:
@@ -160,7 +145,9 @@ def cake(pen: Pen, look: Look) -> None:
             step = (x1 - x0) / count
             deep = 0.12 + 0.1 * (k % 2)
             drips += arc(x0 + step * (k + 0.5), y0 + deep, step / 2, 0.1, 180, 0, 12)
-        pen.shape([(x0, y0), *drips, (x1, y0), *reversed(arc((x0 + x1) / 2, y0, (x1 - x0) / 2, 0.07, 180, 360, 24))], icing)
+        pen.shape(
+            [(x0, y0), *drips, (x1, y0), *reversed(arc((x0 + x1) / 2, y0, (x1 - x0) / 2, 0.07, 180, 360, 24))], icing
+        )
     for x in (-0.25, 0.0, 0.25):
         pen.box(x - 0.035, -0.62, x + 0.035, -0.28, look.palette.water, 0.02)
         pen.glow(x, -0.72, 0.22, rgb("ffd166"), 0.8)
@@ -171,7 +158,25 @@ def apple(pen: Pen, look: Look) -> None:
     """Draw an apple with its leaf."""
     tone = look.main(rgb("dd4b43"))
     pen.oval(0, 0.95, 0.62, 0.07, veil(look.palette.ink, 0.2))
-    pen.shaded(smooth([(0, -0.4), (0.35, -0.56), (0.76, -0.32), (0.76, 0.25), (0.42, 0.88), (0, 0.84), (-0.42, 0.88), (-0.76, 0.25), (-0.76, -0.32), (-0.35, -0.56)]), lighter(tone, 0.18), tone, darker(tone, 0.15))
+    pen.shaded(
+        smooth(
+            [
+                (0, -0.4),
+                (0.35, -0.56),
+                (0.76, -0.32),
+                (0.76, 0.25),
+                (0.42, 0.88),
+                (0, 0.84),
+                (-0.42, 0.88),
+                (-0.76, 0.25),
+                (-0.76, -0.32),
+                (-0.35, -0.56),
+            ]
+        ),
+        lighter(tone, 0.18),
+        tone,
+        darker(tone, 0.15),
+    )
     pen.curve([(0, -0.38), (0.02, -0.62), (0.12, -0.84)], 0.06, _WOOD)
     pen.shaded(smooth([(0.1, -0.6), (0.3, -0.86), (0.66, -0.84), (0.44, -0.6)]), rgb("8cc06a"), rgb("4f8f4a"))
     pen.oval(-0.44, -0.12, 0.11, 0.24, veil(_WHITE, 0.42), 18)
@@ -180,7 +185,20 @@ def apple(pen: Pen, look: Look) -> None:
 def vase(pen: Pen, look: Look) -> None:
     """Draw a vase with stripes."""
     tone = look.accented()
-    outline = smooth([(-0.2, -0.8), (-0.14, -0.5), (-0.5, -0.02), (-0.5, 0.5), (-0.26, 0.98), (0.26, 0.98), (0.5, 0.5), (0.5, -0.02), (0.14, -0.5), (0.2, -0.8)])
+    outline = smooth(
+        [
+            (-0.2, -0.8),
+            (-0.14, -0.5),
+            (-0.5, -0.02),
+            (-0.5, 0.5),
+            (-0.26, 0.98),
+            (0.26, 0.98),
+            (0.5, 0.5),
+            (0.5, -0.02),
+            (0.14, -0.5),
+            (0.2, -0.8),
+        ]
+    )
     pen.oval(0, 0.97, 0.55, 0.06, veil(look.palette.ink, 0.2))
     pen.shaded(outline, lighter(tone, 0.2), darker(tone, 0.1))
     for y, tall in ((0.05, 0.1), (0.22, 0.04), (0.5, 0.1)):
