@@ -1,0 +1,401 @@
+import base64
+import io
+import pickle
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve, fields
+from attrs.exceptions import FrozenInstanceError
+from PIL import Image
+
+from apimodels_async.models import UNSET, GenerationRequest, Outcome, SupportsSave, Task, TaskState, Unset
+
+SECRET = b"these are the pixels of a picture nobody may see in a log " * 8
+PATH = "bearer-token-in-the-path"
+
+
+def request(**given: Any) -> GenerationRequest:
+    return GenerationRequest(**{"prompt": "a cat", **given})
+
+
+# --- what a request refuses
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "right"),
+    [
+        ("prompt", "", "text that is not empty"),
+        ("prompt", " \n\t", "text that is not empty"),
+        ("model", "", "text that is not empty"),
+        ("model", "  ", "text that is not empty"),
+        ("size", "", "1024x1024"),
+        ("size", "1024", "1024x1024"),
+        ("size", "1024X1024", "1024x1024"),
+        ("size", "0x1024", "1024x1024"),
+        ("size", "1024x0", "1024x1024"),
+        ("size", "01024x1024", "1024x1024"),
+        ("size", "-1x1", "1024x1024"),
+        ("size", "1024 x 1024", "1024x1024"),
+        ("size", "1024x1024\n", "1024x1024"),
+        ("size", "123456x1024", "1024x1024"),
+        ("size", "\u0661\u0660x\u0661\u0660", "1024x1024"),
+        ("size", "auto", "extra_body"),
+        ("n", 0, "at least 1"),
+        ("n", -3, "at least 1"),
+        ("images", [], "at least one picture, or leave it out"),
+        ("callback_url", "", "absolute http(s) URL"),
+        ("callback_url", "example.com/hook", "absolute http(s) URL"),
+        ("callback_url", "/hook", "absolute http(s) URL"),
+        ("callback_url", "ftp://example.com/hook", "absolute http(s) URL"),
+        ("callback_url", "https://", "absolute http(s) URL"),
+        ("callback_url", "https:///hook", "absolute http(s) URL"),
+        ("callback_url", "https://example.com/a hook", "absolute http(s) URL"),
+        ("callback_url", "https://example.com/hook\n", "absolute http(s) URL"),
+        ("aspect_ratio", "16x9", "16:9"),
+        ("aspect_ratio", "16:", "16:9"),
+        ("aspect_ratio", "0:9", "16:9"),
+        ("aspect_ratio", "16:9:1", "16:9"),
+        ("aspect_ratio", "auto", "extra_body"),
+        ("resolution", "2048", '"1K", "2K" or "4K"'),
+        ("resolution", "K", '"1K", "2K" or "4K"'),
+        ("resolution", "2M", '"1K", "2K" or "4K"'),
+        ("resolution", "2K!", "extra_body"),
+        ("quality", "best", "'low', 'medium', 'high', 'auto'"),
+        ("quality", "HIGH", "extra_body"),
+        ("quality", "", "'low'"),
+        ("output_format", "gif", "'png', 'jpeg', 'webp'"),
+        ("output_format", "PNG", "extra_body"),
+        ("image", object(), "a URL, a data: URI, a path, bytes, a binary file or a Pillow image"),
+        ("image", 7, "a URL"),
+        ("images", [b"x", 7], "a URL"),
+    ],
+)
+def test_a_value_the_server_could_not_accept_is_refused_by_name_and_with_what_would_be_right(
+    argument: str, value: object, right: str
+) -> None:
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011  (the message is the point, and is looked at below)
+        request(**{argument: value})
+
+    message = str(refusal.value)
+    assert message.startswith(f"{argument}=")
+    assert right in message
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "right"),
+    [
+        ("prompt", None, "text"),
+        ("prompt", b"a cat", "text"),
+        ("prompt", 7, "text"),
+        ("model", 7, "text"),
+        ("size", (1024, 1024), "1024x1024"),
+        ("size", 1024, "1024x1024"),
+        ("n", "2", "whole number"),
+        ("n", 2.0, "whole number"),
+        ("n", True, "whole number"),
+        ("seed", "7", "whole number"),
+        ("seed", False, "whole number"),
+        ("callback_url", b"https://example.com", "absolute http(s) URL"),
+        ("aspect_ratio", 1.5, "16:9"),
+        ("resolution", 2, '"1K", "2K" or "4K"'),
+        ("extra_body", [("style", "ink")], "mapping"),
+        ("extra_body", "style=ink", "mapping"),
+        ("images", "https://example.com/a.png", "a list of pictures; a single one goes to image"),
+        ("images", b"bytes", "a list of pictures"),
+        ("images", bytearray(b"bytes"), "a list of pictures"),
+        ("images", memoryview(b"bytes"), "a list of pictures"),
+        ("images", Path("a.png"), "a list of pictures"),
+        ("images", {"a.png"}, "a list of pictures"),
+        ("images", (picture for picture in [b"x"]), "a list of pictures"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_refused_by_name_and_with_what_would_be_right(
+    argument: str, value: object, right: str
+) -> None:
+    with pytest.raises(TypeError) as refusal:
+        request(**{argument: value})
+
+    message = str(refusal.value)
+    assert message.startswith(argument)
+    assert right in message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"image": b"x", "images": [b"y"]}, "image and images: give one of the two"),
+        ({"mask": b"x"}, "mask: give the image it belongs to as well"),
+        ({"image": b"x", "mask": "https://example.com/mask.png"}, "mask is a URL.*give the mask's path or bytes"),
+        ({"images": [b"x"], "mask": "HTTP://example.com/mask.png"}, "mask is a URL"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        request(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"prompt": "猫"},
+        {"model": "a-model/nobody-has-heard-of"},
+        {"size": "1x1"},
+        {"size": "99999x1"},
+        {"n": 1},
+        {"n": 50},
+        {"seed": 0},
+        {"seed": -1},
+        {"seed": 2**70},
+        {"aspect_ratio": "16:9"},
+        {"aspect_ratio": "9999:1"},
+        {"resolution": "1K"},
+        {"resolution": "4k"},
+        {"resolution": "0.5K"},
+        {"quality": "auto"},
+        {"output_format": "webp"},
+        {"callback_url": "http://127.0.0.1:9/hook?x=1"},
+        {"callback_url": "HTTPS://example.com"},
+        {"extra_body": {"style": "ink"}},
+        {"extra_body": {}},
+        {"image": "https://example.com/a.png"},
+        {"image": "a.png"},
+        {"image": Path("a.png")},
+        {"image": b"x"},
+        {"image": bytearray(b"x")},
+        {"image": memoryview(b"x")},
+        {"image": io.BytesIO(b"x")},
+        {"image": Image.new("RGB", (1, 1))},
+        {"images": ["a.png", b"x"], "mask": "mask.png"},
+        {"images": (b"x",)},
+        {"image": b"x", "mask": "data:image/png;base64,AAAA"},
+    ],
+)
+def test_a_value_the_server_may_accept_is_kept_as_it_is(given: dict[str, Any]) -> None:
+    made = request(**given)
+
+    assert {name: getattr(made, name) for name in given} == given
+
+
+def test_a_long_wrong_value_is_not_repeated_at_length() -> None:
+    with pytest.raises(ValueError, match="size=") as refusal:
+        request(size="1" * 100_000)
+
+    assert len(str(refusal.value)) < 300
+
+
+def test_only_the_prompt_is_given_by_position() -> None:
+    with pytest.raises(TypeError):
+        GenerationRequest("a cat", "a-model")  # type: ignore[call-arg]
+
+
+def test_what_is_left_out_is_none() -> None:
+    made = GenerationRequest("a cat")
+
+    assert {field.name for field in fields(GenerationRequest) if getattr(made, field.name) is None} == {
+        field.name for field in fields(GenerationRequest)
+    } - {"prompt"}
+
+
+def test_a_changed_request_is_checked_again() -> None:
+    with pytest.raises(ValueError, match="n=0"):
+        evolve(request(n=1), n=0)
+
+
+# --- frozen
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        GenerationRequest("a cat"),
+        Task(id="t", state=TaskState.PENDING),
+        Outcome(index=0, request=GenerationRequest("a cat")),
+    ],
+)
+def test_a_value_cannot_be_changed_or_added_to(value: GenerationRequest | Task | Outcome) -> None:
+    for field in fields(type(value)):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, field.name, None)
+        with pytest.raises(FrozenInstanceError):
+            delattr(value, field.name)
+    with pytest.raises((AttributeError, TypeError)):
+        object.__setattr__(value, "something_new", 1)
+
+
+# --- reprs
+
+
+def local_forms() -> list[Callable[[], object]]:
+    uri = "data:image/png;base64," + base64.b64encode(SECRET).decode()
+    return [
+        lambda: SECRET,
+        lambda: bytearray(SECRET),
+        lambda: memoryview(SECRET),
+        lambda: io.BytesIO(SECRET),
+        lambda: uri,
+        lambda: base64.b64encode(SECRET).decode(),
+        lambda: Image.frombytes("L", (8, len(SECRET) // 8), SECRET),
+    ]
+
+
+@pytest.mark.parametrize("form", local_forms())
+@pytest.mark.parametrize("where", ["image", "mask", "images", "tuple of images"])
+def test_a_repr_never_shows_a_picture(form: Callable[[], object], where: str) -> None:
+    forms: dict[str, dict[str, Any]] = {
+        "image": {"image": form()},
+        "mask": {"image": "a.png", "mask": form()},
+        "images": {"images": ["a.png", form()]},
+        "tuple of images": {"images": (form(),)},
+    }
+
+    made = request(**forms[where])
+
+    for shown in (repr(made), repr(Outcome(index=0, request=made))):
+        assert len(shown) < 600
+        assert "pixels of a picture" not in shown
+        assert base64.b64encode(SECRET).decode()[60:100] not in shown
+
+
+def test_a_repr_says_how_big_a_picture_is() -> None:
+    assert f"image=<{len(SECRET)} bytes>" in repr(request(image=SECRET))
+    assert f"images=[<{len(SECRET)} bytes>, 'a.png']" in repr(request(images=[SECRET, "a.png"]))
+    assert "characters)'" in repr(request(image="data:image/png;base64," + "A" * 500))
+
+
+def test_a_repr_shows_a_link_and_a_path() -> None:
+    shown = repr(request(images=["https://example.com/a.png", Path("b.png")]))
+
+    assert "https://example.com/a.png" in shown
+    assert "b.png" in shown
+
+
+@pytest.mark.parametrize("url", [f"https://hooks.example:8443/{PATH}", f"https://hooks.example:8443/a/{PATH}?x={PATH}"])
+def test_a_repr_shows_a_callbacks_host_and_nothing_of_its_path(url: str) -> None:
+    shown = repr(request(callback_url=url))
+
+    assert "callback_url='https://hooks.example:8443/…'" in shown
+    assert PATH not in shown
+
+
+def test_a_repr_shows_that_there_is_no_callback() -> None:
+    assert "callback_url=None" in repr(request())
+
+
+def test_a_tasks_repr_shows_neither_a_picture_inside_it_nor_the_raw_answer() -> None:
+    uri = "data:image/png;base64," + base64.b64encode(SECRET).decode()
+    task = Task(
+        id="t", state=TaskState.COMPLETED, result_urls=("https://example.com/a.png", uri), raw={"b64_json": uri}
+    )
+
+    shown = repr(task)
+
+    assert "https://example.com/a.png" in shown
+    assert base64.b64encode(SECRET).decode()[60:100] not in shown
+    assert "raw" not in shown
+    assert len(shown) < 500
+
+
+def test_what_was_left_out_has_a_name_of_its_own() -> None:
+    assert repr(UNSET) == "UNSET"
+    assert isinstance(UNSET, Unset)
+
+
+# --- tasks
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [
+        (TaskState.PENDING, False),
+        (TaskState.PROCESSING, False),
+        (TaskState.COMPLETED, True),
+        (TaskState.FAILED, True),
+        ("completed", True),
+        ("failed", True),
+        ("pending", False),
+        ("upscaling", False),
+        ("COMPLETED", False),
+        ("", False),
+    ],
+)
+def test_a_task_has_ended_when_it_is_completed_or_failed_and_in_no_other_state(state: str, ended: bool) -> None:
+    assert Task(id="t", state=state).is_terminal is ended
+
+
+def test_the_states_are_the_four_of_the_contract() -> None:
+    assert [state.value for state in TaskState] == ["pending", "processing", "completed", "failed"]
+
+
+def test_two_tasks_are_equal_whatever_their_raw_answers_and_hash_alike() -> None:
+    one = Task(id="t", state=TaskState.PENDING, raw={"a": 1})
+    other = Task(id="t", state=TaskState.PENDING, raw={"b": []})
+
+    assert one == other
+    assert hash(one) == hash(other)
+    assert len({one, other}) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "u"},
+        {"state": TaskState.FAILED},
+        {"result_urls": ("https://example.com",)},
+        {"model": "m"},
+        {"create_time": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"complete_time": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"fail_code": "c"},
+        {"fail_msg": "m"},
+        {"retryable": False},
+    ],
+)
+def test_any_other_difference_makes_two_tasks_differ(change: dict[str, Any]) -> None:
+    task = Task(id="t", state=TaskState.PENDING)
+
+    assert evolve(task, **change) != task
+
+
+def test_a_task_pickles_with_its_raw_answer() -> None:
+    task = Task(id="t", state="odd", raw={"taskId": "t", "x": [1, {"y": None}]})
+
+    twin = pickle.loads(pickle.dumps(task))
+
+    assert twin == task
+    assert twin.raw == task.raw
+
+
+def test_tasks_do_not_share_their_raw_answers() -> None:
+    assert Task(id="a", state="").raw is not Task(id="b", state="").raw
+
+
+# --- outcomes
+
+
+@pytest.mark.parametrize(
+    ("task", "error", "ok"),
+    [
+        (Task(id="t", state=TaskState.COMPLETED), None, True),
+        (Task(id="t", state="completed"), None, True),
+        (Task(id="t", state=TaskState.COMPLETED), ValueError("not saved"), False),
+        (Task(id="t", state=TaskState.FAILED), None, False),
+        (Task(id="t", state=TaskState.PROCESSING), None, False),
+        (Task(id="t", state="odd"), None, False),
+        (None, None, False),
+        (None, ValueError("never sent"), False),
+    ],
+)
+def test_an_outcome_is_ok_when_the_task_is_completed_and_nothing_went_wrong(
+    task: Task | None, error: Exception | None, ok: bool
+) -> None:
+    assert Outcome(index=0, request=GenerationRequest("a cat"), task=task, error=error).ok is ok
+
+
+def test_a_pillow_image_can_be_saved_and_bytes_cannot() -> None:
+    able: Sequence[object] = [Image.new("L", (1, 1))]
+    unable: Sequence[object] = [b"x", "x", io.BytesIO()]
+
+    assert all(isinstance(each, SupportsSave) for each in able)
+    assert not any(isinstance(each, SupportsSave) for each in unable)
