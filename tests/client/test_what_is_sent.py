@@ -192,4 +192,4 @@ async def test_an_empty_task_id_is_refused(bad: str) -> None:
 def test_numbers_out_of_range_are_refused_at_construction() -> None:
     for arguments in ({"timeout": 0}, {"wait_timeout": -1}, {"wait_timeout": float("nan")}, {"max_retries": -1}):
         with pytest.raises(ValueError, match=next(iter(arguments))):
-            AsyncImagesClient("sk_test", **arguments)  # type: ignore[arg-type]
+            AsyncImagesClient("sk_test", **arguments)
