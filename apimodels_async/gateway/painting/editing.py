@@ -6,7 +6,7 @@ from .brief import Brief
 from .colour import mix
 from .cutout import add
 from .palettes import Palette
-from .pixels import resized
+from .pixels import resized, sparingly
 from .scenes import finished
 
 _WORKING_SIDE = 1000
@@ -19,7 +19,8 @@ def edited(size: tuple[int, int], brief: Brief, source: Image.Image) -> Image.Im
     """Restyle a picture."""
     # The more the prompt says about colour, the less of the input's own is kept.
     told = bool(brief.reading.colours or brief.reading.moods or brief.reading.overhead)
-    picture = restyled(fitted(source, size), brief.palette, _TOLD if told else _UNTOLD)
+    strength = _TOLD if told else _UNTOLD
+    picture = sparingly(fitted(source, size), lambda plain: restyled(plain, brief.palette, strength))
     add(picture, brief, _PORTION)
     return finished(picture, brief)
 

@@ -6,9 +6,10 @@ from functools import cache
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 
 from .colour import RGB
-from .pixels import mapped, resized
+from .pixels import mapped, resized, sparingly
 
 _TILE = 256
+_TECHNIQUES = frozenset(("pixel", "watercolor", "mono", "vintage", "neon"))
 _MANY_PIXELS = 3_000_000
 
 
@@ -44,6 +45,12 @@ def vignette(picture: Image.Image, colour: RGB, strength: float = 0.22) -> None:
 
 def styled(picture: Image.Image, moods: frozenset[str], rng: random.Random) -> Image.Image:
     """Apply what the prompt says about technique."""
+    if not moods & _TECHNIQUES:
+        return picture
+    return sparingly(picture, lambda plain: _restyled(plain, moods, rng))
+
+
+def _restyled(picture: Image.Image, moods: frozenset[str], rng: random.Random) -> Image.Image:
     if "pixel" in moods:
         picture = _pixels(picture)
     if "watercolor" in moods:

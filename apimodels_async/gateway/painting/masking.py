@@ -13,7 +13,7 @@ _PROBE = 64
 
 
 def masked(size: tuple[int, int], brief: Brief, source: Image.Image, mask: Image.Image) -> Image.Image:
-    """Paint the prompt into the masked region."""
+    """Paint the prompt into the masked region of the source, which is used up."""
     picture = source if source.size == size else _resized(source, size)
     region = replaced(mask, size)
     box = region.getbbox()
@@ -23,14 +23,15 @@ def masked(size: tuple[int, int], brief: Brief, source: Image.Image, mask: Image
     painted = scene(room, brief)
     region = region.crop((box[0], box[1], box[0] + room[0], box[1] + room[1]))
     _letter(painted, region, brief)
-    base = picture.crop((box[0], box[1], box[0] + room[0], box[1] + room[1]))
+    soft = _softened(region)
     if picture.mode == "RGBA":
         painted.putalpha(255)
-    base.paste(painted, (0, 0), _softened(region, base))
-    result = picture.copy()
-    result.paste(base.crop((0, 0, min(room[0], size[0] - box[0]), min(room[1], size[1] - box[1]))), (box[0], box[1]))
-    result.info.update(picture.info)
-    return result
+        # Nothing of a hole's hidden colour may shine through.
+        alpha = picture.getchannel("A").crop((box[0], box[1], box[0] + room[0], box[1] + room[1]))
+        holes = mapped(alpha, [255] * 255 + [0])
+        soft = ImageChops.darker(ImageChops.lighter(soft, holes), region)
+    picture.paste(painted, (box[0], box[1]), soft)
+    return picture
 
 
 def _resized(source: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -48,16 +49,13 @@ def replaced(mask: Image.Image, size: tuple[int, int]) -> Image.Image:
     return region if region.size == size else resized(region, size, Image.Resampling.NEAREST)
 
 
-def _softened(region: Image.Image, base: Image.Image) -> Image.Image:
+def _softened(region: Image.Image) -> Image.Image:
     """Let the paint come in over a few pixels, starting at the rim inside the mask and never outside it."""
     radius = max(1.0, min(region.size) / 90)
     soft = mapped(
         region.filter(ImageFilter.GaussianBlur(radius)),
         [min(255, round(110 + max(0, v - 128) * 1.9)) for v in range(256)],
     )
-    if base.mode == "RGBA":
-        # Nothing of a hole's hidden colour may shine through.
-        soft = ImageChops.lighter(soft, mapped(base.getchannel("A"), [255] * 255 + [0]))
     return ImageChops.darker(soft, region)
 
 

@@ -1,8 +1,10 @@
 """Operations of Pillow whose annotations are partial or need numpy; here they have plain ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PIL import Image, ImageCms
+
+_LARGE = 4_300_000
 
 
 def resized(
@@ -27,7 +29,14 @@ def scaled_values(picture: Image.Image, scale: float, offset: float) -> Image.Im
 
 def from_lab(picture: Image.Image) -> Image.Image:
     """Convert a picture in mode LAB, which needs colour management."""
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))  # pyright: ignore[reportUnknownMemberType]
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))  # pyright: ignore[reportUnknownMemberType]
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
     return converted or picture
+
+
+def sparingly(picture: Image.Image, work: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Do costly work on a very large picture at half its size: what it blurs or tints needs no finer detail."""
+    if picture.width * picture.height <= _LARGE:
+        return work(picture)
+    return resized(work(picture.reduce(2)), picture.size, Image.Resampling.BICUBIC)

@@ -14,19 +14,21 @@ from .stage import Stage
 from .weather import after, before
 
 _MOST_PIXELS = 17_000_000
-_SAMPLES = ((60_000, 8), (160_000, 4), (500_000, 3))
+_SAMPLES = ((12_000, 8), (90_000, 4), (200_000, 3))
 
 
 def scene(size: tuple[int, int], brief: Brief, *, empty: bool = False) -> Image.Image:
     """Paint the prompt at a size; `empty` leaves the stage without actors and without the last touches."""
+    picture = _composed(size, brief, empty=empty)
+    return picture if empty else finished(picture, brief)
+
+
+def _composed(size: tuple[int, int], brief: Brief, *, empty: bool) -> Image.Image:
     samples = _samples(size)
-    rng = brief.dice("scene")
     canvas = Canvas((size[0] * samples, size[1] * samples), brief.palette.sky[1])
     reading = replace(brief.reading, subjects=()) if empty else brief.reading
-    compose(Stage(canvas, brief.palette, reading, rng, brief.index, brief.theme))
-    if empty:
-        return settled(canvas.image, size)
-    return finished(settled(canvas.image, size), brief)
+    compose(Stage(canvas, brief.palette, reading, brief.dice("scene"), brief.index, brief.theme))
+    return settled(canvas.image, size)
 
 
 def finished(picture: Image.Image, brief: Brief) -> Image.Image:
