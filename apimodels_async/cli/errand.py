@@ -105,7 +105,7 @@ class Errand:
             yield
         except KeyboardInterrupt:
             self._look_for_detached()
-            raise CommandFailed(f"interrupted{self._way_back()}", exit_codes.INTERRUPTED) from None
+            raise CommandFailed(self._with_way_back("interrupted"), exit_codes.INTERRUPTED) from None
         except ApimodelsError as error:
             raise CommandFailed(self._explanation(error), exit_codes.code_of(error)) from error
         finally:
@@ -114,8 +114,8 @@ class Errand:
 
     def tell(self, screen: Screen, *, as_json: bool) -> None:
         """Say what was saved."""
-        task_id = self.task.id if self.task is not None else None
-        screen.note(f"{f'task {task_id}, ' if task_id else ''}{self.activity.elapsed:.1f} s")
+        made = "1 picture" if len(self.files) == 1 else f"{len(self.files)} pictures"
+        screen.note(f"{made} in {self.activity.elapsed:.1f} s")
         if not as_json:
             screen.paths(self.files)
 
@@ -128,17 +128,18 @@ class Errand:
         if isinstance(error, WaitTimeoutError):
             self.task = error.task
             message = f"task {error.task_id} is still {error.task.state or 'running'} after {self.timeout:g} s"
-        return message if isinstance(error, _OVER) else message + self._way_back()
+        return message if isinstance(error, _OVER) else self._with_way_back(message)
 
-    def _way_back(self) -> str:
+    def _with_way_back(self, message: str) -> str:
         if self.task is None or self.task.id is None:
-            return ""
+            return message
+        task = "it" if self.task.id in message else f"task {self.task.id}"
         if self.local:
-            return f"; task {self.task.id} ends with the local gateway, which was started for this command only"
+            return f"{message}; {task} ends with the local gateway, which was started for this command only"
         command = ["apimodels", "wait", self.task.id]
         if self.directory != Path():
             command += ["-o", str(self.directory)]
-        return f"; task {self.task.id} is not lost, take it up again with: {shlex.join(command)}"
+        return f"{message}; {task} is not lost, take it up again with: {shlex.join(command)}"
 
 
 def _make_usable(directory: Path) -> None:

@@ -46,9 +46,8 @@ def status(task_id: TaskId, as_json: AsJson = False) -> None:
         screen.json(view)
         return
     links = view.pop("result_urls")
-    screen.pairs({name: value for name, value in view.items() if value is not None})
-    if links:
-        screen.pairs({f"picture {index}": link for index, link in enumerate(links)})
+    known = {name: value for name, value in view.items() if value is not None}
+    screen.pairs(known | {f"picture {index}": link for index, link in enumerate(links)})
 
 
 def wait(task_id: TaskId, output: Output = Path(), timeout: Timeout = 600.0, as_json: AsJson = False) -> None:
