@@ -58,7 +58,7 @@ def _companion(stage: Stage, subject: Subject, motif: Motif, side: float) -> Non
     small = 0.19 if motif.stance == "flies" else 0.23
     for k in range(min(subject.count, 3)):
         size = stage.unit * small * motif.size * (0.85**k)
-        x = stage.width / 2 + side * (min(stage.width * 0.33, stage.unit * 0.62) + k * size * 0.8)
+        x = stage.width / 2 + side * (min(stage.width * 0.31, stage.unit * 0.62) + k * size * 0.8)
         y = stage.height * (0.24 + 0.1 * k) if motif.stance == "flies" else _height(stage, motif, size, 0.93)
         _draw(stage, subject, motif, (x, y), size)
 

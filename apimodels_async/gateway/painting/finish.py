@@ -34,7 +34,7 @@ def _grain_tile(amount: int) -> Image.Image:
     return Image.merge("RGB", (noise, noise, noise))
 
 
-def vignette(picture: Image.Image, colour: RGB, strength: float = 0.22) -> None:
+def vignette(picture: Image.Image, colour: RGB, strength: float = 0.15) -> None:
     """Deepen the corners in place."""
     curve = [round(max(0.0, (v / 208 - 0.6) / 0.4) ** 2 * strength * 255) for v in range(256)]
     mask = resized(

@@ -12,6 +12,7 @@ from .cutout import add
 from .editing import fitted, restyled
 from .finish import shadow
 from .geometry import Point, smooth
+from .pixels import sparingly
 from .scenes import finished, scene
 
 _Place: TypeAlias = tuple[float, float, int, int]
@@ -56,7 +57,8 @@ def _lay(picture: Image.Image, source: Image.Image, brief: Brief, rng: random.Ra
     dark = shadow(rim, min(room) * 0.03, 0.5)
     picture.paste(brief.palette.ink, (left + fall // 2, top + fall), dark)
     picture.paste(mix(brief.palette.paper, brief.palette.light, 0.3), (left, top), rim)
-    picture.paste(restyled(fitted(source, room), brief.palette, _TINT), (left, top), inner)
+    harmonised = sparingly(fitted(source, room), lambda plain: restyled(plain, brief.palette, _TINT))
+    picture.paste(harmonised, (left, top), inner)
 
 
 def _organic(size: tuple[int, int], rng: random.Random) -> tuple[Image.Image, Image.Image]:

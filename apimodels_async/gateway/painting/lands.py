@@ -192,6 +192,9 @@ def moonscape(stage: Stage) -> None:
     radius = max(w, u) * 1.25
     top = h * 0.76
     pen = stage.pen
+    for tone in (p.accent, p.sky[2], p.mid, p.sky[2]):
+        # Nebulae: a few large breaths of light.
+        pen.glow(stage.somewhere(0, w), stage.somewhere(0.05, 0.6) * h, u * stage.somewhere(0.3, 0.65), tone, 0.3)
     pen.glow(w / 2, top + u * 0.25, u * 0.95, p.sky[2], 0.65)
     world = oval(w / 2, top + radius, radius, radius, count=240)
     pen.shaded([point for point in world if point[1] < h + radius * 0.2], lighter(p.near, 0.25), p.far)

@@ -49,8 +49,9 @@ def seabed(stage: Stage) -> None:
         )
     stage.pen.glow(source, 0, u * 0.8, p.light, 0.5)
     ridge(stage, h * 0.82, h * 0.035, p.far, p.mid, bumps=2)
-    for _ in range(round(11 * stage.breadth)):
-        x, tall = rng.uniform(0, w), u * rng.uniform(0.08, 0.24)
+    weeds = round(22 * stage.breadth)
+    for k in range(weeds):
+        x, tall = w * (k + rng.random()) / weeds, u * rng.uniform(0.08, 0.24)
         if abs(x - w / 2) < u * 0.2:
             continue
         sway, tone = rng.uniform(-0.2, 0.2) * tall, rng.choice((p.mid, p.near, mix(p.accent, p.near, 0.35)))

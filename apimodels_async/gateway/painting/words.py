@@ -58,10 +58,14 @@ def read(prompt: str) -> Reading:
             colours.pop(near_tint, None)
             tint = None
     skies = frozenset(SKIES[word] for word in words if word in SKIES)
+    wears = frozenset(WEARS[word] for word in words if word in WEARS)
+    if wears & {"hat", "crown"} and subjects.keys() & CRITTERS:
+        # "A wizard rabbit" is one rabbit in a hat.
+        subjects.pop("person", None)
     found = _without_doubles(subjects)
     return Reading(
         subjects=found,
-        wears=frozenset(WEARS[word] for word in words if word in WEARS),
+        wears=wears,
         setting=_setting(words, found, skies),
         moods=frozenset(MOODS[word] for word in words if word in MOODS),
         skies=skies,
