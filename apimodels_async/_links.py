@@ -9,12 +9,29 @@ MAX_REDIRECTS = 3
 
 def is_loopback(host: str) -> bool:
     """Whether a URL's host is this machine, by name or by address."""
+    host = host.removesuffix(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return plain.is_loopback or plain.is_unspecified  # a connection to 0.0.0.0 ends here as well
+
+
+_NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?", re.ASCII)
+
+
+def _is_odd(host: str) -> bool:
+    """Whether a resolver may read an address in `host` that `is_loopback` does not see: 127.1, 0x7f000001."""
+    if not host.isascii():
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return _NUMBER.fullmatch(host) is not None
+    return False
 
 
 def check_link(url: str, *, base_url: str) -> str:
@@ -32,6 +49,8 @@ def check_link(url: str, *, base_url: str) -> str:
     host, _ = parts.hostname, parts.port
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError("not an http(s) link")
+    if _is_odd(host):
+        raise ValueError("a link whose host is written in an odd way")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a link with credentials in it")
     if is_loopback(host) and not is_loopback(api.hostname or ""):
