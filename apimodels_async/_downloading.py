@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import random
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -113,17 +114,20 @@ class _Fetch:
         self.at = at
         self.directory = directory
         self.limits = limits
+        self.deadline = math.inf
+        self.trouble = "too slow"
 
     async def run(self) -> Path:
         url = self.task.result_urls[self.at]
         try:
-            with anyio.fail_after(self.limits.timeout):
+            # Not fail_after: its TimeoutError could not be told from the disk's own.
+            with anyio.move_on_after(self.limits.timeout) as scope:
+                self.deadline = scope.deadline
                 try:
                     return await self._insist(url)
                 except _GoneError as gone:
                     return await self._once_more(url, gone)
-        except TimeoutError:
-            raise self._error(f"not saved within {self.limits.timeout:g} s") from None
+            raise self._late()
         except _GoneError as gone:
             raise ResultExpiredError(
                 f"task {self.task.id}: picture {self.at} is no longer at its link ({gone}); results are deleted "
@@ -158,11 +162,14 @@ class _Fetch:
                 late = gone.age is not None and gone.age > FRESH
                 if late or number + 1 >= self.limits.attempts:
                     raise
-                pause = 0.0
+                self.trouble, pause = str(gone), 0.0
             except (_SpoiledError, RequestFailed) as spoiled:
                 if number + 1 >= self.limits.attempts:
                     raise self._error(f"not saved in {number + 1} attempts: {spoiled}") from spoiled.__cause__
+                self.trouble = str(spoiled)
                 pause = spoiled.pause if isinstance(spoiled, _SpoiledError) else 0.0
+                if anyio.current_time() + pause > self.deadline:
+                    raise self._late() from None
                 logger.info(
                     "task %s: picture %d: %s; trying again",
                     self.task.id,
@@ -176,7 +183,10 @@ class _Fetch:
     async def _fetch(self, url: str) -> Path:
         if url[:5].lower() == "data:":
             data = await anyio.to_thread.run_sync(_images.from_data_uri, url)
-            return await self._save(_one(data), len(data))
+            try:
+                return await self._save(_one(data), len(data))
+            except _SpoiledError as spoiled:  # it will be no better the next time
+                raise ValueError(str(spoiled)) from None
         base_url = self.owner.http.base_url
         check_link(url, base_url=base_url)
         for _ in range(MAX_REDIRECTS + 1):
@@ -203,12 +213,14 @@ class _Fetch:
     async def _save(self, chunks: AsyncIterator[bytes], length: int | None) -> Path:
         link = self.task.result_urls[self.at]
         stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
-        part = await _in_thread(PartFile, self.directory, stem)
+        part = PartFile(self.directory, stem)
         try:
+            await _in_thread(part.begin)
             kind = await self._pour(chunks, length, part)
             return await _in_thread(part.finish, stem + kind.suffix)
-        finally:
+        except BaseException:
             part.discard()
+            raise
 
     async def _pour(self, chunks: AsyncIterator[bytes], length: int | None, part: PartFile) -> _images.Kind:
         tally = _Tally(self.limits, anyio.current_time())
@@ -221,6 +233,9 @@ class _Fetch:
                 buffer.clear()
         await _in_thread(part.write, bytes(buffer))
         return tally.judge(length)
+
+    def _late(self) -> DownloadError:
+        return self._error(f"not saved within {self.limits.timeout or 0.0:g} s: {self.trouble}")
 
     def _error(self, what: str) -> DownloadError:
         return DownloadError(f"task {self.task.id}: picture {self.at} {what}", task_id=self.task.id)
