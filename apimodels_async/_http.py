@@ -7,7 +7,7 @@ go over a client that has never seen the API key.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -32,6 +32,9 @@ CONNECTIONS = 8
 """For queries, and as many again for downloads: about the best of httpx's pool (measured, see the design page)."""
 SUBMIT_KEEPALIVE = 2.0
 """Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
+
+_BUFFERED = 1 << 16
+"""More pieces of a body than can have been received and not been read: h11 keeps 64 KiB."""
 
 _USER_AGENT = f"apimodels-async/{__version__}"
 
@@ -108,6 +111,7 @@ class Http:
         self._given_timeout = timeout
         self._given = given
         self._owned: list[httpx.AsyncClient] = []
+        self._closed = False
 
     @cached_property
     def _headers(self) -> httpx.Headers:
@@ -147,6 +151,8 @@ class Http:
     def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
         if self._given is not None:
             return self._given
+        if self._closed:
+            raise ConfigurationError("this client was closed while it was being used")
         client = httpx.AsyncClient(verify=self._ssl, limits=limits, timeout=self._timeout)
         self._owned.append(client)
         return client
@@ -170,6 +176,12 @@ class Http:
     @cached_property
     def _download_limit(self) -> anyio.CapacityLimiter:
         return anyio.CapacityLimiter(CONNECTIONS)
+
+    def _check_open(self, client: httpx.AsyncClient) -> None:
+        if client.is_closed and self._given is not None:
+            raise ConfigurationError("http_client= is closed: keep it open as long as this client is used")
+        if client.is_closed:
+            raise ConfigurationError("this client was closed while it was being used")
 
     async def submit(self, body: bytes, watch: Watch) -> Answer:
         """POST a create.
@@ -223,8 +235,7 @@ class Http:
         headers: httpx.Headers | None = None,
         **parts: Any,
     ) -> Answer:
-        if client.is_closed:
-            raise ConfigurationError("http_client= is closed: keep it open as long as this client is used")
+        self._check_open(client)
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
@@ -259,30 +270,36 @@ class Http:
 
         Raises:
             RequestFailed: there is no answer, or its body broke off (from `Stream.chunks`).
+            ValueError: no URL that httpx can make sense of.
         """
         client = self._download_lane
-        if client.is_closed:
-            raise ConfigurationError("http_client= is closed: keep it open as long as this client is used")
+        self._check_open(client)
         async with self._download_limit:
             # Built by hand: build_request would add the default headers and cookies of a caller's own client.
-            request = httpx.Request(
-                "GET",
-                url,
-                headers={"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
-                extensions={"timeout": self._timeout.as_dict()},
-            )
+            try:
+                request = httpx.Request(
+                    "GET",
+                    url,
+                    headers={"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
+                    extensions={"timeout": self._timeout.as_dict()},
+                )
+            except httpx.InvalidURL as error:
+                raise ValueError(f"no link that can be fetched: {error}") from None
             try:
                 response = await client.send(request, stream=True, auth=None, follow_redirects=False)
             except Exception as error:
                 raise RequestFailed(describe(error), Watch().trace(error)) from error
+            stream = _as_stream(response)
             try:
-                yield _as_stream(response)
+                yield stream
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
+                    await _unwind(stream.chunks)
 
     async def aclose(self) -> None:
         """Close the clients made here; a client that was given stays open."""
+        self._closed = True
         for client in self._owned:
             await client.aclose()
 
@@ -307,6 +324,17 @@ async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
             yield chunk
     except Exception as error:
         raise RequestFailed(describe(error), Watch().trace(error)) from error
+
+
+async def _unwind(chunks: AsyncIterator[bytes]) -> None:
+    """End a body that was not read to its end, after its connection is closed.
+
+    What is below are seven nested generators of httpx and httpcore. Closing the outermost would leave the others to
+    the garbage collector, of which trio warns for each; the error of a read from the closed connection ends them all.
+    """
+    with suppress(Exception):
+        for _ in range(_BUFFERED):
+            await anext(chunks)
 
 
 def describe(error: BaseException) -> str:
