@@ -23,7 +23,7 @@ from apimodels_async.errors import (
     TaskNotFoundError,
     WaitTimeoutError,
 )
-from apimodels_async.models import GenerationRequest, Outcome, Task, TaskState
+from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Task, TaskState
 
 __all__ = [
     "APIError",
@@ -31,6 +31,8 @@ __all__ = [
     "AsyncImagesClient",
     "AuthenticationError",
     "BadRequestError",
+    "BatchEvent",
+    "BatchStats",
     "ConfigurationError",
     "ConnectionFailedError",
     "ContentPolicyError",

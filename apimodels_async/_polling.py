@@ -8,6 +8,7 @@ from collections.abc import Callable
 import anyio
 
 from apimodels_async._http import Http, RequestFailed
+from apimodels_async._rates import Rate
 from apimodels_async._retrying import RetryQuota, full_jitter
 from apimodels_async._watching import Watched, lacks_links
 from apimodels_async._wire import missing_links, read_task
@@ -57,11 +58,19 @@ class Gate:
         self._refusals = 0
 
 
+async def pass_through(rate: Rate) -> None:
+    """Wait until a rate lets one more pass, and be that one."""
+    while pause := rate.pause(anyio.current_time()):  # noqa: ASYNC110  (only time opens the way, no event could)
+        await anyio.sleep(pause)
+    rate.take(anyio.current_time())
+
+
 class Poller:
     """Asks about the tasks of one client.
 
     Attributes:
         gate: what holds all queries back after a 429.
+        rate: how many queries a second.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class Poller:
         self._quota = quota
         self._uniform = uniform
         self.gate = Gate(uniform)
+        self.rate = Rate()
         self._born: dict[str, float] = {}
 
     def born(self, task: Task) -> None:
@@ -116,6 +126,7 @@ class Poller:
         watched.begin(pacing, anyio.current_time())
         while True:
             await self._sleep_until_due(watched)
+            await pass_through(self.rate)
             with anyio.move_on_after(max(1.0, deadline - anyio.current_time())):
                 await self.look(watched)
             if watched.ended:
@@ -135,8 +146,9 @@ class Poller:
             await anyio.sleep(watched.due - now)
 
     async def look(self, watched: Watched) -> None:
-        """Ask once, and put up with all that may pass. Where looks have been failing, the last is left out when the
-        shared quota of retries is used up.
+        """Ask once, and put up with all that may pass.
+
+        Where looks have been failing, the last one is left out when the shared quota of retries is used up.
 
         Raises:
             APIError: a refusal that no waiting mends.

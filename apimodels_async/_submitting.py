@@ -37,8 +37,9 @@ class _CallerLeftError(Exception):
 class _Attempt:
     """What is known about the create of one caller."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, keep: Callable[[Task], object]) -> None:
         self.model = model
+        self._keep = keep
         self.watch = Watch()
         self.caller_left = False
 
@@ -46,6 +47,13 @@ class _Attempt:
         """Follow the next attempt."""
         self.watch = Watch(self._before_first_byte)
         return self.watch
+
+    def keep_outcome(self, task: Task | None, error: Exception | None) -> None:
+        """Note how the create ended: its caller is no longer there to be told."""
+        if error is not None:
+            logger.error("a create whose caller was cancelled: %s", error)
+        if task is not None:
+            self._keep(task)
 
     async def _before_first_byte(self) -> None:
         if self.caller_left:
@@ -75,15 +83,17 @@ class Submitter:
         self._uniform = uniform
         self.detached: deque[Task] = deque(maxlen=1000)
 
-    async def submit(self, body: bytes, model: str) -> Task:
+    async def submit(self, body: bytes, model: str, keep: Callable[[Task], object] | None = None) -> Task:
         """Send a create and give its task.
+
+        `keep` is called with the task if the caller is cancelled and the server accepts all the same.
 
         Raises:
             APIError: the server refused.
             ConnectionFailedError: nothing was sent, as is proved, and retrying did not help.
             SubmissionUnknownError: the server may have started the job.
         """
-        attempt = _Attempt(model)
+        attempt = _Attempt(model, keep or self.detach)
         job = self._owner.start(partial(self._submit, body, attempt))
         try:
             await job.ended.wait()
@@ -91,7 +101,7 @@ class Submitter:
             attempt.caller_left = True
             if job.ended.is_set():
                 # Both at once: the answer came in the same turn of the loop as the cancellation.
-                self._keep(job.result, job.error)
+                attempt.keep_outcome(job.result, job.error)
             elif not attempt.watch.header_sent:
                 job.scope.cancel()
             raise
@@ -106,22 +116,15 @@ class Submitter:
             task = await self._send_until_settled(body, attempt)
         except ApimodelsError as error:
             if attempt.caller_left:
-                self._keep(None, error)
+                attempt.keep_outcome(None, error)
             raise
         except BaseException:
             if attempt.watch.header_sent:
                 logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
             raise
         if attempt.caller_left:
-            self._keep(task, None)
+            attempt.keep_outcome(task, None)
         return task
-
-    def _keep(self, task: Task | None, error: Exception | None) -> None:
-        """Note how a create ended whose caller is no longer there to be told."""
-        if error is not None:
-            logger.error("a create whose caller was cancelled: %s", error)
-        if task is not None:
-            self.detach(task)
 
     def detach(self, task: Task) -> None:
         """Keep a task whose caller was cancelled and may never have learned its id."""

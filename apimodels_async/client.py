@@ -1,10 +1,10 @@
 """`AsyncImagesClient`: what users hold. Every rule it follows stands in a module of its own below."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio.to_thread
 from attrs import evolve
@@ -12,14 +12,29 @@ from attrs import evolve
 from apimodels_async import _inputs, _wire
 from apimodels_async._http import DEFAULT_TIMEOUT, Http, HttpClient, RequestFailed, Timeout
 from apimodels_async._owner import Owner
-from apimodels_async._polling import Poller
+from apimodels_async._polling import Poller, pass_through
+from apimodels_async._rates import Rate
 from apimodels_async._retrying import RetryQuota
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
 from apimodels_async._submitting import Submitter
 from apimodels_async.errors import ConnectionFailedError
-from apimodels_async.models import UNSET, GenerationRequest, ImageInput, OutputFormat, Quality, Task, TaskState, Unset
+from apimodels_async.models import (
+    UNSET,
+    BatchEvent,
+    GenerationRequest,
+    ImageInput,
+    Outcome,
+    OutputFormat,
+    Quality,
+    Task,
+    TaskState,
+    Unset,
+)
 from apimodels_async.pacing import BackoffPacing, Pacing
+
+if TYPE_CHECKING:
+    from apimodels_async._batch import Batch
 
 __all__ = ["AsyncImagesClient"]
 
@@ -76,6 +91,7 @@ class AsyncImagesClient:
         quota = RetryQuota()
         self._submitter = Submitter(self._http, self._owner, quota, max_retries)
         self._poller = Poller(self._http, quota)
+        self._create_rate = Rate()
         self._pacing: Pacing = BackoffPacing() if pacing is None else pacing
 
     def __repr__(self) -> str:
@@ -171,19 +187,31 @@ class AsyncImagesClient:
             seed=seed,
             extra_body=extra_body,
         )
-        chosen = request.model or self._model
-        if chosen is None:
+        return await self._create(request)
+
+    async def _create_bound(self, request: GenerationRequest, keep: Callable[[Task], object]) -> Task:
+        self._owner.bind()
+        return await self._create(request, keep)
+
+    async def _create(self, request: GenerationRequest, keep: Callable[[Task], object] | None = None) -> Task:
+        model = self._model_of(request)
+        if _inputs.has_local(request):
+            body = await anyio.to_thread.run_sync(_body, request, model)
+        else:
+            body = _body(request, model)
+        await pass_through(self._create_rate)
+        task = await self._submitter.submit(body, model, keep)
+        self._poller.born(task)
+        return task
+
+    def _model_of(self, request: GenerationRequest) -> str:
+        model = request.model or self._model
+        if model is None:
             from apimodels_async import catalogue  # noqa: PLC0415  (read only to help with a mistake)
 
             known = ", ".join(each.id for each in catalogue.MODELS)
             raise ValueError(f"model: name one here, for the client, or in APIMODELS_MODEL; known are {known}")
-        if _inputs.has_local(request):
-            body = await anyio.to_thread.run_sync(_body, request, chosen)
-        else:
-            body = _body(request, chosen)
-        task = await self._submitter.submit(body, chosen)
-        self._poller.born(task)
-        return task
+        return model
 
     async def get(self, task_id: str) -> Task:
         """Ask once how a task is doing.
@@ -274,6 +302,108 @@ class AsyncImagesClient:
         if task.state == TaskState.FAILED:
             raise _wire.failure(task)
         return task
+
+    def batch(
+        self,
+        requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
+        *,
+        max_in_flight: int = 64,
+        download_to: str | os.PathLike[str] | None = None,
+        budget: float | None = None,
+        retry_failed: int = 0,
+        create_rate: float | None = None,
+        poll_rate: float | None = None,
+        wait_timeout: float | Unset | None = UNSET,
+        on_event: Callable[[BatchEvent], object] | None = None,
+    ) -> "Batch":
+        """Make many pictures: ``async with client.batch(requests) as batch: async for outcome in batch: …``.
+
+        There is one `Outcome` for each request, whatever happens to it, in order of completion. Refused for want of
+        credits, no further create is sent and what is under way is finished; with the key refused, waiting ends too,
+        and each outcome carries its task id. What was never sent has a `NotSubmittedError`. If reading the requests
+        raises, the tasks under way are finished first, and then ``async for`` raises it.
+
+        Args:
+            requests: prompts or `GenerationRequest`, from any iterable or async iterable. They are read lazily: at
+                most `max_in_flight` + 64 beyond the outcomes that were taken.
+            max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
+            download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are.
+            budget: US dollars that the batch may cost, by the catalogue's dated prices: nothing is sent that would
+                exceed it, nor for a model without a known price.
+            retry_failed: how often a task that failed is submitted again, where the vendor says it is worth it.
+            create_rate: creates a second, for all of this client's.
+            poll_rate: queries a second, for all of this client's; when it binds, the tasks most likely to be done
+                are asked about first.
+            wait_timeout: seconds for each task; ``None`` for no bound; left out, the client's.
+            on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
+                thread. What it raises is logged, and it may be slow without holding the batch up.
+
+        Raises:
+            ValueError: a number out of range.
+        """
+        from apimodels_async._batch import Batch  # noqa: PLC0415  (many never make a batch)
+        from apimodels_async._batch_terms import Options, Tools  # noqa: PLC0415
+
+        if max_in_flight < 1:
+            raise ValueError(f"max_in_flight={max_in_flight}: give 1 or more")
+        if retry_failed < 0:
+            raise ValueError(f"retry_failed={retry_failed}: give 0 or more")
+        for name, figure in (("budget", budget), ("create_rate", create_rate), ("poll_rate", poll_rate)):
+            if figure is not None and not figure > 0:
+                raise ValueError(f"{name}={figure}: give a number above 0, or None for no bound")
+        bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
+        directory = None if download_to is None else Path(download_to)
+        tools = Tools(
+            create=self._create_bound,
+            model_of=self._model_of,
+            poller=self._poller,
+            pacing=self._pacing,
+            create_rate=self._create_rate,
+            download=self.download,
+        )
+        options = Options(max_in_flight, directory, budget, retry_failed, create_rate, poll_rate, bound, on_event)
+        return Batch(tools, requests, options)
+
+    async def generate_many(
+        self,
+        requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
+        *,
+        max_in_flight: int = 64,
+        download_to: str | os.PathLike[str] | None = None,
+        budget: float | None = None,
+        retry_failed: int = 0,
+        create_rate: float | None = None,
+        poll_rate: float | None = None,
+        wait_timeout: float | Unset | None = UNSET,
+        on_event: Callable[[BatchEvent], object] | None = None,
+    ) -> list[Outcome]:
+        """`batch` in one call, its outcomes in the order of the requests; the arguments are those of `batch`.
+
+        When it is cancelled, or reading the requests raises, every task whose outcome is lost by that is found in
+        `detached`.
+        """
+        outcomes: list[Outcome] = []
+        batch = self.batch(
+            requests,
+            max_in_flight=max_in_flight,
+            download_to=download_to,
+            budget=budget,
+            retry_failed=retry_failed,
+            create_rate=create_rate,
+            poll_rate=poll_rate,
+            wait_timeout=wait_timeout,
+            on_event=on_event,
+        )
+        try:
+            async with batch:
+                async for outcome in batch:
+                    outcomes.append(outcome)  # noqa: PERF401  (what was taken must be at hand when it is cut off)
+        except BaseException:
+            for task in [outcome.task for outcome in outcomes] + list(batch.detached):
+                if task is not None:
+                    self._submitter.detach(task)
+            raise
+        return sorted(outcomes, key=lambda outcome: outcome.index)
 
     async def download(
         self,

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import IO, Any, Final, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
 from attrs import Attribute, field, frozen
 
 __all__ = [
     "UNSET",
+    "BatchEvent",
+    "BatchStats",
     "GenerationRequest",
     "ImageInput",
     "Outcome",
@@ -288,3 +290,47 @@ class Outcome:
     def ok(self) -> bool:
         """Whether the pictures are there and nothing went wrong."""
         return self.error is None and self.task is not None and self.task.state == TaskState.COMPLETED
+
+
+class BatchStats(NamedTuple):
+    """How far a batch is. Counts are of requests, unless it says otherwise.
+
+    Attributes:
+        read: taken from the input so far.
+        submitted: accepted by the server.
+        in_flight: being created, or accepted and not yet ended.
+        completed: tasks that completed.
+        failed: ended with an error: refused, failed, timed out, never sent, not saved.
+        unknown: of those, how many may or may not have been accepted.
+        polls: queries made.
+        bytes: of pictures saved.
+        spent: US dollars, estimated by the catalogue's prices: completed tasks, and those that are unknown.
+    """
+
+    read: int = 0
+    submitted: int = 0
+    in_flight: int = 0
+    completed: int = 0
+    failed: int = 0
+    unknown: int = 0
+    polls: int = 0
+    bytes: int = 0
+    spent: float = 0.0
+
+
+@frozen
+class BatchEvent:
+    """Something that happened in a batch.
+
+    Attributes:
+        kind: ``submitted`` (the server took it), ``state`` (it changed), ``completed``, ``failed`` (with an error
+            of any kind), ``downloaded``.
+        index: the request's position in the input, from 0.
+        task: as it is now, where there is one.
+        error: with ``failed``.
+    """
+
+    kind: Literal["submitted", "state", "completed", "failed", "downloaded"]
+    index: int
+    task: Task | None
+    error: Exception | None = None

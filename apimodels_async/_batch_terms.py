@@ -1,0 +1,74 @@
+"""The words of a batch: what it takes, what it was asked for, what it uses of its client, and one request of it."""
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import anyio
+
+from apimodels_async._polling import Poller
+from apimodels_async._rates import Rate
+from apimodels_async.models import BatchEvent, GenerationRequest, Task
+from apimodels_async.pacing import Pacing
+
+Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str]
+
+
+class Tools(NamedTuple):
+    """What a batch uses of its client."""
+
+    create: Callable[[GenerationRequest, Callable[[Task], object]], Awaitable[Task]]
+    model_of: Callable[[GenerationRequest], str]
+    poller: Poller
+    pacing: Pacing
+    create_rate: Rate
+    download: Callable[[Task, Path], Awaitable[list[Path]]]
+
+
+class Options(NamedTuple):
+    """What a batch was asked for; see ``AsyncImagesClient.batch``."""
+
+    max_in_flight: int
+    download_to: Path | None
+    budget: float | None
+    retry_failed: int
+    create_rate: float | None
+    poll_rate: float | None
+    wait_timeout: float | None
+    on_event: Callable[[BatchEvent], object] | None
+
+
+class Item:
+    """One request on its way to its outcome.
+
+    Attributes:
+        cost: US dollars set aside for it.
+        state: as last told to the listener.
+    """
+
+    __slots__ = ("cost", "index", "request", "retries", "state", "task")
+
+    def __init__(self, index: int, request: GenerationRequest) -> None:
+        self.index = index
+        self.request = request
+        self.task: Task | None = None
+        self.state: str = ""
+        self.retries = 0
+        self.cost = 0.0
+
+
+class Place:
+    """A place among the quick creates, given back once: when the create ends, or when it proves not to be quick."""
+
+    def __init__(self, places: anyio.Semaphore) -> None:
+        self._places = places
+        self._given = False
+
+    async def give_up_after(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        self.give_up()
+
+    def give_up(self) -> None:
+        if not self._given:
+            self._given = True
+            self._places.release()

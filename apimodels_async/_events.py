@@ -1,0 +1,64 @@
+"""Telling a listener what happens in a batch, in a way that no listener can harm the batch with."""
+
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from apimodels_async.models import BatchEvent
+
+logger = logging.getLogger("apimodels_async")
+
+BACKLOG = 10_000
+"""Events kept for a listener that is slower than the batch; older ones are dropped, and the log says how many."""
+
+
+class Listener:
+    """Calls one listener with one event after another, apart from the batch.
+
+    An async listener is awaited. A plain function is called in a worker thread, where it may be as slow as it likes.
+    What it raises is logged, and the batch goes on.
+    """
+
+    def __init__(self, call: Callable[[BatchEvent], Any]) -> None:
+        self._call = call
+        self._events: deque[BatchEvent] = deque(maxlen=BACKLOG)
+        self._dropped = 0
+        self._more = anyio.Event()
+        self._ending = False
+        self._ended = anyio.Event()
+
+    def tell(self, event: BatchEvent) -> None:
+        """Note an event; returns at once."""
+        self._dropped += len(self._events) == BACKLOG
+        self._events.append(event)
+        self._more.set()
+
+    async def end(self) -> None:
+        """Wait until everything noted has been told, and let `run` return."""
+        self._ending = True
+        self._more.set()
+        await self._ended.wait()
+
+    async def run(self) -> None:
+        """Tell the listener, until `end`."""
+        while self._events or not self._ending:
+            if not self._events:
+                self._more = anyio.Event()
+                await self._more.wait()
+                continue
+            event = self._events.popleft()
+            try:
+                if inspect.iscoroutinefunction(self._call):
+                    await self._call(event)
+                else:
+                    await anyio.to_thread.run_sync(self._call, event, abandon_on_cancel=True)
+            except Exception:
+                logger.exception("the batch's listener failed at %s of request %d", event.kind, event.index)
+        if self._dropped:
+            logger.warning("%d events were dropped: the batch's listener is slower than the batch", self._dropped)
+        self._ended.set()

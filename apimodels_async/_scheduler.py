@@ -1,0 +1,127 @@
+"""When which of thousands of tasks is asked about: one heap and one sleeper, not a timer for each task."""
+
+import heapq
+from collections import deque
+from itertools import count
+from typing import Generic, Protocol, TypeVar
+
+import anyio
+import anyio.abc
+
+from apimodels_async._http import CONNECTIONS
+from apimodels_async._polling import Poller
+from apimodels_async._rates import Rate
+from apimodels_async._watching import Watched
+from apimodels_async.pacing import Pacing, urgency
+
+T = TypeVar("T")
+C_contra = TypeVar("C_contra", contravariant=True)
+
+RERANK = 1.0
+"""Seconds for which the order of urgency of a crowd is kept; it changes slowly."""
+FEW = 32
+"""So few are put in order anew each time."""
+
+
+class Watcher(Protocol[C_contra]):
+    """Who is told how the watched tasks are doing."""
+
+    def looked(self, item: C_contra, watched: Watched) -> None:
+        """A look was taken, and the watch goes on."""
+        ...
+
+    def ended(self, item: C_contra, watched: Watched, error: Exception | None) -> None:
+        """The watch has ended: with the task's end, or with an error."""
+        ...
+
+
+class Scheduler(Generic[T]):
+    """Looks at every watched task when its time has come.
+
+    Args:
+        poller: who asks.
+        pacing: when.
+        rate: the client's bound on queries a second.
+        watcher: who is told.
+    """
+
+    def __init__(self, poller: Poller, pacing: Pacing, rate: Rate, watcher: Watcher[T]) -> None:
+        self._poller = poller
+        self._pacing = pacing
+        self._rate = rate
+        self._watcher = watcher
+        self._numbers = count()
+        self._waiting: list[tuple[float, int, T, Watched]] = []
+        self._ready: deque[tuple[T, Watched]] = deque()  # the most urgent last
+        self._ranked = -RERANK
+        self._sooner = anyio.Event()
+        self._slots = anyio.Semaphore(CONNECTIONS)
+
+    def add(self, item: T, watched: Watched) -> None:
+        """Watch one more task."""
+        watched.begin(self._pacing, anyio.current_time())
+        self._push(item, watched)
+
+    def drain(self) -> list[tuple[T, Watched]]:
+        """Watch nothing any more, and give what was being watched."""
+        left = [*self._ready, *((item, watched) for _, _, item, watched in self._waiting)]
+        self._ready.clear()
+        self._waiting.clear()
+        return left
+
+    def _push(self, item: T, watched: Watched) -> None:
+        if not self._waiting or watched.due < self._waiting[0][0]:
+            self._sooner.set()
+        heapq.heappush(self._waiting, (watched.due, next(self._numbers), item, watched))
+
+    async def run(self, group: anyio.abc.TaskGroup) -> None:
+        """Look, and look again, until cancelled."""
+        while True:
+            now = anyio.current_time()
+            self._collect_due(now)
+            if not self._ready:
+                self._sooner = anyio.Event()
+                with anyio.move_on_after(self._waiting[0][0] - now if self._waiting else None):
+                    await self._sooner.wait()
+                continue
+            pause = max(self._rate.pause(now), self._poller.gate.pause(now))
+            if pause > 0.0:
+                await anyio.sleep(pause)
+                continue
+            await self._slots.acquire()
+            if not self._ready:  # drained meanwhile
+                self._slots.release()
+                continue
+            item, watched = self._ready.pop()
+            self._rate.take(anyio.current_time())
+            group.start_soon(self._look, item, watched)
+
+    def _collect_due(self, now: float) -> None:
+        """Move what is due into the ready list, and put that into order where there is a choice to be made."""
+        while self._waiting and self._waiting[0][0] <= now:
+            _, _, item, watched = heapq.heappop(self._waiting)
+            self._ready.appendleft((item, watched))
+        crowd = len(self._ready)
+        if crowd > 1 and (crowd <= FEW or now - self._ranked >= RERANK):
+            self._ranked = now
+            self._ready = deque(sorted(self._ready, key=lambda pair: self._urgency(pair[1], now)))
+
+    def _urgency(self, watched: Watched, now: float) -> float:
+        return urgency(self._pacing, watched.key, watched.looked - watched.born, now - watched.born)
+
+    async def _look(self, item: T, watched: Watched) -> None:
+        try:
+            await self._poller.look(watched)
+        except Exception as error:  # noqa: BLE001  (it becomes the item's outcome)
+            self._watcher.ended(item, watched, error)
+            return
+        finally:
+            self._slots.release()
+        if watched.ended:
+            self._watcher.ended(item, watched, None)
+        elif watched.last:
+            self._watcher.ended(item, watched, watched.timed_out())
+        else:
+            self._watcher.looked(item, watched)
+            self._poller.plan(watched, self._pacing)
+            self._push(item, watched)
