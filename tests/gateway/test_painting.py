@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, ImageChops, ImageDraw, ImageStat
 
 from apimodels_async.gateway import painting
 from apimodels_async.gateway.painting import paint
+from apimodels_async.gateway.painting.canvas import Canvas
 from apimodels_async.gateway.painting.encoding import MARK
 from apimodels_async.gateway.painting.lettering import elided, plain
 from apimodels_async.gateway.painting.motifs.table import MOTIFS
@@ -138,6 +139,16 @@ class TestSizeAndFormat:
     def test_an_unknown_format_is_refused(self) -> None:
         with pytest.raises(ValueError, match="png, jpeg or webp"):
             painted(output_format="gif")
+
+
+class TestCanvas:
+    @pytest.mark.parametrize("x", [-50.0, -10.0, -10.0001, -9.9999, 30.0, 30.0001, 29.9999, 39.5, 40.0, 99.0])
+    def test_what_lies_half_or_wholly_outside_is_cut_off(self, x: float) -> None:
+        canvas = Canvas((30, 30), (0, 0, 0))
+        canvas.pen().glow(x, 10, 10, (255, 255, 255))
+        canvas.pen().shaded([(x, 0), (x + 5, 0), (x + 5, x), (x, x)], (255, 0, 0), (0, 0, 255))
+        canvas.pen().inside([(x, 0), (x + 5, 0), (x + 5, 9)], [([(0, 0), (30, 0), (30, 30)], (1, 2, 3))])
+        assert canvas.size == (30, 30)
 
 
 class TestWords:

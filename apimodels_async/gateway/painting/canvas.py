@@ -22,7 +22,8 @@ def ramp(stops: Sequence[RGB], size: tuple[int, int], span: tuple[float, float] 
         low = min(int(place), len(stops) - 2)
         data.extend(mix(stops[low], stops[low + 1], place - low))
     strip = Image.frombytes("RGB", (1, _STEPS), bytes(data))
-    box = (0.0, span[0] * _STEPS, 1.0, max(span[1], span[0] + 0.002) * _STEPS)
+    low = min(span[0], 0.99)
+    box = (0.0, low * _STEPS, 1.0, min(1.0, max(span[1], low + 0.01)) * _STEPS)
     # The strip is widened by paste-like tiling: resizing one column costs far less than every column.
     column = resized(strip, (1, size[1]), Image.Resampling.BILINEAR, box=box)
     return resized(column, size, Image.Resampling.NEAREST)
@@ -176,6 +177,9 @@ class Pen:
             min(float(halo.width), (box[2] - cx + reach) * scale),
             min(float(halo.width), (box[3] - cy + reach) * scale),
         )
+        if part[0] >= part[2] or part[1] >= part[3]:
+            # Only the pixel that rounding added lies on the canvas.
+            return
         mask = resized(halo, (box[2] - box[0], box[3] - box[1]), Image.Resampling.BILINEAR, box=part)
         if strength < 1:
             mask = mapped(mask, [round(v * strength) for v in range(256)])
