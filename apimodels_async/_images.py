@@ -145,7 +145,7 @@ def to_data_uri(b64: str) -> str:
         return b64
     try:
         kind = sniff(base64.b64decode(b64[: HEAD // 3 * 4]))
-    except binascii.Error:
+    except ValueError:  # binascii.Error, and a plain one where a character is not ASCII
         kind = None
     return f"data:{kind.media_type if kind else 'application/octet-stream'};base64,{b64}"
 

@@ -49,7 +49,7 @@ def http_date(value: str | None) -> datetime | None:
         return None
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second: a year or a zone beyond any calendar
         return None
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 

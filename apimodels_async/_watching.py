@@ -31,6 +31,7 @@ class Watched:
     __slots__ = (
         "_failures",
         "_last_look",
+        "_odd_states",
         "_ours",
         "_timeout",
         "_without_links",
@@ -56,7 +57,8 @@ class Watched:
         self.looks = 0
         self.trouble: Exception | None = None
         self._failures = 0
-        self._without_links = 0
+        self._without_links = int(lacks_links(task))  # the answer that it comes from counts
+        self._odd_states: set[str] = {task.state}
 
     @property
     def key(self) -> str:
@@ -77,10 +79,11 @@ class Watched:
     def plan(self, pacing: Pacing, quota: RetryQuota, uniform: Callable[[float, float], float], now: float) -> None:
         """Plan the next look: by the pacing; sooner after a failure, as long as the shared quota lasts."""
         delay = pacing.next_delay(self.key, now - self.born)
-        if self._without_links:
+        if self.trouble is not None:
+            if quota.take():
+                delay = min(delay, full_jitter(self._failures, uniform))
+        elif self._without_links:
             delay = min(delay, 0.25 * 2.0**self._without_links)
-        elif self.trouble is not None and quota.take():
-            delay = min(delay, full_jitter(self._failures, uniform))
         self.postpone(now + delay)
 
     def postpone(self, until: float) -> None:
@@ -90,7 +93,8 @@ class Watched:
 
     def saw(self, task: Task) -> None:
         """A look brought the task."""
-        if task.state != self.task.state and not isinstance(task.state, TaskState):
+        if not isinstance(task.state, TaskState) and task.state not in self._odd_states:
+            self._odd_states.add(task.state)
             logger.warning(
                 "task %s is in the unknown state %r; it is waited for as if it were running",
                 task.id,

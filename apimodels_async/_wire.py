@@ -280,8 +280,9 @@ def _payload(answer: Answer, task_id: str | None = None) -> dict[str, Any]:
     code = _code(payload.get("code"))
     if code == 200 or (code is None and payload and answer.status // 100 == 2):
         return payload
-    if not payload and answer.status not in _BY_CODE and answer.status // 100 not in (3, 5):
-        # No JSON object, and no status that says enough by itself: a proxy's page, a truncated answer.
+    # Without a JSON object the status has to say enough by itself. A query takes an odd 4xx for some proxy's page.
+    clear = answer.status in _BY_CODE or answer.status // 100 in ((3, 5) if task_id is not None else (3, 4, 5))
+    if not payload and not clear:
         raise _outside(f"HTTP {answer.status} without the JSON that the contract promises", answer, task_id)
     raise _refusal(answer, payload, code, task_id)
 
