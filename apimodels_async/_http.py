@@ -246,10 +246,9 @@ class Http:
                 extensions={"trace": watch},
                 **parts,
             )
-            response = await client.send(request, auth=None, follow_redirects=False)
+            return self._answer(await client.send(request, auth=None, follow_redirects=False))
         except Exception as error:
             raise RequestFailed(describe(error), watch.trace(error)) from error
-        return self._answer(response)
 
     def _answer(self, response: httpx.Response) -> Answer:
         headers = response.headers

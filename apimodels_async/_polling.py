@@ -26,6 +26,8 @@ logger = logging.getLogger("apimodels_async")
 
 NOT_FOUND_YET = 60.0
 """Seconds after our own create in which a 404 is taken for a replica that lags (assumed, the vendor says nothing)."""
+LONGEST_HOLD = 300.0
+"""Seconds: no 429 holds the queries back for longer, because one absurd header would stop all of a client's tasks."""
 _REMEMBERED = 50_000
 
 
@@ -51,7 +53,7 @@ class Gate:
         """A query was answered 429."""
         wait = full_jitter(self._refusals + 1, self._uniform) if retry_after is None else retry_after
         self._refusals += 1
-        self.opens = max(self.opens, now + wait)
+        self.opens = max(self.opens, now + min(wait, LONGEST_HOLD))
 
     def passed(self) -> None:
         """A query was answered otherwise."""
@@ -131,7 +133,7 @@ class Poller:
                 await self.look(watched)
             if watched.ended:
                 return self.learn(watched, pacing)
-            if watched.last:
+            if watched.last or anyio.current_time() >= deadline:  # or the look itself used up the time
                 raise watched.timed_out()
             self.plan(watched, pacing)
 
