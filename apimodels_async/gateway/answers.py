@@ -9,7 +9,7 @@ __all__ = ["envelope", "plain_json", "refused"]
 
 
 def plain_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """`value` as JSON, in ASCII: a message may quote half a surrogate pair, which UTF-8 cannot carry."""
+    """`value` as JSON."""
     return Response(json.dumps(value, separators=(",", ":")), status, headers, media_type="application/json")
 
 

@@ -34,22 +34,19 @@ def _type_of(header: str) -> str:
 
 
 def _parts(body: bytes, boundary: bytes) -> dict[bytes, bytes]:
-    files: dict[bytes, bytes] = {}
-
-    def keep(file: python_multipart.multipart.File) -> None:
-        file.file_object.seek(0)
-        files[file.field_name or b""] = file.file_object.read()
-        file.close()
-
+    # A body that is small enough to be taken is small enough to be kept in memory, so there is no file to close.
+    files: list[python_multipart.multipart.File] = []
     parser = python_multipart.FormParser(
-        "multipart/form-data", None, keep, boundary=boundary, config={"MAX_MEMORY_FILE_SIZE": LARGEST_BODY}
+        "multipart/form-data", None, files.append, boundary=boundary, config={"MAX_MEMORY_FILE_SIZE": LARGEST_BODY}
     )
     try:
         parser.write(body)
         parser.finalize()
     except FormParserError:
         raise Refusal(400, "the body is not valid multipart/form-data") from None
-    return files
+    for file in files:
+        file.file_object.seek(0)
+    return {file.field_name or b"": file.file_object.read() for file in files}
 
 
 class Hosting:

@@ -4,6 +4,7 @@ import base64
 import io
 import random
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import Any
 
@@ -123,10 +124,9 @@ class Desk:
         self._portal.call(self.app, scope, receive, send)
         return sent
 
-    def ask_all(self, *requests: tuple[str, str]) -> list[httpx.Response]:
-        """Several exchanges at once."""
-        futures = [self._portal.start_task_soon(self._client.request, method, url) for method, url in requests]
-        return [future.result() for future in futures]
+    def start(self, method: str, url: str) -> Future[httpx.Response]:
+        """One exchange that goes on while others do."""
+        return self._portal.start_task_soon(self._client.request, method, url)
 
     def create(self, prompt: str = "a lighthouse", **fields: Any) -> dict[str, Any]:
         """What creating a task answers as data."""

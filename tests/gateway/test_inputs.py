@@ -80,6 +80,12 @@ def test_a_picture_is_as_large_as_its_camera_meant_it(desk: Any, b64: Callable[.
     assert painted_with(desk, image=b64(48, 32, "JPEG", exif=exif))["size"] == (32, 48)
 
 
+@pytest.mark.filterwarnings("ignore:.*EXIF")
+def test_a_broken_exif_block_does_not_spoil_a_picture(desk: Any, b64: Callable[..., str]) -> None:
+    image = b64(48, 32, "JPEG", exif=b"Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\xff\xff")
+    assert painted_with(desk, image=image)["size"] == (48, 32)
+
+
 def test_a_mask_comes_with_the_picture_it_belongs_to(desk: Any, png: Callable[..., bytes]) -> None:
     image, mask = png(48, 32), png(48, 32, "WEBP")
     order = painted_with(desk, image=base64.b64encode(image).decode(), mask=base64.b64encode(mask).decode())
@@ -159,7 +165,9 @@ def test_a_redirect_is_not_followed(desk: Any, shelf: Any, png: Callable[..., by
 def test_no_proxy_is_asked(desk: Any, shelf: Any, png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     shelf.files["/cat.png?x=1"] = (200, {}, png())
-    assert painted_with(desk, image_url=f"{shelf.url}/cat.png?x=1#there")["images"] == [png()]
+    for host in ("127.0.0.1", "localhost"):
+        url = f"{shelf.url.replace('127.0.0.1', host)}/cat.png?x=1#there"
+        assert painted_with(desk, image_url=url)["images"] == [png()]
 
 
 def test_what_cannot_be_fetched_is_refused(desk: Any, shelf: Any) -> None:

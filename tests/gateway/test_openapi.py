@@ -22,7 +22,7 @@ def base_url() -> Iterator[str]:
 
 
 @schema.parametrize()
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_nothing_breaks_the_gateway_and_every_answer_is_documented(case: schemathesis.Case, base_url: str) -> None:
     case.call_and_validate(
         base_url=base_url,

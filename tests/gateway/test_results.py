@@ -68,6 +68,14 @@ def test_a_link_needs_no_key(desk: Any) -> None:
     assert desk.ask("GET", url, headers={"Authorization": ""}).status_code == 200
 
 
+def test_without_a_stand_in_the_gateways_own_painter_paints(opened: Callable[..., Any]) -> None:
+    desk = opened(paint=None)
+    first, second = (desk.picture(url) for url in desk.finish(size="96x64", n=2)["resultUrls"])
+    assert first.format == second.format == "PNG"
+    assert first.size == second.size == (96, 64)
+    assert first.tobytes() != second.tobytes()
+
+
 def test_what_is_not_there_is_404(desk: Any) -> None:
     task = desk.finish(n=2)
     task_id = task["taskId"]
@@ -108,9 +116,29 @@ def test_many_who_ask_at_once_get_one_painting(opened: Callable[..., Any], paint
 
     desk = opened(paint=slow)
     (url,) = desk.finish()["resultUrls"]
-    answers = desk.ask_all(*[("GET", url)] * 8)
+    answers = [asked.result() for asked in [desk.start("GET", url) for _ in range(8)]]
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
+    assert len(painter.calls) == 1
+
+
+def test_one_who_hangs_up_does_not_take_the_picture_from_the_others(opened: Callable[..., Any], painter: Any) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(**order: Any) -> bytes:
+        begun.set()
+        go_on.wait(5)
+        picture: bytes = painter(**order)
+        return picture
+
+    desk = opened(paint=slow)
+    (url,) = desk.finish()["resultUrls"]
+    first, second = desk.start("GET", url), desk.start("GET", url)
+    assert begun.wait(5)
+    first.cancel()
+    assert desk.balance() == 9.97  # a round through the loop, so that the news has got around
+    go_on.set()
+    assert second.result(5).status_code == 200
     assert len(painter.calls) == 1
 
 
@@ -132,7 +160,8 @@ def test_two_pictures_at_most_are_painted_at_the_same_time(opened: Callable[...,
 
     desk = opened(paint=watched)
     urls = desk.finish(n=6)["resultUrls"]
-    assert {answer.status_code for answer in desk.ask_all(*[("GET", url) for url in urls])} == {200}
+    answers = [desk.start("GET", url) for url in urls]
+    assert {answer.result().status_code for answer in answers} == {200}
     assert most == [2]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from apimodels_async.gateway import DEFAULT_API_KEY, LocalGateway, serve
+from apimodels_async.gateway import DEFAULT_API_KEY, LocalGateway, create_app, serve
 
 KEY = {"Authorization": f"Bearer {DEFAULT_API_KEY}"}
 
@@ -209,6 +209,12 @@ def test_a_large_body_refused_for_its_key_is_still_answered(gateway: LocalGatewa
     assert answer.status_code == 401
 
 
+def test_a_client_that_sends_far_too_much_still_reads_why_it_is_refused(client: httpx.Client) -> None:
+    answer = client.post("/images/generations", content=(bytes(1 << 20) for _ in range(120)), timeout=30)
+    assert answer.status_code == 400
+    assert "50 MB" in answer.json()["msg"]
+
+
 def test_head_of_a_picture_has_no_body(client: httpx.Client, gateway: LocalGateway) -> None:
     task_id = create(client, gateway.base_url)["taskId"]
     (url,) = query(client, gateway.base_url, task_id)["resultUrls"]
@@ -232,6 +238,25 @@ def test_without_its_extra_the_gateway_says_how_to_get_it(missing: str, monkeypa
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=rf'{missing}.*pip install "apimodels-async\[gateway\]"'):
         importlib.import_module("apimodels_async.gateway")
+
+
+def test_another_missing_module_is_not_blamed_on_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(sys.modules):
+        if name.startswith("apimodels_async.gateway"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "apimodels_async.gateway.latency", None)
+    with pytest.raises(ModuleNotFoundError, match="latency"):
+        importlib.import_module("apimodels_async.gateway")
+
+
+def test_an_app_whose_lifespan_was_never_entered_says_so(painter: Any) -> None:
+    async def main() -> None:
+        transport = httpx.ASGITransport(create_app(paint=painter))
+        async with httpx.AsyncClient(transport=transport, headers=KEY) as client:
+            await client.get("http://gateway.test/v1/balance")
+
+    with pytest.raises(RuntimeError, match="lifespan"):
+        asyncio.run(main())
 
 
 def test_importing_the_package_does_not_import_the_gateway() -> None:
