@@ -22,8 +22,8 @@ def ramp(stops: Sequence[RGB], size: tuple[int, int], span: tuple[float, float] 
         low = min(int(place), len(stops) - 2)
         data.extend(mix(stops[low], stops[low + 1], place - low))
     strip = Image.frombytes("RGB", (1, _STEPS), bytes(data))
-    low = min(span[0], 0.99)
-    box = (0.0, low * _STEPS, 1.0, min(1.0, max(span[1], low + 0.01)) * _STEPS)
+    start = min(span[0], 0.99)
+    box = (0.0, start * _STEPS, 1.0, min(1.0, max(span[1], start + 0.01)) * _STEPS)
     # The strip is widened by paste-like tiling: resizing one column costs far less than every column.
     column = resized(strip, (1, size[1]), Image.Resampling.BILINEAR, box=box)
     return resized(column, size, Image.Resampling.NEAREST)
