@@ -1,0 +1,101 @@
+"""Every Python block of the README and of the documentation runs, as it stands, against a gateway."""
+
+import ast
+import asyncio
+import inspect
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from sybil import Document, Example
+from sybil.parsers.markdown import CodeBlockParser
+
+from apimodels_async.gateway import LocalGateway
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts)]
+WITH_CODE = [page for page in PAGES if "\n```python\n" in page.read_text(encoding="utf-8")]
+
+
+def run(source: str, name: str) -> None:
+    """Run a block as ``python -m asyncio`` would: a whole program, or lines that await at the top level."""
+    code = compile(source, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    ending = eval(code, {"__name__": "__main__"})
+    if inspect.iscoroutine(ending):
+        asyncio.run(ending)
+
+
+def run_by_pytest(source: str, name: str) -> None:
+    """Run a block that is a test file."""
+    Path("test_block.py").write_text(source, encoding="utf-8")
+    options = ["-q", "-W", "error", "-p", "anyio.pytest_plugin", "-p", "no:cacheprovider", "--rootdir=."]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "test_block.py"],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # some of ours take seconds to load
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, f"{name}\n{done.stdout}{done.stderr}"
+    assert f"{source.count('def test_')} passed" in done.stdout
+
+
+def evaluate(example: Example) -> None:
+    source = str(example.parsed)
+    name = f"{example.path}:{example.line}"
+    (run_by_pytest if "\ndef test_" in source or "\nasync def test_" in source else run)(source, name)
+
+
+def examples(page: Path) -> list[Example]:
+    return list(Document.parse(str(page), CodeBlockParser("python", evaluate)).examples())
+
+
+@pytest.fixture
+def _three_files() -> None:
+    """What the page about pictures to work on says is there."""
+    room = Image.new("RGB", (320, 240), "#d8cbb0")
+    ImageDraw.Draw(room).rectangle((0, 170, 320, 240), fill="#7a5a3c")
+    room.save("room.png")
+    mask = Image.new("RGBA", room.size, "black")
+    ImageDraw.Draw(mask).ellipse((100, 150, 220, 230), fill=(255, 255, 255, 0))
+    mask.save("mask.png")
+    Image.new("RGB", (160, 160), "#333344").save("cat.png")
+
+
+@pytest.fixture
+def _an_environment(gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the first page of the guide says is set, in a folder of its own."""
+    monkeypatch.setenv("APIMODELS_BASE_URL", gateway.base_url)
+    monkeypatch.setenv("APIMODELS_API_KEY", gateway.api_key)
+    monkeypatch.setenv("APIMODELS_MODEL", "grok-image/grok-4.2-image")
+    monkeypatch.chdir(tmp_path)
+    loggers = [logging.getLogger(name) for name in ("", "httpx", "apimodels_async")]
+    levels = [each.level for each in loggers]
+    yield
+    for each, level in zip(loggers, levels, strict=True):
+        each.setLevel(level)
+
+
+@pytest.mark.usefixtures("_an_environment", "_three_files")
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path) -> None:
+    for example in examples(page):
+        example.evaluate()
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_python_block_of_a_page_is_missed(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert len(examples(page)) == len(re.findall(r"^\s*`{3,}\{?(?:code-block\} )?python", text, re.MULTILINE))
+
+
+def test_the_pages_with_code_are_found() -> None:
+    names = {page.relative_to(ROOT).as_posix() for page in WITH_CODE}
+    assert {"README.md", "docs/index.md", "docs/guide/first-picture.md", "docs/guide/testing.md"} <= names
