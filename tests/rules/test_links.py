@@ -1,10 +1,16 @@
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apimodels_async._links import check_link, file_stem, is_loopback, next_hop
+
+
+def unhurried(examples: int = 100) -> settings:
+    """On a busy machine a slow example is no failure."""
+    return settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
+
 
 VENDOR = "https://apimodels.app/api/v1"
 LOCAL = "http://127.0.0.1:8787/api/v1"
@@ -13,7 +19,17 @@ INHOUSE = "http://models.corp.example:8080/v1"
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "gateway.localhost", "127.0.0.1", "127.9.9.9", "::1"],
+    [
+        "localhost",
+        "localhost.",
+        "gateway.localhost",
+        "127.0.0.1",
+        "127.9.9.9",
+        "::1",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+        "::",
+    ],
 )
 def test_a_loopback_host_is_this_machine(host: str) -> None:
     assert is_loopback(host)
@@ -32,6 +48,8 @@ def test_any_other_host_is_not(host: str) -> None:
         ("https://r2.apimodels.app/images/xxx.jpeg", VENDOR),
         ("https://cdn.example/a.png?sig=%2F&x=1#part", VENDOR),
         ("https://cdn.example:8443/a.png", VENDOR),
+        ("https://cdn.example./a.png", VENDOR),
+        ("https://7.cdn-2.example/a.png", VENDOR),
         ("HTTPS://CDN.EXAMPLE/a.png", VENDOR),
         ("https://203.0.113.7/a.png", VENDOR),
         ("https://[2001:db8::1]/a.png", VENDOR),
@@ -80,6 +98,18 @@ def test_a_link_that_may_be_fetched_is_given_back_as_it_is(url: str, base_url: s
         ("https://LOCALHOST/a.png", VENDOR, "this machine"),
         ("https://[::1]/a.png", VENDOR, "this machine"),
         ("http://127.0.0.1/a.png", INHOUSE, "this machine"),
+        ("https://localhost./a.png", VENDOR, "this machine"),
+        ("https://0.0.0.0/a.png", VENDOR, "this machine"),
+        ("https://[::]/a.png", VENDOR, "this machine"),
+        ("https://[::ffff:127.0.0.1]/a.png", VENDOR, "this machine"),
+        ("https://127.1/a.png", VENDOR, "odd way"),
+        ("https://127.0.0.1./a.png", VENDOR, "odd way|this machine"),
+        ("https://2130706433/a.png", VENDOR, "odd way"),
+        ("https://0x7f000001/a.png", VENDOR, "odd way"),
+        ("https://0x7f.1/a.png", VENDOR, "odd way"),
+        ("https://0177.0.0.1/a.png", VENDOR, "odd way"),
+        ("https://127\u30020\u30020\u30021/a.png", VENDOR, "odd way"),
+        ("https://\u24db\u24de\u24d2alhost/a.png", VENDOR, "odd way"),
         ("https://cdn.example:99999/a.png", VENDOR, "Port"),
         ("https://cdn.example:port/a.png", VENDOR, "Port"),
         ("https://[::1/a.png", VENDOR, "IPv6"),
@@ -142,6 +172,7 @@ def test_a_file_is_named_after_its_task_and_its_place(task_id: str | None, index
     assert file_stem(task_id, "picture", index) == stem
 
 
+@unhurried()
 @given(st.none() | st.text(max_size=200), st.text(max_size=200), st.integers(0, 99))
 def test_no_id_leads_out_of_the_directory(task_id: str | None, fallback: str, index: int) -> None:
     stem = file_stem(task_id, fallback, index)

@@ -1,0 +1,305 @@
+"""The rules of the house: who may import whom, what is offered, and what nobody does."""
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import apimodels_async
+from apimodels_async.client import AsyncImagesClient
+
+ROOT = "apimodels_async"
+HOME = Path(apimodels_async.__file__).parent
+
+FLOORS: dict[str, set[str]] = {
+    "words": {"_secret", "_version", "errors", "models"},
+    "rules": {"_budget", "_images", "_links", "_rates", "_retrying", "_watching", "_wire", "catalogue", "pacing"},
+    "edges": {"_http", "_inputs", "_saving", "_settings"},
+    "client": {
+        "_batch",
+        "_batch_terms",
+        "_downloading",
+        "_events",
+        "_owner",
+        "_polling",
+        "_production",
+        "_scheduler",
+        "_submitting",
+        "client",
+    },
+    "sync": set(),
+    "front": {""},
+    "doors": {"cli", "gateway"},
+}
+"""From the ground up. A package stands for all that is in it; the front is the package's own ``__init__``."""
+
+HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in FLOORS[floor]}
+FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
+
+NOT_PURE = {
+    *("anyio", "asyncio", "httpx", "os", "pathlib", "random", "secrets", "shutil", "socket", "ssl", "subprocess"),
+    *("tempfile", "threading", "time", "trio", "uuid"),
+}
+"""What a pure rule may not even import."""
+
+
+def source_files() -> dict[str, Path]:
+    """Every module by its name below the package: ``""``, ``models``, ``gateway``, ``gateway.app``."""
+    found: dict[str, Path] = {}
+    for path in HOME.rglob("*.py"):
+        parts = path.relative_to(HOME).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+FILES = source_files()
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+
+
+def place(module: str) -> str:
+    """The name under which a module stands in the table: its package's, if it is in one."""
+    return module.partition(".")[0]
+
+
+def for_type_checkers_only(tree: ast.AST) -> set[ast.AST]:
+    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    return {inner for guard in guards for statement in guard.body for inner in ast.walk(statement)}
+
+
+def imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """The full names of what a module imports anywhere in it, each as far down as the statement says."""
+    ignored = for_type_checkers_only(tree)
+    for node in ast.walk(tree):
+        if node in ignored:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = [ROOT, *package.split(".")] if package else [ROOT]
+                base = ".".join([*above[: len(above) - node.level + 1], *([base] if base else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def package_of(module: str) -> str:
+    return module if FILES[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+def own_imports(module: str) -> set[str]:
+    """The modules of this package that a module imports."""
+    found: set[str] = set()
+    for full in imports(TREES[module], package_of(module)):
+        if full.partition(".")[0] != ROOT:
+            continue
+        name = full.partition(".")[2]
+        while name not in FILES:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found
+
+
+def foreign_imports(module: str) -> set[str]:
+    """The top names of what a module imports from elsewhere."""
+    return {full.partition(".")[0] for full in imports(TREES[module], package_of(module))} - {ROOT}
+
+
+MODULES = sorted(FILES)
+BELOW_THE_DOORS = [module for module in MODULES if FLOOR_OF.get(place(module)) != "doors"]
+RULES = [module for module in MODULES if FLOOR_OF.get(place(module)) == "rules"]
+WORDS = [module for module in MODULES if FLOOR_OF.get(place(module)) == "words"]
+EDGES = [module for module in MODULES if FLOOR_OF.get(place(module)) == "edges"]
+
+
+# --- the floors
+
+
+def test_every_file_has_its_place_on_one_floor() -> None:
+    assert {place(module) for module in MODULES} <= set(HEIGHT)
+    assert sum(map(len, FLOORS.values())) == len(HEIGHT)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_imports_nothing_from_a_higher_floor(module: str) -> None:
+    height = HEIGHT[place(module)]
+
+    assert {other for other in own_imports(module) if HEIGHT[place(other)] > height} == set()
+
+
+@pytest.mark.parametrize("module", EDGES)
+def test_the_edges_do_not_know_each_other(module: str) -> None:
+    assert own_imports(module) & set(EDGES) == set()
+
+
+@pytest.mark.parametrize("module", WORDS)
+def test_the_words_stand_on_nothing(module: str) -> None:
+    assert own_imports(module) == set()
+    assert foreign_imports(module) & (NOT_PURE - {"os", "pathlib"}) == set()
+
+
+def test_there_are_no_import_cycles() -> None:
+    # A package's own front is left out of it when a file of that package is imported: Python sees to that.
+    graph = {module: {other for other in own_imports(module) if other != module} for module in MODULES}
+
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"an import cycle: {error.args[1]}")
+    assert len(order) == len(MODULES)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module])
+def test_a_name_is_imported_from_the_file_that_defines_it_and_not_from_the_front(module: str) -> None:
+    assert "" not in own_imports(module)
+
+
+@pytest.mark.parametrize("module", RULES)
+def test_a_pure_rule_touches_neither_clock_nor_chance_nor_disk_nor_network(module: str) -> None:
+    called = {ast.unparse(node.func) for node in ast.walk(TREES[module]) if isinstance(node, ast.Call)}
+
+    assert foreign_imports(module) & NOT_PURE == set()
+    assert {name for name in called if name == "open" or name.endswith((".now", ".utcnow", ".today"))} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_one_file_knows_httpx(module: str) -> None:
+    known = {name for name in foreign_imports(module) if name.startswith(("httpx", "httpcore"))}
+
+    assert not known or module == "_http"
+
+
+def test_that_one_file_does_know_httpx() -> None:
+    assert "httpx" in foreign_imports("_http")
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if place(module) == "gateway"])
+def test_the_gateway_shares_nothing_with_the_client_but_the_catalogue(module: str) -> None:
+    assert {other for other in own_imports(module) if place(other) != "gateway"} <= {"catalogue"}
+
+
+@pytest.mark.parametrize("module", BELOW_THE_DOORS)
+def test_nothing_below_the_doors_knows_them(module: str) -> None:
+    assert {other for other in own_imports(module) if place(other) in FLOORS["doors"]} == set()
+
+
+def test_one_wire_has_one_converter() -> None:
+    assert [module for module in MODULES if "cattrs" in foreign_imports(module)] == ["_wire"]
+
+
+# --- what nobody does
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_prints(module: str) -> None:
+    calls = [node.func for node in ast.walk(TREES[module]) if isinstance(node, ast.Call)]
+
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id in ("print", "breakpoint")]
+
+
+# --- what is offered
+
+OFFERED = [
+    module for module in MODULES if not any(part.startswith("_") for part in module.split(".")) and "." not in module
+]
+"""The modules that users import from: not the private ones, nor what is inside a package."""
+
+
+OPEN = {"catalogue", "models", "get"}
+"""What is known to fall short of a rule below, and is to be mended in the package: then this goes."""
+
+
+def defined(module: str) -> dict[str, bool]:
+    """The public names that a module defines, or that a front takes from inside; and whether each has a docstring."""
+    found: dict[str, bool] = {}
+    front = FILES[module].name == "__init__.py"
+    body = [
+        statement
+        for outer in TREES[module].body
+        for statement in (outer.body if isinstance(outer, ast.Try) else [outer])
+    ]
+    for statement, following in zip(body, [*body[1:], None], strict=True):
+        documented = (
+            isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+            and isinstance(following.value.value, str)
+        )
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found[statement.name] = bool(ast.get_docstring(statement))
+        elif isinstance(statement, ast.Assign):
+            found.update({name.id: documented for name in statement.targets if isinstance(name, ast.Name)})
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            found[statement.target.id] = documented
+        elif front and isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith(ROOT):
+            found.update(
+                {alias.asname or alias.name: taken(statement.module or "", alias.name) for alias in statement.names}
+            )
+    return {name: told for name, told in found.items() if not name.startswith("_") or name == "__version__"}
+
+
+def taken(module: str, name: str) -> bool:
+    """Whether `name` has a docstring in the module that a front takes it from."""
+    inside = module.partition(".")[2]
+    return name == "__version__" or (f"{inside}.{name}" if inside else name) in FILES or defined(inside)[name]
+
+
+def offered(module: str) -> list[str]:
+    names: list[str] = importlib.import_module(f"{ROOT}.{module}" if module else ROOT).__all__
+    return names
+
+
+@pytest.mark.parametrize("module", [module for module in OFFERED if module not in OPEN])
+def test_what_a_module_offers_is_what_it_defines(module: str) -> None:
+    assert set(offered(module)) == set(defined(module))
+
+
+@pytest.mark.parametrize("module", [module for module in OFFERED if module not in OPEN])
+def test_what_a_module_offers_is_there_and_in_order(module: str) -> None:
+    names = offered(module)
+    loaded = importlib.import_module(f"{ROOT}.{module}" if module else ROOT)
+
+    assert len(names) == len(set(names))
+    assert names == sorted(names, key=lambda name: (not name.isupper(), name))
+    assert all(hasattr(loaded, name) for name in names)
+
+
+@pytest.mark.parametrize("module", [module for module in OFFERED if module not in OPEN])
+def test_everything_that_is_offered_is_explained(module: str) -> None:
+    assert [name for name, told in defined(module).items() if name in offered(module) and not told] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_file_says_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(TREES[module]) or not TREES[module].body
+
+
+# --- the client's methods
+
+METHODS = [name for name, member in vars(AsyncImagesClient).items() if inspect.isfunction(member) and name[0] != "_"]
+
+
+def explained(method: str) -> str:
+    """A method's docstring, and those of the methods whose arguments it says it takes."""
+    own = inspect.getdoc(getattr(AsyncImagesClient, method)) or ""
+    others = [
+        name for name in re.findall(r"`(\w+)`", own.partition("Returns:")[0]) if name in METHODS and name != method
+    ]
+    return "\n".join([own, *(inspect.getdoc(getattr(AsyncImagesClient, name)) or "" for name in others)])
+
+
+def test_the_clients_methods_are_found() -> None:
+    assert {"create", "get", "wait", "generate", "download", "models", "balance", "upload", "aclose"} <= set(METHODS)
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in OPEN])
+def test_a_method_explains_each_of_its_parameters(method: str) -> None:
+    parameters = [name for name in inspect.signature(getattr(AsyncImagesClient, method)).parameters if name != "self"]
+
+    text = explained(method)
+
+    assert text
+    assert [name for name in parameters if not re.search(rf"^ +{name}: ", text, re.MULTILINE)] == []
