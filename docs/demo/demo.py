@@ -48,14 +48,15 @@ class Studio:
 
 def mask_of_the_sky(picture: Path) -> Image.Image:
     """White is painted anew, black stays as it is."""
-    mask = Image.new("L", Image.open(picture).size, "black")
-    width, height = mask.size
+    with Image.open(picture) as opened:
+        width, height = opened.size
+    mask = Image.new("L", (width, height), "black")
     ImageDraw.Draw(mask).ellipse((width * 0.56, height * 0.08, width * 0.92, height * 0.44), fill="white")
     return mask
 
 
 async def work(folder: Path, progress: Progress) -> list[Path]:
-    with LocalGateway(latency="1.5/3") as gateway:
+    with LocalGateway(latency="1.2/2.5") as gateway:
         async with AsyncImagesClient(
             gateway.api_key, base_url=gateway.base_url, model="grok-image/grok-4.2-image"
         ) as client:

@@ -1,0 +1,158 @@
+"""Runs commands as a user types them: in processes of their own, with nothing of this machine's settings."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apimodels_async.gateway import LocalGateway
+
+PATIENCE = 45.0
+"""Seconds after which a test stops waiting for a word."""
+
+Settings = Mapping[str, str]
+
+
+class Command:
+    """Starts `apimodels` in a folder of its own, without a key unless `settings` bring one."""
+
+    line = (sys.executable, "-W", "error", "-m", "apimodels_async.cli")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str, settings: Settings | None = None, **options: Any) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("APIMODELS_")}
+        environment |= {"HOME": str(self.folder), "USERPROFILE": str(self.folder), "TERM": "xterm", "COLUMNS": "100"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        process = subprocess.Popen(
+            [*self.line, *arguments],
+            cwd=self.folder,
+            env=environment | dict(settings or {}),
+            text=True,
+            encoding="utf-8",
+            **pipes | options,
+        )
+        self._running.append(process)
+        return process
+
+    def __call__(self, *arguments: str, settings: Settings | None = None) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, settings=settings)
+        out, err = process.communicate(timeout=PATIENCE)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def all(self, *commands: Sequence[str], settings: Settings | None = None) -> list[subprocess.CompletedProcess[str]]:
+        """Several commands, two at a time."""
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(lambda arguments: self(*arguments, settings=settings), commands))
+
+    def end_all(self) -> None:
+        for process in self._running:
+            with process:  # closes its pipes
+                if process.poll() is None:
+                    process.kill()
+
+
+@pytest.fixture
+def apimodels(tmp_path: Path) -> Iterator[Command]:
+    command = Command(tmp_path)
+    yield command
+    command.end_all()
+
+
+def at(gateway: LocalGateway) -> dict[str, str]:
+    """The settings for a gateway."""
+    return {"APIMODELS_BASE_URL": gateway.base_url, "APIMODELS_API_KEY": gateway.api_key}
+
+
+@pytest.fixture
+def here(gateway: LocalGateway) -> Settings:
+    """The settings for a gateway that is done within tenths of a second."""
+    return at(gateway)
+
+
+@pytest.fixture(scope="session")
+def slow() -> Iterator[Settings]:
+    """The settings for a gateway whose tasks take twenty seconds, two of them pending."""
+    with LocalGateway(latency="20/20") as gateway:
+        yield at(gateway)
+
+
+class Scripted:
+    """A server that says `first` to creates, once `may_answer` is set, and `later` to all questions."""
+
+    def __init__(self) -> None:
+        self.first = self.later = ("{}", 200)
+        self.asked = threading.Event()
+        self.looked = threading.Event()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                script.looked.set()
+                self._answer(*script.later)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                script.asked.set()
+                script.may_answer.wait(PATIENCE)
+                self._answer(*script.first)
+
+            def _answer(self, body: str, status: int) -> None:
+                try:
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(body.encode())))
+                    self.end_headers()
+                    self.wfile.write(body.encode())
+                except OSError:
+                    pass  # the client is gone, as some tests want
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.settings = {
+            "APIMODELS_BASE_URL": f"http://127.0.0.1:{self._server.server_port}/api/v1",
+            "APIMODELS_API_KEY": "sk_scripted",
+        }
+
+    def says(self, body: str, status: int = 200) -> Settings:
+        self.first = self.later = (body, status)
+        return self.settings
+
+    def close(self) -> None:
+        self.may_answer.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    scripted = Scripted()
+    yield scripted
+    scripted.close()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Callable[..., str]:
+    """Draws a file and gives its name."""
+    from PIL import Image
+
+    def draw(name: str, size: tuple[int, int] = (256, 256), colour: str = "white") -> str:
+        Image.new("RGB", size, colour).save(tmp_path / name)
+        return name
+
+    return draw

@@ -1,0 +1,80 @@
+"""``apimodels gateway``, from outside."""
+
+import json
+import os
+import re
+import shlex
+import signal
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="ended by POSIX signals")
+
+
+def announced(process: Any) -> list[str]:
+    """What it prints until it is ready."""
+    lines: list[str] = []
+    while not lines or "Ctrl-C" not in lines[-1]:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        lines.append(line.rstrip("\n"))
+    return lines
+
+
+def exported(lines: list[str]) -> dict[str, str]:
+    """What a shell would have learned from pasting the lines."""
+    exports = [shlex.split(line)[1] for line in lines if not line.startswith("#")]
+    return dict(export.split("=", 1) for export in exports)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_lines_to_paste_and_ends_cleanly(apimodels: Any, number: signal.Signals) -> None:
+    process = apimodels.start("gateway", "--port", "0", "--latency", "0/0", "--balance", "3")
+    lines = announced(process)
+
+    settings = exported(lines)
+    assert settings["APIMODELS_API_KEY"] == "sk_localdevelopment"
+    assert "temporary" in "".join(lines)
+    assert apimodels("balance", settings=settings).stdout == "3.0\n"
+
+    process.send_signal(number)
+    assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == 0
+
+
+def test_a_store_keeps_tasks_over_a_restart_and_serves_one_gateway_at_a_time(apimodels: Any) -> None:
+    start = ("gateway", "--port", "0", "--latency", "0/0", "--store", "tasks.sqlite3")
+    first = apimodels.start(*start)
+    lines = announced(first)
+    assert str(apimodels.folder / "tasks.sqlite3") in "".join(lines)
+    made = apimodels("generate", "a fox", "--size", "64x64", "--json", settings=exported(lines))
+
+    second = apimodels(*start)
+    assert second.returncode == 3
+    assert re.fullmatch(r"apimodels: .*tasks\.sqlite3.*\n", second.stderr)
+
+    first.send_signal(signal.SIGINT)
+    first.wait(30)
+    third = apimodels.start(*start)
+    status = apimodels("status", json.loads(made.stdout)["id"], settings=exported(announced(third)))
+    assert "completed" in status.stdout
+
+
+def test_a_port_in_use_is_one_line(apimodels: Any, here: Any) -> None:
+    port = re.search(r":(\d+)/", here["APIMODELS_BASE_URL"])
+    assert port
+
+    done = apimodels("gateway", "--port", port[1])
+
+    assert done.returncode == 3
+    assert re.fullmatch(rf"apimodels: cannot listen on 127\.0\.0\.1 port {port[1]}: .* --port.*\n", done.stderr)
+
+
+def test_it_takes_every_key_it_was_given(apimodels: Any) -> None:
+    lines = announced(apimodels.start("gateway", "--port", "0", "--api-key", "sk_one", "--api-key", "sk_$two"))
+
+    settings = exported(lines)
+    assert settings["APIMODELS_API_KEY"] == "sk_one"
+    assert "# export APIMODELS_API_KEY='sk_$two'" in lines
+    assert apimodels("balance", settings={**settings, "APIMODELS_API_KEY": "sk_$two"}).returncode == 0

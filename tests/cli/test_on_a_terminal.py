@@ -1,0 +1,140 @@
+"""What somebody sees who watches: a spinner, and notes that no pipe ever gets."""
+
+import os
+import re
+import select
+import signal
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+fcntl = pytest.importorskip("fcntl", reason="a terminal of this kind is a Unix thing")
+termios = pytest.importorskip("termios")
+
+PATIENCE = 45.0
+
+
+class Terminal:
+    """A terminal that a command can be started on, and what has appeared on it."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = os.openpty()
+        fcntl.ioctl(self.theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+        self.shown = ""
+
+    def until(self, *words: str) -> str:
+        """Everything shown, once all the words have been."""
+        ends = time.monotonic() + PATIENCE
+        while not all(word in self.shown for word in words):
+            assert time.monotonic() < ends, f"{words} did not appear in {self.shown!r}"
+            if select.select([self._ours], [], [], 0.1)[0]:
+                self.shown += os.read(self._ours, 65536).decode(errors="replace")
+        return self.shown
+
+    def drain(self) -> str:
+        """Everything shown by a command that has ended."""
+        while select.select([self._ours], [], [], 0)[0]:
+            self.shown += os.read(self._ours, 65536).decode(errors="replace")
+        return self.shown
+
+    def close(self) -> None:
+        os.close(self._ours)
+        os.close(self.theirs)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    terminal = Terminal()
+    yield terminal
+    terminal.close()
+
+
+@pytest.fixture
+def watched(apimodels: Any, terminal: Terminal) -> Any:
+    """Starts a command with all its streams on the terminal."""
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal.theirs)
+
+    def start(*arguments: str, settings: Any = None, **other: Any) -> Any:
+        return apimodels.start(*arguments, settings=settings, **streams | other)
+
+    return start
+
+
+def plain(shown: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+def test_the_spinner_tells_state_time_and_id_and_the_path_comes_last(
+    watched: Any, terminal: Terminal, here: Any
+) -> None:
+    process = watched("generate", "a fox", "--size", "64x64", settings=here)
+
+    assert process.wait(PATIENCE) == 0
+    shown = plain(terminal.drain())
+    assert re.search(r"waiting for the picture \((pending|processing)\)… \d+ s  task \w+", shown)
+    assert re.search(r"1 picture in \d+\.\d s\r\n\S+-0\.png\r\n$", shown)
+
+
+def test_the_spinner_notices_that_a_task_is_being_processed(watched: Any, terminal: Terminal, slow: Any) -> None:
+    process = watched("generate", "a fox", settings=slow)
+
+    terminal.until("(pending)")
+    terminal.until("(processing)")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 130
+
+
+def test_brackets_in_a_prompt_are_no_markup(watched: Any, terminal: Terminal, here: Any) -> None:
+    process = watched("generate", "a [bold]fox[/nothing]", "--size", "64x64", settings=here)
+
+    assert process.wait(PATIENCE) == 0
+
+
+def test_no_color_is_obeyed(watched: Any, terminal: Terminal, here: Any) -> None:
+    process = watched("models", settings={**here, "NO_COLOR": "1"})
+
+    assert process.wait(PATIENCE) == 0
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", terminal.drain())
+
+
+def test_a_piped_stdout_has_only_the_path_while_the_spinner_turns_on_the_terminal(
+    watched: Any, terminal: Terminal, here: Any
+) -> None:
+    import subprocess
+
+    process = watched("generate", "a fox", "--size", "64x64", settings=here, stdout=subprocess.PIPE)
+    out, _ = process.communicate(timeout=PATIENCE)
+
+    assert re.fullmatch(r"\S+-0\.png\n", out)
+    assert "waiting for the picture" in terminal.drain()
+
+
+def test_models_come_with_their_prices_and_the_day_these_were_read(watched: Any, terminal: Terminal, here: Any) -> None:
+    assert watched("models", settings=here).wait(PATIENCE) == 0
+
+    shown = plain(terminal.drain())
+    assert re.search(r"grok-image/grok-4\.2-image +0\.03 \(1K\)", shown)
+    assert "as published on" in shown
+
+
+def test_the_balance_names_its_currency(watched: Any, terminal: Terminal, here: Any) -> None:
+    assert watched("balance", settings=here).wait(PATIENCE) == 0
+
+    assert "US$ " in terminal.drain()
+
+
+def test_a_wait_shows_the_state_of_a_task_from_before(
+    watched: Any, apimodels: Any, terminal: Terminal, slow: Any
+) -> None:
+    import json
+
+    task = json.loads(apimodels("generate", "a fox", "--timeout", "0", "--json", settings=slow).stdout)
+
+    process = watched("wait", task["id"], settings=slow)
+
+    terminal.until("waiting for the picture (p", task["id"])
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 130
