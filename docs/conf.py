@@ -1,7 +1,10 @@
 """How Sphinx builds these pages: strictly, offline, and from the docstrings as they stand."""
 
 import builtins
+import re
 from typing import Any
+
+import attrs
 
 # The type checkers' environment has no Sphinx in it.
 from sphinx.application import Sphinx  # type: ignore[import-not-found, unused-ignore]
@@ -39,6 +42,7 @@ python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False  # the signatures have them
 
 html_theme = "furo"
 html_title = f"apimodels-async {release}"
@@ -51,11 +55,18 @@ html_theme_options = {"navigation_with_keys": True}
 _PICTURE = stringify_annotation(ImageInput, "smart")
 
 
-def _name_the_alias(  # noqa: PLR0917  (Sphinx calls it)
+def _as_in_the_source(  # noqa: PLR0917  (Sphinx calls it)
     app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Python forgets the name of a type alias; a signature with its seven parts written out is unreadable."""
-    return signature and signature.replace(_PICTURE, "ImageInput"), returns
+    """What a reader of the source would see: a type alias by its name, and the defaults of attrs classes."""
+    if signature is None:
+        return signature, returns
+    signature = signature.replace(_PICTURE, "ImageInput")
+    if isinstance(obj, type) and attrs.has(obj):
+        defaults = {field.name: field.default for field in attrs.fields(obj)}
+        signature = re.sub(r"attr_dict\['(\w+)'\]\.default", lambda found: repr(defaults[found[1]]), signature)
+        signature = signature.replace("= NOTHING", "= {}")
+    return signature, returns
 
 
 def _keep_colons(  # noqa: PLR0917  (as above)
@@ -86,6 +97,6 @@ def _find_by_last_name(app: Sphinx, env: Any, node: Any, content: Any) -> Any:
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("autodoc-process-signature", _name_the_alias)
+    app.connect("autodoc-process-signature", _as_in_the_source)
     app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # napoleon comes at 500
     app.connect("missing-reference", _find_by_last_name)

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,7 @@ def examples(page: Path) -> list[Example]:
     return list(Document.parse(str(page), CodeBlockParser("python", evaluate)).examples())
 
 
-@pytest.fixture
-def _three_files() -> None:
+def lay_out_three_files() -> None:
     """What the page about pictures to work on says is there."""
     room = Image.new("RGB", (320, 240), "#d8cbb0")
     ImageDraw.Draw(room).rectangle((0, 170, 320, 240), fill="#7a5a3c")
@@ -69,25 +69,35 @@ def _three_files() -> None:
     Image.new("RGB", (160, 160), "#333344").save("cat.png")
 
 
-@pytest.fixture
-def _an_environment(gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What the first page of the guide says is set, in a folder of its own."""
-    monkeypatch.setenv("APIMODELS_BASE_URL", gateway.base_url)
-    monkeypatch.setenv("APIMODELS_API_KEY", gateway.api_key)
-    monkeypatch.setenv("APIMODELS_MODEL", "grok-image/grok-4.2-image")
-    monkeypatch.chdir(tmp_path)
+def run_page(page: Path) -> None:
+    for example in examples(page):
+        example.evaluate()
+
+
+@pytest.fixture(scope="module")
+def runs(gateway: LocalGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Path, "Future[None]"]]:
+    """Every page run from top to bottom, in one folder, with what the guide's first page says is set.
+
+    The pages run side by side, because they mostly wait.
+    """
     loggers = [logging.getLogger(name) for name in ("", "httpx", "apimodels_async")]
     levels = [each.level for each in loggers]
-    yield
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(WITH_CODE)) as threads:
+        patch.setenv("APIMODELS_BASE_URL", gateway.base_url)
+        patch.setenv("APIMODELS_API_KEY", gateway.api_key)
+        patch.setenv("APIMODELS_MODEL", "grok-image/grok-4.2-image")
+        patch.chdir(tmp_path_factory.mktemp("pages"))
+        lay_out_three_files()
+        futures = {page: threads.submit(run_page, page) for page in WITH_CODE}
+        wait(futures.values())
+    yield futures
     for each, level in zip(loggers, levels, strict=True):
         each.setLevel(level)
 
 
-@pytest.mark.usefixtures("_an_environment", "_three_files")
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path) -> None:
-    for example in examples(page):
-        example.evaluate()
+def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path, runs: dict[Path, "Future[None]"]) -> None:
+    runs[page].result()
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.relative_to(ROOT).as_posix())
