@@ -106,6 +106,8 @@ class Http:
     def __init__(
         self, api_key: Secret, base_url: str, timeout: float | httpx.Timeout | None, given: httpx.AsyncClient | None
     ) -> None:
+        if given is not None and not isinstance(given, httpx.AsyncClient):
+            raise TypeError(f"http_client={type(given).__name__}: give an httpx.AsyncClient, or leave it out")
         self._api_key = api_key
         self.base_url = base_url
         self._given_timeout = timeout
@@ -254,7 +256,9 @@ class Http:
         headers = response.headers
         body = response.content
         key = self._api_key.reveal().encode()
-        if key in body:  # a server that quotes the key in its refusal: errors carry the body
+        # A server may quote the key in its refusal, and errors carry the body. Nothing so short is a key, and its
+        # letters might stand in the names of fields.
+        if len(key) >= 8 and key in body:
             body = body.replace(key, b"[API key]")
         return Answer(
             status=response.status_code,

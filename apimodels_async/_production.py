@@ -5,7 +5,9 @@ scheduler; downloads are short tasks again.
 """
 
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from contextlib import aclosing
+from itertools import count
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -127,17 +129,21 @@ class Production:
 
     async def _feed(self) -> None:
         """Read the requests, each when there is room for it, and send it when there is room for that."""
-        index = 0
-        requests = _as_async(self._requests)
-        while True:
+        async with aclosing(_as_async(self._requests)) as requests:
+            await self._read_each(requests)
+        self._read_all = True
+        self._hand_over(None)
+
+    async def _read_each(self, requests: AsyncIterator[GenerationRequest | str]) -> None:
+        for index in count():
             await self._window.acquire()
             try:
                 given = await anext(requests)
             except StopAsyncIteration:
-                break
+                return
             except Exception as error:  # noqa: BLE001  (raised to the consumer, after the tasks under way)
-                self._input_error = error
-                break
+                self.input_error = error
+                return
             self._read += 1
             try:
                 item = Item(index, given if isinstance(given, GenerationRequest) else GenerationRequest(given))
@@ -146,9 +152,6 @@ class Production:
             else:
                 self.alive[index] = item
                 await self._send(item)
-            index += 1
-        self._read_all = True
-        self._hand_over(None)
 
     async def _send(self, item: Item) -> None:
         if self._stopped is None:
@@ -345,7 +348,7 @@ def _may_work_next_time(task: Task) -> bool:
     return task.fail_code in _TRANSIENT if task.retryable is None else task.retryable
 
 
-async def _as_async(requests: Requests) -> AsyncIterator[GenerationRequest | str]:
+async def _as_async(requests: Requests) -> AsyncGenerator[GenerationRequest | str]:
     if isinstance(requests, AsyncIterable):
         async for request in requests:
             yield request

@@ -31,7 +31,7 @@ from apimodels_async.models import (
     TaskState,
     Unset,
 )
-from apimodels_async.pacing import BackoffPacing, Pacing
+from apimodels_async.pacing import AdaptivePacing, Pacing
 
 if TYPE_CHECKING:
     from apimodels_async._batch import Batch
@@ -58,7 +58,7 @@ class AsyncImagesClient:
         max_retries: how often a create is sent again, where it is certain that nothing was started, within 30 s.
         http_client: an ``httpx.AsyncClient`` of your own (proxies, certificates, event hooks); it is never closed
             here, and its headers and cookies never reach the host of the pictures.
-        pacing: when to ask whether a task is done.
+        pacing: when to ask whether a task is done; by default, as each model's latency teaches.
 
     Raises:
         ConfigurationError: no key, a key that cannot be a header, or a base URL that is none.
@@ -92,7 +92,7 @@ class AsyncImagesClient:
         self._submitter = Submitter(self._http, self._owner, quota, max_retries)
         self._poller = Poller(self._http, quota)
         self._create_rate = Rate()
-        self._pacing: Pacing = BackoffPacing() if pacing is None else pacing
+        self._pacing: Pacing = AdaptivePacing() if pacing is None else pacing
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._base_url!r}, model={self._model!r})"
