@@ -1,10 +1,11 @@
-"""When to ask next whether a task is done. Pure: no clock, no randomness, no I/O."""
+"""What a pacing is, the two that learn nothing, and who is asked first when not all can be."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import field, frozen, validators
 
-__all__ = ["BackoffPacing", "FixedPacing", "Pacing"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Pacing(Protocol):
@@ -12,6 +13,8 @@ class Pacing(Protocol):
 
     def next_delay(self, key: str, elapsed: float) -> float:
         """Seconds until the next question.
+
+        Called once for a new task, and once after each look that found it running.
 
         Args:
             key: what shares a latency, such as the model id.
@@ -22,6 +25,27 @@ class Pacing(Protocol):
     def observe(self, key: str, duration: float) -> None:
         """Learn that a task with this key took `duration` seconds."""
         ...
+
+
+def urgency(pacing: Pacing, key: str, looked_at: float, elapsed: float) -> float:
+    """How much is at stake in a task now: the seconds it is expected to have lain finished and unseen.
+
+    When a poll rate binds, the tasks with the greatest urgency are asked first. A pacing may have a method of this
+    name, as `AdaptivePacing` has; for any other it is taken that the pacing means what it plans: with a steady chance
+    of ending, the expected lag grows with the square of the time since the last look, and is worth a question, 0.1
+    seconds, when the planned delay has passed.
+
+    Args:
+        pacing: the plan the tasks share. It is asked for the delay it planned, so this may not change it.
+        key: what shares a latency, such as the model id.
+        looked_at: seconds from the create to the last look that found the task running, 0 if there was none.
+        elapsed: seconds since the create.
+    """
+    own: Callable[[str, float, float], float] | None = getattr(pacing, "urgency", None)
+    if own is not None:
+        return own(key, looked_at, elapsed)
+    waited = max(0.0, elapsed - looked_at) / pacing.next_delay(key, looked_at)
+    return 0.1 * waited * waited
 
 
 _positive = validators.gt(0.0)
