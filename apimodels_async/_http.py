@@ -106,7 +106,7 @@ class Http:
     def __init__(
         self, api_key: Secret, base_url: str, timeout: float | httpx.Timeout | None, given: httpx.AsyncClient | None
     ) -> None:
-        if given is not None and not isinstance(given, httpx.AsyncClient):
+        if not isinstance(given, httpx.AsyncClient | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"http_client={type(given).__name__}: give an httpx.AsyncClient, or leave it out")
         self._api_key = api_key
         self.base_url = base_url
