@@ -31,6 +31,13 @@ LONGEST_HOLD = 300.0
 _REMEMBERED = 50_000
 
 
+def _tell(listener: Callable[[Task], object], task: Task) -> None:
+    try:
+        listener(task)
+    except Exception:  # a listener must not cost anybody a task that is paid for
+        logger.exception("on_change failed at task %s", task.id, extra={"task_id": task.id, "model": task.model})
+
+
 class Gate:
     """Shared by all queries of a client: when the server says 429 to one, all of them hold back.
 
@@ -113,8 +120,12 @@ class Poller:
         logger.debug("task %s is %s", task_id, task.state, extra={"task_id": task_id, "model": task.model})
         return task
 
-    async def wait(self, task: Task, pacing: Pacing, timeout: float | None) -> Task:
+    async def wait(
+        self, task: Task, pacing: Pacing, timeout: float | None, on_change: Callable[[Task], object] | None = None
+    ) -> Task:
         """Ask until `task` has ended, for `timeout` seconds at most (``None``: for ever).
+
+        `on_change` is called with the task whenever its state is another; what it raises is logged.
 
         Raises:
             APIError: a refusal that no waiting mends: 400, 401, 402, 404, a redirect.
@@ -124,6 +135,7 @@ class Poller:
         if task.id is None or (task.is_terminal and not lacks_links(task)):
             return task
         watched = self.watch(task, timeout)
+        seen = task.state
         deadline = math.inf if timeout is None else anyio.current_time() + timeout
         watched.begin(pacing, anyio.current_time())
         while True:
@@ -131,6 +143,9 @@ class Poller:
             await pass_through(self.rate)
             with anyio.move_on_after(max(1.0, deadline - anyio.current_time())):
                 await self.look(watched)
+            if on_change is not None and watched.task.state != seen:
+                seen = watched.task.state
+                _tell(on_change, watched.task)
             if watched.ended:
                 return self.learn(watched, pacing)
             if watched.last or anyio.current_time() >= deadline:  # or the look itself used up the time

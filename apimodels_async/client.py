@@ -225,7 +225,12 @@ class AsyncImagesClient:
         return await self._poller.query(_checked_id(task_id))
 
     async def wait(
-        self, task_or_id: Task | str, *, timeout: float | Unset | None = UNSET, pacing: Pacing | None = None
+        self,
+        task_or_id: Task | str,
+        *,
+        timeout: float | Unset | None = UNSET,
+        pacing: Pacing | None = None,
+        on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Ask until a task has ended, and give it: completed or failed, as its state says.
 
@@ -236,6 +241,7 @@ class AsyncImagesClient:
             task_or_id: a task or its id.
             timeout: seconds; ``None`` for no bound; left out, the client's `wait_timeout`.
             pacing: when to ask, in place of the client's.
+            on_change: called with the task whenever a query shows it in another state; what it raises is logged.
 
         Raises:
             APIError: a refusal that no waiting mends, with the task id.
@@ -245,7 +251,7 @@ class AsyncImagesClient:
         self._owner.bind()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
-        return await self._poller.wait(task, pacing or self._pacing, bound)
+        return await self._poller.wait(task, pacing or self._pacing, bound, on_change)
 
     async def generate(
         self,

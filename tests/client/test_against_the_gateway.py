@@ -179,6 +179,18 @@ async def test_wait_gives_a_failed_task_back_and_raises_nothing(client: AsyncIma
     assert task.fail_code == "CONTENT_MODERATION"
 
 
+async def test_whoever_wants_to_know_is_told_when_the_state_changes(client: AsyncImagesClient) -> None:
+    told: list[str] = []
+
+    def tell(task: Task) -> None:
+        told.append(task.state)
+        raise RuntimeError("a listener's own trouble")
+
+    await client.wait(await client.create("A clock", size="32x32"), on_change=tell)
+    assert told[-1] == "completed"
+    assert len(told) == len(set(told))
+
+
 async def test_a_wait_that_is_too_short_hands_the_task_back_and_can_go_on(tmp_path: Path) -> None:
     with LocalGateway(latency="1.0/1.0") as slow:
         async with AsyncImagesClient(slow.api_key, base_url=slow.base_url, model=MODEL, pacing=QUICK) as client:
