@@ -1,6 +1,7 @@
 """How Sphinx builds these pages: strictly, offline, and from the docstrings as they stand."""
 
 import builtins
+import inspect
 import re
 from typing import Any
 
@@ -73,6 +74,8 @@ def _keep_colons(  # noqa: PLR0917  (as above)
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
     """Napoleon takes words before a colon for a type; here types stand in the signatures, and words are words."""
+    if what == "data" and "\n".join(lines).strip() == inspect.getdoc(type(obj)):
+        lines.clear()  # a constant from another module is shown with the words of its class
     if what in {"attribute", "data", "property"}:
         lines[:0] = ["..", ""]  # an empty comment, before which no type can stand
     for at, line in enumerate(lines):
