@@ -5,6 +5,7 @@ The sweep cancels before every single step that the event loop takes: on asyncio
 """
 
 import asyncio
+import os
 import signal
 import ssl
 import subprocess
@@ -322,6 +323,38 @@ def whole_or_nothing(out: Path) -> bool:
             return all(path.read_bytes() == BIG for path in files)
         threading.Event().wait(0.01)
     return False
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("at_work", ["open", "fsync"])
+async def test_a_thread_left_alone_with_a_part_file_cleans_up(
+    server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_work: str
+) -> None:
+    """At its end asyncio.run cancels every task by itself, which pierces the shield around a worker thread."""
+    holder: Any = {"open": Path, "fsync": os}[at_work]
+    began, go, work = threading.Event(), threading.Event(), getattr(holder, at_work)
+
+    def slowly(*args: Any) -> Any:
+        result = work(*args)
+        began.set()
+        go.wait(10.0)
+        return result
+
+    server.play("/a", picture(BIG))
+    async with AsyncImagesClient(KEY, base_url=server.base_url) as images:
+        monkeypatch.setattr(holder, at_work, slowly)
+        mine = asyncio.all_tasks()
+        task = asyncio.get_running_loop().create_task(download(Scene(server, images, tmp_path, [])))
+        assert await asyncio.to_thread(began.wait, 10.0)
+        for each in asyncio.all_tasks() - mine:
+            each.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        left = await asyncio.to_thread(lambda: [path.suffix for path in tmp_path.iterdir()])
+        go.set()
+    assert left == [".part"]  # the thread is still at it
+    monkeypatch.undo()
+    assert await asyncio.to_thread(whole_or_nothing, tmp_path)
 
 
 # --- one moment each
