@@ -142,11 +142,12 @@ def test_a_picture_at_its_formats_limits_is_measured_as_pillow_does(kind: Kind, 
 
 
 @pytest.mark.parametrize("lossless", [True, False])
-def test_a_webp_at_its_limits_is_measured_as_pillow_does(lossless: bool) -> None:
+@pytest.mark.parametrize("size", [(16_383, 2), (2, 16_383)])
+def test_a_webp_at_its_limits_is_measured_as_pillow_does(lossless: bool, size: tuple[int, int]) -> None:
     buffer = io.BytesIO()
-    Image.new("RGB", (16_383, 2)).save(buffer, "WEBP", lossless=lossless)
+    Image.new("RGB", size).save(buffer, "WEBP", lossless=lossless)
 
-    assert pixel_size(buffer.getvalue()) == (16_383, 2)
+    assert pixel_size(buffer.getvalue()) == size
 
 
 def test_a_jpeg_with_padding_before_its_markers_is_measured() -> None:
@@ -154,6 +155,14 @@ def test_a_jpeg_with_padding_before_its_markers_is_measured() -> None:
     padded = data[:2] + b"\xff\xff" + data[2:]
 
     assert pixel_size(padded) == (40, 30)
+
+
+@pytest.mark.parametrize("marker", [b"\xc4", b"\xc8", b"\xcc"])
+def test_a_jpegs_tables_are_not_taken_for_its_frame(marker: bytes) -> None:
+    data = written(Kind.JPEG, "RGB", {})
+    tables = data[:2] + b"\xff" + marker + b"\x00\x0c" + bytes(range(10)) + data[2:]
+
+    assert pixel_size(tables) == (40, 30)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +309,8 @@ def test_a_pictures_data_uri_names_its_type(kind: Kind, mode: str, options: dict
 
 def test_a_data_uri_of_something_unknown_is_octets() -> None:
     assert to_data_uri(to_base64(b"what is this")).startswith("data:application/octet-stream;base64,")
-    assert to_data_uri("A") == "data:application/octet-stream;base64,A"
+    for broken in ("A", "\u00e9", "\ud800"):
+        assert to_data_uri(broken) == f"data:application/octet-stream;base64,{broken}"
 
 
 def test_what_is_a_data_uri_already_stays_as_it_is() -> None:
@@ -334,6 +344,7 @@ def test_a_data_uri_is_read_in_all_its_spellings(uri: str, data: bytes) -> None:
         ("https://example.com/a,b", "comma"),
         ("data:image/png;base64,QUJ", "base64 is broken"),
         ("data:image/png;base64,QU!D", "base64 is broken"),
+        ("data:image/png;base64,QU!JD", "base64 is broken"),
         ("data:image/png;base64,Q", "base64 is broken"),
     ],
 )
