@@ -69,6 +69,7 @@ class Downloader:
                 f"task {task.id} is {task.state or 'of no known state'} and has no pictures: wait for it first",
                 task_id=task.id,
             )
+        started = anyio.current_time()
         fetches = [_Fetch(self, task, at, directory, limits) for at in range(len(task.result_urls))]
         saved: list[Path | None] = [None] * len(fetches)
         failures: list[ApimodelsError] = []
@@ -85,7 +86,17 @@ class Downloader:
         if failures:
             raise failures[0]
         paths = [path for path in saved if path is not None]
-        logger.info("task %s: %d pictures saved", task.id, len(paths), extra={"task_id": task.id, "model": task.model})
+        logger.info(
+            "task %s: pictures saved: %d",
+            task.id,
+            len(paths),
+            extra={
+                "task_id": task.id,
+                "model": task.model,
+                "attempt": max(fetch.attempts for fetch in fetches),
+                "elapsed": anyio.current_time() - started,
+            },
+        )
         return paths
 
 
@@ -114,6 +125,7 @@ class _Fetch:
         self.at = at
         self.directory = directory
         self.limits = limits
+        self.attempts = 0
         self.deadline = math.inf
         self.trouble = "too slow"
 
@@ -156,6 +168,7 @@ class _Fetch:
         """Fetch, again and again while that may help."""
         number = 0
         while True:
+            self.attempts += 1
             try:
                 return await self._fetch(url)
             except _GoneError as gone:
