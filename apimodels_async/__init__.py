@@ -1,5 +1,7 @@
 """Async-first SDK for the apimodels.app image API: a create is never paid twice, a task id is never lost."""
 
+import logging as _logging
+
 from apimodels_async._version import __version__
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import (
@@ -54,3 +56,6 @@ __all__ = [
     "WaitTimeoutError",
     "__version__",
 ]
+
+# A library says nothing on its own: without this, Python prints warnings of a logger that nobody has set up.
+_logging.getLogger("apimodels_async").addHandler(_logging.NullHandler())

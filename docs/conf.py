@@ -33,7 +33,6 @@ nitpick_ignore_regex = [
     ("py:.*", r"(anyio|attrs|httpx|starlette|uvicorn)\..*"),
     ("py:.*", r"(asyncio|collections|datetime|enum|functools|os|pathlib|random|types|typing)\..*"),
     ("py:(class|exc)", "|".join(name for name in dir(builtins) if name[0].isalpha())),
-    ("py:class", r"apimodels_async\.gateway\.(app\.Options|gallery\.Paint)"),  # named in signatures, exported nowhere
 ]
 
 autodoc_member_order = "bysource"

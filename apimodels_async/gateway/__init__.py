@@ -5,7 +5,8 @@ code with the client, so that a wrong field name cannot hide on both sides.
 """
 
 try:
-    from apimodels_async.gateway.app import DEFAULT_API_KEY, create_app
+    from apimodels_async.gateway.app import DEFAULT_API_KEY, Options, create_app
+    from apimodels_async.gateway.gallery import Paint
     from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
     from apimodels_async.gateway.serving import LocalGateway, serve
 except ModuleNotFoundError as error:
@@ -15,4 +16,4 @@ except ModuleNotFoundError as error:
         f'the gateway needs {error.name}, which comes with an extra: pip install "apimodels-async[gateway]"'
     ) from error
 
-__all__ = ["DEFAULT_API_KEY", "DEFAULT_LATENCY", "Latency", "LocalGateway", "create_app", "serve"]
+__all__ = ["DEFAULT_API_KEY", "DEFAULT_LATENCY", "Latency", "LocalGateway", "Options", "Paint", "create_app", "serve"]

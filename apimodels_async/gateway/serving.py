@@ -105,8 +105,10 @@ def serve(
 class LocalGateway:
     """The gateway in a thread of this process, on 127.0.0.1, for as long as the ``with`` block lasts.
 
+    For example::
+
         with LocalGateway() as gateway:
-            client = ImagesClient(gateway.api_key, base_url=gateway.base_url)
+            client = AsyncImagesClient(gateway.api_key, base_url=gateway.base_url)
 
     Args:
         port: the port; 0 for a free one.

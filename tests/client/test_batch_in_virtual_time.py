@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -198,20 +199,17 @@ def test_a_budget_refuses_a_model_without_a_price(vendor_of: Any) -> None:
 
 
 def test_a_failed_task_is_retried_only_when_that_was_asked_for_and_is_worth_it(vendor_of: Any) -> None:
-    def fail(prompt: str) -> dict[str, Any] | None:
-        return {
-            "busy": {"failCode": "UPSTREAM_BUSY", "failMsg": "busy"},
-            "told": {"failMsg": "odd", "retryable": True},
-            "no": {"failCode": "UPSTREAM_BUSY", "failMsg": "no", "retryable": False},
-            "policy": {"failMsg": "Content policy violation"},
-        }.get(prompt)
+    failures: dict[str, dict[str, Any]] = {
+        "busy": {"failCode": "UPSTREAM_BUSY", "failMsg": "busy"},
+        "told": {"failMsg": "odd", "retryable": True},
+        "no": {"failCode": "UPSTREAM_BUSY", "failMsg": "no", "retryable": False},
+        "policy": {"failMsg": "Content policy violation"},
+    }
 
     for retries, expected in ((0, 5), (2, 9)):
-        vendor = vendor_of(fail=fail)
+        vendor = vendor_of(fail=failures.get)
         outcomes = in_virtual_time(
-            lambda vendor=vendor, retries=retries: outcomes_of(
-                vendor, ["fine", "busy", "told", "no", "policy"], retry_failed=retries
-            )
+            partial(outcomes_of, vendor, ["fine", "busy", "told", "no", "policy"], retry_failed=retries)
         )
         assert vendor.posts == expected
         errors = {outcome.request.prompt: outcome.error for outcome in outcomes}
