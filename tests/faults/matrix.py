@@ -427,6 +427,12 @@ CREATES = [
         _unknown("ProtocolError"),
         plays=_post(say(reply(200, envelope(state="pending")))),
     ),
+    Row(
+        "HTTP 101 to a client that wants no other protocol",
+        1,
+        _unknown(BROKEN),
+        plays=_post(say(reply(101, body=b"", framed=False), close=True)),
+    ),
     Row("HTTP 204", 1, _unknown("ProtocolError"), plays=_post(say(reply(204, body=b"", framed=False)))),
     # --- accepted
     Row("A good answer", 1, "task-1 pending", taken=1, plays=_post(accept())),
@@ -513,6 +519,13 @@ CREATES = [
         taken=1,
         plays=_post(accept(lambda _: reply(200, _OPENAI_B64))),
     ),
+    Row(
+        "OpenAI's shape with base64 that is none",
+        1,
+        "no id, completed, 1 link",
+        taken=1,
+        plays=_post(accept(lambda _: reply(200, {"data": [{"b64_json": "é"}]}))),
+    ),
     # --- rejected
     Row("HTTP 400", 1, "BadRequestError", plays=_post(_refuse(400))),
     Row("HTTP 401", 1, "AuthenticationError", plays=_post(_refuse(401))),
@@ -524,6 +537,7 @@ CREATES = [
     Row("Code 402 under HTTP 200", 1, "InsufficientCreditsError", plays=_post(_refuse_inside(402))),
     Row("HTML with HTTP 400", 1, "BadRequestError", plays=_post(say(html(400)))),
     Row("HTML with HTTP 403", 1, "APIError", plays=_post(say(html(403)))),
+    Row("HTML with HTTP 413", 1, "APIError", plays=_post(say(html(413)))),
     Row(
         "HTTP 413 while the client still writes",
         1,

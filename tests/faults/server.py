@@ -63,7 +63,7 @@ class Visit:
             self.receive()
 
     def close(self) -> None:
-        """End the connection in order. What was not read is read first: the kernel would send a reset otherwise."""
+        """End the connection; in order, if all that came was read, else the kernel sends a reset."""
         raise _GoneError
 
     def reset(self) -> None:
@@ -204,8 +204,11 @@ class FaultServer:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             thread.join(5.0)
+        left = [thread.name for thread, _ in self._visits if thread.is_alive()]
         self._woken.close()
         self._wake.close()
+        if left:
+            raise RuntimeError(f"still running: {left}")
 
     def count(self, what: str) -> int:
         """One more of `what`."""
@@ -240,7 +243,7 @@ class FaultServer:
                 return
             while True:
                 self._exchange(visit)
-        except _GoneError:
+        except (_GoneError, OSError):
             pass
         finally:
             sock.close()
