@@ -1,13 +1,11 @@
 """One task, from its order to the files on the disk, which can say at any moment how to take it up again."""
 
-import asyncio
 import contextlib
 import os
 import shlex
 from collections.abc import Generator
 from pathlib import Path
 
-import anyio
 from attrs import define, field
 
 from apimodels_async import _wire
@@ -39,7 +37,6 @@ class Errand:
         timeout: of the wait, seconds.
         local: whether the server is a gateway that ends with the command.
         activity: what the spinner shows.
-        watched: whether anybody sees the spinner.
         task: the task as last seen.
         files: what was saved.
     """
@@ -48,7 +45,6 @@ class Errand:
     timeout: float
     local: bool = False
     activity: Activity = field(factory=lambda: Activity(""))
-    watched: bool = False
     task: Task | None = None
     files: list[Path] = field(factory=list[Path])
     _client: AsyncImagesClient | None = None
@@ -73,27 +69,16 @@ class Errand:
     async def _bring_home(self, client: AsyncImagesClient, task: Task) -> None:
         self.activity.task_id = task.id
         self.activity.words = f"waiting for the picture ({task.state})" if task.state else "waiting for the picture"
-        followed = asyncio.create_task(self._follow(client, task)) if self.watched and not task.is_terminal else None
-        try:
-            self.task = task = await client.wait(task, timeout=self.timeout)
-        finally:
-            if followed is not None:
-                followed.cancel()
+        self.task = task = await client.wait(task, timeout=self.timeout, on_change=self._show)
         if task.state == TaskState.FAILED:
             raise _wire.failure(task)
         self.activity.words = "saving"
         self.files = await client.download(task, self.directory)
 
-    async def _follow(self, client: AsyncImagesClient, task: Task) -> None:
-        """Find out for the spinner when the task stops being queued. `wait` tells only the end."""
-        for pause in (0.3, 1.0, 2.0, 4.0, 8.0, 15.0):
-            await anyio.sleep(pause)
-            with contextlib.suppress(ApimodelsError):  # it only decorates; `wait` deals with whatever this is
-                seen = await client.get(task.id or "")
-                if not seen.is_terminal:
-                    self.activity.words = f"waiting for the picture ({seen.state})"
-                if seen.state != TaskState.PENDING:
-                    return
+    def _show(self, task: Task) -> None:
+        self.task = task
+        if not task.is_terminal:
+            self.activity.words = f"waiting for the picture ({task.state})"
 
     @contextlib.contextmanager
     def explained(self, screen: Screen, *, as_json: bool) -> Generator[None]:

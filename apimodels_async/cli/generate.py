@@ -80,7 +80,7 @@ def generate(
         seed=seed,
     )
     screen = Screen()
-    errand = Errand(directory=output, local=local, timeout=timeout, watched=screen.notes.is_terminal)
+    errand = Errand(directory=output, local=local, timeout=timeout)
     with errand.explained(screen, as_json=as_json), screen.busy("starting") as errand.activity:
         converse(partial(errand.order, request=request), local=local)
     errand.tell(screen, as_json=as_json)

@@ -56,7 +56,7 @@ def wait(task_id: TaskId, output: Output = Path(), timeout: Timeout = 600.0, as_
     Takes up what was interrupted. Prints the saved files, one a line.
     """
     screen = Screen()
-    errand = Errand(directory=output, timeout=timeout, watched=screen.notes.is_terminal)
+    errand = Errand(directory=output, timeout=timeout)
     with errand.explained(screen, as_json=as_json), screen.busy("asking") as errand.activity:
         converse(partial(errand.fetch, task_id=task_id), local=False)
     errand.tell(screen, as_json=as_json)
