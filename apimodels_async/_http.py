@@ -254,18 +254,22 @@ class Http:
 
     def _answer(self, response: httpx.Response) -> Answer:
         headers = response.headers
-        body = response.content
-        key = self._api_key.reveal().encode()
-        # A server may quote the key in its refusal, and errors carry the body. Nothing so short is a key, and its
-        # letters might stand in the names of fields.
-        if len(key) >= 8 and key in body:
-            body = body.replace(key, b"[API key]")
+        request_id = headers.get("x-request-id") or headers.get("cf-ray")
         return Answer(
             status=response.status_code,
-            body=body,
-            request_id=headers.get("x-request-id") or headers.get("cf-ray"),
+            body=self._without_key(response.content),
+            request_id=request_id and self._without_key(request_id.encode()).decode(),
             retry_after=retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC)),
         )
+
+    def _without_key(self, text: bytes) -> bytes:
+        """What a server said, without the key that it may quote in a refusal: errors carry its words.
+
+        The key is a local here, where nothing can fail, and so in no traceback.
+        """
+        key = self._api_key.reveal().encode()
+        # Nothing so short is a key, and its letters might stand in the names of fields.
+        return text.replace(key, b"[API key]") if len(key) >= 8 else text
 
     @asynccontextmanager
     async def stream(self, url: str) -> AsyncGenerator[Stream]:
