@@ -50,8 +50,10 @@ class _Attempt:
 
     def keep_outcome(self, task: Task | None, error: Exception | None) -> None:
         """Note how the create ended: its caller is no longer there to be told."""
-        if error is not None:
-            logger.error("a create whose caller was cancelled: %s", error)
+        if isinstance(error, ConnectionFailedError):
+            logger.debug("a create was given up with its caller; nothing reached the server")
+        elif error is not None:
+            logger.error("a create whose caller was cancelled: %s", error, extra={"model": self.model})
         if task is not None:
             self._keep(task)
 
