@@ -154,6 +154,7 @@ FAULTS = {
         str(status): envelope({"you sent": KEY}, status, ECHO, status) for status in (400, 401, 402, 403, 404, 500, 503)
     },
     "a refusal in a 200": envelope(None, 401, ECHO),
+    "a request id": answer(400, b'{"code": 400, "msg": "no"}', ("X-Request-Id", KEY)),
     "a page": answer(200, f"<html>{ECHO}".encode()),
     "cut off": answer(200, json.dumps({"code": 200, "msg": ECHO}).encode()[:-1]),
     "a list": as_json([ECHO]),
