@@ -216,6 +216,9 @@ class AsyncImagesClient:
     async def get(self, task_id: str) -> Task:
         """Ask once how a task is doing.
 
+        Args:
+            task_id: the id that `create` brought.
+
         Raises:
             APIError: the server refused: `TaskNotFoundError`, `AuthenticationError`, …
             ProtocolError: the answer is outside the contract.
