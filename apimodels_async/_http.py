@@ -104,7 +104,11 @@ class Http:
     """The three lanes of one client. Each is made on first use; what was made here is closed by `aclose`."""
 
     def __init__(
-        self, api_key: Secret, base_url: str, timeout: float | httpx.Timeout | None, given: httpx.AsyncClient | None
+        self,
+        api_key: Secret[str],
+        base_url: str,
+        timeout: float | httpx.Timeout | None,
+        given: httpx.AsyncClient | None,
     ) -> None:
         if not isinstance(given, httpx.AsyncClient | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"http_client={type(given).__name__}: give an httpx.AsyncClient, or leave it out")
@@ -176,7 +180,8 @@ class Http:
         return anyio.CapacityLimiter(CONNECTIONS)
 
     @cached_property
-    def _download_limit(self) -> anyio.CapacityLimiter:
+    def download_places(self) -> anyio.CapacityLimiter:
+        """So many pictures at once; taken before a picture's own time begins to run."""
         return anyio.CapacityLimiter(CONNECTIONS)
 
     def _check_open(self, client: httpx.AsyncClient) -> None:
@@ -185,7 +190,7 @@ class Http:
         if client.is_closed:
             raise ConfigurationError("this client was closed while it was being used")
 
-    async def submit(self, body: bytes, watch: Watch) -> Answer:
+    async def submit(self, body: Secret[bytes], watch: Watch) -> Answer:
         """POST a create.
 
         Raises:
@@ -196,8 +201,8 @@ class Http:
             "POST",
             "/images/generations",
             watch,
-            self._json_headers,
-            content=body,
+            headers=self._json_headers,
+            body=body,
             timeout=self._create_timeout,
         )
 
@@ -234,7 +239,9 @@ class Http:
         method: str,
         path: str,
         watch: Watch,
+        *,
         headers: httpx.Headers | None = None,
+        body: Secret[bytes] | None = None,
         **parts: Any,
     ) -> Answer:
         self._check_open(client)
@@ -246,6 +253,7 @@ class Http:
                 self.base_url + path,
                 headers=headers or self._headers,
                 extensions={"trace": watch},
+                content=None if body is None else body.reveal(),
                 **parts,
             )
             return self._answer(await client.send(request, auth=None, follow_redirects=False))
@@ -281,28 +289,27 @@ class Http:
         """
         client = self._download_lane
         self._check_open(client)
-        async with self._download_limit:
-            # Built by hand: build_request would add the default headers and cookies of a caller's own client.
-            try:
-                request = httpx.Request(
-                    "GET",
-                    url,
-                    headers={"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
-                    extensions={"timeout": self._timeout.as_dict()},
-                )
-            except httpx.InvalidURL as error:
-                raise ValueError(f"no link that can be fetched: {error}") from None
-            try:
-                response = await client.send(request, stream=True, auth=None, follow_redirects=False)
-            except Exception as error:
-                raise RequestFailed(describe(error), Watch().trace(error)) from error
-            stream = _as_stream(response)
-            try:
-                yield stream
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await response.aclose()
-                    await _unwind(stream.chunks)
+        # Built by hand: build_request would add the default headers and cookies of a caller's own client.
+        try:
+            request = httpx.Request(
+                "GET",
+                url,
+                headers={"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
+                extensions={"timeout": self._timeout.as_dict()},
+            )
+        except httpx.InvalidURL as error:
+            raise ValueError(f"no link that can be fetched: {error}") from None
+        try:
+            response = await client.send(request, stream=True, auth=None, follow_redirects=False)
+        except Exception as error:
+            raise RequestFailed(describe(error), Watch().trace(error)) from error
+        stream = _as_stream(response)
+        try:
+            yield stream
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+                await _unwind(stream.chunks)
 
     async def aclose(self) -> None:
         """Close the clients made here; a client that was given stays open."""

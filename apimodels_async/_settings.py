@@ -31,13 +31,13 @@ class Settings(NamedTuple):
         model: for calls that name none.
     """
 
-    api_key: Secret
+    api_key: Secret[str]
     base_url: str
     model: str | None = None
 
 
 def resolve(
-    api_key: Secret | None,
+    api_key: Secret[str] | None,
     base_url: str | None,
     model: str | None,
     *,
@@ -63,7 +63,7 @@ def resolve(
     return Settings(key, url, model or getenv("APIMODELS_MODEL") or None)
 
 
-def _checked_key(key: Secret, source: str) -> Secret:
+def _checked_key(key: Secret[str], source: str) -> Secret[str]:
     # Checked here because an HTTP library's own complaint about a bad header would quote the key.
     if not _PRINTABLE.fullmatch(key.reveal()):
         raise ConfigurationError(
@@ -72,7 +72,7 @@ def _checked_key(key: Secret, source: str) -> Secret:
     return key
 
 
-def _key_from_file(home: Path | None) -> Secret:
+def _key_from_file(home: Path | None) -> Secret[str]:
     advice = (
         "no API key: give api_key=, set APIMODELS_API_KEY, or write the key to ~/.apimodels/credentials (mode 0600); "
         "keys are made at https://apimodels.app/console/api-keys"

@@ -12,6 +12,7 @@ import anyio
 from apimodels_async._http import Http, RequestFailed, Watch
 from apimodels_async._owner import Owner
 from apimodels_async._retrying import RetryQuota, Verdict, full_jitter, judge_refusal
+from apimodels_async._secret import Secret
 from apimodels_async._wire import read_task
 from apimodels_async.errors import (
     APIError,
@@ -85,7 +86,7 @@ class Submitter:
         self._uniform = uniform
         self.detached: deque[Task] = deque(maxlen=1000)
 
-    async def submit(self, body: bytes, model: str, keep: Callable[[Task], object] | None = None) -> Task:
+    async def submit(self, body: Secret[bytes], model: str, keep: Callable[[Task], object] | None = None) -> Task:
         """Send a create and give its task.
 
         `keep` is called with the task if the caller is cancelled and the server accepts all the same.
@@ -113,7 +114,7 @@ class Submitter:
             self._raise_cut_off(attempt)
         return job.result
 
-    async def _submit(self, body: bytes, attempt: _Attempt) -> Task:
+    async def _submit(self, body: Secret[bytes], attempt: _Attempt) -> Task:
         try:
             task = await self._send_until_settled(body, attempt)
         except ApimodelsError as error:
@@ -137,7 +138,7 @@ class Submitter:
             extra={"task_id": task.id, "model": task.model},
         )
 
-    async def _send_until_settled(self, body: bytes, attempt: _Attempt) -> Task:
+    async def _send_until_settled(self, body: Secret[bytes], attempt: _Attempt) -> Task:
         started = anyio.current_time()
         number = 0
         while True:
@@ -168,7 +169,7 @@ class Submitter:
                 )
                 return task
 
-    async def _send_once(self, body: bytes, attempt: _Attempt) -> Task:
+    async def _send_once(self, body: Secret[bytes], attempt: _Attempt) -> Task:
         watch = attempt.new_watch()
         try:
             answer = await self._http.submit(body, watch)

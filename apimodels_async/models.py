@@ -149,6 +149,13 @@ def _pattern(regex: re.Pattern[str], right: str) -> Any:
     return validate
 
 
+def _callback(_: object, __: "Attribute[Any]", value: str | None) -> None:
+    if value is not None:
+        _check_type(value, str, "callback_url", "give an absolute http(s) URL")
+        if not _URL.fullmatch(value):
+            raise ValueError("callback_url: give an absolute http(s) URL")  # not quoted: it may hold a token
+
+
 def _one_of(*words: str) -> Any:
     right = "give one of " + ", ".join(map(repr, words)) + _ELSE
 
@@ -263,9 +270,7 @@ class GenerationRequest:
         default=None, kw_only=True, converter=_kept, validator=_pictures, repr=_brief
     )
     mask: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
-    callback_url: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_URL, "an absolute http(s) URL"), repr=_origin
-    )
+    callback_url: str | None = field(default=None, kw_only=True, validator=_callback, repr=_origin)
     aspect_ratio: str | None = field(
         default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"' + _ELSE)
     )
