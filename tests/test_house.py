@@ -32,7 +32,7 @@ FLOORS: dict[str, set[str]] = {
         "_submitting",
         "client",
     },
-    "sync": set(),
+    "sync": {"_generate_sync", "sync"},
     "front": {""},
     "doors": {"cli", "gateway"},
 }
@@ -216,7 +216,7 @@ def defined(module: str) -> dict[str, bool]:
     body = [
         statement
         for outer in TREES[module].body
-        for statement in (outer.body if isinstance(outer, ast.Try) else [outer])
+        for statement in (outer.body if isinstance(outer, ast.Try | ast.If) else [outer])
     ]
     for statement, following in zip(body, [*body[1:], None], strict=True):
         documented = (
