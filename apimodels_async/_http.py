@@ -138,11 +138,8 @@ class Http:
 
     @cached_property
     def _timeout(self) -> httpx.Timeout:
-        return (
-            self._given_timeout
-            if isinstance(self._given_timeout, httpx.Timeout)
-            else httpx.Timeout(self._given_timeout)
-        )
+        given = self._given_timeout
+        return given if isinstance(given, httpx.Timeout) else httpx.Timeout(given)
 
     @cached_property
     def _create_timeout(self) -> httpx.Timeout:
@@ -240,11 +237,13 @@ class Http:
         path: str,
         watch: Watch,
         *,
+        timeout: httpx.Timeout,
         headers: httpx.Headers | None = None,
         body: Secret[bytes] | None = None,
         **parts: Any,
     ) -> Answer:
         self._check_open(client)
+        bound = _whole(timeout)
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
@@ -254,11 +253,15 @@ class Http:
                 headers=headers or self._headers,
                 extensions={"trace": watch},
                 content=None if body is None else body.reveal(),
+                timeout=timeout,
                 **parts,
             )
-            return self._answer(await client.send(request, auth=None, follow_redirects=False))
+            with anyio.move_on_after(bound):
+                return self._answer(await client.send(request, auth=None, follow_redirects=False))
         except Exception as error:
             raise RequestFailed(describe(error), watch.trace(error)) from error
+        late = TimeoutError(f"no whole answer within {bound:g} s")
+        raise RequestFailed(str(late), watch.trace(late)) from late
 
     def _answer(self, response: httpx.Response) -> Answer:
         headers = response.headers
@@ -349,6 +352,12 @@ async def _unwind(chunks: AsyncIterator[bytes]) -> None:
     with suppress(Exception):
         for _ in range(_BUFFERED):
             await anext(chunks)
+
+
+def _whole(timeout: httpx.Timeout) -> float | None:
+    """Seconds for a whole exchange: httpx bounds each step, and an answer that drips takes any number of steps."""
+    steps = (timeout.connect, timeout.read, timeout.write, timeout.pool)
+    return None if None in steps else sum(step for step in steps if step is not None)
 
 
 def describe(error: BaseException) -> str:

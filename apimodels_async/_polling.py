@@ -95,7 +95,7 @@ class Poller:
 
     def born(self, task: Task) -> None:
         """Remember when a task of our own was created, on the loop's clock."""
-        if task.id is not None and not task.is_terminal:
+        if task.id is not None and (not task.is_terminal or lacks_links(task)):
             if len(self._born) >= _REMEMBERED:
                 del self._born[next(iter(self._born))]
             self._born[task.id] = anyio.current_time()

@@ -64,7 +64,7 @@ class _Attempt:
 
 
 class Submitter:
-    """Sends the creates of one client.
+    """Sends the creates of one client. `accepted` is called with every task, whether its caller is still there or not.
 
     Attributes:
         detached: tasks whose caller was cancelled: paid for, and waiting to be taken up with ``wait``. The last
@@ -76,13 +76,16 @@ class Submitter:
         http: Http,
         owner: Owner,
         quota: RetryQuota,
+        *,
         max_retries: int,
+        accepted: Callable[[Task], object],
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._http = http
         self._owner = owner
         self._quota = quota
         self._max_retries = max_retries
+        self._accepted = accepted
         self._uniform = uniform
         self.detached: deque[Task] = deque(maxlen=1000)
 
@@ -161,6 +164,7 @@ class Submitter:
                 await anyio.sleep(pause)
             else:
                 self._quota.give_back()
+                self._accepted(task)
                 elapsed = anyio.current_time() - started
                 logger.info(
                     "task %s created",

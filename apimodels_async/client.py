@@ -93,8 +93,8 @@ class AsyncImagesClient:
         self._http = Http(settings.api_key, settings.base_url, timeout, http_client)
         self._owner = Owner()
         quota = RetryQuota()
-        self._submitter = Submitter(self._http, self._owner, quota, max_retries)
         self._poller = Poller(self._http, quota)
+        self._submitter = Submitter(self._http, self._owner, quota, max_retries=max_retries, accepted=self._poller.born)
         self._create_rate = Rate()
         self._pacing: Pacing = AdaptivePacing() if pacing is None else pacing
 
@@ -206,9 +206,7 @@ class AsyncImagesClient:
         else:
             body = _body(request, model)
         await pass_through(self._create_rate)
-        task = await self._submitter.submit(body, model, keep)
-        self._poller.born(task)
-        return task
+        return await self._submitter.submit(body, model, keep)
 
     def _model_of(self, request: GenerationRequest) -> str:
         model = request.model or self._model
