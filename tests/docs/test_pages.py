@@ -217,7 +217,7 @@ def documented() -> list[str]:
         if directive == "module":
             module = name
         else:
-            found.append(f"{module}.{name}")
+            found.append(f"{module}.{name.removesuffix('()')}")
     return found
 
 
