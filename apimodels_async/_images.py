@@ -150,7 +150,7 @@ def to_data_uri(b64: str) -> str:
     return f"data:{kind.media_type if kind else 'application/octet-stream'};base64,{b64}"
 
 
-_DATA_URI = re.compile(r"data:(?P<type>[^,]*?)(?P<b64>;\s*base64)?,", re.IGNORECASE)
+_DATA_URI = r"(?i)data:(?P<type>[^,]*?)(?P<b64>;\s*base64)?,"
 
 
 def from_data_uri(uri: str) -> bytes:
@@ -159,7 +159,7 @@ def from_data_uri(uri: str) -> bytes:
     Raises:
         ValueError: it is none, or its base64 is broken.
     """
-    found = _DATA_URI.match(uri)
+    found = re.match(_DATA_URI, uri)
     if found is None:
         raise ValueError("a data: URI has a comma before its data")
     data = uri[found.end() :]

@@ -20,7 +20,7 @@ def is_loopback(host: str) -> bool:
     return plain.is_loopback or plain.is_unspecified  # a connection to 0.0.0.0 ends here as well
 
 
-_NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?", re.ASCII)
+_NUMBER = r"(?a)(.*\.)?(\d+|0x[0-9a-f]*)\.?"
 
 
 def _is_odd(host: str) -> bool:
@@ -30,7 +30,7 @@ def _is_odd(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return _NUMBER.fullmatch(host) is not None
+        return re.fullmatch(_NUMBER, host) is not None
     return False
 
 

@@ -4,6 +4,7 @@ import logging
 import math
 import random
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -21,7 +22,9 @@ from apimodels_async.errors import (
     TaskNotFoundError,
 )
 from apimodels_async.models import Task
-from apimodels_async.pacing import Pacing
+
+if TYPE_CHECKING:
+    from apimodels_async.pacing import Pacing
 
 logger = logging.getLogger("apimodels_async")
 
@@ -125,7 +128,7 @@ class Poller:
         return task
 
     async def wait(
-        self, task: Task, pacing: Pacing, timeout: float | None, on_change: Callable[[Task], object] | None = None
+        self, task: Task, pacing: "Pacing", timeout: float | None, on_change: Callable[[Task], object] | None = None
     ) -> Task:
         """Ask until `task` has ended, for `timeout` seconds at most (``None``: for ever).
 
@@ -194,11 +197,11 @@ class Poller:
             self._quota.give_back()
             watched.saw(task)
 
-    def plan(self, watched: Watched, pacing: Pacing) -> None:
+    def plan(self, watched: Watched, pacing: "Pacing") -> None:
         """Plan the next look."""
         watched.plan(pacing, self._quota, self._uniform, anyio.current_time())
 
-    def learn(self, watched: Watched, pacing: Pacing) -> Task:
+    def learn(self, watched: Watched, pacing: "Pacing") -> Task:
         """The task that has ended; how long it took is told to the pacing.
 
         Raises:

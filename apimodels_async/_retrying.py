@@ -24,7 +24,7 @@ def full_jitter(attempt: int, uniform: Callable[[float, float], float]) -> float
     return uniform(0.0, min(CAP, BASE * 2 ** min(attempt, 30)))
 
 
-_SECONDS = re.compile(r"\s*(\d{1,9})(\.\d*)?\s*", re.ASCII)
+_SECONDS = r"(?a)\s*(\d{1,9})(\.\d*)?\s*"
 
 
 def retry_after(value: str | None, date: str | None, now: datetime) -> float | None:
@@ -35,7 +35,7 @@ def retry_after(value: str | None, date: str | None, now: datetime) -> float | N
     """
     if value is None:
         return None
-    if _SECONDS.fullmatch(value):
+    if re.fullmatch(_SECONDS, value):
         return float(value)
     until = http_date(value)
     if until is None:

@@ -19,7 +19,7 @@ from apimodels_async.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://apimodels.app/api/v1"
 
-_PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
+_PRINTABLE = "[!-~]+"
 
 
 class Settings(NamedTuple):
@@ -65,7 +65,7 @@ def resolve(
 
 def _checked_key(key: Secret[str], source: str) -> Secret[str]:
     # Checked here because an HTTP library's own complaint about a bad header would quote the key.
-    if not _PRINTABLE.fullmatch(key.reveal()):
+    if not re.fullmatch(_PRINTABLE, key.reveal()):
         raise ConfigurationError(
             f"{source}: an API key is printable ASCII without spaces or line breaks, such as sk_ and letters and digits"
         )
@@ -98,7 +98,7 @@ def _checked_base_url(url: str, source: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         parts, host = None, None
-    if parts is None or parts.scheme not in ("http", "https") or not host or not _PRINTABLE.fullmatch(url):
+    if parts is None or parts.scheme not in ("http", "https") or not host or not re.fullmatch(_PRINTABLE, url):
         # The URL may hold a password and is not quoted.
         raise ConfigurationError(f"{source}: give an absolute http(s) URL, such as {DEFAULT_BASE_URL}")
     if parts.username is not None or parts.password is not None:

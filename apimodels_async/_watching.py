@@ -3,11 +3,14 @@
 import logging
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from apimodels_async._retrying import RetryQuota, full_jitter
 from apimodels_async.errors import WaitTimeoutError
 from apimodels_async.models import Task, TaskState
-from apimodels_async.pacing import Pacing
+
+if TYPE_CHECKING:
+    from apimodels_async.pacing import Pacing
 
 logger = logging.getLogger("apimodels_async")
 
@@ -72,11 +75,11 @@ class Watched:
             return self._without_links > LINKS_LATE
         return self.task.is_terminal
 
-    def begin(self, pacing: Pacing, now: float) -> None:
+    def begin(self, pacing: "Pacing", now: float) -> None:
         """Plan the first look: by the pacing for a task of our own, at once for one that may long be done."""
         self.postpone(now + pacing.next_delay(self.key, now - self.born) if self._ours else now)
 
-    def plan(self, pacing: Pacing, quota: RetryQuota, uniform: Callable[[float, float], float], now: float) -> None:
+    def plan(self, pacing: "Pacing", quota: RetryQuota, uniform: Callable[[float, float], float], now: float) -> None:
         """Plan the next look: by the pacing; sooner after a failure, as long as the shared quota lasts."""
         delay = pacing.next_delay(self.key, now - self.born)
         if self.trouble is not None:

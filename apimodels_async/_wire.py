@@ -352,12 +352,12 @@ def _outside(what: str, answer: Answer, task_id: str | None = None) -> ProtocolE
     )
 
 
-_MODERATION = re.compile(r"moderat|content.?policy|safety|nsfw", re.IGNORECASE)
+_MODERATION = r"(?i)moderat|content.?policy|safety|nsfw"
 
 
 def failure(task: Task) -> GenerationFailedError:
     """The error for a failed task: `ContentPolicyError` where its code or its words speak of moderation."""
-    refused = _MODERATION.search(f"{task.fail_code} {task.fail_msg}")
+    refused = re.search(_MODERATION, f"{task.fail_code} {task.fail_msg}")
     kind = ContentPolicyError if refused else GenerationFailedError
     code = f" ({task.fail_code})" if task.fail_code else ""
     return kind(f"task {task.id} failed{code}: {task.fail_msg or 'no reason given'}", task=task)

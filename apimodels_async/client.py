@@ -31,10 +31,10 @@ from apimodels_async.models import (
     TaskState,
     Unset,
 )
-from apimodels_async.pacing import AdaptivePacing, Pacing
 
 if TYPE_CHECKING:
     from apimodels_async._batch import Batch
+    from apimodels_async.pacing import Pacing
 
 __all__ = ["AsyncImagesClient"]
 
@@ -79,7 +79,7 @@ class AsyncImagesClient:
         wait_timeout: float | None = 600.0,
         max_retries: int = 4,
         http_client: HttpClient | None = None,
-        pacing: Pacing | None = None,
+        pacing: "Pacing | None" = None,
     ) -> None:
         secret = None if api_key is None else Secret(api_key)
         del api_key  # a traceback that shows this frame's locals must not show the key
@@ -96,7 +96,11 @@ class AsyncImagesClient:
         self._poller = Poller(self._http, quota)
         self._submitter = Submitter(self._http, self._owner, quota, max_retries=max_retries, accepted=self._poller.born)
         self._create_rate = Rate()
-        self._pacing: Pacing = AdaptivePacing() if pacing is None else pacing
+        if pacing is None:
+            from apimodels_async.pacing import AdaptivePacing  # noqa: PLC0415  (an import need not pay for it)
+
+            pacing = AdaptivePacing()
+        self._pacing = pacing
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._base_url!r}, model={self._model!r})"
@@ -236,7 +240,7 @@ class AsyncImagesClient:
         task_or_id: Task | str,
         *,
         timeout: float | Unset | None = UNSET,
-        pacing: Pacing | None = None,
+        pacing: "Pacing | None" = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Ask until a task has ended, and give it: completed or failed, as its state says.
@@ -278,7 +282,7 @@ class AsyncImagesClient:
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
         timeout: float | Unset | None = UNSET,
-        pacing: Pacing | None = None,
+        pacing: "Pacing | None" = None,
     ) -> Task:
         """`create` and `wait` in one call; the arguments are theirs.
 

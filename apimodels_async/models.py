@@ -130,21 +130,22 @@ def _check_type(value: object, kinds: type | tuple[type, ...], argument: str, ri
         raise TypeError(f"{argument} is a {type(value).__name__}: {right}")
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_SIZE = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}", re.ASCII)
-_RATIO = re.compile(r"[1-9]\d{0,3}:[1-9]\d{0,3}", re.ASCII)
-_RESOLUTION = re.compile(r"\d{1,2}(\.\d{1,2})?[Kk]", re.ASCII)
+# Patterns are compiled on first use, and kept, by `re` itself: an import need not pay for them.
+_SURROGATE = "[\ud800-\udfff]"
+_SIZE = r"(?a)[1-9]\d{0,4}x[1-9]\d{0,4}"
+_RATIO = r"(?a)[1-9]\d{0,3}:[1-9]\d{0,3}"
+_RESOLUTION = r"(?a)\d{1,2}(\.\d{1,2})?[Kk]"
 _ELSE = "; another value the server may know goes through extra_body"
 
 
-_URL = re.compile(r"https?://[^\s/?#]+\S*", re.ASCII | re.IGNORECASE)
+_URL = r"(?ai)https?://[^\s/?#]+\S*"
 
 
-def _pattern(regex: re.Pattern[str], right: str) -> Any:
+def _pattern(regex: str, right: str) -> Any:
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
         if value is not None:
             _check_type(value, str, attribute.name, f"give {right}")
-            _check(regex.fullmatch(value), attribute.name, value, f"give {right}")
+            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}")
 
     return validate
 
@@ -152,7 +153,7 @@ def _pattern(regex: re.Pattern[str], right: str) -> Any:
 def _callback(_: object, __: "Attribute[Any]", value: str | None) -> None:
     if value is not None:
         _check_type(value, str, "callback_url", "give an absolute http(s) URL")
-        if not _URL.fullmatch(value):
+        if not re.fullmatch(_URL, value):
             raise ValueError("callback_url: give an absolute http(s) URL")  # not quoted: it may hold a token
 
 
@@ -169,7 +170,7 @@ def _text(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
     if value is not None or attribute.name == "prompt":
         _check_type(value, str, attribute.name, "give text")
         _check(str(value).strip(), attribute.name, value, "give text that is not empty")
-        _check(not _SURROGATE.search(str(value)), attribute.name, value, "give text without lone surrogates")
+        _check(not re.search(_SURROGATE, str(value)), attribute.name, value, "give text without lone surrogates")
 
 
 def _whole(lowest: int | None) -> Any:
@@ -289,7 +290,7 @@ class GenerationRequest:
         if self.mask is not None:
             if self.image is None and self.images is None:
                 raise ValueError("mask: give the image it belongs to as well")
-            if isinstance(self.mask, str) and _URL.fullmatch(self.mask):
+            if isinstance(self.mask, str) and re.fullmatch(_URL, self.mask):
                 raise ValueError("mask is a URL, which the server does not take: give the mask's path or bytes")
 
 

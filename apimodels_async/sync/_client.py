@@ -69,7 +69,7 @@ class ImagesClient(MirroredClient):
         wait_timeout: float | None = 600.0,
         max_retries: int = 4,
         http_client: HttpClient | None = None,
-        pacing: Pacing | None = None,
+        pacing: "Pacing | None" = None,
     ) -> None:
         try:
             self._mirror(
@@ -198,7 +198,7 @@ class ImagesClient(MirroredClient):
         task_or_id: Task | str,
         *,
         timeout: float | Unset | None = UNSET,
-        pacing: Pacing | None = None,
+        pacing: "Pacing | None" = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Ask until a task has ended, and give it: completed or failed, as its state says.
@@ -237,7 +237,7 @@ class ImagesClient(MirroredClient):
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
         timeout: float | Unset | None = UNSET,
-        pacing: Pacing | None = None,
+        pacing: "Pacing | None" = None,
     ) -> Task:
         """`create` and `wait` in one call; the arguments are theirs.
 
