@@ -103,6 +103,6 @@ def kills(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measurements, as ratios within one run; `nox -s bench -- imports` for one of them."""
-    session.install("--quiet", PACKAGE, *group("bench"))
+    session.install("--quiet", PACKAGE, *group("bench"), *group("test"))
     for name in session.posargs or sorted(path.stem for path in Path("tests/bench").glob("*.py")):
         session.run("python", f"tests/bench/{name}.py")
