@@ -24,6 +24,8 @@ class MirroredClient:
         self._portal = Portal(client.aclose, partial(_keep_tasks, client))
 
     def __repr__(self) -> str:
+        if "_async" not in vars(self):  # its constructor failed, and a traceback shows it
+            return object.__repr__(self)
         return repr(self._async).replace(type(self._async).__name__, type(self).__name__, 1)
 
 

@@ -27,15 +27,13 @@ class _Job(Generic[T]):
     """One coroutine to be run in the room.
 
     Attributes:
-        leaves: whether it is the manager's exit.
-        scope: around everything but entry and exit, which open and close a scope of the manager's own.
+        scope: around everything but entry and exit (``None``), which open and close a scope of the manager's own.
         ended: set when there is a result or an error, or neither if it was cancelled.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T], *, leaves: bool = False) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T], scope: anyio.CancelScope | None = None) -> None:
         self._coroutine = coroutine
-        self.leaves = leaves
-        self.scope = anyio.CancelScope()
+        self.scope = scope
         self.ended = asyncio.Event()
         self.result: tuple[T] | None = None
         self.error: BaseException | None = None
@@ -124,9 +122,10 @@ class Room:
             raise self._end
         if self._task is None:
             return await coroutine
-        job = _Job(coroutine, leaves=leaves)
+        scope = None if leaves else anyio.CancelScope()
+        job = _Job(coroutine, scope)
         self._jobs.put_nowait(job)
-        return await self._ended(job, self._task.cancel if leaves else job.scope.cancel)
+        return await self._ended(job, self._task.cancel if scope is None else scope.cancel)
 
     async def _ended(self, job: _Job[T], cancel: Callable[[], object]) -> T:
         try:
@@ -152,7 +151,7 @@ class Room:
             while entry.error is None:
                 job = None
                 job = await self._jobs.get()
-                if job.leaves:
+                if job.scope is None:  # it leaves
                     break
                 with job.scope:
                     await job.run()
@@ -163,7 +162,7 @@ class Room:
             if job is not None:
                 job.fail(self._end)
             return
-        if job is not None and job.leaves:
+        if job is not None:
             try:
                 await job.run()
             finally:
@@ -191,4 +190,4 @@ class Room:
     def _entered_late(self, _: object) -> None:
         """The caller was interrupted just when the manager was entered: nobody else will leave it."""
         if self._task is not None:
-            self._jobs.put_nowait(_Job(self._manager.__aexit__(None, None, None), leaves=True))
+            self._jobs.put_nowait(_Job(self._manager.__aexit__(None, None, None)))

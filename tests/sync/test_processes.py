@@ -1,0 +1,35 @@
+"""The mirror where legacy code runs: each case of `cases.py` in processes of its own, five of each."""
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.sync.endurance import names, run, vendor
+
+TIMES = 5
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    with vendor() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def side_by_side() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(TIMES) as executor:
+        yield executor
+
+
+def test_the_cases_are_found() -> None:
+    assert len(names()) >= 24
+    assert {"script", "many_threads", "used_after_a_fork", "interrupt_in_wait", "inside_a_running_loop"} <= {*names()}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals and forks")
+@pytest.mark.parametrize("case", names())
+def test_a_case_is_right_every_time(case: str, base_url: str, side_by_side: ThreadPoolExecutor) -> None:
+    results = list(side_by_side.map(run, [case] * TIMES, [base_url] * TIMES))
+    assert [result.trouble for result in results] == [""] * TIMES
