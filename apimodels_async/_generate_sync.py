@@ -264,6 +264,12 @@ def imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
     return found
 
 
+def for_type_checkers(tree: ast.Module) -> set[str]:
+    """The names that a module imports below ``if TYPE_CHECKING``."""
+    guarded = [each for each in tree.body if isinstance(each, ast.If) and ast.unparse(each.test) == "TYPE_CHECKING"]
+    return {name for each in guarded for name in imported(ast.Module(each.body, []))}
+
+
 def used(nodes: Iterable[Function]) -> set[str]:
     """The names in headers."""
     found: set[str] = set()
@@ -330,6 +336,12 @@ def render(output: Output) -> str:
             name = CLASSES[other.original]
             names[name] = (f"{PACKAGE}.sync.{other.target.removesuffix('.py')}", name)
 
+    only_types = {name: names.pop(name) for name in (for_type_checkers(tree) - CLASSES.keys()) & names.keys()}
+    guarded = [f"    {line}" for line in import_lines(only_types)]
+    if guarded:
+        names["TYPE_CHECKING"] = ("typing", "TYPE_CHECKING")
+        guarded = ["", "if TYPE_CHECKING:", *guarded]
+
     front = [
         f'"""`{mirror}` without ``await``.',
         "",
@@ -337,6 +349,7 @@ def render(output: Output) -> str:
         '"""',
         "",
         *import_lines(names),
+        *guarded,
         "",
         f'__all__ = ["{mirror}"]',
         "",

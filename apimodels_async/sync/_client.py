@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from apimodels_async._http import DEFAULT_TIMEOUT, HttpClient, Timeout
 from apimodels_async.client import AsyncImagesClient
@@ -23,10 +23,12 @@ from apimodels_async.models import (
     Task,
     Unset,
 )
-from apimodels_async.pacing import Pacing
 from apimodels_async.sync._batch import Batch
 from apimodels_async.sync._mirror import MirroredClient
 from apimodels_async.sync._reading import read_apart
+
+if TYPE_CHECKING:
+    from apimodels_async.pacing import Pacing
 
 __all__ = ["ImagesClient"]
 

@@ -270,8 +270,8 @@ class Runner:
         except Exception:
             logger.exception("closing the client failed")
         # The outermost first: what is in a task group is ended by its group, and in order.
-        for is_due in (lambda task: task.get_name() == OURS, lambda _: True):
-            tasks = {task for task in asyncio.all_tasks() - {asyncio.current_task()} if is_due(task)}
+        for name in (OURS, ""):
+            tasks = {task for task in asyncio.all_tasks() if name in task.get_name()} - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
             if tasks:

@@ -1,4 +1,4 @@
-"""The mirror is what its generator makes of the async side, and says what the async side says: by three ways to look."""
+"""The mirror is what its generator makes of the async side, and says what that side says: three ways to look."""
 
 import importlib.util
 import inspect
@@ -80,8 +80,14 @@ def spoken(text: str | None) -> str | None:
     return "".join(codes)
 
 
+def function_of(member: Any) -> Callable[..., Any]:
+    found: Callable[..., Any] | None = member.fget if isinstance(member, property) else member
+    assert found is not None
+    return found
+
+
 def signature(member: Any) -> inspect.Signature:
-    plain = inspect.signature(member.fget if isinstance(member, property) else member)
+    plain = inspect.signature(function_of(member))
     blocking = re.sub(r"\bAsync(Iterator|Iterable)\b", r"\1", str(plain.return_annotation))
     return plain.replace(return_annotation=blocking)
 
@@ -286,9 +292,10 @@ def test_the_drift_is_written_away(package: Path) -> None:
 
 
 def test_the_annotations_of_the_mirror_can_be_resolved() -> None:
+    from apimodels_async.pacing import Pacing
     from apimodels_async.sync import Batch, ImagesClient
 
     for cls in (ImagesClient, Batch):
         for member in public(cls).values():
-            assert "return" in typing.get_type_hints(member.fget if isinstance(member, property) else member)
+            assert "return" in typing.get_type_hints(function_of(member), localns={"Pacing": Pacing})
     assert typing.get_type_hints(ImagesClient.batch)["return"] is Batch

@@ -1,6 +1,6 @@
 """Legacy-style code, read by the type checkers alone: what they infer is what is there."""
 
-# pyright: strict, enableTypeIgnoreComments=false, reportUnnecessaryTypeIgnoreComment=true
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
 
 import sqlite3
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ def account() -> str:
 
 def mistakes(client: ImagesClient) -> None:
     """Each is one: a checker that sees nothing wrong complains of the comment instead."""
-    client.generat("a boat")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    client.create("a boat", quality="best")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    client.wait()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    apimodels_async.ImageClient()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    client.generat("a boat")  # type: ignore[attr-defined]
+    client.create("a boat", quality="best")  # type: ignore[arg-type]
+    client.wait()  # type: ignore[call-arg]
+    apimodels_async.ImageClient()  # type: ignore[attr-defined]
