@@ -162,7 +162,8 @@ class Http:
 
     @cached_property
     def _submit_lane(self) -> httpx.AsyncClient:
-        return self._client(httpx.Limits(max_keepalive_connections=CONNECTIONS, keepalive_expiry=SUBMIT_KEEPALIVE))
+        # No bound on idle ones: with one, a wave of creates would close connections only to open them again.
+        return self._client(httpx.Limits(keepalive_expiry=SUBMIT_KEEPALIVE))
 
     @cached_property
     def _query_lane(self) -> httpx.AsyncClient:

@@ -66,7 +66,8 @@ class PartFile:
                 if self._file is not None:
                     with contextlib.suppress(OSError):  # what a full disk says to the last buffered bytes
                         self._file.close()
-                self.path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # such as a folder that is a file: there is no part then
+                    self.path.unlink(missing_ok=True)
             finally:
                 self._lock.release()
 
