@@ -87,8 +87,22 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def peers(session: nox.Session) -> None:
+    """How often other clients send a paid create whose answer never comes; ours beside them."""
+    session.install("--quiet", PACKAGE)
+    session.run("python", "tests/faults/peers.py", *session.posargs)
+
+
+@nox.session
+def kills(session: nox.Session) -> None:
+    """A thousand creates through a proxy that kills a fifth of the answers after the server acted."""
+    session.install("--quiet", PACKAGE)
+    session.run("python", "tests/faults/proxy_kills.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measurements, as ratios within one run; `nox -s bench -- imports` for one of them."""
-    session.install("--quiet", PACKAGE)
+    session.install("--quiet", PACKAGE, *group("bench"))
     for name in session.posargs or sorted(path.stem for path in Path("tests/bench").glob("*.py")):
         session.run("python", f"tests/bench/{name}.py")

@@ -1,6 +1,7 @@
 """Async-first SDK for the apimodels.app image API: a create is never paid twice, a task id is never lost."""
 
 import logging as _logging
+from typing import TYPE_CHECKING
 
 from apimodels_async._version import __version__
 from apimodels_async.client import AsyncImagesClient
@@ -27,6 +28,19 @@ from apimodels_async.errors import (
 )
 from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Task, TaskState
 
+if TYPE_CHECKING:
+    from apimodels_async.sync import ImagesClient
+else:
+
+    def __getattr__(name: str) -> object:
+        # The blocking client is imported when it is asked for: who awaits does not pay for it.
+        if name == "ImagesClient":
+            from apimodels_async.sync import ImagesClient  # noqa: PLC0415
+
+            return ImagesClient
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "APIError",
     "ApimodelsError",
@@ -41,6 +55,7 @@ __all__ = [
     "DownloadError",
     "GenerationFailedError",
     "GenerationRequest",
+    "ImagesClient",
     "InsufficientCreditsError",
     "LedgerError",
     "NotSubmittedError",

@@ -130,6 +130,10 @@ class _Fetch:
         self.trouble = "too slow"
 
     async def run(self) -> Path:
+        async with self.owner.http.download_places:
+            return await self._run()
+
+    async def _run(self) -> Path:
         url = self.task.result_urls[self.at]
         try:
             # Not fail_after: its TimeoutError could not be told from the disk's own.

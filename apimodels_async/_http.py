@@ -104,7 +104,11 @@ class Http:
     """The three lanes of one client. Each is made on first use; what was made here is closed by `aclose`."""
 
     def __init__(
-        self, api_key: Secret, base_url: str, timeout: float | httpx.Timeout | None, given: httpx.AsyncClient | None
+        self,
+        api_key: Secret[str],
+        base_url: str,
+        timeout: float | httpx.Timeout | None,
+        given: httpx.AsyncClient | None,
     ) -> None:
         if not isinstance(given, httpx.AsyncClient | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"http_client={type(given).__name__}: give an httpx.AsyncClient, or leave it out")
@@ -134,11 +138,8 @@ class Http:
 
     @cached_property
     def _timeout(self) -> httpx.Timeout:
-        return (
-            self._given_timeout
-            if isinstance(self._given_timeout, httpx.Timeout)
-            else httpx.Timeout(self._given_timeout)
-        )
+        given = self._given_timeout
+        return given if isinstance(given, httpx.Timeout) else httpx.Timeout(given)
 
     @cached_property
     def _create_timeout(self) -> httpx.Timeout:
@@ -176,7 +177,8 @@ class Http:
         return anyio.CapacityLimiter(CONNECTIONS)
 
     @cached_property
-    def _download_limit(self) -> anyio.CapacityLimiter:
+    def download_places(self) -> anyio.CapacityLimiter:
+        """So many pictures at once; taken before a picture's own time begins to run."""
         return anyio.CapacityLimiter(CONNECTIONS)
 
     def _check_open(self, client: httpx.AsyncClient) -> None:
@@ -185,7 +187,7 @@ class Http:
         if client.is_closed:
             raise ConfigurationError("this client was closed while it was being used")
 
-    async def submit(self, body: bytes, watch: Watch) -> Answer:
+    async def submit(self, body: Secret[bytes], watch: Watch) -> Answer:
         """POST a create.
 
         Raises:
@@ -196,8 +198,8 @@ class Http:
             "POST",
             "/images/generations",
             watch,
-            self._json_headers,
-            content=body,
+            headers=self._json_headers,
+            body=body,
             timeout=self._create_timeout,
         )
 
@@ -234,10 +236,14 @@ class Http:
         method: str,
         path: str,
         watch: Watch,
+        *,
+        timeout: httpx.Timeout,
         headers: httpx.Headers | None = None,
+        body: Secret[bytes] | None = None,
         **parts: Any,
     ) -> Answer:
         self._check_open(client)
+        bound = _whole(timeout)
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
@@ -246,11 +252,16 @@ class Http:
                 self.base_url + path,
                 headers=headers or self._headers,
                 extensions={"trace": watch},
+                content=None if body is None else body.reveal(),
+                timeout=timeout,
                 **parts,
             )
-            return self._answer(await client.send(request, auth=None, follow_redirects=False))
+            with anyio.move_on_after(bound):
+                return self._answer(await client.send(request, auth=None, follow_redirects=False))
         except Exception as error:
             raise RequestFailed(describe(error), watch.trace(error)) from error
+        late = TimeoutError(f"no whole answer within {bound:g} s")
+        raise RequestFailed(str(late), watch.trace(late)) from late
 
     def _answer(self, response: httpx.Response) -> Answer:
         headers = response.headers
@@ -281,28 +292,27 @@ class Http:
         """
         client = self._download_lane
         self._check_open(client)
-        async with self._download_limit:
-            # Built by hand: build_request would add the default headers and cookies of a caller's own client.
-            try:
-                request = httpx.Request(
-                    "GET",
-                    url,
-                    headers={"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
-                    extensions={"timeout": self._timeout.as_dict()},
-                )
-            except httpx.InvalidURL as error:
-                raise ValueError(f"no link that can be fetched: {error}") from None
-            try:
-                response = await client.send(request, stream=True, auth=None, follow_redirects=False)
-            except Exception as error:
-                raise RequestFailed(describe(error), Watch().trace(error)) from error
-            stream = _as_stream(response)
-            try:
-                yield stream
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await response.aclose()
-                    await _unwind(stream.chunks)
+        # Built by hand: build_request would add the default headers and cookies of a caller's own client.
+        try:
+            request = httpx.Request(
+                "GET",
+                url,
+                headers={"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
+                extensions={"timeout": self._timeout.as_dict()},
+            )
+        except httpx.InvalidURL as error:
+            raise ValueError(f"no link that can be fetched: {error}") from None
+        try:
+            response = await client.send(request, stream=True, auth=None, follow_redirects=False)
+        except Exception as error:
+            raise RequestFailed(describe(error), Watch().trace(error)) from error
+        stream = _as_stream(response)
+        try:
+            yield stream
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+                await _unwind(stream.chunks)
 
     async def aclose(self) -> None:
         """Close the clients made here; a client that was given stays open."""
@@ -342,6 +352,12 @@ async def _unwind(chunks: AsyncIterator[bytes]) -> None:
     with suppress(Exception):
         for _ in range(_BUFFERED):
             await anext(chunks)
+
+
+def _whole(timeout: httpx.Timeout) -> float | None:
+    """Seconds for a whole exchange: httpx bounds each step, and an answer that drips takes any number of steps."""
+    steps = (timeout.connect, timeout.read, timeout.write, timeout.pool)
+    return None if None in steps else sum(step for step in steps if step is not None)
 
 
 def describe(error: BaseException) -> str:

@@ -74,7 +74,7 @@ def is_whole(kind: Kind, length: int, head: bytes, tail: bytes) -> bool:
         case Kind.JPEG:
             return b"\xff\xd9" in tail
         case Kind.GIF:
-            return tail.rstrip(b"\x00").endswith(b";")
+            return tail.rstrip(b"\x00").endswith(b"\x00;")  # the end of a block, then the trailer
         case Kind.WEBP:
             return length >= int.from_bytes(head[4:8], "little") + 8
         case Kind.BMP:

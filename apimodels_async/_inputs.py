@@ -66,13 +66,27 @@ def _read(image: ImageInput, argument: str) -> bytes:
 def _read_object(image: Any, argument: str) -> bytes:
     # An upload of some web frameworks has both read and save; only read means the bytes as they are.
     if not hasattr(image, "read"):
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG")
-        return buffer.getvalue()
-    data = image.read()
+        return _save_as_png(image, argument)
+    try:
+        data = image.read()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{argument}: the file cannot be read ({error})") from error
     if not isinstance(data, bytes):
         raise TypeError(f"{argument}: the file gives {type(data).__name__}; open it in binary mode")
     return data
+
+
+def _save_as_png(image: Any, argument: str) -> bytes:
+    if not hasattr(image, "save"):
+        raise TypeError(
+            f"{argument} is a {type(image).__name__}: give a data: URI, a path, bytes, a binary file or a Pillow image"
+        )
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, "PNG")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{argument}: {error}; convert it first, such as with image.convert('RGB')") from error
+    return buffer.getvalue()
 
 
 def _read_file(path: str | os.PathLike[str], argument: str) -> bytes:

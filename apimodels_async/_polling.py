@@ -13,6 +13,7 @@ from apimodels_async._retrying import RetryQuota, full_jitter
 from apimodels_async._watching import Watched, lacks_links
 from apimodels_async._wire import missing_links, read_task
 from apimodels_async.errors import (
+    ConfigurationError,
     ConnectionFailedError,
     ProtocolError,
     RateLimitError,
@@ -94,7 +95,7 @@ class Poller:
 
     def born(self, task: Task) -> None:
         """Remember when a task of our own was created, on the loop's clock."""
-        if task.id is not None and not task.is_terminal:
+        if task.id is not None and (not task.is_terminal or lacks_links(task)):
             if len(self._born) >= _REMEMBERED:
                 del self._born[next(iter(self._born))]
             self._born[task.id] = anyio.current_time()
@@ -112,6 +113,9 @@ class Poller:
         """
         try:
             answer = await self._http.query("/images/generations", task_id=task_id)
+        except ConfigurationError as error:  # the client was closed meanwhile
+            error.task_id = task_id
+            raise
         except RequestFailed as failure:
             raise ConnectionFailedError(
                 f"task {task_id}: the query got no answer ({failure})", task_id=task_id

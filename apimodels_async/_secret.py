@@ -1,17 +1,22 @@
-"""A text that may not be seen."""
+"""Something that may not be seen."""
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 
-class Secret:
-    """A text that no repr, message or traceback shows."""
+class Secret(Generic[T]):
+    """A text or bytes that no repr, message or traceback shows."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_content",)
+    _content: T
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, content: T) -> None:
+        self._content = content
 
-    def reveal(self) -> str:
-        """The text itself, for the one place that puts it on the wire."""
-        return self._text
+    def reveal(self) -> T:
+        """The content itself, for the one place that puts it on the wire."""
+        return self._content
 
     def __repr__(self) -> str:
         return "Secret(…)"

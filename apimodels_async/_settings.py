@@ -31,13 +31,13 @@ class Settings(NamedTuple):
         model: for calls that name none.
     """
 
-    api_key: Secret
+    api_key: Secret[str]
     base_url: str
     model: str | None = None
 
 
 def resolve(
-    api_key: Secret | None,
+    api_key: Secret[str] | None,
     base_url: str | None,
     model: str | None,
     *,
@@ -57,13 +57,13 @@ def resolve(
     elif getenv("APIMODELS_API_KEY"):
         key = _checked_key(Secret(getenv("APIMODELS_API_KEY") or ""), "APIMODELS_API_KEY")
     else:
-        key = _key_from_file((home or Path.home()) / ".apimodels" / "credentials")
+        key = _key_from_file(home)
     given, source = (base_url, "base_url") if base_url is not None else (getenv("APIMODELS_BASE_URL"), "")
-    url = _checked_base_url(given or DEFAULT_BASE_URL, source or "APIMODELS_BASE_URL")
+    url = _checked_base_url((given if source else given or DEFAULT_BASE_URL) or "", source or "APIMODELS_BASE_URL")
     return Settings(key, url, model or getenv("APIMODELS_MODEL") or None)
 
 
-def _checked_key(key: Secret, source: str) -> Secret:
+def _checked_key(key: Secret[str], source: str) -> Secret[str]:
     # Checked here because an HTTP library's own complaint about a bad header would quote the key.
     if not _PRINTABLE.fullmatch(key.reveal()):
         raise ConfigurationError(
@@ -72,11 +72,15 @@ def _checked_key(key: Secret, source: str) -> Secret:
     return key
 
 
-def _key_from_file(path: Path) -> Secret:
+def _key_from_file(home: Path | None) -> Secret[str]:
     advice = (
         "no API key: give api_key=, set APIMODELS_API_KEY, or write the key to ~/.apimodels/credentials (mode 0600); "
         "keys are made at https://apimodels.app/console/api-keys"
     )
+    try:
+        path = (home or Path.home()) / ".apimodels" / "credentials"
+    except RuntimeError:  # a user id without an entry and without HOME, as in some containers
+        raise ConfigurationError(advice) from None
     try:
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             warnings.warn(f"{path} can be read by others and is not used: chmod 600 it", UserWarning, stacklevel=5)
@@ -99,7 +103,7 @@ def _checked_base_url(url: str, source: str) -> str:
         raise ConfigurationError(f"{source}: give an absolute http(s) URL, such as {DEFAULT_BASE_URL}")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"{source}: a URL with credentials in it is refused; the key goes to api_key=")
-    if parts.query or parts.fragment:
+    if "?" in url or "#" in url:
         raise ConfigurationError(f"{source}: give the URL without a query or a fragment, such as {DEFAULT_BASE_URL}")
     if parts.scheme == "http" and not is_loopback(host):
         warnings.warn(

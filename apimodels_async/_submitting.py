@@ -12,6 +12,7 @@ import anyio
 from apimodels_async._http import Http, RequestFailed, Watch
 from apimodels_async._owner import Owner
 from apimodels_async._retrying import RetryQuota, Verdict, full_jitter, judge_refusal
+from apimodels_async._secret import Secret
 from apimodels_async._wire import read_task
 from apimodels_async.errors import (
     APIError,
@@ -63,7 +64,7 @@ class _Attempt:
 
 
 class Submitter:
-    """Sends the creates of one client.
+    """Sends the creates of one client. `accepted` is called with every task, whether its caller is still there or not.
 
     Attributes:
         detached: tasks whose caller was cancelled: paid for, and waiting to be taken up with ``wait``. The last
@@ -75,17 +76,20 @@ class Submitter:
         http: Http,
         owner: Owner,
         quota: RetryQuota,
+        *,
         max_retries: int,
+        accepted: Callable[[Task], object],
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._http = http
         self._owner = owner
         self._quota = quota
         self._max_retries = max_retries
+        self._accepted = accepted
         self._uniform = uniform
         self.detached: deque[Task] = deque(maxlen=1000)
 
-    async def submit(self, body: bytes, model: str, keep: Callable[[Task], object] | None = None) -> Task:
+    async def submit(self, body: Secret[bytes], model: str, keep: Callable[[Task], object] | None = None) -> Task:
         """Send a create and give its task.
 
         `keep` is called with the task if the caller is cancelled and the server accepts all the same.
@@ -113,7 +117,7 @@ class Submitter:
             self._raise_cut_off(attempt)
         return job.result
 
-    async def _submit(self, body: bytes, attempt: _Attempt) -> Task:
+    async def _submit(self, body: Secret[bytes], attempt: _Attempt) -> Task:
         try:
             task = await self._send_until_settled(body, attempt)
         except ApimodelsError as error:
@@ -137,7 +141,7 @@ class Submitter:
             extra={"task_id": task.id, "model": task.model},
         )
 
-    async def _send_until_settled(self, body: bytes, attempt: _Attempt) -> Task:
+    async def _send_until_settled(self, body: Secret[bytes], attempt: _Attempt) -> Task:
         started = anyio.current_time()
         number = 0
         while True:
@@ -160,6 +164,7 @@ class Submitter:
                 await anyio.sleep(pause)
             else:
                 self._quota.give_back()
+                self._accepted(task)
                 elapsed = anyio.current_time() - started
                 logger.info(
                     "task %s created",
@@ -168,7 +173,7 @@ class Submitter:
                 )
                 return task
 
-    async def _send_once(self, body: bytes, attempt: _Attempt) -> Task:
+    async def _send_once(self, body: Secret[bytes], attempt: _Attempt) -> Task:
         watch = attempt.new_watch()
         try:
             answer = await self._http.submit(body, watch)

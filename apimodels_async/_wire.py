@@ -6,6 +6,7 @@ shape must not cost anybody a picture that is paid for.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -75,8 +76,8 @@ def _links(value: object, _: object) -> tuple[str, ...]:
 def _moment(value: object, _: object) -> datetime | None:
     """Epoch milliseconds, as a number or in digits. Ten digits are seconds: no task is older than 1973."""
     try:
-        number = float(cast("Any", value))
-        return datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC)
+        number = 0.0 if isinstance(value, bool) else float(cast("Any", value))
+        return None if number <= 0 else datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
@@ -157,7 +158,8 @@ def read_task(answer: Answer, *, task_id: str | None = None, model: str | None =
     data = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     pictures = _openai_pictures(payload) or _openai_pictures(data)
     if pictures is not None:
-        return _openai_task(payload, pictures, task_id, model)
+        named = _text(data.get("taskId") or payload.get("taskId"), None)
+        return _openai_task(payload, pictures, task_id or named, model)
     if not data:
         raise _outside("an answer without a task", answer, task_id)
     return _task(data, answer, task_id, model)
@@ -169,7 +171,7 @@ def _task(data: dict[str, Any], answer: Answer, asked: str | None, model: str | 
     fields["model"] = fields["model"] or model
     task = evolve(_converter().structure(fields, Task), raw=data)
     if task.id is None:
-        raise _outside("an answer without a task id", answer, None)
+        raise _outside("an answer without a task id", answer, asked)
     if asked is not None and task.id != asked:
         raise _outside(f"asked about task {asked}, answered about {task.id}", answer, asked)
     return task
@@ -226,9 +228,13 @@ def read_balance(answer: Answer) -> float:
         ProtocolError: no balance.
     """
     try:
-        return float(_payload(answer)["data"]["balance"])
-    except (KeyError, TypeError, ValueError):
-        raise _outside("an answer without a balance", answer) from None
+        found = _payload(answer)["data"]["balance"]
+        balance = math.nan if isinstance(found, bool) else float(found)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        balance = math.nan
+    if not math.isfinite(balance):
+        raise _outside("an answer without a balance", answer)
+    return balance
 
 
 def read_public_url(answer: Answer) -> str:

@@ -9,6 +9,8 @@ from datetime import date
 
 from attrs import field, frozen
 
+__all__ = ["AS_OF", "MODELS", "CatalogueModel", "find"]
+
 AS_OF = date(2026, 11, 1)
 """The day the figures below were read from the vendor's public pages."""
 

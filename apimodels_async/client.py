@@ -65,6 +65,10 @@ class AsyncImagesClient:
         ValueError: a number out of range.
     """
 
+    # For a repr in the middle of an `__init__` that fails.
+    _base_url: str = ""
+    _model: str | None = None
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -89,8 +93,8 @@ class AsyncImagesClient:
         self._http = Http(settings.api_key, settings.base_url, timeout, http_client)
         self._owner = Owner()
         quota = RetryQuota()
-        self._submitter = Submitter(self._http, self._owner, quota, max_retries)
         self._poller = Poller(self._http, quota)
+        self._submitter = Submitter(self._http, self._owner, quota, max_retries=max_retries, accepted=self._poller.born)
         self._create_rate = Rate()
         self._pacing: Pacing = AdaptivePacing() if pacing is None else pacing
 
@@ -170,16 +174,18 @@ class AsyncImagesClient:
             ConnectionFailedError: nothing was sent, and trying again did not help.
             SubmissionUnknownError: the server may have accepted it; it was not sent again.
         """
+        hidden = None if callback_url is None else Secret(callback_url)
+        del callback_url  # it may hold a token, which a traceback that shows this frame's locals must not show
         self._owner.bind()
         request = _as_request(
             prompt,
+            hidden,
             model=model,
             size=size,
             n=n,
             image=image,
             images=images,
             mask=mask,
-            callback_url=callback_url,
             aspect_ratio=aspect_ratio,
             resolution=resolution,
             quality=quality,
@@ -200,9 +206,7 @@ class AsyncImagesClient:
         else:
             body = _body(request, model)
         await pass_through(self._create_rate)
-        task = await self._submitter.submit(body, model, keep)
-        self._poller.born(task)
-        return task
+        return await self._submitter.submit(body, model, keep)
 
     def _model_of(self, request: GenerationRequest) -> str:
         model = request.model or self._model
@@ -215,6 +219,9 @@ class AsyncImagesClient:
 
     async def get(self, task_id: str) -> Task:
         """Ask once how a task is doing.
+
+        Args:
+            task_id: the id that `create` brought.
 
         Raises:
             APIError: the server refused: `TaskNotFoundError`, `AuthenticationError`, …
@@ -282,15 +289,18 @@ class AsyncImagesClient:
             GenerationFailedError: the task failed (`ContentPolicyError`: refused by moderation); not billed.
             ApimodelsError: as `create` and `wait` raise.
         """
-        task = await self.create(
+        hidden = None if callback_url is None else Secret(callback_url)
+        del callback_url  # as in `create`
+        self._owner.bind()
+        request = _as_request(
             prompt,
+            hidden,
             model=model,
             size=size,
             n=n,
             image=image,
             images=images,
             mask=mask,
-            callback_url=callback_url,
             aspect_ratio=aspect_ratio,
             resolution=resolution,
             quality=quality,
@@ -298,6 +308,7 @@ class AsyncImagesClient:
             seed=seed,
             extra_body=extra_body,
         )
+        task = await self._create(request)
         try:
             task = await self.wait(task, timeout=timeout, pacing=pacing)
         except Exception:
@@ -493,14 +504,18 @@ class AsyncImagesClient:
             raise ConnectionFailedError(f"{path[1:]}: no answer ({failure})") from failure.__cause__
 
 
-def _as_request(prompt: str | GenerationRequest, **given: Any) -> GenerationRequest:
+def _as_request(prompt: str | GenerationRequest, callback_url: Secret[str] | None, **given: Any) -> GenerationRequest:
     if isinstance(prompt, GenerationRequest):
-        return evolve(prompt, **{name: value for name, value in given.items() if value is not None})
-    return GenerationRequest(prompt, **given)
+        changes = {name: value for name, value in given.items() if value is not None}
+        if callback_url is not None:
+            return evolve(prompt, callback_url=callback_url.reveal(), **changes)
+        return evolve(prompt, **changes)
+    return GenerationRequest(prompt, callback_url=None if callback_url is None else callback_url.reveal(), **given)
 
 
-def _body(request: GenerationRequest, model: str) -> bytes:
-    return _wire.create_body(request, model, _inputs.request_fields(request))
+def _body(request: GenerationRequest, model: str) -> Secret[bytes]:
+    """The JSON of a create: hidden, because it holds the callback URL."""
+    return Secret(_wire.create_body(request, model, _inputs.request_fields(request)))
 
 
 def _checked_id(task_id: str) -> str:

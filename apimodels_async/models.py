@@ -36,6 +36,7 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
+"""What an argument is that was left out."""
 
 
 class TaskState(StrEnum):
@@ -51,7 +52,7 @@ class TaskState(StrEnum):
     """The generation failed and is not billed. Terminal."""
 
 
-TERMINAL_STATES = frozenset({TaskState.COMPLETED, TaskState.FAILED})
+_TERMINAL_STATES = frozenset({TaskState.COMPLETED, TaskState.FAILED})
 
 
 @runtime_checkable
@@ -66,12 +67,19 @@ ImageInput: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview 
 """A picture: an ``http(s)`` URL, a ``data:`` URI, a path, bytes, a binary file, or a Pillow image."""
 
 Quality: TypeAlias = Literal["low", "medium", "high", "auto"]
+"""How much care a picture gets, where the model lets it be chosen."""
 OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
+"""The file format of the pictures that come back."""
 
 
 def _shorten(urls: Sequence[str]) -> str:
     """A data: URI is a whole picture; nobody wants it in a log."""
-    return repr(tuple(url if len(url) <= 200 else f"{url[:40]}…({len(url)} characters)" for url in urls))
+    return repr(
+        tuple(
+            url if len(url) <= 200 and url[:5].lower() != "data:" else f"{url[:22]}…({len(url)} characters)"
+            for url in urls
+        )
+    )
 
 
 @frozen(kw_only=True)
@@ -106,7 +114,7 @@ class Task:
     @property
     def is_terminal(self) -> bool:
         """Whether the task has ended: completed or failed. An unknown state has not."""
-        return self.state in TERMINAL_STATES
+        return self.state in _TERMINAL_STATES
 
 
 def _check(condition: object, argument: str, value: object, right: str) -> None:
@@ -122,6 +130,7 @@ def _check_type(value: object, kinds: type | tuple[type, ...], argument: str, ri
         raise TypeError(f"{argument} is a {type(value).__name__}: {right}")
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SIZE = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}", re.ASCII)
 _RATIO = re.compile(r"[1-9]\d{0,3}:[1-9]\d{0,3}", re.ASCII)
 _RESOLUTION = re.compile(r"\d{1,2}(\.\d{1,2})?[Kk]", re.ASCII)
@@ -140,6 +149,13 @@ def _pattern(regex: re.Pattern[str], right: str) -> Any:
     return validate
 
 
+def _callback(_: object, __: "Attribute[Any]", value: str | None) -> None:
+    if value is not None:
+        _check_type(value, str, "callback_url", "give an absolute http(s) URL")
+        if not _URL.fullmatch(value):
+            raise ValueError("callback_url: give an absolute http(s) URL")  # not quoted: it may hold a token
+
+
 def _one_of(*words: str) -> Any:
     right = "give one of " + ", ".join(map(repr, words)) + _ELSE
 
@@ -153,6 +169,7 @@ def _text(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
     if value is not None or attribute.name == "prompt":
         _check_type(value, str, attribute.name, "give text")
         _check(str(value).strip(), attribute.name, value, "give text that is not empty")
+        _check(not _SURROGATE.search(str(value)), attribute.name, value, "give text without lone surrogates")
 
 
 def _whole(lowest: int | None) -> Any:
@@ -188,6 +205,11 @@ def _pictures(self: object, attribute: "Attribute[Any]", values: object) -> None
         _picture(self, attribute, picture)
 
 
+def _kept(values: Sequence[ImageInput] | None) -> Sequence[ImageInput] | None:
+    """A list of the caller's may change later."""
+    return tuple(values) if isinstance(values, list) else values
+
+
 def _mapping(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if value is not None:
         _check_type(value, Mapping, attribute.name, "give a mapping of request fields to JSON values")
@@ -200,7 +222,9 @@ def _brief(value: object) -> str:
             return f"<{len(value)} bytes>"
         case str():
             return _shorten((value,))[1:-2]
-        case list() | tuple():
+        case memoryview():
+            return f"<{value.nbytes} bytes>"
+        case Sequence():
             return f"[{', '.join(map(_brief, cast('Sequence[object]', value)))}]"
         case _:
             return repr(value)
@@ -208,7 +232,8 @@ def _brief(value: object) -> str:
 
 def _origin(url: str | None) -> str:
     """A callback URL without its path, which may hold a token."""
-    return repr(url) if url is None else repr("/".join(url.split("/", 3)[:3]) + "/…")
+    found = None if url is None else re.match(r"(\w+://)(?:[^/?#]*@)?([^/?#]*)", url)
+    return repr(url) if found is None else repr(f"{found[1]}{found[2]}/…")
 
 
 @frozen
@@ -241,11 +266,11 @@ class GenerationRequest:
     size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"' + _ELSE))
     n: int | None = field(default=None, kw_only=True, validator=_whole(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
-    images: Sequence[ImageInput] | None = field(default=None, kw_only=True, validator=_pictures, repr=_brief)
-    mask: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
-    callback_url: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_URL, "an absolute http(s) URL"), repr=_origin
+    images: Sequence[ImageInput] | None = field(
+        default=None, kw_only=True, converter=_kept, validator=_pictures, repr=_brief
     )
+    mask: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
+    callback_url: str | None = field(default=None, kw_only=True, validator=_callback, repr=_origin)
     aspect_ratio: str | None = field(
         default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"' + _ELSE)
     )

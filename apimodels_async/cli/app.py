@@ -13,7 +13,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from apimodels_async._version import __version__
-from apimodels_async.cli import account, exit_codes, gateway, generate, tasks
+from apimodels_async.cli import account, batch, exit_codes, gateway, generate, tasks
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.screen import Screen
 from apimodels_async.errors import ApimodelsError
@@ -47,7 +47,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (generate.generate, tasks.status, tasks.wait, account.models, account.balance, gateway.gateway):
+for _command in (
+    generate.generate,
+    batch.batch,
+    tasks.status,
+    tasks.wait,
+    account.models,
+    account.balance,
+    gateway.gateway,
+):
     app.command()(_command)
 
 

@@ -22,7 +22,7 @@ from apimodels_async.errors import (
 )
 from apimodels_async.models import GenerationRequest, Task, TaskState
 
-__all__ = ["Errand"]
+__all__ = ["Errand", "make_usable"]
 
 _OVER = (GenerationFailedError, ResultExpiredError, TaskNotFoundError)
 """After these, waiting again brings nothing."""
@@ -52,7 +52,7 @@ class Errand:
     async def order(self, client: AsyncImagesClient, request: GenerationRequest) -> None:
         """Submit a request, wait for it, and save its pictures."""
         self._client = client
-        _make_usable(self.directory)  # nobody should pay for pictures that cannot be put anywhere
+        make_usable(self.directory)  # nobody should pay for pictures that cannot be put anywhere
         self.activity.words = "submitting"
         try:
             self.task = await client.create(request)
@@ -62,7 +62,7 @@ class Errand:
 
     async def fetch(self, client: AsyncImagesClient, task_id: str) -> None:
         """Wait for a task, and save its pictures."""
-        _make_usable(self.directory)
+        make_usable(self.directory)
         self.task = Task(id=task_id, state="")
         await self._bring_home(client, self.task)
 
@@ -127,7 +127,12 @@ class Errand:
         return f"{message}; {task} is not lost, take it up again with: {shlex.join(command)}"
 
 
-def _make_usable(directory: Path) -> None:
+def make_usable(directory: Path) -> None:
+    """Make a directory, if it is not there, that pictures can be put into.
+
+    Raises:
+        CommandFailed: it cannot be made or written.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

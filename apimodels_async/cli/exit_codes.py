@@ -22,12 +22,13 @@ from apimodels_async.errors import (
     WaitTimeoutError,
 )
 
-__all__ = ["CONFIGURATION", "INTERRUPTED", "OK", "TABLE", "UNEXPECTED", "USAGE", "ExitCode", "code_of"]
+__all__ = ["CONFIGURATION", "INTERRUPTED", "OK", "SOME_FAILED", "TABLE", "UNEXPECTED", "USAGE", "ExitCode", "code_of"]
 
 OK = 0
 UNEXPECTED = 1
 USAGE = 2
 CONFIGURATION = 3
+SOME_FAILED = 17
 INTERRUPTED = 130
 
 
@@ -66,6 +67,7 @@ TABLE = (
     ExitCode(14, "the pictures are made, but could not be saved", (DownloadError,)),
     ExitCode(15, "never sent", (NotSubmittedError,)),
     ExitCode(16, "the ledger cannot be used", (LedgerError,)),
+    ExitCode(SOME_FAILED, "some requests of a batch brought no picture; results.jsonl tells which"),
     ExitCode(INTERRUPTED, "interrupted"),
 )  # fmt: skip
 """Every exit code, in order."""

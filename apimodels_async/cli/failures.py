@@ -39,6 +39,12 @@ _OPTIONS = {
     "output_format": "--format",
     "seed": "--seed",
     "timeout": "--timeout",
+    "wait_timeout": "--timeout",
+    "max_in_flight": "--max-in-flight",
+    "budget": "--budget",
+    "retry_failed": "--retry-failed",
+    "create_rate": "--create-rate",
+    "poll_rate": "--poll-rate",
 }
 """What an argument of the Python API is called here."""
 

@@ -10,14 +10,12 @@ import typer
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.errand import Errand
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
-from apimodels_async.cli.options import AsJson, Local, Output, Timeout
+from apimodels_async.cli.options import DEFAULT_MODEL, AsJson, Local, Model, Output, Timeout
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.models import GenerationRequest
 
 __all__ = ["generate"]
-
-DEFAULT_MODEL = "grok-image/grok-4.2-image"
 
 
 class Quality(StrEnum):
@@ -40,9 +38,7 @@ class Format(StrEnum):
 def generate(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to paint.", show_default=False)],
     *,
-    model: Annotated[
-        str, typer.Option("--model", "-m", envvar="APIMODELS_MODEL", help="The model; `apimodels models` lists them.")
-    ] = DEFAULT_MODEL,
+    model: Model = DEFAULT_MODEL,
     size: Annotated[str | None, typer.Option(metavar="WxH", help='Pixels, as "1024x1024".')] = None,
     n: Annotated[int | None, typer.Option("-n", help="How many pictures.")] = None,
     image: Annotated[

@@ -5,8 +5,13 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = ["AsJson", "Local", "Output", "Timeout"]
+__all__ = ["DEFAULT_MODEL", "AsJson", "Local", "Model", "Output", "Timeout"]
 
+DEFAULT_MODEL = "grok-image/grok-4.2-image"
+
+Model: TypeAlias = Annotated[
+    str, typer.Option("--model", "-m", envvar="APIMODELS_MODEL", help="The model; `apimodels models` lists them.")
+]
 Output: TypeAlias = Annotated[
     Path,
     typer.Option(

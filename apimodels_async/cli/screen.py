@@ -12,7 +12,8 @@ from typing import Any, TextIO
 import attrs
 import typer
 from attrs import define, field
-from rich.console import Console
+from rich.console import Console, RichCast
+from rich.live import Live
 from rich.text import Text
 
 from apimodels_async.cli.failures import one_line
@@ -64,6 +65,7 @@ class Screen:
     def __init__(self) -> None:
         self.out = _console(sys.stdout)
         self.notes = _console(sys.stderr, stderr=True)
+        self._live: Live | None = None
 
     @property
     def for_people(self) -> bool:
@@ -77,6 +79,24 @@ class Screen:
         spinner = "dots" if self.notes.encoding.startswith("utf") else "line"
         with self.notes.status(activity, spinner=spinner):
             yield activity
+
+    @contextmanager
+    def live(self, display: RichCast) -> Generator[None]:
+        """Show `display`, on a terminal, for as long as the block lasts, and again and again."""
+        if not self.notes.is_terminal:
+            yield
+            return
+        with Live(display, console=self.notes, transient=True, refresh_per_second=8) as self._live:
+            yield
+
+    def stop(self) -> None:
+        """End what is live, for a command that will not leave its blocks."""
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, words: str) -> None:
+        """Say something that everybody should hear."""
+        typer.echo(words, err=True)
 
     def note(self, words: str) -> None:
         """Say something to a person who watches; nobody else hears it."""

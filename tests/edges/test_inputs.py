@@ -289,3 +289,22 @@ def test_bytes_that_are_no_picture_are_not_repeated() -> None:
         fields(image=b"canary" * 100)
 
     assert "canary" not in str(error.value)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB", "HSV", "F"])
+def test_a_pillow_image_that_cannot_be_a_png_is_refused_by_name(mode: str) -> None:
+    with pytest.raises(ValueError, match=r"^image: .*convert"):
+        read_picture(Image.new(mode, (2, 2)), "image")
+
+
+@pytest.mark.parametrize("thing", [5, None, object(), ["a.png"]])
+def test_something_that_is_no_picture_at_all_is_a_type_error_that_names_the_argument(thing: Any) -> None:
+    with pytest.raises(TypeError, match=r"^file"):
+        read_picture(thing, "file")
+
+
+def test_a_closed_file_is_refused_by_the_name_of_its_argument() -> None:
+    file = io.BytesIO(b"x")
+    file.close()
+    with pytest.raises(ValueError, match=r"^image"):
+        read_picture(file, "image")

@@ -306,3 +306,23 @@ def test_plain_http_from_the_environment_is_warned_of_by_its_name() -> None:
 
 def test_the_default_is_the_contracts_base_url() -> None:
     assert _settings.DEFAULT_BASE_URL == "https://apimodels.app/api/v1"
+
+
+@pytest.mark.parametrize("url", ["https://h.example/v1?", "https://h.example/v1#", "https://h.example/v1/?"])
+def test_a_base_url_with_an_empty_query_is_refused_as_well(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="without a query"):
+        resolve(Secret("sk_1"), url, None, getenv=lambda _: None)
+
+
+def test_an_empty_base_url_is_not_quietly_the_vendors() -> None:
+    with pytest.raises(ConfigurationError, match=r"^base_url"):
+        resolve(Secret("sk_1"), "", None, getenv=lambda _: None)
+
+
+def test_a_machine_without_a_home_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(ConfigurationError, match="no API key"):
+        resolve(None, None, None, getenv=lambda _: None)

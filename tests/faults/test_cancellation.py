@@ -551,7 +551,6 @@ async def test_a_block_left_by_an_exception_closes_and_lets_it_through(server: P
     assert await anyio.to_thread.run_sync(server.all_closed)
 
 
-@pytest.mark.xfail(reason="the error of a client that is closed carries no task id yet", strict=True)
 async def test_a_client_closed_under_a_generate_does_not_lose_its_task(server: PictureServer) -> None:
     server.query(envelope({"taskId": "task-1", "state": "processing"}))
     images = AsyncImagesClient(KEY, base_url=server.base_url, model="m")

@@ -305,7 +305,7 @@ async def test_forty_creates_of_a_synchronous_model_leave_room_for_queries() -> 
             for _ in range(40):
                 tasks.start_soon(create)
             for _ in range(40):
-                await anyio.to_thread.run_sync(server.asked.acquire)
+                assert await anyio.to_thread.run_sync(partial(server.asked.acquire, timeout=10.0))
             for _ in range(20):
                 assert (await client.get("other")).state == "pending"
             assert made == []

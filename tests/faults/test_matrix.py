@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ async def busy_pool(row: Row, server: FaultServer, client: AsyncImagesClient) ->
             await own.get(server.origin, timeout=None)
 
         tasks.start_soon(hold)
-        await anyio.to_thread.run_sync(server.asked.acquire)
+        assert await anyio.to_thread.run_sync(partial(server.asked.acquire, timeout=10.0))
         yield
         tasks.cancel_scope.cancel()
 
@@ -140,7 +141,7 @@ async def test_a_create_is_counted_once_or_proved_unsent(row: Row, anyio_backend
             if row.warm:
                 await client.create("a dog")
                 if "before its reuse" in row.fault:
-                    await anyio.to_thread.run_sync(server.left.acquire)
+                    assert await anyio.to_thread.run_sync(partial(server.left.acquire, timeout=10.0))
             got = await outcome(lambda: client.create(row.prompt))
         counts = server.counts
     assert (got, counts.posts, counts.taken) == (expected(row, anyio_backend), row.counted, row.taken)

@@ -24,6 +24,7 @@ from apimodels_async import (
     InsufficientCreditsError,
     ProtocolError,
     ServerError,
+    SubmissionUnknownError,
     Task,
     TaskNotFoundError,
     TaskState,
@@ -31,7 +32,7 @@ from apimodels_async import (
 )
 from apimodels_async._polling import LONGEST_HOLD
 from apimodels_async.pacing import FixedPacing
-from tests.faults.server import FaultServer, accept, drip, read_then, reply, say
+from tests.faults.server import FaultServer, accept, drip, read_then, reply, say, take_then
 from tests.faults.server import envelope as envelope_of
 from tests.faults.virtual import Server, done, envelope, in_turn, most_jitter, refusal, run, virtually
 
@@ -462,6 +463,24 @@ async def test_a_wait_leaves_a_server_that_keeps_it_hanging(play: Any) -> None:
 
     assert error.value.task_id == "task-1"
     assert server.counts.gets == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.filterwarnings("ignore:Async generator 'http(x|core):ResourceWarning")
+async def test_an_answer_that_drips_for_ever_is_given_up_although_each_step_is_in_time() -> None:
+    play = read_then(None, drip(reply(200, body=b" " * 100_000), piece=1, pause=0.02))
+    with FaultServer(
+        post=[take_then(drip(reply(200, body=b" " * 100_000), piece=1, pause=0.02))], get=[play]
+    ) as server:
+        async with AsyncImagesClient("k", base_url=server.base_url, model="m", timeout=0.1) as client:
+            with anyio.fail_after(10.0):
+                with pytest.raises(ConnectionFailedError, match=r"no whole answer within 0\.4 s"):
+                    await client.get("task-1")
+                with pytest.raises(SubmissionUnknownError, match=r"no whole answer within 0\.4 s"):
+                    await client.create("a cat")
+            await _until_left(server, 2)
+
+    assert (server.counts.posts, server.counts.gets) == (1, 1)
 
 
 async def _until_left(server: FaultServer, connections: int) -> None:

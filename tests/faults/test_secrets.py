@@ -230,7 +230,6 @@ async def test_the_token_of_a_callback_is_in_no_error_and_no_log(
     assert TOKEN in str(server.seen)
 
 
-@pytest.mark.xfail(reason="callback_url and the body it is in are plain locals of the client's frames", strict=True)
 @pytest.mark.parametrize("fault", ["400", "500", "a page", "closed"])
 @pytest.mark.parametrize("call", ["create", "generate"])
 async def test_the_token_of_a_callback_is_in_no_traceback(
@@ -338,7 +337,6 @@ def test_a_client_that_cannot_be_made_shows_no_key(
     assert lines_with(KEY, locals_of_ours(caught.value)) == []
 
 
-@pytest.mark.xfail(reason="its repr wants the base URL, which comes later", strict=True)
 def test_a_client_that_could_not_be_made_can_still_be_shown_by_an_error_reporter() -> None:
     with pytest.raises(ValueError, match="max_retries") as caught:
         AsyncImagesClient(KEY, max_retries=-1)

@@ -253,3 +253,9 @@ def test_a_refusal_of_a_smaller_call_is_typed_as_well(read: object) -> None:
         read(Answer(503, b"<html>"))
     with pytest.raises(ProtocolError):
         read(Answer(200, b"<html>"))
+
+
+@pytest.mark.parametrize("balance", [10**400, float("nan"), float("inf"), "nan", "inf", True])
+def test_a_balance_that_is_no_amount_is_outside_the_contract(balance: object) -> None:
+    with pytest.raises(ProtocolError, match="a balance"):
+        read_balance(answer({"code": 200, "data": {"balance": balance}}))

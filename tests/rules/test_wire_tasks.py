@@ -432,3 +432,26 @@ def test_a_truncated_answer_is_outside_the_contract(cut: int) -> None:
 
     assert error.value.body == COMPLETED[:cut].decode()
     assert error.value.task_id == "clxxx..."
+
+
+@pytest.mark.parametrize("id_", [True, 1.5, ["t"], {"id": "t"}])
+def test_an_answer_to_a_query_with_an_unusable_id_still_names_the_task_asked_for(id_: object) -> None:
+    with pytest.raises(ProtocolError) as error:
+        read_task(answer({"code": 200, "data": {"taskId": id_, "state": "pending"}}), task_id="t")
+    assert error.value.task_id == "t"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"code": 200, "data": {"taskId": "t", "data": [{"url": "https://a/1"}]}},
+        {"taskId": "t", "data": [{"url": "https://a/1"}]},
+    ],
+)
+def test_a_task_id_beside_openais_shape_is_kept(payload: object) -> None:
+    assert read_task(answer(payload)).id == "t"
+
+
+@pytest.mark.parametrize("moment", [True, 0, -1])
+def test_a_time_that_is_none_is_none(moment: object) -> None:
+    assert read_task(answer({"code": 200, "data": {"taskId": "t", "createTime": moment}})).create_time is None

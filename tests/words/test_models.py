@@ -1,6 +1,7 @@
 import base64
 import io
 import pickle
+from collections import UserList, deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,7 +81,8 @@ def test_a_value_the_server_could_not_accept_is_refused_by_name_and_with_what_wo
         request(**{argument: value})
 
     message = str(refusal.value)
-    assert message.startswith(f"{argument}=")
+    # A callback URL is not quoted: it may hold a token.
+    assert message.startswith("callback_url: " if argument == "callback_url" else f"{argument}=")
     assert right in message
 
 
@@ -168,7 +170,7 @@ def test_arguments_that_do_not_go_together_are_refused(given: dict[str, Any], me
         {"image": memoryview(b"x")},
         {"image": io.BytesIO(b"x")},
         {"image": Image.new("RGB", (1, 1))},
-        {"images": ["a.png", b"x"], "mask": "mask.png"},
+        {"images": ("a.png", b"x"), "mask": "mask.png"},
         {"images": (b"x",)},
         {"image": b"x", "mask": "data:image/png;base64,AAAA"},
     ],
@@ -399,3 +401,32 @@ def test_a_pillow_image_can_be_saved_and_bytes_cannot() -> None:
 
     assert all(isinstance(each, SupportsSave) for each in able)
     assert not any(isinstance(each, SupportsSave) for each in unable)
+
+
+@pytest.mark.parametrize("images", [deque([b"pixels"]), UserList([b"pixels"])])
+def test_a_repr_never_shows_the_pictures_of_any_kind_of_sequence(images: Any) -> None:
+    assert "pixels" not in repr(GenerationRequest("a cat", images=images))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://h.example?token=SECRET", "https://h.example#SECRET", "https://u:SECRET@h.example/x"]
+)
+def test_a_repr_shows_of_a_callback_its_host_alone(url: str) -> None:
+    assert "SECRET" not in repr(GenerationRequest("a cat", callback_url=url))
+
+
+def test_a_repr_shows_no_data_uri_however_short() -> None:
+    assert "iVBORw0KGgo" not in repr(GenerationRequest("a cat", image="data:image/png;base64,iVBORw0KGgo="))
+
+
+def test_a_prompt_that_utf_8_cannot_carry_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"^prompt"):
+        GenerationRequest("half a \ud83d character")
+
+
+def test_a_request_does_not_change_with_the_callers_list() -> None:
+    images = ["a.png"]
+    request = GenerationRequest("a cat", images=images)
+    images.append("b.png")
+    assert list(request.images or ()) == ["a.png"]
+    assert hash(request)

@@ -1,0 +1,77 @@
+"""How far a batch is, as somebody sees it who watches."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+
+from attrs import define, field
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from apimodels_async.models import BatchStats
+
+__all__ = ["BatchProgress"]
+
+_WINDOW = 30.0
+"""Seconds over which the rate is taken."""
+
+
+@define
+class BatchProgress:
+    """The display of a batch: drawn again and again, from a thread of its own.
+
+    Attributes:
+        total: requests, if their number is known.
+        stats: gives how far the batch is.
+        words: what is going on instead of making pictures, if anything is.
+        done: requests with an outcome.
+        failed: of those, how many have no picture.
+    """
+
+    total: int | None
+    stats: Callable[[], BatchStats] = BatchStats
+    words: str = ""
+    done: int = 0
+    failed: int = 0
+    _samples: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]])
+
+    def __rich__(self) -> Table:
+        """Render it."""
+        stats = self.stats()
+        rate = self._rate(time.monotonic())
+        line = Table.grid(padding=(0, 2))
+        line.add_column()
+        line.add_column(no_wrap=True, overflow="ellipsis")
+        bar = ProgressBar(total=self.total, completed=self.done, width=24, pulse=self.total is None)
+        line.add_row(bar, Text("  ").join(self._figures(stats, rate)))
+        return line
+
+    def _figures(self, stats: BatchStats, rate: float) -> list[Text]:
+        figures = [
+            Text(f"{self.done}" if self.total is None else f"{self.done}/{self.total}", style="bold"),
+            Text(f"in flight {stats.in_flight}"),
+            Text(f"failed {self.failed}", style="red" if self.failed else "dim"),
+            Text(f"{rate:.1f}/s"),
+        ]
+        if self.total is not None:
+            figures.append(Text(_left(self.total - self.done, rate)))
+        figures.append(Text(f"US$ {stats.spent:.2f}"))
+        if self.words:
+            figures.append(Text(self.words, style="yellow"))
+        return figures
+
+    def _rate(self, now: float) -> float:
+        """Requests done a second, lately."""
+        self._samples.append((now, self.done))
+        while now - self._samples[0][0] > _WINDOW:
+            self._samples.popleft()
+        began, done = self._samples[0]
+        return (self.done - done) / (now - began) if now > began else 0.0
+
+
+def _left(requests: int, rate: float) -> str:
+    if not requests:
+        return "0:00:00 left"
+    return f"{timedelta(seconds=round(requests / rate))} left" if rate else "-:--:-- left"
