@@ -1,11 +1,11 @@
 """Writing into a ledger from async code: off the event loop, and many writes in one flush of the disk."""
 
 import logging
-from collections.abc import Sequence
 
 import anyio
 import anyio.to_thread
 
+from apimodels_async._journal import Journal
 from apimodels_async._ledger_records import Entry, Step
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger, Statement, moved
@@ -76,7 +76,7 @@ class Recorder:
             await self.write()
 
 
-class Journal:
+class LedgerJournal(Journal):
     """Writes down the create of one entry, each step before it matters."""
 
     def __init__(self, recorder: Recorder, key: str) -> None:
@@ -127,27 +127,3 @@ class Journal:
             await self._recorder.write(*statements)
         except LedgerError:
             logger.exception("the ledger could not be brought up to date")
-
-
-class NoJournal(Journal):
-    """For creates without a ledger."""
-
-    def __init__(self) -> None:
-        pass
-
-    async def sending(self) -> None:
-        """Nothing is written."""
-
-    async def accepted(self, task: Task) -> None:
-        """Nothing is written."""
-
-    async def not_taken(self) -> None:
-        """Nothing is written."""
-
-    async def _try(self, *statements: Statement) -> None:
-        pass
-
-
-def whole(entry: Entry, sums: Sequence[str]) -> bool:
-    """Whether the files of an entry are all as they were saved; `sums` are theirs as they are now."""
-    return bool(entry.files) and [file.sha256 for file in entry.files] == list(sums)

@@ -4,6 +4,7 @@ The file is a plain SQLite database in WAL mode with ``synchronous=FULL``: what 
 crash of the process and of the machine. Prompts and task ids are in it; keys, tokens and pictures are not.
 """
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -141,6 +142,10 @@ class SqliteLedger:
         rows = self._select(f"SELECT {_COLUMNS} FROM entries WHERE key = ?", (key,))  # noqa: S608
         return self._entry(rows[0]) if rows else None
 
+    def steps(self) -> dict[str, Step]:
+        """How far every entry is, by its key."""
+        return {key: Step(step) for key, step in self._select("SELECT key, step FROM entries", ())}
+
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order in which they were written first."""
         for row in self._select(f"SELECT {_COLUMNS} FROM entries ORDER BY number", ()):  # noqa: S608
@@ -191,10 +196,8 @@ class SqliteLedger:
                 raise self._trouble("cannot be written", error) from error
 
     def _roll_back(self) -> None:
-        try:
+        with contextlib.suppress(Exception):  # SQLite has rolled back by itself, as on a full disk
             self._database.execute("ROLLBACK")
-        except Exception:  # noqa: BLE001, S110  (SQLite has rolled back by itself, as on a full disk)
-            pass
 
     def resolve(self, key: str, how: str) -> Entry:
         """Decide about an entry whose outcome is unknown, after having looked at the vendor's console.
