@@ -32,7 +32,7 @@ def run_tests(session: nox.Session) -> None:
     """Pytest is run as a script, so that the installed package is imported and not this folder's."""
     session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()).resolve() / "coverage")
     session.run("coverage", "erase")
-    session.run("coverage", "run", str(Path(session.bin) / "pytest"), *session.posargs)
+    session.run("coverage", "run", str(Path(session.bin) / "pytest"), *(session.posargs or ["-n", "auto"]))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", *(["--fail-under=0"] if session.posargs else []))
 
@@ -52,7 +52,7 @@ def lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--quiet", "--python", python, "--resolution=lowest-direct", PACKAGE)
     session.run("uv", "pip", "install", "--quiet", "--python", python, *group("test"))
     session.run("uv", "pip", "list", "--quiet", "--python", python)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or ["-n", "auto"]))
 
 
 @nox.session

@@ -76,10 +76,10 @@ def batch(
         run.interrupted = True
     except OSError:
         run.finish()
-        screen.say(run.way_back("the batch was left"))
+        screen.say(f"apimodels: {run.way_back('the batch was left')}")
         raise
     run.finish()
-    for words in run.tally.summary(run.stats):
+    for words in run.tally.summary(run.stats, total):
         screen.say(words)
     ending = run.ending()
     if ending is not None:

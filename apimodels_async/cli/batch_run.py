@@ -230,6 +230,9 @@ class BatchRun:
     def _left_over(self) -> Iterator[dict[str, Any]]:
         """The lines of requests without an outcome, and of tasks of which nobody knows whose they are."""
         late = self._late()
+        unanswered = {index: request for index, request in self._unfinished.items() if request.task is None}
+        if self._closed and len(late) == len(unanswered) == 1:
+            next(iter(unanswered.values())).task = late.pop()  # there is nobody else's
         # As long as creates may be answered, and when some were and some were not, nobody knows which is whose.
         doubt = not self._closed or late or self._lost.number
         for index, request in self._unfinished.items():

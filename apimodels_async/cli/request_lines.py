@@ -221,12 +221,9 @@ def _request(fields: Fields, folder: Path, model: str) -> GenerationRequest:
     if isinstance(given.get("images"), list):
         given["images"] = [_picture("images", each, folder) for each in cast("list[object]", given["images"])]
     try:
-        request = GenerationRequest(**given)
+        return GenerationRequest(**given)
     except (TypeError, ValueError) as error:
         raise _NotARequestError(str(error)) from None
-    if not request.prompt.isascii() and any("\ud800" <= sign <= "\udfff" for sign in request.prompt):
-        raise _NotARequestError("prompt: half a character (a lone surrogate) is in it")
-    return request
 
 
 def _check_field(name: str) -> None:

@@ -67,10 +67,10 @@ class Tally:
             else:
                 known.number += 1
 
-    def summary(self, stats: BatchStats) -> Iterator[str]:
+    def summary(self, stats: BatchStats, total: int | None) -> Iterator[str]:
         """What to say at the end, in lines."""
         words = [
-            _many(self.done, "request") + " done",
+            f"{self.done} of {_many(self.done if total is None else total, 'request')} done",
             f"{_many(self.pictures, 'picture')} saved ({stats.bytes / 1e6:.1f} MB)",
         ]
         if self.failed:

@@ -10,10 +10,10 @@ from apimodels_async.pacing._schedule import Schedule
 from apimodels_async.pacing._smoothing import smoothed
 
 PUBLISHED = (48.0, 83.0)
-"""Seconds: median and 90th percentile of the vendor's image tasks in one published week (as of 2026-11-01)."""
-PUBLISHED_SLOW = (121.0, 324.0)
-"""Seconds: the same of the one slow model the vendor singles out, without naming it (as of 2026-11-01)."""
+"""Seconds: median and 90th percentile of the vendor's image tasks in one published week, as read on 2026-11-01.
 
+Of one slow model, which is not named, the same page says 121 and 324. Nothing is published about single models by name.
+"""
 _EARLY_LOOKS = (0.5, 1.0, 2.0, 4.0, 8.0)
 _SHORTEST, _LONGEST = 0.02, 3600.0
 """Seconds: no pause is shorter, none longer."""
@@ -24,8 +24,8 @@ _IMAGINED = 4.0
 """As many tasks as the guesses count for."""
 _LOOKS_A_COMPLETION = 64.0
 """Looks that found a task running tell about as much as one completion."""
-_MOST_NEW = 32.0
-"""Completions after which the schedule is made anew at the latest."""
+_MOST_NEW = 64.0
+"""Completions after which the schedule is made anew at the latest; as long as there are few, after an eighth more."""
 
 
 class AdaptivePacing:
@@ -84,7 +84,8 @@ class AdaptivePacing:
     def next_delay(self, key: str, elapsed: float) -> float:
         """Seconds until the next question, between 0.02 and 3600.
 
-        Call it once for a new task, and once after each look that found it running: that is learned from.
+        Call it once for a new task, and once after each look that found it running: each call is learned from. Tasks
+        are told apart by when they are due, so ask when it says, or later; now and then earlier does little harm.
 
         Args:
             key: what shares a latency, such as the model id.
@@ -160,8 +161,8 @@ class _Known:
     def plan(self) -> None:
         """Make the schedule from all that is known."""
         ages = self.ages
-        new = min(max(ages.completions / 8.0, 1.0), _MOST_NEW)
-        self._enough = ages.completions + ages.looks / _LOOKS_A_COMPLETION + new
+        learned = ages.completions + ages.looks / _LOOKS_A_COMPLETION
+        self._enough = learned + min(max(learned / 8.0, 1.0), _MOST_NEW)
         guessed = self._guesses.survival(*ages.coarse(_COARSE))
         imagined = [
             _IMAGINED * (before + (after - before) * part / _COARSE)

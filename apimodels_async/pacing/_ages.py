@@ -18,6 +18,10 @@ _WIDTH = 0.05
 EDGES = tuple(_WIDTH * math.expm1(i / FINENESS) for i in range(BINS + 1))
 """Seconds at which the bins of age begin; the last edge, about two days, ends the last bin."""
 
+_NEWEST = 5.0
+"""Seconds after its create at which a new task is first heard of, at most, unless somebody else created it."""
+_TRIES = 8
+"""Bins in which one is looked for that is asked about before its time."""
 MEMORY = 120.0
 """Completions after which an old one counts for 1/e: models get quicker and slower."""
 _GROWTH = math.exp(1.0 / MEMORY)
@@ -32,7 +36,7 @@ class Ages:
     """What is known about one key. Older knowledge weighs less; instead of shrinking it, the new is made to weigh more.
 
     Tasks come without a name: a call only says that some task is running at some age. It is taken for the one whose
-    planned look is nearest below. Mistaken identities cancel, since only sums over tasks are kept.
+    planned look is nearest. Mistaken identities cancel, since only sums over tasks are kept.
 
     Attributes:
         completions: durations seen.
@@ -56,14 +60,32 @@ class Ages:
         """A task is running at `age`, and will be looked at again at `planned`."""
         place = position(age)
         b = int(place)
-        below = self._occupied & ((1 << (b + 2)) - 1)
-        if below:
-            self._lived(self._take(below.bit_length() - 1), place)
+        found = self._nearest(age, b)
+        if found is not None:
+            self._lived(self._take(found), place)
         b = int(position(planned))
         self._count[b] += 1
         self._since[b] += place
         self._occupied |= 1 << b
         self.looks += 1
+
+    def _nearest(self, age: float, b: int) -> int | None:
+        """The bin of the planned look that one at `age`, in bin `b`, may well be; None: it is a new task's."""
+        below = self._occupied & ((1 << (b + 1)) - 1)
+        if below:
+            return below.bit_length() - 1
+        above = self._occupied >> b
+        for _ in range(_TRIES):
+            if not above:
+                break
+            planned = b + (above & -above).bit_length() - 1
+            since = _WIDTH * math.expm1(self._since[planned] / self._count[planned] / FINENESS)
+            # Asked before its time. A new task of a few seconds is more likely than one asked that much before.
+            least = 0.001 if age > _NEWEST else 0.1 * (EDGES[planned] - since)
+            if age - since > least:
+                return planned
+            above &= above - 1
+        return None
 
     def ended(self, age: float) -> None:
         """A task ended at `age`."""

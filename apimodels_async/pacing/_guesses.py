@@ -1,4 +1,4 @@
-"""What to expect where nothing has been seen yet: some hundred simple guesses, weighed by how well they fit so far.
+"""What to expect where nothing has been seen yet: some two hundred simple guesses, weighed by how well they fit so far.
 
 Counting ages says nothing about later ages, and a burst of tasks may all be of one age. A guess is a log-logistic
 distribution: its tail is heavy, and no age is impossible.
@@ -10,11 +10,11 @@ from functools import lru_cache
 from itertools import pairwise
 from operator import mul
 
-_SHAPES = (2.0, 4.0, 8.0)
-"""One in `x` ** shape lasts `x` times the median, far beyond it: 90th percentiles of 3, 1.7 and 1.3 medians."""
+_SHAPES = (2.0, 4.0, 8.0, 16.0)
+"""One in `x` ** shape lasts `x` times the median, far beyond it: 90th percentiles of 3, 1.7, 1.3 and 1.15 medians."""
 _DOUBT = 1.0
 """How far off, in e-folds, the published median may well be."""
-_DOUBT_OF_SHAPE = 0.7
+_DOUBT_OF_SHAPE = 1.2
 _TRUST = 0.5
 """How much a fit counts. Durations are no log-logistic, and tasks of one burst share their luck: not all of it."""
 

@@ -7,6 +7,7 @@ for systems subject to random failure").
 """
 
 import math
+from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
@@ -31,12 +32,13 @@ class Schedule:
     def __init__(self, times: Sequence[float], gone: Sequence[float], tail: float, cost: float) -> None:
         self._tail = max(tail, 1.1)
         self._cost = cost
-        self._times, self._gone, steps = _refined(times, gone, cost)
+        fine, rising, steps = _refined(times, gone, cost)
         # The integral of the probability to have ended: what has been lost if nobody ever looked.
-        self._lost = [0.0]
-        for (t, u), (f, g) in zip(pairwise(self._times), pairwise(self._gone), strict=True):
-            self._lost.append(self._lost[-1] + (u - t) * (f + g) / 2)
-        self._next = self._solve() if steps >= _FEWEST_STEPS else self._by_density()
+        lost = [0.0]
+        for (t, u), (f, g) in zip(pairwise(fine), pairwise(rising), strict=True):
+            lost.append(lost[-1] + (u - t) * (f + g) / 2)
+        self._times, self._gone, self._lost = array("d", fine), array("d", rising), array("d", lost)
+        self._next = array("d", self._solve() if steps >= _FEWEST_STEPS else self._by_density())
 
     def _by_density(self) -> list[float]:
         """The next look after a look at each grid point, where looks are so many that they are all but continuous."""

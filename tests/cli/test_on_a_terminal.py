@@ -138,3 +138,49 @@ def test_a_wait_shows_the_state_of_a_task_from_before(
     terminal.until("waiting for the picture (p", task["id"])
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 130
+
+
+def test_a_batch_shows_how_far_it_is_and_a_summary_at_the_end(
+    watched: Any, apimodels: Any, terminal: Terminal, here: Any
+) -> None:
+    (apimodels.folder / "p.jsonl").write_text(
+        '{"prompt": "a fox", "size": "64x64"}\n' * 6 + '{"prompt": "contraband"}\n'
+    )
+
+    process = watched("batch", "p.jsonl", "-o", "out", "--max-in-flight", "3", settings=here)
+
+    assert process.wait(PATIENCE) == 17
+    shown = plain(terminal.drain())
+    assert re.search(r"━+ +\d/7  in flight [123]  failed \d  \d+\.\d/s  [-:\d]+ left  US\$ 0\.\d\d", shown)
+    assert re.search(r"7/7  in flight 0  failed 1  .*US\$ 0\.18", shown)
+    assert re.search(
+        r"7 of 7 requests done, 6 pictures saved .*\r\n.*ContentPolicyError.*\r\napimodels: 1 of 7 .*\r\n$", shown
+    )
+    assert ".png" not in shown
+
+
+def test_a_batch_is_left_with_one_ctrl_c(watched: Any, apimodels: Any, terminal: Terminal, slow: Any) -> None:
+    (apimodels.folder / "p.txt").write_text("a fox\n" * 9)
+
+    process = watched("batch", "p.txt", "-o", "out", "--max-in-flight", "4", settings=slow)
+    terminal.until("0/9", "in flight 4")
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(PATIENCE) == 130
+    shown = plain(terminal.drain())
+    assert "4 tasks are under way and not lost: the ids are in out/results.jsonl" in shown
+    assert "with: apimodels wait ID -o out" in shown
+    assert terminal.shown.rstrip().endswith("-o out")
+    assert (apimodels.folder / "out" / "results.jsonl").read_text().count('"detached"') == 4
+
+
+def test_a_batch_whose_paths_are_piped_shows_how_far_it_is_all_the_same(
+    watched: Any, terminal: Terminal, here: Any
+) -> None:
+    import subprocess
+
+    process = watched("batch", "-", settings=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    out, _ = process.communicate("a fox\na kite\n", timeout=PATIENCE)
+
+    assert re.fullmatch(r"(\S+-0\.png\n){2}", out)
+    assert re.search(r"2  in flight 0  failed 0  \d+\.\d/s  US\$ 0\.06", plain(terminal.drain()))
