@@ -54,8 +54,12 @@ FOLLOWS: Mapping[Step, frozenset[Step]] = {
 
 
 def steps_before(step: Step) -> frozenset[Step]:
-    """From where an entry may come to `step`, or stay there."""
-    return frozenset({step, *(each for each, following in FOLLOWS.items() if step in following)})
+    """From where an entry may come to `step`, or stay there.
+
+    There is no staying at ``sending``: whoever finds an entry there would be the second to send it.
+    """
+    before = frozenset(each for each, following in FOLLOWS.items() if step in following)
+    return before if step is Step.SENDING else before | {step}
 
 
 class SavedFile(NamedTuple):
@@ -144,12 +148,11 @@ def key_of(digest: str, occurrence: int) -> str:
     return f"{digest[:32]}#{occurrence}"
 
 
-_LARGEST_RAW = 16 * 1024
-
-
 def task_to_json(task: Task) -> str:
-    """A task as a ledger keeps it: without pictures in it."""
-    raw = dict(task.raw)
+    """A task as a ledger keeps it: without pictures in it, and without `Task.raw`.
+
+    An answer may quote the request, with its pictures and the token in its callback URL.
+    """
     fields = {
         "id": task.id,
         "state": str(task.state),
@@ -160,7 +163,6 @@ def task_to_json(task: Task) -> str:
         "fail_code": task.fail_code,
         "fail_msg": task.fail_msg,
         "retryable": task.retryable,
-        "raw": raw if task.id is not None and len(json.dumps(raw, default=str)) < _LARGEST_RAW else {},
     }
     return json.dumps(fields, default=str)
 
@@ -183,7 +185,6 @@ def task_from_json(text: str) -> Task:
         fail_code=fields["fail_code"],
         fail_msg=fields["fail_msg"],
         retryable=fields["retryable"],
-        raw=fields["raw"],
     )
 
 

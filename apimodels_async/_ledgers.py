@@ -7,6 +7,7 @@ import anyio.to_thread
 
 from apimodels_async._recording import Recorder
 from apimodels_async._resuming import Records
+from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger
 
 
@@ -21,8 +22,8 @@ class Ledgers:
         self._opened: dict[str, SqliteLedger] = {}
         self._recorders: dict[int, tuple[SqliteLedger, Recorder]] = {}
 
-    async def records(self, ledger: SqliteLedger | str | os.PathLike[str]) -> Records:
-        """A run's records in `ledger`.
+    async def records(self, ledger: SqliteLedger | str | os.PathLike[str], *, match: bool) -> Records:
+        """A run's records in `ledger`; with `match`, those of earlier runs are read for it.
 
         Raises:
             LedgerError: it cannot be used.
@@ -36,13 +37,17 @@ class Ledgers:
             if id(ledger) not in self._recorders:
                 self._recorders[id(ledger)] = ledger, Recorder(ledger)
             _, recorder = self._recorders[id(ledger)]
-            return Records(recorder, await anyio.to_thread.run_sync(ledger.steps))
+            return Records(recorder, await anyio.to_thread.run_sync(ledger.steps) if match else {})
 
     async def aclose(self) -> None:
         """Write what is left to be written, and close what was opened here."""
-        try:
-            for _, recorder in self._recorders.values():
+        errors: list[LedgerError] = []
+        for _, recorder in self._recorders.values():
+            try:
                 await recorder.flush()
-        finally:
-            for opened in self._opened.values():
-                opened.close()
+            except LedgerError as error:
+                errors.append(error)
+        for opened in self._opened.values():
+            await anyio.to_thread.run_sync(opened.close)
+        if errors:
+            raise errors[0]

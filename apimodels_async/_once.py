@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from apimodels_async._journal import Journal
-from apimodels_async._ledger_records import Plan, plan
+from apimodels_async._ledger_records import Plan, Step, plan
 from apimodels_async._preparing import Prepared
 from apimodels_async._resuming import Records
 from apimodels_async.errors import NotSubmittedError
@@ -32,13 +32,15 @@ async def create_once(records: Records, prepared: Prepared, key: str | None, sen
         LedgerError: the ledger cannot be used.
     """
     named = uuid.uuid4().hex if key is None else key
-    entry = await records.claim(named, prepared)
-    if entry is not None:
-        if entry.digest != prepared.digest:
+    async with records.alone(named):
+        entry = await records.find(named)
+        if entry is not None and entry.digest != prepared.digest:
             raise ValueError(f"key={key!r} was used for another request: give each request a key of its own")
+        if entry is None or plan(entry.step) is Plan.SUBMIT:
+            records.begin(named, prepared)
+            return await send(prepared, None, records.journal(named))
         if plan(entry.step) is Plan.REPORT_UNKNOWN:
             raise records.unknown(entry)
-        if entry.task is None:
+        if entry.step is Step.ABANDONED or entry.task is None:
             raise NotSubmittedError(f"entry {named!r} was abandoned")
         return entry.task
-    return await send(prepared, None, records.journal(named))

@@ -21,7 +21,7 @@ from apimodels_async import _wire
 from apimodels_async._batch_terms import Item, Options, Place, Requests, Tools
 from apimodels_async._budget import Budget, BudgetExceededError, UnpricedModelError
 from apimodels_async._events import Listener
-from apimodels_async._ledger_records import Entry, Plan, plan
+from apimodels_async._ledger_records import Entry, Plan, Step, plan
 from apimodels_async._resuming import Records
 from apimodels_async._scheduler import Scheduler
 from apimodels_async._sidecar import write_sidecar
@@ -45,6 +45,8 @@ and must not hold the others up."""
 CREATES = 32
 """So many quick creates at once."""
 DOWNLOADS = 8
+WRITE_WITHIN = 0.5
+"""Seconds after which a task's end is in the ledger at the latest: what is lost has to be asked for again."""
 _Kind: TypeAlias = Literal["submitted", "state", "completed", "failed", "downloaded"]
 _TRANSIENT = frozenset({"UPSTREAM_BUSY", "TIMEOUT"})
 """Fail codes that speak of a passing trouble (from the vendor's public clients)."""
@@ -125,6 +127,17 @@ class Production:
         group.start_soon(self._scheduler.run, group)
         if self._listener is not None:
             group.start_soon(self._listener.run)
+        if self._records is not None:
+            group.start_soon(self._write_soon, self._records)
+
+    async def _write_soon(self, records: Records) -> None:
+        """Write what nobody waits for, such as the ends of the last tasks, while no create writes."""
+        while self._stopped is None or not isinstance(self._stopped[1], LedgerError):
+            await anyio.sleep(WRITE_WITHIN)
+            try:
+                await records.flush()
+            except LedgerError as error:
+                self._stop("the ledger cannot be written", error)
 
     def taken(self) -> None:
         """The consumer took an outcome, so that one more request may be read."""
@@ -205,7 +218,7 @@ class Production:
 
     async def _tell_again(self, item: Item, entry: Entry, records: Records) -> None:
         """It has ended: the ledger knows how."""
-        if entry.task is None:
+        if entry.step is Step.ABANDONED or entry.task is None:
             self._out(Outcome(index=item.index, request=item.request, error=_not_sent(item, "it was abandoned", None)))
             return
         if entry.task.state == TaskState.FAILED:
@@ -393,7 +406,8 @@ class Production:
         """The item is done, with no download to come."""
         # A task whose wait was given up goes on, and will be billed.
         accepted = item.task is not None and item.task.state != TaskState.FAILED
-        self._land(item, billed=accepted or isinstance(error, SubmissionUnknownError))
+        unwritten = isinstance(error, LedgerError) and error.task_id is not None
+        self._land(item, billed=accepted or unwritten or isinstance(error, SubmissionUnknownError))
         self._out(Outcome(index=item.index, request=item.request, task=item.task, error=error))
 
     def _land(self, item: Item, *, billed: bool) -> None:

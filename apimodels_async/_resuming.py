@@ -2,16 +2,17 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 
 from apimodels_async._ledger_records import Entry, Plan, SavedFile, Step, key_of, plan
+from apimodels_async._ledger_statements import begun, moved
 from apimodels_async._preparing import Prepared
 from apimodels_async._recording import LedgerJournal, Recorder
 from apimodels_async.errors import SubmissionUnknownError
-from apimodels_async.ledger import begun, moved
 from apimodels_async.models import Task, TaskState
 
 
@@ -25,7 +26,7 @@ class Records:
         matched: how many requests had an entry already.
     """
 
-    def __init__(self, recorder: Recorder, steps: dict[str, Step]) -> None:
+    def __init__(self, recorder: Recorder, steps: Mapping[str, Step]) -> None:
         self._recorder = recorder
         self._steps = steps
         self._seen: Counter[str] = Counter()
@@ -45,9 +46,25 @@ class Records:
         """
         self.matched += key in self._steps
         if plan(self._steps.get(key)) is Plan.SUBMIT:
-            self._recorder.post(begun(key, prepared.digest, prepared.model, prepared.view))
+            self.begin(key, prepared)
             return None
         return await self._recorder.find(key)
+
+    async def find(self, key: str) -> Entry | None:
+        """The entry with this key, however far it is.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return await self._recorder.find(key)
+
+    def begin(self, key: str, prepared: Prepared) -> None:
+        """Write down an intent, with what is written next."""
+        self._recorder.post(begun(key, prepared.digest, prepared.model, prepared.view))
+
+    def alone(self, key: str) -> anyio.Lock:
+        """To be held by whoever creates by a key of the user's."""
+        return self._recorder.alone(key)
 
     def journal(self, key: str) -> LedgerJournal:
         """Who writes down the create of an entry."""

@@ -131,16 +131,19 @@ class Submitter:
         return job.result
 
     async def _submit(self, body: Secret[bytes], attempt: _Attempt) -> Task:
+        task: Task | None = None
         try:
             task = await self._send_until_settled(body, attempt)
             await attempt.journal.accepted(task)
         except ApimodelsError as error:
             await _write_down(attempt.journal, error)
             if attempt.caller_left:
-                attempt.keep_outcome(None, error)
+                attempt.keep_outcome(task, error)
             raise
         except BaseException:
-            if attempt.watch.header_sent:
+            if task is not None:
+                attempt.keep_outcome(task, None)
+            elif attempt.watch.header_sent:
                 logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
             raise
         if attempt.caller_left:

@@ -227,7 +227,7 @@ class AsyncImagesClient:
         """`create` with a ledger: what an earlier call with this key has begun is not begun again."""
         from apimodels_async._once import create_once  # noqa: PLC0415  (many have no ledger)
 
-        records = await self._open(ledger)
+        records = await self._open(ledger, match=False)
         return await create_once(records, await self._prepare(request, for_ledger=True), key, self._send)
 
     async def _prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> Prepared:
@@ -245,12 +245,12 @@ class AsyncImagesClient:
         self._owner.bind()
         return await self._submitter.submit(prepared.body, prepared.model, keep, journal)
 
-    async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]") -> "Records":
+    async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "Records":
         if self._ledgers is None:
             from apimodels_async._ledgers import Ledgers  # noqa: PLC0415  (many have none)
 
             self._ledgers = Ledgers()
-        return await self._ledgers.records(ledger)
+        return await self._ledgers.records(ledger, match=match)
 
     def _model_of(self, request: GenerationRequest) -> str:
         model = request.model or self._model
@@ -433,7 +433,7 @@ class AsyncImagesClient:
         options = Options(
             max_in_flight, directory, budget, retry_failed, create_rate, poll_rate, bound, on_event, sidecar
         )
-        return Batch(tools, requests, options, None if ledger is None else partial(self._open, ledger))
+        return Batch(tools, requests, options, None if ledger is None else partial(self._open, ledger, match=True))
 
     async def generate_many(
         self,

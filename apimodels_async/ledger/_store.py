@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import threading
-import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -20,19 +20,18 @@ from apimodels_async._ledger_records import (
     SavedFile,
     Step,
     plan,
-    steps_before,
     task_from_json,
-    task_to_json,
 )
+from apimodels_async._ledger_statements import Statement, moved
 from apimodels_async.errors import LedgerError
 from apimodels_async.models import Task
 
-__all__ = ["Entry", "SavedFile", "SqliteLedger", "Step"]
+__all__ = ["SqliteLedger"]
 
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x41504D4C  # "APML", so that somebody else's database is not taken for a ledger
 
-_SCHEMA = """
+_FROM_NOTHING = """
 CREATE TABLE entries (
     number INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -47,9 +46,9 @@ CREATE TABLE entries (
     changed REAL NOT NULL
 )
 """
+_MIGRATIONS: Sequence[Sequence[str]] = ((_FROM_NOTHING,),)
+"""What leads from each version of the schema to the next."""
 _COLUMNS = "key, digest, model, request, step, task, files, error, changed"
-
-Statement = tuple[str, tuple[Any, ...]]
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -89,9 +88,10 @@ class SqliteLedger:
         except Exception as error:
             raise self._trouble("cannot be opened", error) from error
         try:
+            version = self._checked_version(database)  # before anything is changed: it may be somebody else's
             for pragma in ("journal_mode=WAL", "synchronous=FULL"):
                 list(database.execute(f"PRAGMA {pragma}"))
-            self._migrate(database)
+            self._migrate(database, version)
         except LedgerError:
             database.close()
             raise
@@ -100,7 +100,8 @@ class SqliteLedger:
             raise self._trouble("cannot be used", error) from error
         return database
 
-    def _migrate(self, database: Any) -> None:
+    def _checked_version(self, database: Any) -> int:
+        version: int
         (application,) = next(iter(database.execute("PRAGMA application_id")))
         (version,) = next(iter(database.execute("PRAGMA user_version")))
         if application not in (0, _APPLICATION_ID) or (application == 0 and _has_tables(database)):
@@ -110,13 +111,22 @@ class SqliteLedger:
                 f"{self.path} was written by a newer version of apimodels-async (schema {version}, here "
                 f"{SCHEMA_VERSION}): update the package"
             )
-        if version == 0:
-            # One transaction: a crash leaves an empty file or a whole schema.
-            database.execute("BEGIN IMMEDIATE")
-            database.execute(_SCHEMA)
+        # A row that a damaged index hides would be sent, and paid for, once more.
+        (verdict,) = next(iter(database.execute("PRAGMA integrity_check(1)")))
+        if verdict != "ok":
+            raise LedgerError(f"{self.path} is corrupt: {verdict}")
+        return version
+
+    def _migrate(self, database: Any, version: int) -> None:
+        # One transaction: a crash leaves the old schema or the new one. It fails where nothing can be written.
+        database.execute("BEGIN IMMEDIATE")
+        for statements in _MIGRATIONS[version:]:
+            for statement in statements:
+                database.execute(statement)
+        if version < SCHEMA_VERSION:
             database.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            database.execute("COMMIT")
+        database.execute("COMMIT")
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +154,11 @@ class SqliteLedger:
 
     def steps(self) -> dict[str, Step]:
         """How far every entry is, by its key."""
-        return {key: Step(step) for key, step in self._select("SELECT key, step FROM entries", ())}
+        rows = self._select("SELECT key, step FROM entries", ())
+        try:
+            return {key: Step(step) for key, step in rows}
+        except ValueError as broken:
+            raise self._trouble("has an entry that makes no sense", broken) from broken
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order in which they were written first."""
@@ -178,22 +192,28 @@ class SqliteLedger:
 
     # --- writing
 
-    def apply(self, statements: Iterable[Statement]) -> None:
+    def apply(self, statements: Iterable[Statement]) -> list[int]:
         """Carry out statements in one transaction, and return when it is on the disk.
+
+        Returns:
+            How many entries each of them changed.
 
         Raises:
             LedgerError: nothing of it was written.
         """
+        changed: list[int] = []
         with self._turn:
             self._check_usable()
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 for sql, values in statements:
                     self._database.execute(sql, values)
+                    changed += next(iter(self._database.execute("SELECT changes()")))
                 self._database.execute("COMMIT")
             except Exception as error:
                 self._roll_back()
                 raise self._trouble("cannot be written", error) from error
+        return changed
 
     def _roll_back(self) -> None:
         with contextlib.suppress(Exception):  # SQLite has rolled back by itself, as on a full disk
@@ -224,7 +244,8 @@ class SqliteLedger:
                 statement = moved(key, Step.CREATED, task=Task(id=how.strip(), state="", model=entry.model))
             case _:
                 raise LedgerError('give "resubmit", "abandon" or the id of the task')
-        self.apply([statement])
+        if self.apply([statement]) != [1]:
+            raise LedgerError(f"entry {key} has changed meanwhile: look again")
         return self.find(key) or entry
 
     # --- trouble
@@ -243,53 +264,13 @@ def _has_tables(database: Any) -> bool:
     return bool(list(database.execute("SELECT 1 FROM sqlite_master LIMIT 1")))
 
 
-# --- the statements, which only this file needs to understand
-
-
-def begun(key: str, digest: str, model: str, request: dict[str, Any]) -> Statement:
-    """A request is about to be sent. Harmless where there is an entry already."""
-    return (
-        "INSERT INTO entries (key, digest, model, request, step, changed) VALUES (?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (key) DO NOTHING",
-        (key, digest, model, json.dumps(request, default=str), Step.INTENT.value, time.time()),
-    )
-
-
-def moved(
-    key: str,
-    step: Step,
-    *,
-    task: Task | None = None,
-    files: Sequence[SavedFile] | None = None,
-    error: str | None = None,
-) -> Statement:
-    """An entry is at another step. What is not given stays as it was, but for the error.
-
-    An entry that cannot come to this step from where it is stays there: a statement that a cut-off thread carries out
-    late must not turn the clock back.
-    """
-    before = ", ".join(f"'{each.value}'" for each in sorted(steps_before(step)))
-    return (
-        "UPDATE entries SET step = ?, task_id = coalesce(?, task_id), task = coalesce(?, task), "  # noqa: S608
-        f"files = coalesce(?, files), error = ?, changed = ? WHERE key = ? AND step IN ({before})",
-        (
-            step.value,
-            None if task is None else task.id,
-            None if task is None else task_to_json(task),
-            None if files is None else json.dumps(files),
-            error,
-            time.time(),
-            key,
-        ),
-    )
-
-
 class _ProcessLock:
     """One process at a time. The system releases it when the process ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        place = path.with_name(path.name + ".lock")
         try:
+            path = path.resolve()  # a link to a ledger is that ledger
+            place = path.with_name(path.name + ".lock")
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: BinaryIO = place.open("ab")
         except OSError as error:
@@ -299,9 +280,24 @@ class _ProcessLock:
         except OSError:
             self._file.close()
             raise LedgerError(f"{path} is in use by another run: wait for it to end") from None
+        _held.add(self)
 
     def release(self) -> None:
+        if not self._file.closed:
+            _unlock(self._file)
+            self._file.close()
+
+    def forget(self) -> None:
+        """In a forked child: the lock is the parent's, and must not outlive it here."""
         self._file.close()
+
+
+_held: weakref.WeakSet[_ProcessLock] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for lock in list(_held):
+        lock.forget()
 
 
 if os.name == "posix":
@@ -310,8 +306,16 @@ if os.name == "posix":
     def _lock(file: BinaryIO) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def _unlock(file: BinaryIO) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)  # closing is not enough while a forked child has it open as well
+
+    os.register_at_fork(after_in_child=_forget_all)
+
 else:  # pragma: no cover
     import msvcrt
 
     def _lock(file: BinaryIO) -> None:
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+    def _unlock(file: BinaryIO) -> None:
+        """Closing is enough."""
