@@ -89,7 +89,7 @@ def _draw(screen: Screen, report: Report, now: datetime) -> None:
     screen.out.print()
     screen.pairs(dict(money(report)))
     if report.unknown:
-        table = _table("unknown", "since", "prompt", title="Unknown: perhaps accepted, perhaps billed")
+        table = _table("key", "since", "prompt", title="Unknown: perhaps accepted, perhaps billed")
         for entry in report.unknown:
             table.add_row(entry.key, _local(entry.changed), _prompt(entry))
         screen.out.print()
@@ -215,10 +215,11 @@ def _save(texts: Iterator[str], path: Path) -> None:
     part = _saving.PartFile(path.parent, path.name)
     try:
         part.begin()
-        for text in texts:
-            part.write(text.encode(errors="backslashreplace"))
-        part.finish(path.name)
+        try:
+            for text in texts:
+                part.write(text.encode(errors="backslashreplace"))
+            part.finish(path.name)
+        finally:
+            part.discard()
     except OSError as error:
         raise CommandFailed(f"--output {path}: {error.strerror or error}", exit_codes.USAGE) from error
-    finally:
-        part.discard()
