@@ -62,8 +62,8 @@ class Watch:
 
     def __init__(self, before_first_byte: Callable[[], Awaitable[None]] = _nothing) -> None:
         self._before_first_byte = before_first_byte
-        self.header_sent = False
-        self.spoke = False
+        self.header_sent: bool = False
+        self.spoke: bool = False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """What httpcore calls at each event."""

@@ -49,7 +49,7 @@ class Gate:
     def __init__(self, uniform: Callable[[float, float], float]) -> None:
         self._uniform = uniform
         self._refusals = 0
-        self.opens = -math.inf
+        self.opens: float = -math.inf
 
     def pause(self, now: float) -> float:
         """Seconds this query must hold back: until the gate opens, and a little more so that not all go at once."""
@@ -89,8 +89,8 @@ class Poller:
         self._http = http
         self._quota = quota
         self._uniform = uniform
-        self.gate = Gate(uniform)
-        self.rate = Rate()
+        self.gate: Gate = Gate(uniform)
+        self.rate: Rate = Rate()
         self._born: dict[str, float] = {}
 
     def born(self, task: Task) -> None:

@@ -111,7 +111,7 @@ class RetryQuota:
     COST = 5
 
     def __init__(self) -> None:
-        self.tokens = self.CAPACITY
+        self.tokens: int = self.CAPACITY
 
     def take(self) -> bool:
         """Whether one more retry is allowed; if so it is counted."""

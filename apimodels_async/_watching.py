@@ -45,16 +45,16 @@ class Watched:
     )
 
     def __init__(self, task: Task, *, now: float, born: float | None, timeout: float | None) -> None:
-        self.task = task
-        self.born = now if born is None else born
+        self.task: Task = task
+        self.born: float = now if born is None else born
         self._ours = born is not None
         self._timeout = timeout
         # The last look begins early enough for its answer to come before the deadline.
         self._last_look = math.inf if timeout is None else now + timeout - min(1.0, timeout / 4)
-        self.due = now
-        self.last = False
-        self.looked = self.born
-        self.looks = 0
+        self.due: float = now
+        self.last: bool = False
+        self.looked: float = self.born
+        self.looks: int = 0
         self.trouble: Exception | None = None
         self._failures = 0
         self._without_links = int(lacks_links(task))  # the answer that it comes from counts

@@ -28,6 +28,7 @@ myst_heading_anchors = 3
 
 default_role = "code"
 nitpicky = True
+suppress_warnings = ["ref.python"]  # a Batch is one thing with await and another without, under the same name
 # Types of other packages: their documentation is elsewhere, and nothing is fetched to build this one.
 nitpick_ignore_regex = [
     ("py:.*", r"(anyio|attrs|httpx|starlette|uvicorn)\..*"),

@@ -40,7 +40,7 @@ class _Commands(TyperGroup):
         Screen().out.print(table)
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=_Commands,
     help=_HELP,
     add_completion=False,

@@ -50,15 +50,17 @@ def batch(
     timeout: Timeout = 600.0,
     local: Local = False,
 ) -> None:
-    """Make the pictures of all requests in FILE, and save them with results.jsonl beside them.
+    """Make the pictures of all requests in FILE, and save them with results.jsonl.
 
-    A .jsonl file has an object a line, with the fields of a request: prompt, model, size, n, image, …; a .csv file
-    names them in its header; a .txt file has a prompt a line, and # begins a comment. On stdin, a line that begins
-    with { is an object. Paths of pictures start from the folder that FILE is in.
+    A .jsonl file has an object a line, with the fields of a request: prompt,
+    model, size, n, image, … A .csv file names them in its header. A .txt file
+    has a prompt a line, and # begins a comment. On stdin, a line that begins
+    with { is an object. Paths of pictures start from the folder of FILE.
 
-    The whole file is checked before anything is sent. Prints the saved files, one a line, unless a terminal shows
-    how far it is. Ctrl-C leaves the batch: what is under way is not lost. With --ledger, no request is paid for twice
-    however the command ended, if it is run again.
+    The whole file is checked before anything is sent. Prints the saved files,
+    one a line, unless a terminal shows how far it is. Ctrl-C leaves the batch:
+    what is under way is not lost. With --ledger, the same command again goes
+    on from there, and pays for no request twice.
     """
     screen = Screen()
     source = StandardInput(model) if file == "-" else RequestFile(Path(file), model)

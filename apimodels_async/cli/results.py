@@ -63,8 +63,8 @@ class Results:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / NAME
-        self.there = False
+        self.path: Path = directory / NAME
+        self.there: bool = False
         self._part = directory / f"{NAME}.{secrets.token_hex(4)}.part"
         self._file = self._part.open("x+b")
         self._places: list[tuple[int, int]] = []  # (index, offset)

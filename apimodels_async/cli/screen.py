@@ -63,8 +63,8 @@ class Screen:
     """The streams of one command."""
 
     def __init__(self) -> None:
-        self.out = _console(sys.stdout)
-        self.notes = _console(sys.stderr, stderr=True)
+        self.out: Console = _console(sys.stdout)
+        self.notes: Console = _console(sys.stderr, stderr=True)
         self._live: Live | None = None
 
     @property

@@ -9,11 +9,11 @@ try:
     from apimodels_async.gateway.gallery import Paint
     from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
     from apimodels_async.gateway.serving import LocalGateway, serve
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in {"PIL", "python_multipart", "starlette", "uvicorn"}:
+except ModuleNotFoundError as _error:
+    if (_error.name or "").partition(".")[0] not in {"PIL", "python_multipart", "starlette", "uvicorn"}:
         raise
     raise ImportError(
-        f'the gateway needs {error.name}, which comes with an extra: pip install "apimodels-async[gateway]"'
-    ) from error
+        f'the gateway needs {_error.name}, which comes with an extra: pip install "apimodels-async[gateway]"'
+    ) from _error
 
 __all__ = ["DEFAULT_API_KEY", "DEFAULT_LATENCY", "Latency", "LocalGateway", "Options", "Paint", "create_app", "serve"]

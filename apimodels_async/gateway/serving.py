@@ -129,7 +129,7 @@ class LocalGateway:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self.api_key: str = check_keys(options.get("api_keys", (DEFAULT_API_KEY,)))[0].decode()
-        self.base_url = ""
+        self.base_url: str = ""
 
     def __enter__(self) -> Self:
         """Start the gateway, and return when it answers."""

@@ -99,7 +99,7 @@ class Store:
     """
 
     def __init__(self, path: Path, deposited: int) -> None:
-        self.account = Account(deposited)
+        self.account: Account = Account(deposited)
         self._db: sqlite3.Connection | None = None
         try:
             self._db = sqlite3.connect(path, timeout=1, isolation_level=None)

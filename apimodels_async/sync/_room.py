@@ -1,6 +1,7 @@
 """A task of its own for what ``async with`` enters, uses and leaves in one task."""
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
@@ -9,6 +10,7 @@ import anyio
 
 from apimodels_async.errors import ConfigurationError
 from apimodels_async.sync._portal import Portal
+from apimodels_async.sync._runner import OURS
 
 T = TypeVar("T")
 
@@ -71,12 +73,12 @@ class Room:
 
     def enter(self, coroutine: Coroutine[Any, Any, object], mirror: T) -> T:
         """Run an ``__aenter__`` and keep its task; gives the mirror in place of what is mirrored."""
-        self._portal.call(self._enter(coroutine), self._entered_late)
+        self._call(coroutine, self._enter(coroutine), self._entered_late)
         return mirror
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """See `Portal.call`."""
-        return self._portal.call(self._ask(coroutine), self._undelivered)
+        return self._call(coroutine, self._ask(coroutine), self._undelivered)
 
     def step(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run an ``__anext__`` as a ``__next__``."""
@@ -87,18 +89,30 @@ class Room:
 
     def last(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run an ``__aexit__`` and end the task."""
-        return self._portal.call(self._ask(coroutine, leaves=True))
+        return self._call(coroutine, self._ask(coroutine, leaves=True), None)
 
     def run(self, function: Callable[[], T]) -> T:
         """See `Portal.run`."""
         return self._portal.run(function)
+
+    def _call(
+        self,
+        inner: Coroutine[Any, Any, object],
+        outer: Coroutine[Any, Any, T],
+        undelivered: Callable[[Any], object] | None,
+    ) -> T:
+        try:
+            return self._portal.call(outer, undelivered)
+        finally:
+            if inspect.getcoroutinestate(inner) == inspect.CORO_CREATED:
+                inner.close()  # it never came to it, and Python would warn
 
     # --- in the loop
 
     async def _enter(self, coroutine: Coroutine[Any, Any, object]) -> None:
         if self._task is None and self._end is None:
             job = _Job(coroutine)
-            self._task = asyncio.create_task(self._live(job))
+            self._task = asyncio.create_task(self._live(job), name=OURS)
             self._task.add_done_callback(lambda _: self._over(job))
             await self._ended(job, self._task.cancel)
         else:

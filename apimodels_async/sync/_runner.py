@@ -29,6 +29,8 @@ ENDING = 2.0
 """Seconds that coroutines get to end when the loop does."""
 CLOSING = 10.0
 """Seconds that closing takes at most: the client's own grace for creates, and `ENDING`."""
+OURS = "apimodels-sync"
+"""The name of the thread, and of the tasks in which calls run."""
 POLL = 0.25 if sys.platform == "win32" else -1.0
 """Seconds of one wait for a lock. On Windows Ctrl-C does not interrupt it; elsewhere one wait is enough."""
 
@@ -107,7 +109,7 @@ class Call(Generic[T]):
         """Begin, with the context variables of the caller."""
         try:
             _forget_the_callers_library()
-            self._task = loop.create_task(self._coroutine, context=self.context)
+            self._task = loop.create_task(self._coroutine, name=OURS, context=self.context)
             self._task.add_done_callback(self._finish)
         except BaseException as error:  # noqa: BLE001  (nobody else would tell the caller)
             self.cut_off(error)
@@ -179,7 +181,7 @@ class Runner:
         self._lock = threading.Lock()
         self._open = True
         self._calls: set[Call[Any]] = set()
-        self._thread = threading.Thread(target=self._run, name="apimodels-sync", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=OURS, daemon=True)
 
     def start(self) -> None:
         """Begin.
@@ -244,7 +246,7 @@ class Runner:
 
     def _run(self) -> None:
         loop = self._loop
-        main = loop.create_task(self._main(), name="apimodels-sync")
+        main = loop.create_task(self._main())
         try:
             # A callback or a generator of the user's may raise SystemExit. It ends that task, and reaches its caller
             # by it; asyncio lets it out of the loop as well, where it must not end the calls of everybody else.
@@ -267,11 +269,13 @@ class Runner:
             await self._aclose()
         except Exception:
             logger.exception("closing the client failed")
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        if others:
-            await asyncio.wait(others, timeout=ENDING)
+        # The outermost first: what is in a task group is ended by its group, and in order.
+        for is_due in (lambda task: task.get_name() == OURS, lambda _: True):
+            tasks = {task for task in asyncio.all_tasks() - {asyncio.current_task()} if is_due(task)}
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=ENDING / 2)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._loop.shutdown_asyncgens(), ENDING)
 

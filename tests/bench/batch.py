@@ -11,10 +11,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
-if __name__ == "__main__":  # the vendor stands beside this file
+if __name__ == "__main__":  # the vendor is found from there
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench.vendor import vendor
+from tests.bench.servers.vendor import vendor
 
 MANY, FEW = 10_000, 1_000
 SHORT = (20.0, 30.0)

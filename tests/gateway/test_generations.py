@@ -52,10 +52,10 @@ def test_the_alias_of_the_base_url_is_the_same_api(desk: Any) -> None:
 def test_durations_are_drawn_from_the_latency_with_the_given_generator(opened: Callable[..., Any]) -> None:
     class Median:
         def lognormvariate(self, mean: float, _: float) -> float:
-            return 2.718281828459045**mean
+            return float(2.718281828459045**mean)
 
         def getrandbits(self, bits: int) -> int:
-            return 2**bits - 1
+            return int(2**bits - 1)
 
     desk = opened(latency="6/60", rng=Median())
     task_id = desk.create()["taskId"]

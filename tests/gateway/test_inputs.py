@@ -29,8 +29,8 @@ def shelf() -> Iterator[Any]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            shelf.asked.append(self.path)
-            status, headers, body = shelf.files.get(self.path, (404, {}, b""))
+            here.asked.append(self.path)
+            status, headers, body = here.files.get(self.path, (404, {}, b""))
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -49,13 +49,13 @@ def shelf() -> Iterator[Any]:
         asked: list[str]
         url: str
 
-    with Shelf(("127.0.0.1", 0), Handler) as shelf:
-        shelf.files, shelf.asked = {}, []
-        shelf.url = f"http://127.0.0.1:{shelf.server_port}"
-        thread = threading.Thread(target=shelf.serve_forever, args=(0.01,))
+    with Shelf(("127.0.0.1", 0), Handler) as here:
+        here.files, here.asked = {}, []
+        here.url = f"http://127.0.0.1:{here.server_port}"
+        thread = threading.Thread(target=here.serve_forever, args=(0.01,))
         thread.start()
-        yield shelf
-        shelf.shutdown()
+        yield here
+        here.shutdown()
         thread.join()
 
 

@@ -1,6 +1,7 @@
 """The document at /openapi.json tells all that the gateway answers, whatever it is asked."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -41,7 +42,9 @@ def base_url() -> Iterator[str]:
 
 @schema.parametrize()
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-def test_nothing_breaks_the_gateway_and_every_answer_is_documented(case: schemathesis.Case, base_url: str) -> None:
+def test_nothing_breaks_the_gateway_and_every_answer_is_documented(
+    case: "schemathesis.Case[Any]", base_url: str
+) -> None:
     case.call_and_validate(
         base_url=base_url,
         headers={"Authorization": f"Bearer {DEFAULT_API_KEY}"},

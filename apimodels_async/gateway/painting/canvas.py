@@ -40,9 +40,9 @@ class Canvas:
     """An RGB picture whose drawing operations blend."""
 
     def __init__(self, size: tuple[int, int], background: RGB) -> None:
-        self.image = Image.new("RGB", size, background)
+        self.image: Image.Image = Image.new("RGB", size, background)
         # The second argument makes translucent fills blend with what is below.
-        self.draw = ImageDraw.Draw(self.image, "RGBA")
+        self.draw: ImageDraw.ImageDraw = ImageDraw.Draw(self.image, "RGBA")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,7 +73,7 @@ class Pen:
         self._origin = origin
         self._across = across
         self._down = down
-        self.unit = math.hypot(*across)
+        self.unit: float = math.hypot(*across)
 
     def at(self, x: float, y: float, scale: float = 1.0, *, turn: float = 0.0, flip: bool = False) -> Self:
         """Give a pen with its own origin, size, turn and mirror image."""

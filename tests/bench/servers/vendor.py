@@ -1,7 +1,7 @@
 """A vendor that costs next to nothing, for measurements: HTTP/1.1 on the loopback, in a process of its own.
 
-`python tests/bench/vendor.py LOW HIGH` prints its port. A task takes between LOW and HIGH seconds. ``GET /report``
-tells what has been seen, and ``POST /reset`` forgets it.
+`python tests/bench/servers/vendor.py LOW HIGH` prints its port. A task takes between LOW and HIGH seconds.
+``GET /report`` tells what has been seen, and ``POST /reset`` forgets it.
 """
 
 import asyncio
@@ -114,7 +114,8 @@ class Visit(asyncio.Protocol):
         if target == b"/report":
             value: Any = books.report()
         elif target == b"/reset":
-            value = books.reset()
+            books.reset()
+            value = {}
         else:
             data = books.create() if method == b"POST" else books.query(target.rpartition(b"task_id=")[2].decode())
             value = {"code": 200, "msg": "success", "data": data}
