@@ -19,13 +19,22 @@ from typing import Any
 import anyio
 import httpx
 
-from apimodels_async import AsyncImagesClient, GenerationRequest, Outcome, _http, _once, _recording, _resuming, _saving
-from apimodels_async import _batch as _loaded_beforehand
+from apimodels_async import (
+    AsyncImagesClient,
+    GenerationRequest,
+    Outcome,
+    _batch,
+    _http,
+    _once,
+    _recording,
+    _resuming,
+    _saving,
+)
 from apimodels_async.ledger import SqliteLedger, _store
 from apimodels_async.pacing import FixedPacing
 
-assert _loaded_beforehand
-assert _once
+LOADED = (_batch, _once)
+"""What a client imports when it needs it: here beforehand."""
 
 PATIENCE = 30.0
 """Seconds for one batch."""
@@ -120,7 +129,7 @@ def wire(fuse: Fuse) -> Callable[[str], Any]:
     around_async(_recording.LedgerJournal, "sending", fuse, "before the first byte", "after the mark")
     around_async(_http.Http, "submit", fuse, "", "after the answer")
     around(_saving.PartFile, "finish", fuse, "before a rename", "after a rename")
-    around(_saving.os, "fsync", fuse, "", "between the flush and the rename")
+    around(os, "fsync", fuse, "", "between the flush and the rename")
     around_async(_resuming.Records, "saved", fuse, "before the sums", "after the sums")
     connect = _store._connect
     return lambda path: Wired(connect(path), fuse)
