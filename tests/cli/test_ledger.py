@@ -33,7 +33,8 @@ def add(ledger: SqliteLedger, prompt: str, *steps: Step, ended: datetime | None 
     ledger.apply([begun(key, digest, str(view["model"]), view)])
     for step in steps:
         state = TaskState.COMPLETED if step is Step.DONE else TaskState.PENDING
-        task = Task(id=f"task-{prompt.partition(" ")[0]}", state=state, complete_time=ended if step is Step.DONE else None)
+        name, _, _ = prompt.partition(" ")
+        task = Task(id=f"task-{name}", state=state, complete_time=ended if step is Step.DONE else None)
         ledger.apply([
             moved(
                 key,
