@@ -118,14 +118,14 @@ class SqliteLedger:
         return version
 
     def _migrate(self, database: Any, version: int) -> None:
-        # One transaction: a crash leaves the old schema or the new one. It fails where nothing can be written.
+        # One transaction: a crash leaves the old schema or the new one. It always writes, to fail where nobody may.
         database.execute("BEGIN IMMEDIATE")
         for statements in _MIGRATIONS[version:]:
             for statement in statements:
                 database.execute(statement)
         if version < SCHEMA_VERSION:
             database.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-            database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         database.execute("COMMIT")
 
     def __enter__(self) -> Self:

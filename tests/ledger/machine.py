@@ -1,11 +1,13 @@
 """A vendor in memory, clients that die, and the state machine's eye on what is paid for."""
 
 import json
+import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import anyio
 import httpx
@@ -14,6 +16,8 @@ from apimodels_async import AsyncImagesClient, Outcome
 from apimodels_async.ledger import SqliteLedger, Step
 from apimodels_async.ledger._store import _connect
 from apimodels_async.pacing import FixedPacing
+
+logger = logging.getLogger("apimodels_async")
 
 UNDECIDED = frozenset({Step.SENDING, Step.UNKNOWN})
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64) + b"\0\0\0\0IEND\xaeB`\x82"
@@ -94,7 +98,7 @@ class Vendor:
         prompt = json.loads(request.content)["prompt"]
         self.posts[prompt] += 1
         if fault in ("429", "402", "400"):
-            return httpx.Response(int(fault), json={"code": int(fault), "msg": "no \ud800"})
+            return httpx.Response(int(fault), content=json.dumps({"code": int(fault), "msg": "no \ud800"}))
         if fault == "503, not taken":
             return httpx.Response(503, text="busy")
         ids = self.accepted.setdefault(prompt, [])
@@ -108,7 +112,7 @@ class Vendor:
 
     def _get(self, request: httpx.Request) -> httpx.Response:
         if request.url.host == "pictures.example":
-            return httpx.Response(403) if self.links_gone else httpx.Response(200, content=PICTURE)
+            return httpx.Response(403) if self.links_gone else httpx.Response(200, stream=httpx.ByteStream(PICTURE))
         task_id = request.url.params["task_id"]
         assert task_id in {each for ids in self.accepted.values() for each in ids}
         return _envelope(taskId=task_id, state="completed", resultUrls=[f"https://pictures.example/{task_id}.png"])
@@ -145,8 +149,8 @@ class World:
                     )  # fmt: skip
                     client._submitter._uniform = client._poller._uniform = _no_jitter
                     try:
-                        async with client:
-                            with SqliteLedger(self.path, connect=life.connect) as ledger:
+                        with SqliteLedger(self.path, connect=life.connect) as ledger:
+                            async with client:
                                 result = await work(client, ledger)
                     except Exception:
                         if not life.dead:
@@ -154,7 +158,9 @@ class World:
                 group.cancel_scope.cancel()
             return None if life.dead else result
 
-        return anyio.run(process, backend=backend)
+        logger.setLevel(logging.CRITICAL + 1)  # the dead would have much to say
+        with mock.patch("apimodels_async._downloading.full_jitter", return_value=0.0):
+            return anyio.run(process, backend=backend)
 
     def batch(self, backend: str, events: int | None, prompts: list[str]) -> list[Outcome] | None:
         """Run a batch; its outcomes, or ``None`` if it died."""
