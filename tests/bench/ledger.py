@@ -11,10 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-if __name__ == "__main__":  # the vendor stands beside this file
+if __name__ == "__main__":  # the vendor is found from there
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.bench.vendor import vendor
+from tests.bench.servers.vendor import vendor
 
 NUMBER = 2_000
 SECONDS = (2.0, 4.0)
