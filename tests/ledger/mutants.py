@@ -55,9 +55,8 @@ MUTANTS = (
     Mutant(
         "what is unknown is sent again",
         "_ledger_records.py",
-        "Step.SENDING: frozenset(",
-        "Step.UNKNOWN: frozenset({Step.INTENT, Step.SENDING}) if (plan := lambda step: Plan.SUBMIT) else frozenset(), "
-        "Step.SENDING: frozenset(",
+        "return Plan.REPORT_UNKNOWN",
+        "return Plan.SUBMIT",
     ),
     Mutant(
         "the occurrence is ignored", "_resuming.py", "key_of(prepared.digest, occurrence)", "key_of(prepared.digest, 0)"
