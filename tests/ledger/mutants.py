@@ -164,11 +164,12 @@ def search(mutant: Mutant, seed: int) -> tuple[str, str]:
 def main() -> None:
     """Search, and print what was found."""
     chosen = [MUTANTS[int(number)] for number in sys.argv[1:]] or list(MUTANTS)
+    missed = 0
     with ThreadPoolExecutor(2) as threads:
-        found = list(threads.map(search, chosen, range(len(chosen))))
-    for mutant, (finder, words) in zip(chosen, found, strict=True):
-        print(f"{finder or 'NOT FOUND':20} {mutant.what}   {words}")
-    sys.exit(not all(finder for finder, _ in found))
+        for mutant, (finder, words) in zip(chosen, threads.map(search, chosen, range(len(chosen))), strict=True):
+            missed += not finder
+            print(f"{finder or 'NOT FOUND':20} {mutant.what}   {words}", flush=True)
+    sys.exit(missed > 0)
 
 
 if __name__ == "__main__":

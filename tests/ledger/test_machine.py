@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -182,4 +182,6 @@ TestLedgers.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,
+    # Whoever asks for more examples wants to know whether there is a mistake, not the shortest way to it.
+    phases=[Phase.generate] if "LEDGER_EXAMPLES" in os.environ else list(Phase),
 )

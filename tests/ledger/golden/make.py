@@ -35,7 +35,7 @@ WAYS: dict[Step, tuple[Step, ...]] = {
 
 def task_of(prompt: str, step: Step) -> Task | None:
     """The task as it is at a step."""
-    moments = {"create_time": datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)}
+    created = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
     match step:
         case Step.CREATED:
             return Task(id=f"task-{prompt}", state=TaskState.PENDING, model=MODEL)
@@ -44,12 +44,12 @@ def task_of(prompt: str, step: Step) -> Task | None:
             ended = datetime(2026, 1, 2, 3, 4, 25, tzinfo=UTC)
             return Task(
                 id=f"task-{prompt}", state=TaskState.COMPLETED, model=MODEL, result_urls=links, complete_time=ended,
-                **moments,
+                create_time=created,
             )  # fmt: skip
         case Step.FAILED:
             return Task(
                 id=f"task-{prompt}", state=TaskState.FAILED, model=MODEL, fail_code="CONTENT_MODERATION",
-                fail_msg="not this", retryable=False, **moments,
+                fail_msg="not this", retryable=False, create_time=created,
             )  # fmt: skip
         case _:
             return None
