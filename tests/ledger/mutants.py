@@ -130,6 +130,7 @@ MUTANTS = (
         "if entry is None or entry.task is None:",
     ),
 )
+CONTROL = Mutant("no mistake", "ledger/_store.py", "SCHEMA_VERSION = 1\n", "SCHEMA_VERSION = 1  # as it was\n")
 
 
 def search(mutant: Mutant, seed: int) -> tuple[str, str]:
@@ -153,7 +154,7 @@ def search(mutant: Mutant, seed: int) -> tuple[str, str]:
             done = subprocess.run(
                 command, cwd=home, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
             )
-            words = done.stdout.strip().rpartition("\n")[0].rpartition("\n")[2][:150]
+            words = done.stdout.strip().rpartition("\n")[2][:150]
             if done.returncode == 1:
                 return ("the state machine" if finder == "test_machine.py" else "another test"), words
             if done.returncode != 0:
@@ -164,6 +165,10 @@ def search(mutant: Mutant, seed: int) -> tuple[str, str]:
 def main() -> None:
     """Search, and print what was found."""
     chosen = [MUTANTS[int(number)] for number in sys.argv[1:]] or list(MUTANTS)
+    finder, words = search(CONTROL, 0)
+    print(f"{finder or 'nothing':20} {CONTROL.what} (the control)", flush=True)
+    if finder or not words:
+        sys.exit(2)
     missed = 0
     with ThreadPoolExecutor(2) as threads:
         for mutant, (finder, words) in zip(chosen, threads.map(search, chosen, range(len(chosen))), strict=True):
