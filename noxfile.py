@@ -101,6 +101,14 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def ledger(session: nox.Session) -> None:
+    """The long proofs of the ledger: 1,000 kills, 500 power cuts, and mutants; `nox -s ledger -- kills` for one."""
+    session.install("--quiet", PACKAGE, *group("test"))
+    for name in session.posargs or ("kills", "power_cuts", "mutants"):
+        session.run("python", f"tests/ledger/{name}.py")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measurements, as ratios within one run; `nox -s bench -- imports` for one of them."""
     session.install("--quiet", PACKAGE, *group("bench"), *group("test"))

@@ -6,7 +6,7 @@ and no group is held open across a ``yield``.
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +15,7 @@ import anyio.abc
 
 from apimodels_async._batch_terms import Options, Requests, Tools
 from apimodels_async._production import Production
+from apimodels_async._resuming import Records
 from apimodels_async.models import BatchStats, Outcome, Task
 
 logger = logging.getLogger("apimodels_async")
@@ -28,7 +29,15 @@ class Batch:
     its tasks are found in `detached`.
     """
 
-    def __init__(self, tools: Tools, requests: Requests, options: Options) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        requests: Requests,
+        options: Options,
+        open_ledger: Callable[[], Awaitable[Records]] | None = None,
+    ) -> None:
+        self._open_ledger = open_ledger
+        self._records: Records | None = None
         self._tools = tools
         self._options = options
         self._requests = requests
@@ -55,8 +64,15 @@ class Batch:
     async def __aenter__(self) -> Self:
         if self._production is not None:
             raise RuntimeError("a batch is used once: make a new one")
+        if self._open_ledger is not None:
+            self._records = await self._open_ledger()
         self._production = Production(
-            self._tools, self._options, self._requests, self._hand_over, self._left_behind.append
+            self._tools,
+            self._options,
+            self._requests,
+            hand_over=self._hand_over,
+            keep=self._left_behind.append,
+            records=self._records,
         )
         self._limit_rates()
         self._group = anyio.create_task_group()
@@ -83,6 +99,9 @@ class Batch:
                 suppress = await group.__aexit__(kind, error, traceback)
             else:
                 suppress = await group.__aexit__(None, None, None) and False
+            if self._records is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._records.flush()
         return suppress
 
     def __aiter__(self) -> AsyncIterator[Outcome]:

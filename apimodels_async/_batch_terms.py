@@ -6,7 +6,9 @@ from typing import NamedTuple, TypeAlias
 
 import anyio
 
+from apimodels_async._journal import Journal
 from apimodels_async._polling import Poller
+from apimodels_async._preparing import Prepared
 from apimodels_async._rates import Rate
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 from apimodels_async.pacing import Pacing
@@ -17,7 +19,8 @@ Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[Generati
 class Tools(NamedTuple):
     """What a batch uses of its client."""
 
-    create: Callable[[GenerationRequest, Callable[[Task], object]], Awaitable[Task]]
+    prepare: Callable[[GenerationRequest], Awaitable[Prepared]]
+    send: Callable[[Prepared, Callable[[Task], object], Journal | None], Awaitable[Task]]
     model_of: Callable[[GenerationRequest], str]
     poller: Poller
     pacing: Pacing
@@ -36,6 +39,7 @@ class Options(NamedTuple):
     poll_rate: float | None
     wait_timeout: float | None
     on_event: Callable[[BatchEvent], object] | None
+    sidecar: bool
 
 
 class Item:
@@ -43,10 +47,12 @@ class Item:
 
     Attributes:
         cost: US dollars set aside for it.
+        key: of its entry in the ledger, if there is one.
+        prepared: until it is sent.
         state: as last told to the listener.
     """
 
-    __slots__ = ("cost", "index", "request", "retries", "state", "task")
+    __slots__ = ("cost", "index", "key", "prepared", "request", "retries", "state", "task")
 
     def __init__(self, index: int, request: GenerationRequest) -> None:
         self.index = index
@@ -55,6 +61,8 @@ class Item:
         self.state: str = ""
         self.retries = 0
         self.cost = 0.0
+        self.key = ""
+        self.prepared: Prepared | None = None
 
 
 class Place:

@@ -63,6 +63,16 @@ class Budget:
         self._committed += cost or 0.0
         return cost or 0.0
 
+    def take_up(self, request: GenerationRequest, model: str) -> float:
+        """Set aside what a request of an earlier run will cost, whatever the budget says: it is under way."""
+        cost = price(request, model) or 0.0
+        self._committed += cost
+        return cost
+
+    def spend(self, request: GenerationRequest, model: str) -> None:
+        """Count what an earlier run has spent."""
+        self.spent += price(request, model) or 0.0
+
     def settle(self, cost: float, *, billed: bool) -> None:
         """What was set aside is spent, or free again."""
         self._committed -= cost

@@ -55,6 +55,7 @@ class Watch:
     """Follows one request through the transport's trace events.
 
     `before_first_byte` is awaited before anything is written; what it raises ends the request with nothing sent.
+    Through a caller's own client it may be awaited twice.
     """
 
     __slots__ = ("_before_first_byte", "header_sent", "spoke")
@@ -71,6 +72,17 @@ class Watch:
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             await self._before_first_byte()
             self.header_sent = True
+
+    async def announce(self) -> None:
+        """Let `before_first_byte` know before the call, for a transport that may report no events.
+
+        Raises:
+            RequestFailed: it does not want the request to be sent.
+        """
+        try:
+            await self._before_first_byte()
+        except Exception as error:
+            raise RequestFailed(describe(error), Trace(header_sent=False, spoke=True, refused=False)) from error
 
     def trace(self, error: BaseException) -> Trace:
         """What is known now that the request has failed with `error`."""
@@ -194,6 +206,8 @@ class Http:
         Raises:
             RequestFailed: there is no answer; its trace says whether the request can have left.
         """
+        if self._given is not None:
+            await watch.announce()
         return await self._exchange(
             self._submit_lane,
             "POST",

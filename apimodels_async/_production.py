@@ -14,16 +14,22 @@ from typing import Literal, TypeAlias
 import anyio
 import anyio.abc
 import anyio.lowlevel
+import anyio.to_thread
+from attrs import evolve
 
 from apimodels_async import _wire
 from apimodels_async._batch_terms import Item, Options, Place, Requests, Tools
 from apimodels_async._budget import Budget, BudgetExceededError, UnpricedModelError
 from apimodels_async._events import Listener
+from apimodels_async._ledger_records import Entry, Plan, Step, plan
+from apimodels_async._resuming import Records
 from apimodels_async._scheduler import Scheduler
+from apimodels_async._sidecar import write_sidecar
 from apimodels_async._watching import Watched, lacks_links
 from apimodels_async.errors import (
     AuthenticationError,
     InsufficientCreditsError,
+    LedgerError,
     NotSubmittedError,
     SubmissionUnknownError,
 )
@@ -39,6 +45,8 @@ and must not hold the others up."""
 CREATES = 32
 """So many quick creates at once."""
 DOWNLOADS = 8
+WRITE_WITHIN = 0.5
+"""Seconds after which a task's end is in the ledger at the latest: what is lost has to be asked for again."""
 _Kind: TypeAlias = Literal["submitted", "state", "completed", "failed", "downloaded"]
 _TRANSIENT = frozenset({"UPSTREAM_BUSY", "TIMEOUT"})
 """Fail codes that speak of a passing trouble (from the vendor's public clients)."""
@@ -53,6 +61,7 @@ class Production:
         requests: what to make.
         hand_over: called with each outcome, and with ``None`` when the input has ended.
         keep: called with a task that the server accepted after the batch was left.
+        records: the ledger's, if there is one.
 
     Attributes:
         alive: by index, what has been read and has no outcome yet.
@@ -65,14 +74,17 @@ class Production:
         tools: Tools,
         options: Options,
         requests: Requests,
+        *,
         hand_over: Callable[[Outcome | None], None],
         keep: Callable[[Task], None],
+        records: Records | None,
     ) -> None:
         self._tools = tools
         self._options = options
         self._requests = requests
         self._hand_over = hand_over
         self._keep = keep
+        self._records = records
         self._budget = Budget(options.budget)
         self._listener = None if options.on_event is None else Listener(options.on_event)
         self._scheduler: Scheduler[Item] = Scheduler(tools.poller, tools.pacing, tools.poller.rate, self)
@@ -105,6 +117,7 @@ class Production:
             polls=self._polls,
             bytes=self._bytes,
             spent=self._budget.spent,
+            matched=0 if self._records is None else self._records.matched,
         )
 
     def start(self, group: anyio.abc.TaskGroup) -> None:
@@ -114,6 +127,17 @@ class Production:
         group.start_soon(self._scheduler.run, group)
         if self._listener is not None:
             group.start_soon(self._listener.run)
+        if self._records is not None:
+            group.start_soon(self._write_soon, self._records)
+
+    async def _write_soon(self, records: Records) -> None:
+        """Write what nobody waits for, such as the ends of the last tasks, while no create writes."""
+        while self._stopped is None or not isinstance(self._stopped[1], LedgerError):
+            await anyio.sleep(WRITE_WITHIN)
+            try:
+                await records.flush()
+            except LedgerError as error:
+                self._stop("the ledger cannot be written", error)
 
     def taken(self) -> None:
         """The consumer took an outcome, so that one more request may be read."""
@@ -151,7 +175,64 @@ class Production:
                 self._out(Outcome(index=index, request=GenerationRequest("(not a request)"), error=error))
             else:
                 self.alive[index] = item
-                await self._send(item)
+                await (self._send(item) if self._records is None else self._look_up(item, self._records))
+
+    # --- what an earlier run has done
+
+    async def _look_up(self, item: Item, records: Records) -> None:
+        """Find out from the ledger what is left to be done, and do it."""
+        try:
+            item.prepared = await self._tools.prepare(item.request)
+            item.key = records.next_key(item.prepared)
+            entry = await records.claim(item.key, item.prepared)
+        except Exception as error:  # noqa: BLE001  (whatever happens to a request becomes its outcome)
+            if isinstance(error, LedgerError):
+                self._stop("the ledger cannot be read", error)
+            self._out(Outcome(index=item.index, request=item.request, error=error))
+            return
+        if entry is None:
+            await self._send(item)
+            return
+        item.prepared = None
+        item.task = entry.task
+        match plan(entry.step):
+            case Plan.WATCH if entry.task is not None:
+                await self._take_up(item, entry.task)
+            case Plan.REPORT_UNKNOWN:
+                self._budget.spend(item.request, entry.model)
+                self._out(Outcome(index=item.index, request=item.request, error=records.unknown(entry)))
+            case _:
+                await self._tell_again(item, entry, records)
+
+    async def _take_up(self, item: Item, task: Task) -> None:
+        """Only ask: the server has it."""
+        await self._flight.acquire()
+        self._in_flight += 1
+        item.cost = self._budget.take_up(item.request, task.model or "")
+        self._submitted += 1
+        if task.id is None:
+            # It came back completed at once, and the run was cut off before that was written down.
+            self._finish(item, evolve(task, state=TaskState.COMPLETED))
+        else:
+            self._scheduler.add(item, self._tools.poller.watch(task, self._options.wait_timeout))
+
+    async def _tell_again(self, item: Item, entry: Entry, records: Records) -> None:
+        """It has ended: the ledger knows how."""
+        if entry.step is Step.ABANDONED or entry.task is None:
+            self._out(Outcome(index=item.index, request=item.request, error=_not_sent(item, "it was abandoned", None)))
+            return
+        if entry.task.state == TaskState.FAILED:
+            error = _wire.failure(entry.task)
+            self._out(Outcome(index=item.index, request=item.request, task=entry.task, error=error))
+            return
+        self._completed += 1
+        self._budget.spend(item.request, entry.model)
+        files = await records.whole_files(entry)
+        if files is None and self._options.download_to is not None:
+            records.ended(item.key, entry.task)
+            self._group.start_soon(self._download, item, self._options.download_to)
+        else:
+            self._out(Outcome(index=item.index, request=item.request, task=entry.task, files=tuple(files or ())))
 
     async def _send(self, item: Item) -> None:
         if self._stopped is None:
@@ -202,11 +283,16 @@ class Production:
         if self._stopped is not None:
             self._settle(item, _not_sent(item, *self._stopped))
             return
+        journal = None if self._records is None else self._records.journal(item.key)
         try:
-            task = await self._tools.create(item.request, self._keep)
+            prepared = item.prepared or await self._tools.prepare(item.request)
+            item.prepared = None
+            task = await self._tools.send(prepared, self._keep, journal)
         except Exception as error:  # noqa: BLE001  (whatever happens to a request becomes its outcome)
             self._settle(item, error)
-            if isinstance(error, InsufficientCreditsError):
+            if isinstance(error, LedgerError):
+                self._stop("the ledger cannot be written", error)
+            elif isinstance(error, InsufficientCreditsError):
                 self._stop("the account's credits are used up", error)
             elif isinstance(error, AuthenticationError):
                 self._end_watches(error)
@@ -270,11 +356,16 @@ class Production:
         if task.state == TaskState.FAILED:
             if item.retries < self._options.retry_failed and self._stopped is None and _may_work_next_time(task):
                 item.retries += 1
+                self._record_end(item, task)
                 self._group.start_soon(self._create_again, item)
                 return
+            self._record_end(item, task)
             self._settle(item, _wire.failure(task))
             return
         self._completed += 1
+        # A picture that came inside the answer is done only when it is on the disk.
+        if task.id is not None or self._options.download_to is None:
+            self._record_end(item, task)
         self._tell("completed", item)
         if self._options.download_to is None:
             self._settle(item, None)
@@ -295,6 +386,11 @@ class Production:
         async with self._downloads:
             try:
                 files = await self._tools.download(task, directory)
+                if self._options.sidecar and files:
+                    await anyio.to_thread.run_sync(write_sidecar, item.request, task, files)
+                if self._records is not None:
+                    self._record_end(item, task)
+                    await self._records.saved(item.key, files)
             except Exception as trouble:  # noqa: BLE001  (whatever happens becomes the outcome)
                 error = trouble
         if error is None:
@@ -302,10 +398,16 @@ class Production:
             self._tell("downloaded", item)
         self._out(Outcome(index=item.index, request=item.request, task=task, error=error, files=tuple(files)))
 
+    def _record_end(self, item: Item, task: Task) -> None:
+        if self._records is not None:
+            self._records.ended(item.key, task)
+
     def _settle(self, item: Item, error: Exception | None) -> None:
         """The item is done, with no download to come."""
-        completed = item.task is not None and item.task.state == TaskState.COMPLETED
-        self._land(item, billed=completed or isinstance(error, SubmissionUnknownError))
+        # A task whose wait was given up goes on, and will be billed.
+        accepted = item.task is not None and item.task.state != TaskState.FAILED
+        unwritten = isinstance(error, LedgerError) and error.task_id is not None
+        self._land(item, billed=accepted or unwritten or isinstance(error, SubmissionUnknownError))
         self._out(Outcome(index=item.index, request=item.request, task=item.task, error=error))
 
     def _land(self, item: Item, *, billed: bool) -> None:

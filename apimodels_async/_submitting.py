@@ -10,6 +10,7 @@ from typing import NoReturn
 import anyio
 
 from apimodels_async._http import Http, RequestFailed, Watch
+from apimodels_async._journal import Journal, NoJournal
 from apimodels_async._owner import Owner
 from apimodels_async._retrying import RetryQuota, Verdict, full_jitter, judge_refusal
 from apimodels_async._secret import Secret
@@ -18,6 +19,7 @@ from apimodels_async.errors import (
     APIError,
     ApimodelsError,
     ConnectionFailedError,
+    LedgerError,
     ProtocolError,
     SubmissionUnknownError,
 )
@@ -38,8 +40,9 @@ class _CallerLeftError(Exception):
 class _Attempt:
     """What is known about the create of one caller."""
 
-    def __init__(self, model: str, keep: Callable[[Task], object]) -> None:
+    def __init__(self, model: str, keep: Callable[[Task], object], journal: Journal) -> None:
         self.model = model
+        self.journal = journal
         self._keep = keep
         self.watch = Watch()
         self.caller_left = False
@@ -59,7 +62,9 @@ class _Attempt:
             self._keep(task)
 
     async def _before_first_byte(self) -> None:
-        if self.caller_left:
+        if not self.caller_left:
+            await self.journal.sending()
+        if self.caller_left:  # perhaps while it was being written down
             raise _CallerLeftError
 
 
@@ -89,17 +94,25 @@ class Submitter:
         self._uniform = uniform
         self.detached: deque[Task] = deque(maxlen=1000)
 
-    async def submit(self, body: Secret[bytes], model: str, keep: Callable[[Task], object] | None = None) -> Task:
+    async def submit(
+        self,
+        body: Secret[bytes],
+        model: str,
+        keep: Callable[[Task], object] | None = None,
+        journal: Journal | None = None,
+    ) -> Task:
         """Send a create and give its task.
 
-        `keep` is called with the task if the caller is cancelled and the server accepts all the same.
+        `keep` is called with the task if the caller is cancelled and the server accepts all the same. `journal` is
+        told of each step before it is taken.
 
         Raises:
             APIError: the server refused.
             ConnectionFailedError: nothing was sent, as is proved, and retrying did not help.
             SubmissionUnknownError: the server may have started the job.
+            LedgerError: it could not be written down: before it was sent, or, with the task id, afterwards.
         """
-        attempt = _Attempt(model, keep or self.detach)
+        attempt = _Attempt(model, keep or self.detach, journal or NoJournal())
         job = self._owner.start(partial(self._submit, body, attempt))
         try:
             await job.ended.wait()
@@ -118,14 +131,19 @@ class Submitter:
         return job.result
 
     async def _submit(self, body: Secret[bytes], attempt: _Attempt) -> Task:
+        task: Task | None = None
         try:
             task = await self._send_until_settled(body, attempt)
+            await attempt.journal.accepted(task)
         except ApimodelsError as error:
+            await _write_down(attempt.journal, error)
             if attempt.caller_left:
-                attempt.keep_outcome(None, error)
+                attempt.keep_outcome(task, error)
             raise
         except BaseException:
-            if attempt.watch.header_sent:
+            if task is not None:
+                attempt.keep_outcome(task, None)
+            elif attempt.watch.header_sent:
                 logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
             raise
         if attempt.caller_left:
@@ -149,6 +167,7 @@ class Submitter:
                 task = await self._send_once(body, attempt)
             except _TryAgainError as again:
                 attempt.watch = Watch()  # that attempt is over, and was not taken
+                await attempt.journal.not_taken()
                 pause = again.at_least + full_jitter(number, self._uniform)
                 late = anyio.current_time() + pause > started + RETRY_WITHIN
                 if attempt.caller_left or late or number >= self._max_retries or not self._quota.take():
@@ -183,6 +202,8 @@ class Submitter:
                     f"the create was sent, but its answer never came ({failure}): the server may have accepted and "
                     f"may bill it, so it was not sent again; {_LOOK}"
                 ) from failure.__cause__
+            if isinstance(failure.__cause__, LedgerError):
+                raise failure.__cause__ from None
             error = ConnectionFailedError(f"the create could not be sent ({failure}); nothing reached the server")
             error.__cause__ = failure.__cause__
             raise _TryAgainError(error) from None
@@ -211,6 +232,16 @@ class Submitter:
                 f"the client was closed while a create was under way: it may be accepted and billed; {_LOOK}"
             )
         raise ConnectionFailedError("the client was closed before the create was sent; nothing reached the server")
+
+
+async def _write_down(journal: Journal, error: ApimodelsError) -> None:
+    match error:
+        case SubmissionUnknownError():
+            await journal.unknown(error)
+        case APIError():
+            await journal.rejected(error)
+        case _:  # nothing was sent, or what was sent could not be written down
+            pass
 
 
 class _TryAgainError(Exception):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -11,8 +12,10 @@ from attrs import evolve
 
 from apimodels_async import _inputs, _wire
 from apimodels_async._http import DEFAULT_TIMEOUT, Http, HttpClient, RequestFailed, Timeout
+from apimodels_async._journal import Journal
 from apimodels_async._owner import Owner
 from apimodels_async._polling import Poller, pass_through
+from apimodels_async._preparing import Prepared, prepare
 from apimodels_async._rates import Rate
 from apimodels_async._retrying import RetryQuota
 from apimodels_async._secret import Secret
@@ -34,6 +37,9 @@ from apimodels_async.models import (
 
 if TYPE_CHECKING:
     from apimodels_async._batch import Batch
+    from apimodels_async._ledgers import Ledgers
+    from apimodels_async._resuming import Records
+    from apimodels_async.ledger import SqliteLedger
     from apimodels_async.pacing import Pacing
 
 __all__ = ["AsyncImagesClient"]
@@ -96,6 +102,7 @@ class AsyncImagesClient:
         self._poller = Poller(self._http, quota)
         self._submitter = Submitter(self._http, self._owner, quota, max_retries=max_retries, accepted=self._poller.born)
         self._create_rate = Rate()
+        self._ledgers: Ledgers | None = None
         if pacing is None:
             from apimodels_async.pacing import AdaptivePacing  # noqa: PLC0415  (an import need not pay for it)
 
@@ -117,7 +124,12 @@ class AsyncImagesClient:
     async def aclose(self) -> None:
         """Close the client. Creates under way get five seconds for their answers; may be called twice."""
         await self._owner.aclose(_CLOSING_GRACE)
-        await self._http.aclose()
+        try:
+            if self._ledgers is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._ledgers.aclose()
+        finally:
+            await self._http.aclose()
 
     @property
     def detached(self) -> list[Task]:
@@ -144,6 +156,8 @@ class AsyncImagesClient:
         output_format: OutputFormat | None = None,
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        key: str | None = None,
     ) -> Task:
         """Submit a task, and do not wait for it.
 
@@ -167,6 +181,10 @@ class AsyncImagesClient:
             output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
             seed: the same seed asks for the same picture.
             extra_body: request fields this SDK does not know, merged over the others.
+            ledger: a file in which each step is written down before it is taken.
+            key: your own name for this request within the ledger. A later call with the same key gives the task that
+                the first one created, sends nothing where it is not known what came of the first, and is refused
+                with another request. Without a key every call is new work.
 
         Returns:
             The task as the server answered: pending as a rule, completed at once by synchronous models.
@@ -177,6 +195,7 @@ class AsyncImagesClient:
                 `RateLimitError`.
             ConnectionFailedError: nothing was sent, and trying again did not help.
             SubmissionUnknownError: the server may have accepted it; it was not sent again.
+            LedgerError: it could not be written down: nothing was sent, or the error carries the task id.
         """
         hidden = None if callback_url is None else Secret(callback_url)
         del callback_url  # it may hold a token, which a traceback that shows this frame's locals must not show
@@ -197,20 +216,45 @@ class AsyncImagesClient:
             seed=seed,
             extra_body=extra_body,
         )
+        if ledger is not None:
+            return await self._create_once(request, ledger, key)
+        if key is not None:
+            raise ValueError("key: give the ledger it is a key of as well")
         return await self._create(request)
 
-    async def _create_bound(self, request: GenerationRequest, keep: Callable[[Task], object]) -> Task:
-        self._owner.bind()
-        return await self._create(request, keep)
+    async def _create(self, request: GenerationRequest) -> Task:
+        return await self._send(await self._prepare(request))
 
-    async def _create(self, request: GenerationRequest, keep: Callable[[Task], object] | None = None) -> Task:
-        model = self._model_of(request)
-        if _inputs.has_local(request):
-            body = await anyio.to_thread.run_sync(_body, request, model)
-        else:
-            body = _body(request, model)
+    async def _create_once(
+        self, request: GenerationRequest, ledger: "SqliteLedger | str | os.PathLike[str]", key: str | None
+    ) -> Task:
+        """`create` with a ledger: what an earlier call with this key has begun is not begun again."""
+        from apimodels_async._once import create_once  # noqa: PLC0415  (many have no ledger)
+
+        records = await self._open(ledger, match=False)
+        return await create_once(records, await self._prepare(request, for_ledger=True), key, self._send)
+
+    async def _prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> Prepared:
+        self._owner.bind()
+        ready = partial(prepare, request, self._model_of(request), for_ledger=for_ledger)
+        return await anyio.to_thread.run_sync(ready) if _inputs.has_local(request) else ready()
+
+    async def _send(
+        self,
+        prepared: Prepared,
+        keep: Callable[[Task], object] | None = None,
+        journal: Journal | None = None,
+    ) -> Task:
         await pass_through(self._create_rate)
-        return await self._submitter.submit(body, model, keep)
+        self._owner.bind()
+        return await self._submitter.submit(prepared.body, prepared.model, keep, journal)
+
+    async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "Records":
+        if self._ledgers is None:
+            from apimodels_async._ledgers import Ledgers  # noqa: PLC0415  (many have none)
+
+            self._ledgers = Ledgers()
+        return await self._ledgers.records(ledger, match=match)
 
     def _model_of(self, request: GenerationRequest) -> str:
         model = request.model or self._model
@@ -329,6 +373,7 @@ class AsyncImagesClient:
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
+        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
@@ -336,6 +381,7 @@ class AsyncImagesClient:
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
         on_event: Callable[[BatchEvent], object] | None = None,
+        sidecar: bool = False,
     ) -> "Batch":
         """Make many pictures: ``async with client.batch(requests) as batch: async for outcome in batch: …``.
 
@@ -348,6 +394,10 @@ class AsyncImagesClient:
             requests: prompts or `GenerationRequest`, from any iterable or async iterable. They are read lazily: at
                 most `max_in_flight` + 64 beyond the outcomes that were taken.
             max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
+            ledger: a file in which each step is written down before it is taken. The same call with the same ledger
+                goes on where the last one ended, however that was: what is finished comes from the ledger, what was
+                accepted is only asked about, what was provably never sent is sent, and what nobody knows comes back
+                as `SubmissionUnknownError`. Requests are matched by their content.
             download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are.
             budget: US dollars that the batch may cost, by the catalogue's dated prices: nothing is sent that would
                 exceed it, nor for a model without a known price.
@@ -358,6 +408,7 @@ class AsyncImagesClient:
             wait_timeout: seconds for each task; ``None`` for no bound; left out, the client's.
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. What it raises is logged, and it may be slow without holding the batch up.
+            sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
 
         Raises:
             ValueError: a number out of range.
@@ -375,21 +426,25 @@ class AsyncImagesClient:
         bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else Path(download_to)
         tools = Tools(
-            create=self._create_bound,
+            prepare=partial(self._prepare, for_ledger=ledger is not None),
+            send=self._send,
             model_of=self._model_of,
             poller=self._poller,
             pacing=self._pacing,
             create_rate=self._create_rate,
             download=self.download,
         )
-        options = Options(max_in_flight, directory, budget, retry_failed, create_rate, poll_rate, bound, on_event)
-        return Batch(tools, requests, options)
+        options = Options(
+            max_in_flight, directory, budget, retry_failed, create_rate, poll_rate, bound, on_event, sidecar
+        )
+        return Batch(tools, requests, options, None if ledger is None else partial(self._open, ledger, match=True))
 
     async def generate_many(
         self,
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
+        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
@@ -397,6 +452,7 @@ class AsyncImagesClient:
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
         on_event: Callable[[BatchEvent], object] | None = None,
+        sidecar: bool = False,
     ) -> list[Outcome]:
         """`batch` in one call, its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -407,6 +463,7 @@ class AsyncImagesClient:
         batch = self.batch(
             requests,
             max_in_flight=max_in_flight,
+            ledger=ledger,
             download_to=download_to,
             budget=budget,
             retry_failed=retry_failed,
@@ -414,6 +471,7 @@ class AsyncImagesClient:
             poll_rate=poll_rate,
             wait_timeout=wait_timeout,
             on_event=on_event,
+            sidecar=sidecar,
         )
         try:
             async with batch:
@@ -515,11 +573,6 @@ def _as_request(prompt: str | GenerationRequest, callback_url: Secret[str] | Non
             return evolve(prompt, callback_url=callback_url.reveal(), **changes)
         return evolve(prompt, **changes)
     return GenerationRequest(prompt, callback_url=None if callback_url is None else callback_url.reveal(), **given)
-
-
-def _body(request: GenerationRequest, model: str) -> Secret[bytes]:
-    """The JSON of a create: hidden, because it holds the callback URL."""
-    return Secret(_wire.create_body(request, model, _inputs.request_fields(request)))
 
 
 def _checked_id(task_id: str) -> str:

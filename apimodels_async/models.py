@@ -330,7 +330,9 @@ class BatchStats(NamedTuple):
         unknown: of those, how many may or may not have been accepted.
         polls: queries made.
         bytes: of pictures saved.
-        spent: US dollars, estimated by the catalogue's prices: completed tasks, and those that are unknown.
+        spent: US dollars, estimated by the catalogue's prices: completed tasks, those that are unknown, and those
+            that go on although nobody waits any more.
+        matched: with a ledger, how many requests an earlier run had begun.
     """
 
     read: int = 0
@@ -342,6 +344,7 @@ class BatchStats(NamedTuple):
     polls: int = 0
     bytes: int = 0
     spent: float = 0.0
+    matched: int = 0
 
 
 @frozen

@@ -14,6 +14,7 @@ from apimodels_async.cli.request_files import RequestFile, StandardInput
 from apimodels_async.cli.request_lines import BadLineError
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
+from apimodels_async.errors import LedgerError
 
 __all__ = ["batch"]
 
@@ -32,6 +33,18 @@ def batch(
     retry_failed: Annotated[
         int, typer.Option(metavar="N", min=0, help="Submit a failed task again, where the server says it is worth it.")
     ] = 0,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            show_default=False,
+            help="Write each step down before it is taken: the same command again goes on where this one ended.",
+        ),
+    ] = None,
+    sidecar: Annotated[
+        bool, typer.Option("--sidecar", help="A .json beside each task's pictures: prompt, parameters, task id.")
+    ] = False,
     create_rate: Annotated[float | None, typer.Option(metavar="N", help="Creates a second.")] = None,
     poll_rate: Annotated[float | None, typer.Option(metavar="N", help="Queries a second.")] = None,
     timeout: Timeout = 600.0,
@@ -46,7 +59,8 @@ def batch(
 
     The whole file is checked before anything is sent. Prints the saved files,
     one a line, unless a terminal shows how far it is. Ctrl-C leaves the batch:
-    what is under way is not lost.
+    what is under way is not lost. With --ledger, the same command again goes
+    on from there, and pays for no request twice.
     """
     screen = Screen()
     source = StandardInput(model) if file == "-" else RequestFile(Path(file), model)
@@ -61,6 +75,8 @@ def batch(
             "max_in_flight": max_in_flight,
             "budget": budget,
             "retry_failed": retry_failed,
+            "ledger": ledger,
+            "sidecar": sidecar,
             "create_rate": create_rate,
             "poll_rate": poll_rate,
             "wait_timeout": timeout,
@@ -76,12 +92,13 @@ def batch(
             converse(run.make, local=local)
     except KeyboardInterrupt:
         run.interrupted = True
-    except OSError:
-        run.finish()
-        screen.say(f"apimodels: {run.way_back('the batch was left')}")
+    except (LedgerError, OSError):
+        if run.begun:
+            run.finish()
+            screen.say(f"apimodels: {run.way_back('the batch was left')}")
         raise
     run.finish()
-    for words in run.tally.summary(run.stats, total):
+    for words in (*run.tally.summary(run.stats, total), *run.about_the_ledger()):
         screen.say(words)
     ending = run.ending()
     if ending is not None:

@@ -17,6 +17,7 @@ from attrs import define, field
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.errand import make_usable
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.ledger import ways_out
 from apimodels_async.cli.progress import BatchProgress
 from apimodels_async.cli.request_files import RequestFile, StandardInput
 from apimodels_async.cli.request_lines import BadLineError, Line
@@ -24,7 +25,7 @@ from apimodels_async.cli.results import NAME, Results, row, state_of
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.tally import Tally
 from apimodels_async.client import AsyncImagesClient
-from apimodels_async.errors import NotSubmittedError, SubmissionUnknownError
+from apimodels_async.errors import LedgerError, NotSubmittedError, SubmissionUnknownError
 from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Task
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class BatchRun:
     _closed: bool = False
 
     @property
+    def begun(self) -> bool:
+        """Whether anything may have been done."""
+        return self._results is not None
+
+    @property
     def stats(self) -> BatchStats:
         """How far the batch is."""
         return BatchStats() if self._batch is None else self._batch.stats
@@ -107,6 +113,7 @@ class BatchRun:
 
         Raises:
             CommandFailed: an option out of range, or an output that cannot be used; nothing was sent.
+            LedgerError: the ledger cannot be opened, which leaves everything as it is; or no longer be written.
             OSError: stdout or results.jsonl can no longer be written.
         """
         make_usable(self.directory)
@@ -115,7 +122,7 @@ class BatchRun:
         except ValueError as error:
             raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
         logging.getLogger("apimodels_async").addHandler(self._lost)
-        self._batch, self._results = batch, Results(self.directory)
+        self._batch = batch
         trouble: Exception | None = None
         async with anyio.create_task_group() as group:
             work = anyio.CancelScope()
@@ -123,6 +130,8 @@ class BatchRun:
             try:
                 with work:
                     async with batch:
+                        # Not before: if the ledger is in use, so is the results.jsonl of whoever uses it.
+                        self._results = Results(self.directory)
                         async for outcome in batch:
                             await self._take(outcome)
             except BadLineError as error:
@@ -130,7 +139,10 @@ class BatchRun:
             except Exception as error:  # noqa: BLE001  (raised below, outside the group, which would wrap it)
                 trouble = error
             self.record()
-            await client.aclose()  # here, because a second Ctrl-C must still be heard
+            try:
+                await client.aclose()  # here, because a second Ctrl-C must still be heard
+            except LedgerError as error:
+                trouble = trouble or error
             group.cancel_scope.cancel()
         if trouble is not None:
             raise trouble
@@ -238,6 +250,8 @@ class BatchRun:
         for index, request in self._unfinished.items():
             if request.task is not None:
                 yield row(index, request.line, "detached", task=request.task, seconds=request.seconds)
+            elif self._ledger is not None:
+                yield row(index, request.line, "in_ledger")
             elif doubt:
                 yield row(index, request.line, "unknown", error=SubmissionUnknownError(_WHOSE))
             else:
@@ -269,10 +283,34 @@ class BatchRun:
             return None
         return CommandFailed(f"{self.tally.failed} of {self.tally.done} brought no picture: {where} tells why", code)
 
+    def about_the_ledger(self) -> Iterator[str]:
+        """What there is to say of it at the end, in lines."""
+        if self._ledger is None:
+            return
+        stats = self.stats
+        if stats.matched:
+            yield f"  {stats.matched} of {stats.read} had been begun by an earlier run, as {self._ledger} says"
+        if stats.unknown:
+            are = "1 is unknown and is" if stats.unknown == 1 else f"{stats.unknown} are unknown and are"
+            yield (
+                f"  {are} not sent again until you decide: `apimodels ledger show {shlex.quote(str(self._ledger))}` "
+                f"lists the keys, {ways_out(self._ledger)} decides"
+            )
+
+    @property
+    def _ledger(self) -> Path | None:
+        ledger: Path | None = self.options["ledger"]
+        return ledger
+
     def way_back(self, why: str) -> str:
         """`why` the batch was left, and how to go on."""
         tasks = [task.id or "" for task in self.detached]
         where = self.directory / NAME
+        if self._ledger is not None and not self.local:
+            some = "no task is" if not tasks else "1 task is" if len(tasks) == 1 else f"{len(tasks)} tasks are"
+            return (
+                f"{why}; {some} under way, and {self._ledger} knows how far each request is: run the same command again"
+            )
         if not tasks:
             return f"{why}; no task is under way, and {where} tells of each request"
         some = "1 task is" if len(tasks) == 1 else f"{len(tasks)} tasks are"

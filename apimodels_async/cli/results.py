@@ -35,7 +35,7 @@ def row(
         "prompt": None if line is None else line.request.prompt,
         "model": None if line is None else line.request.model,
         "state": state,
-        "task_id": None if task is None else task.id,
+        "task_id": getattr(error, "task_id", None) if task is None else task.id,
         "files": [str(path) for path in files],
         "seconds": None if seconds is None else round(seconds, 3),
         "error": None if error is None else {"class": type(error).__name__, "message": str(error)},
@@ -46,7 +46,10 @@ def state_of(outcome: Outcome) -> str:
     """The task's own state; where there is no task, whether there may be one all the same."""
     if outcome.task is not None:
         return str(outcome.task.state)
-    return "unknown" if isinstance(outcome.error, SubmissionUnknownError) else "not_submitted"
+    if isinstance(outcome.error, SubmissionUnknownError):
+        return "unknown"
+    # A task that was created when the ledger could no longer be written.
+    return "not_submitted" if getattr(outcome.error, "task_id", None) is None else "detached"
 
 
 class Results:

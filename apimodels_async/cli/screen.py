@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -118,6 +118,11 @@ class Screen:
         width = max(map(len, pairs))
         for name, value in pairs.items():
             self.out.print(Text(name.ljust(width), style="dim"), one_line(value), sep="  ", soft_wrap=True)
+
+    def pairs_plain(self, pairs: Iterable[tuple[str, object]]) -> None:
+        """Names and values for a program, or for `grep`: a pair a line, whatever the width of a terminal."""
+        for name, value in pairs:
+            typer.echo(f"{name.ljust(9)}  {one_line(value)}")
 
     def json(self, value: Mapping[str, Any]) -> None:
         """One JSON object, and nothing else."""

@@ -13,6 +13,7 @@ from apimodels_async.errors import (
     ApimodelsError,
     AuthenticationError,
     InsufficientCreditsError,
+    LedgerError,
     NotSubmittedError,
     SubmissionUnknownError,
 )
@@ -20,7 +21,13 @@ from apimodels_async.models import BatchStats, Outcome
 
 __all__ = ["Tally"]
 
-_WEIGHTIEST = (SubmissionUnknownError, AuthenticationError, InsufficientCreditsError, NotSubmittedError)
+_WEIGHTIEST = (
+    SubmissionUnknownError,
+    LedgerError,
+    AuthenticationError,
+    InsufficientCreditsError,
+    NotSubmittedError,
+)
 """The errors that say more about a whole batch than that some of it failed, the weightiest first."""
 
 

@@ -1,0 +1,46 @@
+"""A single create with a ledger: at most once for each key, however often it is called."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from apimodels_async._journal import Journal
+from apimodels_async._ledger_records import Plan, Step, plan
+from apimodels_async._preparing import Prepared
+from apimodels_async._resuming import Records
+from apimodels_async.errors import NotSubmittedError
+from apimodels_async.models import Task
+
+
+class Send(Protocol):
+    """Sends a prepared create."""
+
+    def __call__(
+        self, prepared: Prepared, keep: Callable[[Task], object] | None, journal: Journal | None
+    ) -> Awaitable[Task]:
+        """Send it."""
+        ...
+
+
+async def create_once(records: Records, prepared: Prepared, key: str | None, send: Send) -> Task:
+    """The task of the request with this key: an earlier call's, or a new one.
+
+    Raises:
+        ValueError: the key was used for another request.
+        SubmissionUnknownError: nobody knows what came of an earlier call.
+        NotSubmittedError: the entry was abandoned.
+        LedgerError: the ledger cannot be used.
+    """
+    named = uuid.uuid4().hex if key is None else key
+    async with records.alone(named):
+        entry = await records.find(named)
+        if entry is not None and entry.digest != prepared.digest:
+            raise ValueError(f"key={key!r} was used for another request: give each request a key of its own")
+        if entry is None or plan(entry.step) is Plan.SUBMIT:
+            records.begin(named, prepared)
+            return await send(prepared, None, records.journal(named))
+        if plan(entry.step) is Plan.REPORT_UNKNOWN:
+            raise records.unknown(entry)
+        if entry.step is Step.ABANDONED or entry.task is None:
+            raise NotSubmittedError(f"entry {named!r} was abandoned")
+        return entry.task

@@ -1,0 +1,49 @@
+"""A request made ready to send: its pictures read, its JSON written, its content summed up. Blocking, for threads."""
+
+import base64
+import hashlib
+from typing import Any, NamedTuple
+
+from apimodels_async import _inputs, _wire
+from apimodels_async._ledger_records import digest_of, request_view
+from apimodels_async._secret import Secret
+from apimodels_async.models import GenerationRequest
+
+
+class Prepared(NamedTuple):
+    """A request that is ready to send.
+
+    Attributes:
+        body: the JSON of its create: hidden, because it holds the callback URL.
+        model: the model id.
+        view: what a ledger keeps of it; empty where there is no ledger.
+        digest: of `view`.
+    """
+
+    body: Secret[bytes]
+    model: str
+    view: dict[str, Any]
+    digest: str
+
+
+def prepare(request: GenerationRequest, model: str, *, for_ledger: bool = False) -> Prepared:
+    """Read a request's pictures and write its JSON.
+
+    Raises:
+        TypeError, ValueError: a picture that is none.
+    """
+    pictures = _inputs.request_fields(request)
+    body = Secret(_wire.create_body(request, model, pictures))
+    if not for_ledger:
+        return Prepared(body, model, {}, "")
+    view = request_view(request, model, {name: _summed_up(value) for name, value in pictures.items()})
+    return Prepared(body, model, view, digest_of(view))
+
+
+def _summed_up(picture: str | list[str]) -> str | list[str]:
+    """A local picture's sha256 in place of its bytes; a URL stays as it is."""
+    if isinstance(picture, list):
+        return [str(_summed_up(each)) for each in picture]
+    if _inputs.is_remote(picture):
+        return picture
+    return "sha256:" + hashlib.sha256(base64.b64decode(picture)).hexdigest()

@@ -1,0 +1,200 @@
+"""What a ledger says about a run: counts, money, what is unknown, what will be gone. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attrs import define, field, frozen
+
+from apimodels_async._budget import price
+from apimodels_async.ledger import Entry, Step
+from apimodels_async.models import GenerationRequest
+
+__all__ = ["LIFETIME", "MEANINGS", "SOON", "Report", "Waiting", "row"]
+
+LIFETIME = timedelta(days=7)
+"""How long the vendor keeps pictures after a task has ended."""
+
+SOON = timedelta(days=2)
+"""Pictures that are gone within this time are named one by one."""
+
+MEANINGS = {
+    Step.INTENT: "not sent: the next run sends it",
+    Step.SENDING: "cut off while it was sent: unknown",
+    Step.CREATED: "under way at the server",
+    Step.DONE: "completed, its pictures not saved",
+    Step.SAVED: "completed, its pictures saved",
+    Step.FAILED: "failed, not billed",
+    Step.REJECTED: "refused: the next run sends it again",
+    Step.UNKNOWN: "perhaps accepted, perhaps billed: only you can decide",
+    Step.ABANDONED: "given up by you",
+}
+"""What each step means, in the order of an entry's life."""
+
+_SPENT = {Step.DONE, Step.SAVED}
+_UNKNOWN = {Step.SENDING, Step.UNKNOWN}
+_PRICING = ("model", "n", "size", "resolution")
+
+
+@frozen
+class Waiting:
+    """Pictures that are at the server only.
+
+    Attributes:
+        entry: whose.
+        gone: when the vendor deletes them; for a task that was not seen to end, the earliest that may be.
+    """
+
+    entry: Entry
+    gone: datetime
+
+
+@define
+class Report:
+    """What a whole ledger comes to. Money is in US dollars, estimated by the catalogue's prices.
+
+    Attributes:
+        counts: of entries, by step.
+        spent: for completed tasks.
+        under_way: for tasks that were accepted and not seen to end.
+        at_risk: for entries that may have been accepted, and nobody knows.
+        unpriced: entries that count in one of the three sums, and whose price is not known.
+        unknown: those that only a person can decide about.
+        waiting: pictures that are not saved here, the first to go first.
+    """
+
+    counts: Counter[Step] = field(factory=Counter[Step])
+    spent: float = 0.0
+    under_way: float = 0.0
+    at_risk: float = 0.0
+    unpriced: int = 0
+    unknown: list[Entry] = field(factory=list[Entry])
+    waiting: list[Waiting] = field(factory=list[Waiting])
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> "Report":
+        """The report on these entries."""
+        report = cls()
+        for entry in entries:
+            report._add(entry)
+        report.waiting.sort(key=lambda each: each.gone)
+        return report
+
+    def _add(self, entry: Entry) -> None:
+        self.counts[entry.step] += 1
+        if entry.step in _UNKNOWN:
+            self.unknown.append(entry)
+        if (gone := _gone(entry)) is not None:
+            self.waiting.append(Waiting(entry, gone))
+        if entry.step in _SPENT | _UNKNOWN | {Step.CREATED}:
+            cost = _price(entry)
+            self.unpriced += cost is None
+            self.spent += (cost or 0.0) if entry.step in _SPENT else 0.0
+            self.under_way += (cost or 0.0) if entry.step is Step.CREATED else 0.0
+            self.at_risk += (cost or 0.0) if entry.step in _UNKNOWN else 0.0
+
+    def going(self, now: datetime) -> tuple[int, list[Waiting]]:
+        """How many pictures' tasks are gone by `now`, and those that go `SOON`."""
+        gone = sum(each.gone <= now for each in self.waiting)
+        return gone, [each for each in self.waiting if now < each.gone <= now + SOON]
+
+    def view(self, now: datetime) -> dict[str, Any]:
+        """The same as JSON's own types."""
+        gone, _ = self.going(now)
+        return {
+            "requests": self.counts.total(),
+            "steps": {step.value: self.counts[step] for step in MEANINGS},
+            "spent": round(self.spent, 6),
+            "under_way": round(self.under_way, 6),
+            "at_risk": round(self.at_risk, 6),
+            "unpriced": self.unpriced,
+            "unknown": [
+                {
+                    "key": entry.key,
+                    "model": entry.model,
+                    "prompt": entry.request.get("prompt"),
+                    "when": moment(entry),
+                    "why": entry.error,
+                }
+                for entry in self.unknown
+            ],
+            "gone": gone,
+            "expires": [
+                {
+                    "key": each.entry.key,
+                    "task_id": None if each.entry.task is None else each.entry.task.id,
+                    "prompt": each.entry.request.get("prompt"),
+                    "when": each.gone.isoformat(),
+                }
+                for each in self.waiting
+                if each.gone > now
+            ],
+        }
+
+
+def row(entry: Entry) -> dict[str, Any]:
+    """An entry as one flat object of JSON's own types."""
+    task = entry.task
+    ended = None if task is None or task.complete_time is None else task.complete_time.isoformat()
+    return {
+        "key": entry.key,
+        "step": entry.step.value,
+        "prompt": entry.request.get("prompt"),
+        "model": entry.model,
+        "task_id": None if task is None else task.id,
+        "state": None if task is None else str(task.state) or None,
+        "completed": ended,
+        "files": [file.path for file in entry.files],
+        "sha256": [file.sha256 for file in entry.files],
+        "result_urls": [] if task is None else list(task.result_urls),
+        "price": _price(entry),
+        "error": entry.error,
+        "changed": moment(entry),
+        "request": dict(entry.request),
+    }
+
+
+def moment(entry: Entry) -> str:
+    """When an entry was written last."""
+    return datetime.fromtimestamp(entry.changed, UTC).isoformat(timespec="seconds")
+
+
+def _price(entry: Entry) -> float | None:
+    given = {name: entry.request[name] for name in _PRICING if name in entry.request}
+    try:
+        return price(GenerationRequest("priced", **given), entry.model)
+    except (TypeError, ValueError):  # by a version that knew other sizes
+        return None
+
+
+def _gone(entry: Entry) -> datetime | None:
+    """When the vendor deletes the pictures of an entry; ``None`` if there are none but ours."""
+    task = entry.task
+    if task is None or task.id is None or entry.step not in {Step.DONE, Step.CREATED}:
+        return None
+    ended = task.complete_time or (task.create_time if entry.step is Step.CREATED else None)
+    return (ended or datetime.fromtimestamp(entry.changed, UTC)) + LIFETIME
+
+
+def lines(report: Report, now: datetime) -> Iterator[tuple[str, str]]:
+    """The report as names and values, for a pipe."""
+    for step in MEANINGS:
+        if report.counts[step]:
+            yield step.value, str(report.counts[step])
+    yield from money(report)
+    gone, soon = report.going(now)
+    if gone:
+        yield "gone", f"{gone}, not saved within 7 days"
+    for each in soon:
+        yield "expires", f"{each.gone.isoformat(timespec='seconds')} {each.entry.key} {each.entry.request['prompt']}"
+
+
+def money(report: Report) -> Iterator[tuple[str, str]]:
+    """The sums, in words."""
+    yield "spent", f"US$ {report.spent:.2f}"
+    if report.counts[Step.CREATED]:
+        yield "under way", f"US$ {report.under_way:.2f}"
+    yield "at risk", f"US$ {report.at_risk:.2f}"
+    if report.unpriced:
+        yield "no price", f"{report.unpriced} of them: their models are not in the catalogue"

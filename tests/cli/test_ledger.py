@@ -1,0 +1,361 @@
+"""``apimodels ledger``, and ``apimodels batch --ledger``: run it again, and nothing is paid for twice."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apimodels_async import Task, TaskState
+from apimodels_async._ledger_records import digest_of, key_of
+from apimodels_async._ledger_statements import begun, moved
+from apimodels_async.gateway import LocalGateway
+from apimodels_async.ledger import SavedFile, SqliteLedger, Step
+from tests.cli.conftest import at
+
+PATIENCE = 45.0
+MODEL = "grok-image/grok-4.2-image"  # 0.03 dollars
+
+
+def add(ledger: SqliteLedger, prompt: str, *steps: Step, ended: datetime | None = None, **request: Any) -> str:
+    """An entry that went through these steps; gives its key."""
+    view = {"model": MODEL, "prompt": prompt, **request}
+    digest = digest_of(view)
+    key = key_of(digest, 0)
+    ledger.apply([begun(key, digest, str(view["model"]), view)])
+    for step in steps:
+        state = TaskState.COMPLETED if step is Step.DONE else TaskState.PENDING
+        name, _, _ = prompt.partition(" ")
+        task = Task(id=f"task-{name}", state=state, complete_time=ended if step is Step.DONE else None)
+        ledger.apply([
+            moved(
+                key,
+                step,
+                task=task if step in {Step.CREATED, Step.DONE} else None,
+                files=[SavedFile(f"pictures/{prompt}.png", "5a" * 32)] if step is Step.SAVED else None,
+                error="the connection broke" if step is Step.UNKNOWN else None,
+            )
+        ])  # fmt: skip
+    return key
+
+
+UNDER_WAY = (Step.SENDING, Step.CREATED)
+COMPLETED = (*UNDER_WAY, Step.DONE)
+SAVED = (*COMPLETED, Step.SAVED)
+
+
+@pytest.fixture
+def keys(apimodels: Any) -> dict[str, str]:
+    """`run.db`, with something of everything; the keys by their prompts."""
+    now = datetime.now(UTC)
+    with SqliteLedger(apimodels.folder / "run.db") as ledger:
+        return {
+            "saved": add(ledger, "saved one", *SAVED, ended=now),
+            "two": add(ledger, "two at once, saved", *SAVED, ended=now, n=2),
+            "intent": add(ledger, "intent"),
+            "unknown": add(ledger, "unknown\x1b[2J and\na break", Step.SENDING, Step.UNKNOWN),
+            "cut": add(ledger, "cut off", Step.SENDING),
+            "created": add(ledger, "created", *UNDER_WAY),
+            "unpriced": add(ledger, "unpriced", *UNDER_WAY, model="some/other"),
+            "soon": add(ledger, "soon", *COMPLETED, ended=now - timedelta(days=6)),
+            "gone": add(ledger, "gone", *COMPLETED, ended=now - timedelta(days=8)),
+        }
+
+
+class TestShow:
+    """What a run has come to."""
+
+    def test_in_a_pipe_it_is_plain(self, apimodels: Any, keys: dict[str, str]) -> None:
+        done = apimodels("ledger", "show", "run.db")
+
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = [line.split(maxsplit=1) for line in done.stdout.replace("under way", "under_way").splitlines()]
+        told = dict(line for line in lines if line[0] != "unknown:")
+        when = told.pop("expires").split()
+        assert told == {
+            "intent": "1",
+            "sending": "1",
+            "created": "2",
+            "done": "2",
+            "saved": "2",
+            "unknown": "1",
+            "spent": "US$ 0.15",
+            "under_way": "US$ 0.03",
+            "at": "risk    US$ 0.06",
+            "no": "price   1 of them: their models are not in the catalogue",
+            "gone": "1, not saved within 7 days",
+        }
+        assert when[1:] == [keys["soon"], "soon"]
+        assert timedelta(hours=23) < datetime.fromisoformat(when[0]) - datetime.now(UTC) <= timedelta(days=1)
+        assert [line[1].split(maxsplit=2)[::2] for line in lines if line[0] == "unknown:"] == [
+            [keys["unknown"], "unknown [2J and a break"],
+            [keys["cut"], "cut off"],
+        ]
+
+    def test_as_json(self, apimodels: Any, keys: dict[str, str]) -> None:
+        told = json.loads(apimodels("ledger", "show", "run.db", "--json").stdout)
+
+        assert told["requests"] == sum(told["steps"].values()) == len(keys)
+        assert set(told["steps"]) == {step.value for step in Step}
+        assert (told["spent"], told["under_way"], told["at_risk"], told["unpriced"]) == (0.15, 0.03, 0.06, 1)
+        unknown, cut = told["unknown"]
+        assert (unknown["key"], unknown["why"]) == (keys["unknown"], "the connection broke")
+        assert (cut["key"], cut["prompt"], cut["model"], cut["why"]) == (keys["cut"], "cut off", MODEL, None)
+        assert told["gone"] == 1
+        assert [each["task_id"] for each in told["expires"]] == ["task-soon", "task-created", "task-unpriced"]
+
+    def test_an_empty_ledger(self, apimodels: Any) -> None:
+        SqliteLedger(apimodels.folder / "run.db").close()
+
+        assert apimodels("ledger", "show", "run.db").stdout == "spent      US$ 0.00\nat risk    US$ 0.00\n"
+
+    def test_entries_that_another_version_may_have_written_have_no_price(self, apimodels: Any) -> None:
+        with SqliteLedger(apimodels.folder / "run.db") as ledger:
+            add(ledger, "odd", *COMPLETED, size="enormous")
+
+        assert json.loads(apimodels("ledger", "show", "run.db", "--json").stdout)["unpriced"] == 1
+
+
+class TestResolve:
+    """The only way out of unknown."""
+
+    @pytest.mark.parametrize(
+        ("how", "step", "words"),
+        [
+            ("resubmit", Step.INTENT, "the next run sends it again"),
+            ("abandon", Step.ABANDONED, "no run sends it or asks about it any more"),
+            ("clx1", Step.CREATED, "the next run waits for task clx1"),
+        ],
+    )
+    def test_each_way(self, apimodels: Any, keys: dict[str, str], how: str, step: Step, words: str) -> None:
+        done = apimodels("ledger", "resolve", "run.db", keys["unknown"], how)
+
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", f"{keys['unknown']}: {words}\n")
+        with SqliteLedger(apimodels.folder / "run.db") as ledger:
+            entry = ledger.find(keys["unknown"])
+            assert entry is not None
+            assert entry.step is step
+
+    def test_what_cannot_be_resolved(self, apimodels: Any, keys: dict[str, str]) -> None:
+        mistakes = {
+            (keys["saved"], "resubmit"): (16, "saved"),
+            ("no-such-key", "abandon"): (16, "no entry 'no-such-key'"),
+            (keys["unknown"], "resubmti"): (2, "did you mean resubmit?"),
+            (keys["unknown"], "Abandon"): (2, "did you mean abandon?"),
+            (keys["unknown"], " "): (2, "TASK_ID is empty"),
+        }
+
+        endings = [apimodels("ledger", "resolve", "run.db", *mistake) for mistake in mistakes]
+
+        for done, (code, words) in zip(endings, mistakes.values(), strict=True):
+            assert (done.returncode, done.stdout) == (code, "")
+            assert done.stderr.startswith("apimodels: ")
+            assert words in done.stderr
+            assert done.stderr.count("\n") == 1
+        assert json.loads(apimodels("ledger", "show", "run.db", "--json").stdout)["steps"]["unknown"] == 1
+
+
+class TestExport:
+    """All of it, for other programs."""
+
+    def test_json_lines(self, apimodels: Any, keys: dict[str, str]) -> None:
+        done = apimodels("ledger", "export", "run.db")
+
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [each["key"] for each in told] == list(keys.values())
+        two = told[1]
+        assert (two["step"], two["task_id"], two["state"], two["price"]) == ("saved", "task-two", "completed", 0.06)
+        assert two["files"] == ["pictures/two at once, saved.png"]
+        assert two["request"] == {"model": MODEL, "prompt": "two at once, saved", "n": 2}
+
+    def test_csv_into_a_file(self, apimodels: Any, keys: dict[str, str]) -> None:
+        done = apimodels("ledger", "export", "run.db", "--csv", "-o", "all.csv")
+
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        with (apimodels.folder / "all.csv").open(encoding="utf-8", newline="") as file:
+            told = list(csv.DictReader(file))
+        assert [each["key"] for each in told] == list(keys.values())
+        assert told[3]["prompt"] == "unknown\x1b[2J and\na break"
+        assert json.loads(told[0]["files"]) == ["pictures/saved one.png"]
+        assert sorted(path.name for path in apimodels.folder.iterdir()) == ["all.csv", "run.db", "run.db.lock"]
+
+    def test_not_over_the_ledger(self, apimodels: Any, keys: dict[str, str]) -> None:
+        done = apimodels("ledger", "export", "run.db", "-o", "./run.db")
+
+        assert done.returncode == 2
+        assert "that is the ledger itself" in done.stderr
+        assert apimodels("ledger", "show", "run.db").returncode == 0
+
+    def test_into_a_folder_that_is_none(self, apimodels: Any, keys: dict[str, str]) -> None:
+        done = apimodels("ledger", "export", "run.db", "-o", "run.db/all.jsonl")
+
+        assert done.returncode == 2
+        assert done.stderr.startswith("apimodels: --output run.db/all.jsonl: ")
+
+
+def test_a_ledger_that_cannot_be_used_is_one_line(apimodels: Any) -> None:
+    (apimodels.folder / "prompts.txt").write_text("a fox\n" * 1000)
+    for name, words in [("none.db", "no such file"), ("prompts.txt", "not a database"), (".", "not a regular file")]:
+        for done in apimodels.all(("ledger", "show", name), ("ledger", "resolve", name, "k", "abandon")):
+            assert (done.returncode, done.stdout) == (16, "")
+            assert done.stderr.startswith("apimodels: ")
+            assert words in done.stderr
+            assert done.stderr.count("\n") == 1
+    assert not (apimodels.folder / "none.db").exists()
+
+
+# --- batch --ledger
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def write(apimodels: Any, number: int) -> str:
+    lines = (f'{{"prompt": "kite {at}", "size": "64x64"}}\n' for at in range(number))
+    (apimodels.folder / "p.jsonl").write_text("".join(lines), encoding="utf-8")
+    return "p.jsonl"
+
+
+@pytest.fixture
+def slower() -> Iterator[LocalGateway]:
+    """A gateway that takes a second."""
+    with LocalGateway(latency="1/1", balance=1.0) as gateway:
+        yield gateway
+
+
+BATCH = ("batch", "p.jsonl", "-o", "out", "--ledger", "run.db")
+
+
+def test_the_same_command_again_pays_for_what_is_new(apimodels: Any) -> None:
+    with LocalGateway(latency="0/0", balance=1.0) as gateway:
+        write(apimodels, 3)
+        first = apimodels(*BATCH, "--sidecar", settings=at(gateway))
+        write(apimodels, 4)
+        second = apimodels(*BATCH, settings=at(gateway))
+        left = float(apimodels("balance", settings=at(gateway)).stdout)
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "earlier run" not in first.stderr
+    assert second.stderr.splitlines()[1] == "  3 of 4 had been begun by an earlier run, as run.db says"
+    assert left == pytest.approx(1.0 - 4 * 0.03)
+    files = [apimodels.folder / line for line in second.stdout.splitlines()]
+    assert len(files) == len({file.resolve() for file in files}) == 4
+    assert all(file.is_file() for file in files)
+    notes = [json.loads(path.read_text()) for path in (apimodels.folder / "out").glob("*.json")]
+    assert sorted(note["prompt"] for note in notes) == ["kite 0", "kite 1", "kite 2"]
+
+
+def test_what_is_finished_needs_no_server(apimodels: Any) -> None:
+    write(apimodels, 2)
+    with LocalGateway(latency="0/0") as gateway:
+        settings = at(gateway)
+        assert apimodels(*BATCH, settings=settings).returncode == 0
+
+    done = apimodels(*BATCH, settings=settings)
+
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="about POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_ended_in_the_middle_it_goes_on(apimodels: Any, slower: LocalGateway, number: signal.Signals) -> None:
+    write(apimodels, 8)
+    process = apimodels.start(*BATCH, "--max-in-flight", "3", settings=at(slower))
+    process.stdout.readline()  # some are saved, some under way, some were never sent
+    process.send_signal(number)
+    _, err = process.communicate(timeout=PATIENCE)
+
+    done = apimodels(*BATCH, settings=at(slower))
+
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert re.search(r"interrupted; .* under way, and run\.db knows .*: run the same command again\n$", err)
+    assert done.returncode == 0, done.stderr
+    assert [row["state"] for row in rows(apimodels.folder / "out")] == ["completed"] * 8
+    left = float(apimodels("balance", settings=at(slower)).stdout)
+    assert left == pytest.approx(1.0 - 8 * 0.03)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="about POSIX signals")
+def test_interrupted_while_it_takes_up_old_tasks_it_calls_none_of_them_unknown(apimodels: Any, server: Any) -> None:
+    server.says(json.dumps({"code": 200, "data": {"taskId": "made", "state": "processing"}}))
+    write(apimodels, 2)
+    for _ in range(2):  # the second time, the task comes from the ledger
+        server.looked.clear()
+        process = apimodels.start(*BATCH, "--max-in-flight", "1", settings=server.settings)
+        assert server.looked.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+
+    assert "unknown" not in {row["state"] for row in rows(apimodels.folder / "out")}
+    assert "made" in {row["task_id"] for row in rows(apimodels.folder / "out")}
+
+
+def test_what_is_unknown_waits_for_a_person(apimodels: Any, server: Any) -> None:
+    settings = server.says('{"code": 500, "msg": "oh"}', 500)
+    write(apimodels, 1)
+    first = apimodels(*BATCH, settings=settings)
+    server.asked.clear()
+
+    again = apimodels(*BATCH, settings=settings)
+
+    assert (first.returncode, again.returncode) == (10, 10)
+    assert not server.asked.is_set()
+    for done in (first, again):
+        assert "  1 is unknown and is not sent again until you decide: `apimodels ledger show run.db`" in done.stderr
+        assert "apimodels ledger resolve run.db KEY resubmit|abandon|TASK_ID decides\n" in done.stderr
+    [unknown] = json.loads(apimodels("ledger", "show", "run.db", "--json").stdout)["unknown"]
+
+    assert apimodels("ledger", "resolve", "run.db", unknown["key"], "abandon").returncode == 0
+    assert apimodels(*BATCH, settings=settings).returncode == 15
+    assert not server.asked.is_set()
+    assert apimodels("ledger", "resolve", "run.db", unknown["key"], "resubmit").returncode == 0
+    assert apimodels(*BATCH, settings=settings).returncode == 10
+    assert server.asked.is_set()
+
+
+def test_a_ledger_in_use_is_left_alone_and_so_are_the_results_of_who_uses_it(apimodels: Any, server: Any) -> None:
+    write(apimodels, 1)
+    (apimodels.folder / "out").mkdir()
+    (apimodels.folder / "out" / "results.jsonl").write_text("of the other run")
+
+    with SqliteLedger(apimodels.folder / "run.db"):
+        endings = apimodels.all(BATCH, ("ledger", "show", "run.db"), settings=server.settings)
+
+    for done in endings:
+        assert (done.returncode, done.stdout) == (16, "")
+        assert re.fullmatch(r"apimodels: .*run\.db is in use by another run: wait for it to end\n", done.stderr)
+    assert not server.asked.is_set()
+    assert [path.name for path in (apimodels.folder / "out").iterdir()] == ["results.jsonl"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="about a limit of POSIX")
+def test_a_full_disk_sends_nothing_and_is_said(apimodels: Any, server: Any) -> None:
+    server.says(json.dumps({"code": 200, "data": {"taskId": "made", "state": "processing"}}))
+    write(apimodels, 200)
+    with SqliteLedger(apimodels.folder / "run.db"):
+        pass
+    limit = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (12288, 12288)); "
+    limit += "from apimodels_async.cli import main; sys.exit(main())"
+    apimodels.line = (apimodels.line[0], "-c", limit)
+
+    began = time.monotonic()
+    process = apimodels.start(*BATCH, settings=server.settings, stderr=subprocess.STDOUT)
+    said, _ = process.communicate(timeout=PATIENCE)
+
+    assert time.monotonic() - began < PATIENCE
+    assert process.returncode == 16
+    assert "Traceback" not in said
+    assert "run.db cannot be" in said

@@ -1,0 +1,386 @@
+"""The file: made, opened, refused, locked, written and read."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apimodels_async._ledger_records import FOLLOWS, Plan, SavedFile, plan, steps_before
+from apimodels_async._ledger_statements import begun, moved
+from apimodels_async.errors import LedgerError
+from apimodels_async.ledger import SqliteLedger, Step, _store
+from apimodels_async.models import Task, TaskState
+
+HASH = "d" * 64
+
+
+def put(ledger: SqliteLedger, key: str, step: Step, task: Task | None = None) -> None:
+    """An entry at a step, whatever leads there."""
+    ledger.apply([begun(key, HASH, "m", {"prompt": key})])
+    ledger.apply([("UPDATE entries SET step = ? WHERE key = ?", (step.value, key))])
+    if task is not None:
+        ledger.apply([moved(key, step, task=task)])
+
+
+def step_of(ledger: SqliteLedger, key: str = "k") -> Step:
+    entry = ledger.find(key)
+    assert entry is not None
+    return entry.step
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
+    with SqliteLedger(tmp_path / "run.db") as opened:
+        yield opened
+
+
+# --- opening
+
+
+def test_a_new_ledger_is_wal_full_marked_and_versioned(tmp_path: Path) -> None:
+    with SqliteLedger(tmp_path / "deep/down/run.db") as ledger:
+        asked = {
+            pragma: next(iter(ledger._database.execute(f"PRAGMA {pragma}")))[0]
+            for pragma in ("journal_mode", "synchronous", "application_id", "user_version")
+        }
+
+    assert asked == {"journal_mode": "wal", "synchronous": 2, "application_id": 0x41504D4C, "user_version": 1}
+
+
+def test_a_migration_brings_version_0_to_this_one_in_one_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.db"
+    SqliteLedger(path).close()
+    monkeypatch.setattr(_store, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(_store, "_MIGRATIONS", (*_store._MIGRATIONS, ("CREATE TABLE more (x)", "a mistake")))
+
+    with pytest.raises(LedgerError, match="cannot be used"):
+        SqliteLedger(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        assert database.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchall() == []
+
+    monkeypatch.setattr(_store, "_MIGRATIONS", (*_store._MIGRATIONS[:1], ("CREATE TABLE more (x)",)))
+    SqliteLedger(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("SELECT * FROM more").fetchall() == []
+
+
+@pytest.mark.parametrize("pragma", ["application_id = 77", "user_version = 0"])
+def test_somebody_elses_database_is_refused_and_left_as_it_was(tmp_path: Path, pragma: str) -> None:
+    path = tmp_path / "theirs.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE theirs (x)")
+        database.execute(f"PRAGMA {pragma}")
+        database.commit()
+    before = path.read_bytes()
+
+    with pytest.raises(LedgerError, match="is a database, but not a ledger"):
+        SqliteLedger(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    SqliteLedger(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 99")
+
+    with pytest.raises(LedgerError, match=r"newer version.*schema 99, here 1.*update"):
+        SqliteLedger(path)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    path.write_text("a shopping list\n" * 100)
+
+    with pytest.raises(LedgerError, match=r"cannot be (opened|used)"):
+        SqliteLedger(path)
+    assert path.read_text() == "a shopping list\n" * 100
+
+
+def test_a_damaged_ledger_is_refused_before_a_row_can_hide(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    with SqliteLedger(path) as ledger:
+        ledger.apply([begun(f"k{number}", HASH, "m", {"prompt": "p" * 500}) for number in range(100)])
+    data = bytearray(path.read_bytes())
+    page = int.from_bytes(data[16:18], "big")
+    for at in range(3, len(data) // page, 2):
+        data[at * page : at * page + 64] = b"\xaa" * 64
+    path.write_bytes(data)
+
+    with pytest.raises(LedgerError):
+        SqliteLedger(path)
+    # The lock is not kept by an attempt that failed.
+    with pytest.raises(LedgerError, match=r"^(?!.*in use)"):
+        SqliteLedger(path)
+
+
+def test_a_read_only_file_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    SqliteLedger(path).close()
+
+    with pytest.raises(LedgerError, match="cannot be used"):
+        SqliteLedger(path, connect=lambda name: sqlite3.connect(f"file:{name}?mode=ro", uri=True, isolation_level=None))
+    SqliteLedger(path).close()
+
+
+def test_a_path_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(LedgerError, match="cannot be locked"):
+        SqliteLedger(tmp_path / "file" / "run.db")
+    (tmp_path / "directory.db").mkdir()
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        SqliteLedger(tmp_path / "directory.db")
+
+
+# --- one process at a time
+
+
+def test_a_second_opening_in_this_process_is_refused(tmp_path: Path) -> None:
+    with SqliteLedger(tmp_path / "run.db"), pytest.raises(LedgerError, match=r"in use by another run"):
+        SqliteLedger(tmp_path / "run.db")
+    SqliteLedger(tmp_path / "run.db").close()
+
+
+def test_a_link_to_a_ledger_is_that_ledger(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "run.db")
+
+    with SqliteLedger(tmp_path / "run.db"), pytest.raises(LedgerError, match=r"in use by another run"):
+        SqliteLedger(tmp_path / "link.db")
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
+    holding = (
+        "import sys; from apimodels_async.ledger import SqliteLedger; ledger = SqliteLedger(sys.argv[1]);"
+        "print('open', flush=True); sys.stdin.read()"
+    )
+    path = tmp_path / "run.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        with pytest.raises(LedgerError, match=r"in use by another run: wait for it to end"):
+            SqliteLedger(path)
+        other.kill()
+        other.wait()
+        SqliteLedger(path).close()
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+
+
+def in_a_fork(work: Callable[[], None]) -> int:
+    """How a forked child ends that does this."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(20)
+    assert child.exitcode is not None
+    return child.exitcode
+
+
+@needs_fork
+def test_a_forked_child_cannot_use_it_and_the_parent_can_go_on(ledger: SqliteLedger) -> None:
+    ledger.apply([begun("k", HASH, "m", {})])
+
+    def work() -> None:
+        for use in (ledger.steps, lambda: ledger.apply([]), lambda: ledger.resolve("k", "abandon")):
+            with pytest.raises(LedgerError, match="opened before a fork"):
+                use()
+        ledger.close()
+
+    assert in_a_fork(work) == 0
+    ledger.apply([moved("k", Step.SENDING)])
+    assert step_of(ledger) is Step.SENDING
+    with pytest.raises(LedgerError, match="in use"):
+        SqliteLedger(ledger.path)
+
+
+@needs_fork
+def test_a_forked_child_that_lives_on_does_not_keep_the_ledger_locked(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    ledger = SqliteLedger(path)
+    child = multiprocessing.get_context("fork").Process(target=signal.pause)
+    child.start()
+    try:
+        ledger.close()
+        SqliteLedger(path).close()
+    finally:
+        child.kill()
+        child.join()
+
+
+def test_a_closed_ledger_says_so(ledger: SqliteLedger) -> None:
+    ledger.close()
+    ledger.close()
+
+    for use in (ledger.steps, lambda: ledger.find("k"), lambda: ledger.apply([]), lambda: list(ledger.entries())):
+        with pytest.raises(LedgerError, match="is closed"):
+            use()
+
+
+# --- writing and reading
+
+
+def test_what_was_written_is_read_again(ledger: SqliteLedger) -> None:
+    task = Task(id="t", state=TaskState.COMPLETED, result_urls=("https://a/b.png", "data:image/png;base64,AAAA"))
+    put(ledger, "k", Step.CREATED)
+    ledger.apply([moved("k", Step.DONE, task=task), moved("k", Step.SAVED, files=[SavedFile("/a/b.png", "00")])])
+
+    [entry] = ledger.entries()
+
+    assert entry == ledger.find("k")
+    assert (entry.key, entry.digest, entry.model, entry.step) == ("k", HASH, "m", Step.SAVED)
+    assert entry.request == {"prompt": "k"}
+    assert entry.files == (SavedFile("/a/b.png", "00"),)
+    assert entry.task is not None
+    assert entry.task.id == "t"
+    assert entry.task.result_urls == ("https://a/b.png",)
+    assert ledger.steps() == {"k": Step.SAVED}
+    assert ledger.find("another") is None
+
+
+def test_a_transaction_that_fails_leaves_nothing(ledger: SqliteLedger) -> None:
+    with pytest.raises(LedgerError, match="cannot be written"):
+        ledger.apply([begun("k", HASH, "m", {}), ("a mistake", ())])
+
+    assert ledger.steps() == {}
+    assert ledger.apply([begun("k", HASH, "m", {}), begun("k", HASH, "m", {}), moved("k", Step.CREATED)]) == [1, 0, 0]
+
+
+def test_words_that_are_no_text_do_not_take_other_writes_with_them(ledger: SqliteLedger) -> None:
+    put(ledger, "k", Step.SENDING)
+
+    ledger.apply([moved("k", Step.UNKNOWN, error="bad \ud800 words"), begun("other", HASH, "m", {"prompt": "\ud800"})])
+    ledger.apply([moved("k", Step.CREATED, task=Task(id="t\ud800", state=""))])
+
+    entry = ledger.find("k")
+    assert entry is not None
+    assert entry.task is not None
+    assert entry.task.id == "t\ud800"
+
+
+def test_an_entry_that_makes_no_sense_is_a_ledger_error(ledger: SqliteLedger) -> None:
+    put(ledger, "k", Step.CREATED)
+    ledger.apply([("UPDATE entries SET task = '[1]'", ())])
+    with pytest.raises(LedgerError, match="makes no sense"):
+        ledger.find("k")
+    ledger.apply([("UPDATE entries SET step = 'dancing'", ())])
+    with pytest.raises(LedgerError, match="makes no sense"):
+        ledger.steps()
+
+
+def test_a_full_disk_is_a_ledger_error_and_the_ledger_goes_on_when_there_is_room(ledger: SqliteLedger) -> None:
+    (pages,) = next(iter(ledger._database.execute("PRAGMA page_count")))
+    ledger._database.execute(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(LedgerError, match="full"):
+        ledger.apply([begun(f"k{number}", HASH, "m", {"prompt": "p" * 9000}) for number in range(20)])
+    assert ledger.steps() == {}
+
+    ledger._database.execute("PRAGMA max_page_count = 100000")
+    ledger.apply([begun("k", HASH, "m", {})])
+    assert ledger.steps() == {"k": Step.INTENT}
+
+
+# --- steps
+
+
+def test_every_step_can_be_reached_and_every_step_has_its_following() -> None:
+    reached = {Step.INTENT}
+    for _ in Step:
+        reached |= {after for step in reached for after in FOLLOWS[step]}
+    assert reached == set(Step) == set(FOLLOWS)
+
+
+def test_nothing_that_may_be_paid_for_is_sent_by_itself() -> None:
+    assert {step for step in Step if plan(step) is Plan.SUBMIT} == {Step.INTENT, Step.REJECTED}
+    assert {step for step in Step if plan(step) is Plan.REPORT_UNKNOWN} == {Step.SENDING, Step.UNKNOWN}
+    assert plan(Step.CREATED) is Plan.WATCH
+    assert Step.SENDING not in steps_before(Step.SENDING)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.sampled_from(Step), max_size=12), start=st.sampled_from(Step))
+def test_a_statement_moves_an_entry_only_to_where_it_may_go(
+    ledger: SqliteLedger, steps: list[Step], start: Step
+) -> None:
+    ledger.apply([("DELETE FROM entries", ())])
+    put(ledger, "k", start)
+    now = start
+
+    for step in steps:
+        [changed] = ledger.apply([moved("k", step)])
+        allowed = step in FOLLOWS[now] or (step is now and step is not Step.SENDING)
+        assert changed == allowed
+        now = step if allowed else now
+        assert step_of(ledger) is now
+
+
+# --- resolving
+
+
+@pytest.mark.parametrize("step", [Step.SENDING, Step.UNKNOWN])
+@pytest.mark.parametrize(
+    ("how", "after"), [("resubmit", Step.INTENT), ("abandon", Step.ABANDONED), (" task-7 ", Step.CREATED)]
+)
+def test_an_unknown_entry_is_resolved(ledger: SqliteLedger, step: Step, how: str, after: Step) -> None:
+    put(ledger, "k", step)
+
+    entry = ledger.resolve("k", how)
+
+    assert entry.step is after
+    assert (entry.task and entry.task.id) == ("task-7" if after is Step.CREATED else None)
+
+
+def test_an_abandoned_entry_can_be_sent_after_all(ledger: SqliteLedger) -> None:
+    put(ledger, "k", Step.ABANDONED)
+    assert ledger.resolve("k", "resubmit").step is Step.INTENT
+
+
+@pytest.mark.parametrize("step", sorted(set(Step) - {Step.SENDING, Step.UNKNOWN, Step.ABANDONED}))
+@pytest.mark.parametrize("how", ["resubmit", "abandon", "task-7"])
+def test_what_is_certain_cannot_be_resolved(ledger: SqliteLedger, step: Step, how: str) -> None:
+    put(ledger, "k", step)
+    with pytest.raises(LedgerError, match="nothing to resolve"):
+        ledger.resolve("k", how)
+    assert step_of(ledger) is step
+
+
+def test_resolving_needs_an_entry_and_a_decision(ledger: SqliteLedger) -> None:
+    put(ledger, "k", Step.UNKNOWN)
+    with pytest.raises(LedgerError, match="has no entry 'q'"):
+        ledger.resolve("q", "abandon")
+    with pytest.raises(LedgerError, match='give "resubmit"'):
+        ledger.resolve("k", " ")
+
+
+def test_an_entry_that_changes_under_the_hands_of_whoever_resolves_it_is_left_alone(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(ledger, "k", Step.UNKNOWN)
+    apply = ledger.apply
+
+    def late(statements: Any) -> list[int]:
+        with contextlib.suppress(LedgerError):
+            apply([moved("k", Step.CREATED, task=Task(id="t", state="")), moved("k", Step.DONE)])
+        return apply(statements)
+
+    monkeypatch.setattr(ledger, "apply", late)
+    with pytest.raises(LedgerError, match="changed meanwhile"):
+        ledger.resolve("k", "resubmit")
+    assert step_of(ledger) is Step.DONE
