@@ -540,6 +540,7 @@ def tell_the_time() -> None:
 
 def main() -> None:
     watch()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what runs in its background ignore it
     CASES[sys.argv[1]](sys.argv[2])
     tell_the_time()
 
