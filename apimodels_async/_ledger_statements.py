@@ -49,6 +49,11 @@ def moved(
     )
 
 
+def unseen(key: str) -> Statement:
+    """The task id of an entry was a person's word and no server's: its outcome is unknown again."""
+    return f"UPDATE entries SET step = ?, changed = {_NOW} WHERE key = ?", (Step.UNKNOWN.value, key)  # noqa: S608
+
+
 def _storable(text: str | None) -> str | None:
     """A server's words may hold lone surrogates, which would make SQLite refuse all that is written with them."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()

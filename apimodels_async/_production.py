@@ -210,6 +210,7 @@ class Production:
         self._in_flight += 1
         item.cost = self._budget.take_up(item.request, task.model or "")
         self._submitted += 1
+        self._tell("submitted", item)
         if task.id is None:
             # It came back completed at once, and the run was cut off before that was written down.
             self._finish(item, evolve(task, state=TaskState.COMPLETED))
@@ -220,6 +221,10 @@ class Production:
         """It has ended: the ledger knows how."""
         if entry.step is Step.ABANDONED or entry.task is None:
             self._out(Outcome(index=item.index, request=item.request, error=_not_sent(item, "it was abandoned", None)))
+            return
+        if entry.task.state == TaskState.FAILED and self._options.retry_failed and _may_work_next_time(entry.task):
+            item.retries = 1
+            await self._send(item)
             return
         if entry.task.state == TaskState.FAILED:
             error = _wire.failure(entry.task)

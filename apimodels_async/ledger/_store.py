@@ -22,7 +22,7 @@ from apimodels_async._ledger_records import (
     plan,
     task_from_json,
 )
-from apimodels_async._ledger_statements import Statement, moved
+from apimodels_async._ledger_statements import Statement, moved, unseen
 from apimodels_async.errors import LedgerError
 from apimodels_async.models import Task
 
@@ -228,12 +228,16 @@ class SqliteLedger:
                 it any more. Anything else is the id of its task: the next run waits for that.
 
         Raises:
-            LedgerError: no such entry, or its outcome is not unknown.
+            LedgerError: no such entry, or its outcome is not unknown. A task id that was given before and that the
+                server has not confirmed yet can be given again.
         """
         entry = self.find(key)
         if entry is None:
             raise LedgerError(f"{self.path} has no entry {key!r}")
-        if plan(entry.step) is not Plan.REPORT_UNKNOWN and not (entry.step is Step.ABANDONED and how == "resubmit"):
+        # An id that was given here and that no run has seen at the server yet may have been a slip.
+        by_hand = entry.step is Step.CREATED and entry.task is not None and entry.task.state == ""
+        open_to_it = plan(entry.step) is Plan.REPORT_UNKNOWN or (entry.step is Step.ABANDONED and how == "resubmit")
+        if not open_to_it and not by_hand:
             raise LedgerError(f"entry {key} is {entry.step.value}: there is nothing to resolve")
         match how:
             case "resubmit":
@@ -244,7 +248,7 @@ class SqliteLedger:
                 statement = moved(key, Step.CREATED, task=Task(id=how.strip(), state="", model=entry.model))
             case _:
                 raise LedgerError('give "resubmit", "abandon" or the id of the task')
-        if self.apply([statement]) != [1]:
+        if self.apply([unseen(key), statement] if by_hand else [statement])[-1] != 1:
             raise LedgerError(f"entry {key} has changed meanwhile: look again")
         return self.find(key) or entry
 

@@ -28,6 +28,7 @@ from apimodels_async.sync._mirror import MirroredClient
 from apimodels_async.sync._reading import read_apart
 
 if TYPE_CHECKING:
+    from apimodels_async.ledger import SqliteLedger
     from apimodels_async.pacing import Pacing
 
 __all__ = ["ImagesClient"]
@@ -126,6 +127,8 @@ class ImagesClient(MirroredClient):
         output_format: OutputFormat | None = None,
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        key: str | None = None,
     ) -> Task:
         """Submit a task, and do not wait for it.
 
@@ -149,6 +152,10 @@ class ImagesClient(MirroredClient):
             output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
             seed: the same seed asks for the same picture.
             extra_body: request fields this SDK does not know, merged over the others.
+            ledger: a file in which each step is written down before it is taken.
+            key: your own name for this request within the ledger. A later call with the same key gives the task that
+                the first one created, sends nothing where it is not known what came of the first, and is refused
+                with another request. Without a key every call is new work.
 
         Returns:
             The task as the server answered: pending as a rule, completed at once by synchronous models.
@@ -159,6 +166,7 @@ class ImagesClient(MirroredClient):
                 `RateLimitError`.
             ConnectionFailedError: nothing was sent, and trying again did not help.
             SubmissionUnknownError: the server may have accepted it; it was not sent again.
+            LedgerError: it could not be written down: nothing was sent, or the error carries the task id.
         """
         try:
             return self._portal.call(
@@ -177,6 +185,8 @@ class ImagesClient(MirroredClient):
                     output_format=output_format,
                     seed=seed,
                     extra_body=extra_body,
+                    ledger=ledger,
+                    key=key,
                 )
             )
         finally:
@@ -279,6 +289,7 @@ class ImagesClient(MirroredClient):
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
+        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
@@ -286,6 +297,7 @@ class ImagesClient(MirroredClient):
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
         on_event: Callable[[BatchEvent], object] | None = None,
+        sidecar: bool = False,
     ) -> "Batch":
         """Make many pictures: ``with client.batch(requests) as batch: for outcome in batch: …``.
 
@@ -298,6 +310,10 @@ class ImagesClient(MirroredClient):
             requests: prompts or `GenerationRequest`, from any iterable or async iterable. They are read lazily: at
                 most `max_in_flight` + 64 beyond the outcomes that were taken.
             max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
+            ledger: a file in which each step is written down before it is taken. The same call with the same ledger
+                goes on where the last one ended, however that was: what is finished comes from the ledger, what was
+                accepted is only asked about, what was provably never sent is sent, and what nobody knows comes back
+                as `SubmissionUnknownError`. Requests are matched by their content.
             download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are.
             budget: US dollars that the batch may cost, by the catalogue's dated prices: nothing is sent that would
                 exceed it, nor for a model without a known price.
@@ -308,6 +324,7 @@ class ImagesClient(MirroredClient):
             wait_timeout: seconds for each task; ``None`` for no bound; left out, the client's.
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. What it raises is logged, and it may be slow without holding the batch up.
+            sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
 
         Raises:
             ValueError: a number out of range.
@@ -318,6 +335,7 @@ class ImagesClient(MirroredClient):
                 self._async.batch,
                 read_apart(requests),
                 max_in_flight=max_in_flight,
+                ledger=ledger,
                 download_to=download_to,
                 budget=budget,
                 retry_failed=retry_failed,
@@ -325,6 +343,7 @@ class ImagesClient(MirroredClient):
                 poll_rate=poll_rate,
                 wait_timeout=wait_timeout,
                 on_event=on_event,
+                sidecar=sidecar,
             ),
         )
 
@@ -333,6 +352,7 @@ class ImagesClient(MirroredClient):
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
+        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
@@ -340,6 +360,7 @@ class ImagesClient(MirroredClient):
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
         on_event: Callable[[BatchEvent], object] | None = None,
+        sidecar: bool = False,
     ) -> list[Outcome]:
         """`batch` in one call, its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -350,6 +371,7 @@ class ImagesClient(MirroredClient):
             self._async.generate_many(
                 read_apart(requests),
                 max_in_flight=max_in_flight,
+                ledger=ledger,
                 download_to=download_to,
                 budget=budget,
                 retry_failed=retry_failed,
@@ -357,6 +379,7 @@ class ImagesClient(MirroredClient):
                 poll_rate=poll_rate,
                 wait_timeout=wait_timeout,
                 on_event=on_event,
+                sidecar=sidecar,
             )
         )
 

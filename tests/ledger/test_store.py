@@ -384,3 +384,17 @@ def test_an_entry_that_changes_under_the_hands_of_whoever_resolves_it_is_left_al
     with pytest.raises(LedgerError, match="changed meanwhile"):
         ledger.resolve("k", "resubmit")
     assert step_of(ledger) is Step.DONE
+
+
+def test_an_id_that_was_given_by_hand_can_be_corrected_until_the_server_has_confirmed_it(ledger: SqliteLedger) -> None:
+    ledger.apply([begun("k", "d", "m", {}), moved("k", Step.SENDING), moved("k", Step.UNKNOWN)])
+    assert ledger.resolve("k", "cl-a-slip").step is Step.CREATED
+    entry = ledger.resolve("k", "cl-right")
+    assert entry.task is not None
+    assert entry.task.id == "cl-right"
+    assert ledger.resolve("k", "abandon").step is Step.ABANDONED
+
+    ledger.apply([begun("q", "d", "m", {}), moved("q", Step.SENDING)])
+    ledger.apply([moved("q", Step.CREATED, task=Task(id="cl1", state="pending"))])
+    with pytest.raises(LedgerError, match="nothing to resolve"):
+        ledger.resolve("q", "resubmit")

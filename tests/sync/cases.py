@@ -518,7 +518,14 @@ def closing_under_calls(base_url: str) -> None:
         except ConfigurationError as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=wait) for _ in range(5)]
+    def take() -> None:
+        try:
+            with client.batch(["slow"]) as batch:
+                next(batch)
+        except ConfigurationError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=target) for target in (wait, wait, wait, wait, take)]
     for thread in threads:
         thread.start()
     time.sleep(0.1)
