@@ -68,11 +68,13 @@ class Vendor:
         links_gone: whether pictures are no longer at their links.
         accepted: prompt → the ids of its tasks: all that is paid for.
         posts: creates that came, taken or not.
+        words: with which it refuses.
     """
 
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.links_gone = False
+        self.words = "no"
         self.accepted: dict[str, list[str]] = {}
         self.posts: Counter[str] = Counter()
 
@@ -98,7 +100,7 @@ class Vendor:
         prompt = json.loads(request.content)["prompt"]
         self.posts[prompt] += 1
         if fault in ("429", "402", "400"):
-            return httpx.Response(int(fault), content=json.dumps({"code": int(fault), "msg": "no \ud800"}))
+            return httpx.Response(int(fault), content=json.dumps({"code": int(fault), "msg": self.words}))
         if fault == "503, not taken":
             return httpx.Response(503, text="busy")
         ids = self.accepted.setdefault(prompt, [])
@@ -132,6 +134,7 @@ class World:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.vendor = Vendor()
+        self.vendor.words = "no \ud800"  # which no text in a database can hold
         self.path = home / "run.db"
 
     def in_a_process(self, backend: str, events: int | None, work: Callable[[Any, Any], Any]) -> Any:

@@ -1,13 +1,11 @@
 """The file: made, opened, refused, locked, written and read."""
 
 import contextlib
-import multiprocessing
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -184,45 +182,56 @@ def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
+# In processes of their own: nobody forks a process that has the threads of a test run.
+FORKED = """
+import os, sys
+from apimodels_async._ledger_statements import begun, moved
+from apimodels_async.errors import LedgerError
+from apimodels_async.ledger import SqliteLedger, Step
 
-def in_a_fork(work: Callable[[], None]) -> int:
-    """How a forked child ends that does this."""
-    child = multiprocessing.get_context("fork").Process(target=work)
-    child.start()
-    child.join(20)
-    assert child.exitcode is not None
-    return child.exitcode
-
-
-@needs_fork
-def test_a_forked_child_cannot_use_it_and_the_parent_can_go_on(ledger: SqliteLedger) -> None:
-    ledger.apply([begun("k", HASH, "m", {})])
-
-    def work() -> None:
-        for use in (ledger.steps, lambda: ledger.apply([]), lambda: ledger.resolve("k", "abandon")):
-            with pytest.raises(LedgerError, match="opened before a fork"):
-                use()
-        ledger.close()
-
-    assert in_a_fork(work) == 0
-    ledger.apply([moved("k", Step.SENDING)])
-    assert step_of(ledger) is Step.SENDING
-    with pytest.raises(LedgerError, match="in use"):
-        SqliteLedger(ledger.path)
-
-
-@needs_fork
-def test_a_forked_child_that_lives_on_does_not_keep_the_ledger_locked(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
-    ledger = SqliteLedger(path)
-    child = multiprocessing.get_context("fork").Process(target=signal.pause)
-    child.start()
+def refused(use, words):
     try:
-        ledger.close()
-        SqliteLedger(path).close()
-    finally:
-        child.kill()
-        child.join()
+        use()
+    except LedgerError as error:
+        return words in str(error)
+    return False
+
+ledger = SqliteLedger(sys.argv[1])
+ledger.apply([begun("k", "d", "m", {})])
+pid = os.fork()
+if pid == 0:
+    uses = (ledger.steps, lambda: ledger.apply([]), lambda: ledger.resolve("k", "abandon"))
+    right = all(refused(use, "opened before a fork") for use in uses)
+    ledger.close()
+    os._exit(0 if right else 1)
+assert os.waitpid(pid, 0)[1] == 0
+ledger.apply([moved("k", Step.SENDING)])
+assert ledger.steps() == {"k": Step.SENDING}
+assert refused(lambda: SqliteLedger(sys.argv[1]), "in use by another run")
+"""
+LIVING_ON = """
+import os, signal, sys
+from apimodels_async.ledger import SqliteLedger
+
+ledger = SqliteLedger(sys.argv[1])
+pid = os.fork()
+if pid == 0:
+    signal.alarm(30)
+    signal.pause()
+    os._exit(0)
+try:
+    ledger.close()
+    SqliteLedger(sys.argv[1]).close()
+finally:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize("script", [FORKED, LIVING_ON], ids=["refuses the child", "does not stay locked by the child"])
+def test_a_ledger_that_was_opened_before_a_fork(tmp_path: Path, script: str) -> None:
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "run.db")], check=True, timeout=40)
 
 
 def test_a_closed_ledger_says_so(ledger: SqliteLedger) -> None:
