@@ -108,6 +108,13 @@ def ledger(session: nox.Session) -> None:
         session.run("python", f"tests/ledger/{name}.py")
 
 
+@nox.session(python=PYTHONS or None)
+def mirror(session: nox.Session) -> None:
+    """The mirror where legacy code runs, a hundred times each case, on every Python that is found."""
+    session.install("--quiet", PACKAGE, *group("test"))
+    session.run("python", "tests/sync/endurance.py", *session.posargs)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measurements, as ratios within one run; `nox -s bench -- imports` for one of them."""
