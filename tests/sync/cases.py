@@ -43,8 +43,14 @@ def case(function: Callable[[str], object]) -> Callable[[str], object]:
     return function
 
 
+KEPT: list[ImagesClient] = []
+"""Until the interpreter's exit: one that nobody holds any more is closed before."""
+
+
 def client_of(base_url: str, **more: Any) -> ImagesClient:
-    return ImagesClient("sk_test", base_url=base_url, model="m", **{"pacing": FixedPacing(0.02), **more})
+    client = ImagesClient("sk_test", base_url=base_url, model="m", **{"pacing": FixedPacing(0.02), **more})
+    KEPT.append(client)
+    return client
 
 
 def refused(call: Callable[[], object], words: str) -> None:
@@ -147,6 +153,7 @@ def client_that_is_never_used(base_url: str) -> None:
 def client_that_is_forgotten(base_url: str) -> None:
     for _ in range(3):
         client_of(base_url).get("quick-1")
+    KEPT.clear()
     deadline = time.monotonic() + 5
     while threading.active_count() > 1:
         assert time.monotonic() < deadline, threading.enumerate()
