@@ -1,10 +1,17 @@
 """What all tests share: both back ends, and a gateway on a real socket."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from apimodels_async.gateway import LocalGateway
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in its background with Ctrl-C ignored, and every child would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
