@@ -32,7 +32,7 @@ def run_tests(session: nox.Session, *options: str) -> None:
     # Without this, Python would put this folder before the installed package.
     session.env["PYTHONSAFEPATH"] = "1"
     session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()).resolve() / "coverage")
-    session.run("pytest", *(session.posargs or ["-n", "auto", *options]))
+    session.run("pytest", *(session.posargs or ["-n", "auto", "--dist=worksteal", *options]))
 
 
 @nox.session(python=PYTHONS or None)
