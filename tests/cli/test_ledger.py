@@ -341,7 +341,9 @@ def test_a_ledger_in_use_is_left_alone_and_so_are_the_results_of_who_uses_it(api
 
 
 @pytest.mark.skipif(os.name != "posix", reason="about a limit of POSIX")
-def test_a_full_disk_sends_nothing_and_is_said(apimodels: Any, server: Any) -> None:
+def test_a_full_disk_sends_nothing_and_is_said(apimodels: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        monkeypatch.delenv(name)  # there is no room for its notes either
     server.says(json.dumps({"code": 200, "data": {"taskId": "made", "state": "processing"}}))
     write(apimodels, 200)
     with SqliteLedger(apimodels.folder / "run.db"):

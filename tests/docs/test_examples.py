@@ -35,6 +35,7 @@ def run(source: str, name: str) -> None:
 def run_by_pytest(source: str, name: str) -> None:
     """Run a block that is a test file."""
     Path("test_block.py").write_text(source, encoding="utf-8")
+    Path("pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # or a folder above might have other ideas
     options = ["-q", "-W", "error", "-p", "anyio.pytest_plugin", "-p", "no:cacheprovider", "--rootdir=."]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "test_block.py"],
