@@ -31,7 +31,7 @@ _LONGEST = 160
 """Characters of a prompt that a table shows."""
 _WORDS = ("resubmit", "abandon")
 
-commands = typer.Typer(help="Look into a ledger, and decide about what is unknown.")
+commands: typer.Typer = typer.Typer(help="Look into a ledger, and decide about what is unknown.")
 
 Ledger: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FILE", help="The ledger, as given to --ledger.", show_default=False)

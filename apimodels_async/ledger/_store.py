@@ -71,7 +71,7 @@ class SqliteLedger:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, connect: Callable[[str], Any] = _connect) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._pid = os.getpid()
         self._turn = threading.Lock()
         self._closed = False
