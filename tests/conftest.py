@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,19 @@ def pytest_configure() -> None:
     """A shell starts what runs in its background with Ctrl-C ignored, and every child would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+TESTS = Path(__file__).parent
+ONCE = ("cli", "gateway/test_painting.py", "ledger/test_kills.py", "ledger/test_power_cuts.py")
+"""What takes long and is no matter of the Python version."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is run on one Python only."""
+    once = [TESTS / place for place in ONCE]
+    for item in items:
+        if any(item.path == place or place in item.path.parents for place in once):
+            item.add_marker("once")
 
 
 @pytest.fixture(params=["asyncio", "trio"])
