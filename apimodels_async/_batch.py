@@ -44,6 +44,7 @@ class Batch:
         self._outcomes: deque[Outcome] = deque()
         self._arrived = anyio.Event()
         self._left_behind: list[Task] = []
+        self._left = False
         self._production: Production | None = None
         self._group: anyio.abc.TaskGroup | None = None
 
@@ -112,6 +113,8 @@ class Batch:
         if production is None:
             raise RuntimeError("a batch is entered first: async with client.batch(…) as batch")
         while not self._outcomes:
+            if self._left:  # nothing comes any more
+                raise StopAsyncIteration
             if production.done:
                 if production.input_error is not None:
                     error, production.input_error = production.input_error, None
@@ -132,6 +135,8 @@ class Batch:
         """Note every task whose outcome was not taken."""
         waiting = [outcome.task for outcome in self._outcomes] + [item.task for item in production.alive.values()]
         self._left_behind += [task for task in waiting if task is not None]
+        self._outcomes.clear()
+        self._left = True
         if self._left_behind:
             logger.warning(
                 "the batch was left with %d tasks whose outcomes were not taken: see batch.detached",
