@@ -20,6 +20,7 @@ FLOORS: dict[str, set[str]] = {
     "words": {"_secret", "_version", "errors", "models"},
     "rules": {
         "_budget",
+        "_callback_source",
         "_images",
         "_journal",
         "_ledger_records",
