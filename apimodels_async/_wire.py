@@ -169,12 +169,17 @@ def _task(data: dict[str, Any], answer: Answer, asked: str | None, model: str | 
     fields = {"taskId": asked, "model": model, "state": TaskState.PENDING if asked is None else "", **data}
     fields["taskId"] = fields["taskId"] or asked
     fields["model"] = fields["model"] or model
-    task = evolve(_converter().structure(fields, Task), raw=data)
+    task = structured(fields, raw=data)
     if task.id is None:
         raise _outside("an answer without a task id", answer, asked)
     if asked is not None and task.id != asked:
         raise _outside(f"asked about task {asked}, answered about {task.id}", answer, asked)
     return task
+
+
+def structured(fields: Mapping[str, Any], *, raw: Mapping[str, Any]) -> Task:
+    """A task of fields under the vendor's names, ``state`` among them. Those in an odd shape are left out."""
+    return evolve(_converter().structure(fields, Task), raw=raw)
 
 
 def _openai_pictures(payload: Mapping[str, object]) -> tuple[str, ...] | None:

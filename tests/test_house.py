@@ -20,6 +20,8 @@ FLOORS: dict[str, set[str]] = {
     "words": {"_secret", "_version", "errors", "models"},
     "rules": {
         "_budget",
+        "_callback_reading",
+        "_callback_signing",
         "_callback_source",
         "_images",
         "_journal",
@@ -54,7 +56,7 @@ FLOORS: dict[str, set[str]] = {
     },
     "sync": {"_generate_sync", "sync"},
     "front": {""},
-    "doors": {"cli", "gateway"},
+    "doors": {"callbacks", "cli", "gateway"},
 }
 """From the ground up. A package stands for all that is in it; the front is the package's own ``__init__``."""
 
