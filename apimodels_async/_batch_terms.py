@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 import anyio
 
 from apimodels_async._journal import Journal
+from apimodels_async._ledger_records import Entry
 from apimodels_async._polling import Poller
 from apimodels_async._preparing import Prepared
 from apimodels_async._rates import Rate
@@ -26,6 +27,7 @@ class Tools(NamedTuple):
     pacing: Pacing
     create_rate: Rate
     download: Callable[[Task, Path], Awaitable[list[Path]]]
+    seek: Callable[[Entry], Awaitable[Task | None]]
 
 
 class Options(NamedTuple):

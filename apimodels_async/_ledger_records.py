@@ -47,7 +47,7 @@ FOLLOWS: Mapping[Step, frozenset[Step]] = {
     Step.SAVED: frozenset({Step.DONE}),  # a file is gone or torn: it is downloaded again
     Step.FAILED: frozenset({Step.SENDING}),  # tried once more
     Step.REJECTED: frozenset({Step.SENDING}),
-    Step.UNKNOWN: frozenset({Step.INTENT, Step.ABANDONED, Step.CREATED}),  # by `resolve` only
+    Step.UNKNOWN: frozenset({Step.INTENT, Step.ABANDONED, Step.CREATED}),  # by `resolve`, or found by its callback
     Step.ABANDONED: frozenset({Step.INTENT}),
 }
 """What may come after each step."""
@@ -87,6 +87,7 @@ class Entry(NamedTuple):
         files: where its pictures are.
         error: why it failed, was rejected or is unknown, in words.
         changed: when it was written last, epoch seconds.
+        intent_id: of the callback that its last create ordered, if it did: the way to a task whose id was lost.
     """
 
     key: str
@@ -98,6 +99,7 @@ class Entry(NamedTuple):
     files: tuple[SavedFile, ...] = ()
     error: str | None = None
     changed: float = 0.0
+    intent_id: str | None = None
 
 
 class Plan(Enum):

@@ -28,6 +28,7 @@ def moved(
     task: Task | None = None,
     files: Sequence[SavedFile] | None = None,
     error: str | None = None,
+    intent_id: str | None = None,
 ) -> Statement:
     """An entry is at another step. What is not given stays as it was, but for the error.
 
@@ -37,13 +38,15 @@ def moved(
     before = ", ".join(f"'{each.value}'" for each in sorted(steps_before(step)))
     return (
         "UPDATE entries SET step = ?, task_id = coalesce(?, task_id), task = coalesce(?, task), "  # noqa: S608
-        f"files = coalesce(?, files), error = ?, changed = {_NOW} WHERE key = ? AND step IN ({before})",
+        f"files = coalesce(?, files), error = ?, intent_id = coalesce(?, intent_id), changed = {_NOW} "
+        f"WHERE key = ? AND step IN ({before})",
         (
             step.value,
             None if task is None else _storable(task.id),
             None if task is None else task_to_json(task),
             None if files is None else json.dumps(files),
             _storable(error),
+            intent_id,
             key,
         ),
     )

@@ -2,10 +2,10 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from apimodels_async._journal import Journal
-from apimodels_async._ledger_records import Plan, Step, plan
+from apimodels_async._ledger_records import Entry, Plan, Step, plan
 from apimodels_async._preparing import Prepared
 from apimodels_async._resuming import Records
 from apimodels_async.errors import NotSubmittedError
@@ -22,7 +22,11 @@ class Send(Protocol):
         ...
 
 
-async def create_once(records: Records, prepared: Prepared, key: str | None, send: Send) -> Task:
+Seek: TypeAlias = Callable[[Entry], Awaitable[Task | None]]
+"""Finds the task of an entry whose create lost its answer, if it can."""
+
+
+async def create_once(records: Records, prepared: Prepared, key: str | None, send: Send, seek: Seek) -> Task:
     """The task of the request with this key: an earlier call's, or a new one.
 
     Raises:
@@ -38,9 +42,13 @@ async def create_once(records: Records, prepared: Prepared, key: str | None, sen
             raise ValueError(f"key={key!r} was used for another request: give each request a key of its own")
         if entry is None or plan(entry.step) is Plan.SUBMIT:
             records.begin(named, prepared)
-            return await send(prepared, None, records.journal(named))
+            return await send(prepared, None, records.journal(named, prepared))
         if plan(entry.step) is Plan.REPORT_UNKNOWN:
-            raise records.unknown(entry)
+            task = await seek(entry)
+            if task is None:
+                raise records.unknown(entry)
+            await records.found(entry, task)
+            return task
         if entry.step is Step.ABANDONED or entry.task is None:
             raise NotSubmittedError(f"entry {named!r} was abandoned")
         return entry.task

@@ -4,6 +4,7 @@ A create may not be cut off between the server's yes and our note of the task id
 that: ``asyncio.Task.cancel`` and Ctrl-C pierce it. So it runs in a task of the loop's own, and the caller only waits.
 """
 
+import contextlib
 import contextvars
 import os
 import sys
@@ -84,6 +85,15 @@ class Owner:
         else:
             trio.lowlevel.spawn_system_task(run, name="apimodels_async create", context=contextvars.copy_context())
         return job
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Have `function` called in the client's loop; from any thread. Where the loop is over, nobody waits for it."""
+        trio = sys.modules.get("trio")
+        with contextlib.suppress(RuntimeError):
+            if trio is None or not isinstance(self._loop, trio.lowlevel.TrioToken):
+                self._loop.call_soon_threadsafe(function)
+            else:
+                self._loop.run_sync_soon(function)
 
     async def _run(self, job: Job[Any]) -> None:
         try:

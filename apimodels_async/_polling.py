@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from apimodels_async._call import Call
+from apimodels_async._calls import Calls
 from apimodels_async._http import Http, RequestFailed
 from apimodels_async._rates import Rate
 from apimodels_async._retrying import RetryQuota, full_jitter
-from apimodels_async._watching import Watched, lacks_links
+from apimodels_async._watching import Watched, is_over, lacks_links
 from apimodels_async._wire import missing_links, read_task
 from apimodels_async.errors import (
     ConfigurationError,
@@ -87,9 +89,14 @@ class Poller:
     """
 
     def __init__(
-        self, http: Http, quota: RetryQuota, uniform: Callable[[float, float], float] = random.uniform
+        self,
+        http: Http,
+        quota: RetryQuota,
+        calls: Calls | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._http = http
+        self._calls = calls
         self._quota = quota
         self._uniform = uniform
         self.gate: Gate = Gate(uniform)
@@ -98,14 +105,20 @@ class Poller:
 
     def born(self, task: Task) -> None:
         """Remember when a task of our own was created, on the loop's clock."""
-        if task.id is not None and (not task.is_terminal or lacks_links(task)):
+        if task.id is not None and not is_over(task):
             if len(self._born) >= _REMEMBERED:
                 del self._born[next(iter(self._born))]
             self._born[task.id] = anyio.current_time()
 
     def watch(self, task: Task, timeout: float | None) -> Watched:
         """Begin to watch a task, for `timeout` seconds at most (``None``: for ever)."""
-        return Watched(task, now=anyio.current_time(), born=self._born.get(task.id or ""), timeout=timeout)
+        call = None if self._calls is None else self._calls.of(task.id)
+        return Watched(task, now=anyio.current_time(), born=self._born.get(task.id or ""), timeout=timeout, call=call)
+
+    def settle(self, call: Call, task: Task | None) -> None:
+        """A create has ended: its callback is its task's, or is no longer waited for."""
+        if self._calls is not None:
+            self._calls.settle(call, task)
 
     async def query(self, task_id: str, model: str | None = None) -> Task:
         """Ask once.
@@ -139,14 +152,24 @@ class Poller:
             ProtocolError: completed, but without a single link, however often asked.
             WaitTimeoutError: still running.
         """
-        if task.id is None or (task.is_terminal and not lacks_links(task)):
+        if task.id is None or is_over(task):
             return task
         watched = self.watch(task, timeout)
-        seen = task.state
+        try:
+            return await self._wait(watched, pacing, timeout, on_change)
+        finally:
+            watched.hang_up()
+
+    async def _wait(
+        self, watched: Watched, pacing: "Pacing", timeout: float | None, on_change: Callable[[Task], object] | None
+    ) -> Task:
+        seen = watched.task.state
         deadline = math.inf if timeout is None else anyio.current_time() + timeout
         watched.begin(pacing, anyio.current_time())
         while True:
             await self._sleep_until_due(watched)
+            if watched.put_off(pacing, anyio.current_time()):
+                continue
             await pass_through(self.rate)
             with anyio.move_on_after(max(1.0, deadline - anyio.current_time())):
                 await self.look(watched)
@@ -163,11 +186,16 @@ class Poller:
         """Sleep until the look is due and the gate is open; the last look does not wait for the gate."""
         while True:
             now = anyio.current_time()
+            watched.hurry(now)
             if not watched.last:
                 watched.postpone(max(watched.due, now + self.gate.pause(now)))
             if watched.due <= now:
                 return
-            await anyio.sleep(watched.due - now)
+            called = anyio.Event()
+            watched.hang_up()
+            watched.listen(called.set)
+            with anyio.move_on_after(watched.due - now):
+                await called.wait()
 
     async def look(self, watched: Watched) -> None:
         """Ask once, and put up with all that may pass.
@@ -179,8 +207,7 @@ class Poller:
         """
         if watched.last and watched.trouble is not None and not self._quota.take():
             return
-        watched.looks += 1
-        watched.looked = anyio.current_time()
+        watched.look(anyio.current_time())
         try:
             task = await self.query(watched.task.id or "", watched.task.model)
         except RateLimitError as refusal:
@@ -209,6 +236,8 @@ class Poller:
         """
         task = watched.task
         self._born.pop(task.id or "", None)
+        if self._calls is not None:
+            self._calls.close(task.id)
         if task.create_time is not None and task.complete_time is not None:
             pacing.observe(task.model or "", max(0.0, (task.complete_time - task.create_time).total_seconds()))
         if lacks_links(task):

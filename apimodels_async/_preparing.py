@@ -5,6 +5,7 @@ import hashlib
 from typing import Any, NamedTuple
 
 from apimodels_async import _inputs, _wire
+from apimodels_async._calls import Order
 from apimodels_async._ledger_records import digest_of, request_view
 from apimodels_async._secret import Secret
 from apimodels_async.models import GenerationRequest
@@ -18,26 +19,31 @@ class Prepared(NamedTuple):
         model: the model id.
         view: what a ledger keeps of it; empty where there is no ledger.
         digest: of `view`.
+        intent_id: of the callback it orders, if it does.
     """
 
     body: Secret[bytes]
     model: str
     view: dict[str, Any]
     digest: str
+    intent_id: str | None = None
 
 
-def prepare(request: GenerationRequest, model: str, *, for_ledger: bool = False) -> Prepared:
-    """Read a request's pictures and write its JSON.
+def prepare(
+    request: GenerationRequest, model: str, *, for_ledger: bool = False, order: Order | None = None
+) -> Prepared:
+    """Read a request's pictures and write its JSON, with the callback that is ordered for it.
 
     Raises:
         TypeError, ValueError: a picture that is none.
     """
     pictures = _inputs.request_fields(request)
-    body = Secret(_wire.create_body(request, model, pictures))
+    body = Secret(_wire.create_body(request, model, pictures, None if order is None else order.url))
+    intent_id = None if order is None else order.intent_id
     if not for_ledger:
-        return Prepared(body, model, {}, "")
+        return Prepared(body, model, {}, "", intent_id)
     view = request_view(request, model, {name: _summed_up(value) for name, value in pictures.items()})
-    return Prepared(body, model, view, digest_of(view))
+    return Prepared(body, model, view, digest_of(view), intent_id)
 
 
 def _summed_up(picture: str | list[str]) -> str | list[str]:

@@ -25,7 +25,7 @@ from apimodels_async._ledger_records import Entry, Plan, Step, plan
 from apimodels_async._resuming import Records
 from apimodels_async._scheduler import Scheduler
 from apimodels_async._sidecar import write_sidecar
-from apimodels_async._watching import Watched, lacks_links
+from apimodels_async._watching import Watched, is_over
 from apimodels_async.errors import (
     AuthenticationError,
     InsufficientCreditsError,
@@ -198,11 +198,31 @@ class Production:
         match plan(entry.step):
             case Plan.WATCH if entry.task is not None:
                 await self._take_up(item, entry.task)
+            case Plan.REPORT_UNKNOWN if entry.intent_id is None:
+                self._report_unknown(item, entry, records)
             case Plan.REPORT_UNKNOWN:
-                self._budget.spend(item.request, entry.model)
-                self._out(Outcome(index=item.index, request=item.request, error=records.unknown(entry)))
+                self._group.start_soon(self._seek, item, entry, records)
             case _:
                 await self._tell_again(item, entry, records)
+
+    def _report_unknown(self, item: Item, entry: Entry, records: Records) -> None:
+        self._budget.spend(item.request, entry.model)
+        self._out(Outcome(index=item.index, request=item.request, error=records.unknown(entry)))
+
+    async def _seek(self, item: Item, entry: Entry, records: Records) -> None:
+        """Nobody knows what came of it, but it ordered a callback, which may name its task."""
+        task = await self._tools.seek(entry)
+        if task is None:
+            self._report_unknown(item, entry, records)
+            return
+        item.task = task
+        try:
+            await records.found(entry, task)
+        except LedgerError as error:
+            self._stop("the ledger cannot be written", error)
+            self._out(Outcome(index=item.index, request=item.request, task=task, error=error))
+            return
+        await self._take_up(item, task)
 
     async def _take_up(self, item: Item, task: Task) -> None:
         """Only ask: the server has it."""
@@ -288,10 +308,10 @@ class Production:
         if self._stopped is not None:
             self._settle(item, _not_sent(item, *self._stopped))
             return
-        journal = None if self._records is None else self._records.journal(item.key)
         try:
             prepared = item.prepared or await self._tools.prepare(item.request)
             item.prepared = None
+            journal = None if self._records is None else self._records.journal(item.key, prepared)
             task = await self._tools.send(prepared, self._keep, journal)
         except Exception as error:  # noqa: BLE001  (whatever happens to a request becomes its outcome)
             self._settle(item, error)
@@ -305,7 +325,7 @@ class Production:
         item.task = task
         self._submitted += 1
         self._tell("submitted", item)
-        if task.id is None or (task.is_terminal and not lacks_links(task)):
+        if task.id is None or is_over(task):
             self._finish(item, task)
         else:
             self._scheduler.add(item, self._tools.poller.watch(task, self._options.wait_timeout))

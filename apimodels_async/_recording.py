@@ -112,9 +112,10 @@ class Recorder:
 class LedgerJournal(Journal):
     """Writes down the create of one entry, each step before it matters."""
 
-    def __init__(self, recorder: Recorder, key: str) -> None:
+    def __init__(self, recorder: Recorder, key: str, intent_id: str | None = None) -> None:
         self._recorder = recorder
         self._key = key
+        self._intent_id = intent_id
         self._sending = False
 
     async def sending(self) -> None:
@@ -128,7 +129,7 @@ class LedgerJournal(Journal):
         # Shielded, so that it is known whose mark it is: only then can it be taken back.
         changed: list[int] = []
         with anyio.CancelScope(shield=True):
-            changed = await self._recorder.write(moved(self._key, Step.SENDING))
+            changed = await self._recorder.write(moved(self._key, Step.SENDING, intent_id=self._intent_id))
         if changed != [1]:
             raise LedgerError(f"entry {self._key} is being sent, or has ended, in another run on the same ledger")
         self._sending = True

@@ -66,9 +66,17 @@ class Records:
         """To be held by whoever creates by a key of the user's."""
         return self._recorder.alone(key)
 
-    def journal(self, key: str) -> LedgerJournal:
+    def journal(self, key: str, prepared: Prepared) -> LedgerJournal:
         """Who writes down the create of an entry."""
-        return LedgerJournal(self._recorder, key)
+        return LedgerJournal(self._recorder, key, prepared.intent_id)
+
+    async def found(self, entry: Entry, task: Task) -> None:
+        """The task of an entry, of which nobody knew what came of it, was named by its callback.
+
+        Raises:
+            LedgerError: it cannot be written down, or somebody has decided otherwise meanwhile; carries the task id.
+        """
+        await LedgerJournal(self._recorder, entry.key).accepted(task)
 
     def unknown(self, entry: Entry) -> SubmissionUnknownError:
         """The error for an entry whose outcome only a person can find out."""

@@ -1,7 +1,9 @@
 """When which of thousands of tasks is asked about: one heap and one sleeper, not a timer for each task."""
 
 import heapq
+import math
 from collections import deque
+from functools import partial
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
@@ -60,22 +62,38 @@ class Scheduler(Generic[T]):
     def add(self, item: T, watched: Watched) -> None:
         """Watch one more task."""
         watched.begin(self._pacing, anyio.current_time())
+        watched.listen(partial(self._called, item, watched))
         self._push(item, watched)
+
+    def _called(self, item: T, watched: Watched) -> None:
+        """The vendor has called about a task. Where a look is under way, the next is planned when that has ended."""
+        if watched.ticket is not None and watched.hurry(anyio.current_time()):
+            self._push(item, watched)
 
     def drain(self) -> list[tuple[T, Watched]]:
         """Watch nothing any more, and give what was being watched."""
-        left = [*self._ready, *((item, watched) for _, _, item, watched in self._waiting)]
+        waiting = ((item, watched) for _, ticket, item, watched in self._waiting if watched.ticket == ticket)
+        left = [*self._ready, *waiting]
         self._ready.clear()
         self._waiting.clear()
+        for _, watched in left:
+            watched.hang_up()
         return left
 
     def _push(self, item: T, watched: Watched) -> None:
         if not self._waiting or watched.due < self._waiting[0][0]:
             self._sooner.set()
-        heapq.heappush(self._waiting, (watched.due, next(self._numbers), item, watched))
+        watched.ticket = next(self._numbers)  # an older entry of the same watch is void
+        heapq.heappush(self._waiting, (watched.due, watched.ticket, item, watched))
 
     async def run(self, group: anyio.abc.TaskGroup) -> None:
         """Look, and look again, until cancelled."""
+        try:
+            await self._run(group)
+        finally:
+            self.drain()
+
+    async def _run(self, group: anyio.abc.TaskGroup) -> None:
         while True:
             now = anyio.current_time()
             self._collect_due(now)
@@ -99,24 +117,35 @@ class Scheduler(Generic[T]):
     def _collect_due(self, now: float) -> None:
         """Move what is due into the ready list, and put that into order where there is a choice to be made."""
         while self._waiting and self._waiting[0][0] <= now:
-            _, _, item, watched = heapq.heappop(self._waiting)
-            self._ready.appendleft((item, watched))
+            _, ticket, item, watched = heapq.heappop(self._waiting)
+            if watched.ticket != ticket:
+                continue
+            if watched.put_off(self._pacing, now):
+                self._push(item, watched)
+            else:
+                watched.ticket = None
+                self._ready.appendleft((item, watched))
         crowd = len(self._ready)
         if crowd > 1 and (crowd <= FEW or now - self._ranked >= RERANK):
             self._ranked = now
             self._ready = deque(sorted(self._ready, key=lambda pair: self._urgency(pair[1], now)))
 
     def _urgency(self, watched: Watched, now: float) -> float:
+        if watched.rung:
+            return math.inf
         return urgency(self._pacing, watched.key, watched.looked - watched.born, now - watched.born)
 
     async def _look(self, item: T, watched: Watched) -> None:
         try:
             await self._poller.look(watched)
         except Exception as error:  # noqa: BLE001  (it becomes the item's outcome)
+            watched.hang_up()
             self._watcher.ended(item, watched, error)
             return
         finally:
             self._slots.release()
+        if watched.ended or watched.last:
+            watched.hang_up()
         if watched.ended:
             self._watcher.ended(item, watched, None)
         elif watched.last:

@@ -9,11 +9,14 @@ from typing import NoReturn
 
 import anyio
 
+from apimodels_async._call import Call
 from apimodels_async._http import Http, RequestFailed, Watch
 from apimodels_async._journal import Journal, NoJournal
 from apimodels_async._owner import Owner
+from apimodels_async._polling import Poller
 from apimodels_async._retrying import RetryQuota, Verdict, full_jitter, judge_refusal
 from apimodels_async._secret import Secret
+from apimodels_async._seeking import seek
 from apimodels_async._wire import read_task
 from apimodels_async.errors import (
     APIError,
@@ -40,10 +43,15 @@ class _CallerLeftError(Exception):
 class _Attempt:
     """What is known about the create of one caller."""
 
-    def __init__(self, model: str, keep: Callable[[Task], object], journal: Journal) -> None:
+    def __init__(
+        self, model: str, keep: Callable[[Task], object], journal: Journal, call: Call | None, patience: float
+    ) -> None:
         self.model = model
         self.journal = journal
+        self.call = call
+        self.patience = patience
         self._keep = keep
+        self.task: Task | None = None
         self.watch = Watch()
         self.caller_left = False
 
@@ -69,7 +77,7 @@ class _Attempt:
 
 
 class Submitter:
-    """Sends the creates of one client. `accepted` is called with every task, whether its caller is still there or not.
+    """Sends the creates of one client. `poller` hears of every task, whether its caller is still there or not.
 
     Attributes:
         detached: tasks whose caller was cancelled: paid for, and waiting to be taken up with ``wait``. The last
@@ -83,14 +91,14 @@ class Submitter:
         quota: RetryQuota,
         *,
         max_retries: int,
-        accepted: Callable[[Task], object],
+        poller: Poller,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._http = http
         self._owner = owner
         self._quota = quota
         self._max_retries = max_retries
-        self._accepted = accepted
+        self._poller = poller
         self._uniform = uniform
         self.detached: deque[Task] = deque(maxlen=1000)
 
@@ -100,11 +108,15 @@ class Submitter:
         model: str,
         keep: Callable[[Task], object] | None = None,
         journal: Journal | None = None,
+        *,
+        call: Call | None = None,
+        patience: float = 0.0,
     ) -> Task:
         """Send a create and give its task.
 
         `keep` is called with the task if the caller is cancelled and the server accepts all the same. `journal` is
-        told of each step before it is taken.
+        told of each step before it is taken. `call` is the callback that the create orders: when the answer is lost,
+        it is waited for, for `patience` seconds.
 
         Raises:
             APIError: the server refused.
@@ -112,7 +124,7 @@ class Submitter:
             SubmissionUnknownError: the server may have started the job.
             LedgerError: it could not be written down: before it was sent, or, with the task id, afterwards.
         """
-        attempt = _Attempt(model, keep or self.detach, journal or NoJournal())
+        attempt = _Attempt(model, keep or self.detach, journal or NoJournal(), call, patience)
         job = self._owner.start(partial(self._submit, body, attempt))
         try:
             await job.ended.wait()
@@ -131,24 +143,43 @@ class Submitter:
         return job.result
 
     async def _submit(self, body: Secret[bytes], attempt: _Attempt) -> Task:
-        task: Task | None = None
         try:
-            task = await self._send_until_settled(body, attempt)
+            return await self._send_and_record(body, attempt)
+        finally:
+            if attempt.call is not None:
+                self._poller.settle(attempt.call, attempt.task)
+
+    async def _send_and_record(self, body: Secret[bytes], attempt: _Attempt) -> Task:
+        try:
+            task = attempt.task = await self._task_of(body, attempt)
+            self._poller.born(task)
             await attempt.journal.accepted(task)
         except ApimodelsError as error:
             await _write_down(attempt.journal, error)
             if attempt.caller_left:
-                attempt.keep_outcome(task, error)
+                attempt.keep_outcome(attempt.task, error)
             raise
         except BaseException:
-            if task is not None:
-                attempt.keep_outcome(task, None)
+            if attempt.task is not None:
+                attempt.keep_outcome(attempt.task, None)
             elif attempt.watch.header_sent:
                 logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
             raise
         if attempt.caller_left:
             attempt.keep_outcome(task, None)
         return task
+
+    async def _task_of(self, body: Secret[bytes], attempt: _Attempt) -> Task:
+        """The task as its create was answered, or, where that answer was lost, as its callback names it."""
+        try:
+            return await self._send_until_settled(body, attempt)
+        except SubmissionUnknownError:
+            if attempt.call is None:
+                raise
+            task = await seek(attempt.call, attempt.model, attempt.patience, self._poller.query)
+            if task is None:
+                raise
+            return task
 
     def detach(self, task: Task) -> None:
         """Keep a task whose caller was cancelled and may never have learned its id."""
@@ -183,7 +214,6 @@ class Submitter:
                 await anyio.sleep(pause)
             else:
                 self._quota.give_back()
-                self._accepted(task)
                 elapsed = anyio.current_time() - started
                 logger.info(
                     "task %s created",

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from apimodels_async._call import Call
 from apimodels_async._retrying import RetryQuota, full_jitter
 from apimodels_async.errors import WaitTimeoutError
 from apimodels_async.models import Task, TaskState
@@ -16,6 +17,14 @@ logger = logging.getLogger("apimodels_async")
 
 LINKS_LATE = 3
 """How many more times a completed task without links is asked."""
+CALLED_EARLY = 4
+"""How many more times a task is asked soon, when the vendor has called and a query yet finds it running."""
+MOST_RINGS = 8
+"""Callbacks of one task that are heeded: anybody who has seen its URL can repeat them."""
+RING_EVERY = 1.0
+"""Seconds between two looks that callbacks caused."""
+UNCALLED = 30.0
+"""Seconds after which a task that nobody called about is looked at, when nothing is known about its model."""
 
 
 class Watched:
@@ -29,25 +38,34 @@ class Watched:
         looked: when it was last looked at.
         looks: queries so far.
         trouble: why the last look failed, if it did.
+        call: the vendor's call that is to come.
+        ticket: for who keeps many watches in order.
     """
 
     __slots__ = (
+        "_called_early",
         "_failures",
+        "_heard",
         "_last_look",
         "_odd_states",
         "_ours",
         "_timeout",
+        "_wake",
         "_without_links",
         "born",
+        "call",
         "due",
         "last",
         "looked",
         "looks",
         "task",
+        "ticket",
         "trouble",
     )
 
-    def __init__(self, task: Task, *, now: float, born: float | None, timeout: float | None) -> None:
+    def __init__(
+        self, task: Task, *, now: float, born: float | None, timeout: float | None, call: Call | None = None
+    ) -> None:
         self.task: Task = task
         self.born: float = now if born is None else born
         self._ours = born is not None
@@ -62,6 +80,11 @@ class Watched:
         self._failures = 0
         self._without_links = int(lacks_links(task))  # the answer that it comes from counts
         self._odd_states: set[str] = {task.state}
+        self.call: Call | None = call
+        self.ticket: int | None = None
+        self._wake: Callable[[], object] | None = None
+        self._heard = 0
+        self._called_early = 0
 
     @property
     def key(self) -> str:
@@ -75,24 +98,91 @@ class Watched:
             return self._without_links > LINKS_LATE
         return self.task.is_terminal
 
+    # --- callbacks
+
+    def listen(self, wake: Callable[[], object]) -> None:
+        """Have `wake` called whenever the vendor calls."""
+        if self.call is not None:
+            self._wake = wake
+            self.call.wakes.add(wake)
+
+    def hang_up(self) -> None:
+        """No longer."""
+        if self.call is not None and self._wake is not None:
+            self.call.wakes.discard(self._wake)
+
+    @property
+    def rung(self) -> bool:
+        """Whether the vendor has called since the last look."""
+        return self.call is not None and self._heard < self.call.rings <= MOST_RINGS
+
+    def hurry(self, now: float) -> bool:
+        """Look at once when the vendor has called; whether that is sooner than was planned."""
+        if not self.rung:
+            return False
+        sooner = max(now, self.looked + RING_EVERY) if self._heard else now
+        if sooner >= self.due:
+            return False
+        self.postpone(sooner)
+        return True
+
+    def put_off(self, pacing: "Pacing", now: float) -> bool:
+        """Whether a look that is due can wait after all: more may be known by now of how long to wait for a call.
+
+        The first tasks to end are the quick ones, so what is usual seems too short at first.
+        """
+        if self.call is None or self.looks or self.rung or self.last:
+            return False
+        called_by = self.born + self._long_enough(pacing)
+        if called_by <= now + 1.0:
+            return False
+        self.postpone(called_by)
+        return True
+
+    # --- looking
+
     def begin(self, pacing: "Pacing", now: float) -> None:
         """Plan the first look: by the pacing for a task of our own, at once for one that may long be done."""
-        self.postpone(now + pacing.next_delay(self.key, now - self.born) if self._ours else now)
+        self.postpone(now + self._delay(pacing, now) if self._ours else now)
+        self.hurry(now)
+
+    def _delay(self, pacing: "Pacing", now: float) -> float:
+        if self.call is None or not self._ours:
+            return pacing.next_delay(self.key, now - self.born)
+        # The vendor will call. Should it not: after a long while, and then each time after half as much again.
+        first, elapsed = self._long_enough(pacing), now - self.born
+        return first - elapsed if elapsed < first else max(1.0, elapsed / 2.0)
+
+    def _long_enough(self, pacing: "Pacing") -> float:
+        """Seconds since the create after which a call should have come."""
+        from apimodels_async.pacing import typical  # noqa: PLC0415  (an import need not pay for it)
+
+        usual = typical(pacing, self.key)
+        return UNCALLED if usual is None else 3.0 * usual + 5.0
 
     def plan(self, pacing: "Pacing", quota: RetryQuota, uniform: Callable[[float, float], float], now: float) -> None:
         """Plan the next look: by the pacing; sooner after a failure, as long as the shared quota lasts."""
-        delay = pacing.next_delay(self.key, now - self.born)
+        delay = self._delay(pacing, now)
         if self.trouble is not None:
             if quota.take():
                 delay = min(delay, full_jitter(self._failures, uniform))
         elif self._without_links:
             delay = min(delay, 0.25 * 2.0**self._without_links)
+        elif 0 < self._called_early <= CALLED_EARLY:
+            delay = min(delay, 0.125 * 2.0**self._called_early)
         self.postpone(now + delay)
+        self.hurry(now)
 
     def postpone(self, until: float) -> None:
         """Look no sooner than `until`, but for the last look, which will not wait."""
         self.last = until >= self._last_look
         self.due = min(until, self._last_look)
+
+    def look(self, now: float) -> None:
+        """A look begins."""
+        self.looks += 1
+        self.looked = now
+        self._heard = 0 if self.call is None else self.call.rings
 
     def saw(self, task: Task) -> None:
         """A look brought the task."""
@@ -109,6 +199,8 @@ class Watched:
         self._failures = 0
         if lacks_links(task):
             self._without_links += 1
+        elif self._heard:
+            self._called_early += 1
 
     def failed(self, error: Exception) -> None:
         """A look brought nothing."""
@@ -136,3 +228,8 @@ class Watched:
 def lacks_links(task: Task) -> bool:
     """Whether a task is completed and yet brings nothing."""
     return task.state == TaskState.COMPLETED and not task.result_urls
+
+
+def is_over(task: Task) -> bool:
+    """Whether a task has ended, and brings what it promised."""
+    return task.is_terminal and not lacks_links(task)

@@ -18,6 +18,7 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from apimodels_async._images import to_data_uri
+from apimodels_async._secret import Secret
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,
@@ -125,9 +126,16 @@ def _converter() -> Converter:
 # --- requests
 
 
-def create_body(request: GenerationRequest, model: str, pictures: Mapping[str, str | list[str]]) -> bytes:
+def create_body(
+    request: GenerationRequest,
+    model: str,
+    pictures: Mapping[str, str | list[str]],
+    callback_url: Secret[str] | None = None,
+) -> bytes:
     """The JSON of a create. `pictures` are the request's, ready to send, by field name."""
     fields: dict[str, Any] = _converter().unstructure(request)
+    if callback_url is not None:
+        fields["callback_url"] = callback_url.reveal()
     fields = {"model": model, **fields, **pictures, **(request.extra_body or {})}
     return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 

@@ -1,6 +1,7 @@
 """`AsyncImagesClient`: what users hold. Every rule it follows stands in a module of its own below."""
 
 import os
+import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,8 @@ import anyio.to_thread
 from attrs import evolve
 
 from apimodels_async import _inputs, _wire
+from apimodels_async._callback_source import CallbackSource
+from apimodels_async._calls import Calls
 from apimodels_async._http import DEFAULT_TIMEOUT, Http, HttpClient, RequestFailed, Timeout
 from apimodels_async._journal import Journal
 from apimodels_async._owner import Owner
@@ -19,6 +22,7 @@ from apimodels_async._preparing import Prepared, prepare
 from apimodels_async._rates import Rate
 from apimodels_async._retrying import RetryQuota
 from apimodels_async._secret import Secret
+from apimodels_async._seeking import AFTER_THE_LONGEST, CALLED_WITHIN, seek
 from apimodels_async._settings import resolve
 from apimodels_async._submitting import Submitter
 from apimodels_async.errors import ConnectionFailedError
@@ -37,6 +41,7 @@ from apimodels_async.models import (
 
 if TYPE_CHECKING:
     from apimodels_async._batch import Batch
+    from apimodels_async._ledger_records import Entry
     from apimodels_async._ledgers import Ledgers
     from apimodels_async._resuming import Records
     from apimodels_async.ledger import SqliteLedger
@@ -65,6 +70,9 @@ class AsyncImagesClient:
         http_client: an ``httpx.AsyncClient`` of your own (proxies, certificates, event hooks); it is never closed
             here, and its headers and cookies never reach the host of the pictures.
         pacing: when to ask whether a task is done; by default, as each model's latency teaches.
+        callbacks: an `apimodels_async.callbacks.CallbackReceiver`. Every create then orders a callback there, unless
+            it is given a ``callback_url`` of its own; a wait sleeps until it comes and asks once, and a create whose
+            answer is lost is found by it. When none comes, tasks are asked about after three times the usual time.
 
     Raises:
         ConfigurationError: no key, a key that cannot be a header, or a base URL that is none.
@@ -86,6 +94,7 @@ class AsyncImagesClient:
         max_retries: int = 4,
         http_client: HttpClient | None = None,
         pacing: "Pacing | None" = None,
+        callbacks: CallbackSource | None = None,
     ) -> None:
         secret = None if api_key is None else Secret(api_key)
         del api_key  # a traceback that shows this frame's locals must not show the key
@@ -99,8 +108,9 @@ class AsyncImagesClient:
         self._http = Http(settings.api_key, settings.base_url, timeout, http_client)
         self._owner = Owner()
         quota = RetryQuota()
-        self._poller = Poller(self._http, quota)
-        self._submitter = Submitter(self._http, self._owner, quota, max_retries=max_retries, accepted=self._poller.born)
+        self._calls = None if callbacks is None else _calls_of(callbacks, self._owner)
+        self._poller = Poller(self._http, quota, self._calls)
+        self._submitter = Submitter(self._http, self._owner, quota, max_retries=max_retries, poller=self._poller)
         self._create_rate = Rate()
         self._ledgers: Ledgers | None = None
         if pacing is None:
@@ -222,8 +232,8 @@ class AsyncImagesClient:
             raise ValueError("key: give the ledger it is a key of as well")
         return await self._create(request)
 
-    async def _create(self, request: GenerationRequest) -> Task:
-        return await self._send(await self._prepare(request))
+    async def _create(self, request: GenerationRequest, within: float | None = None) -> Task:
+        return await self._send(await self._prepare(request), within=within)
 
     async def _create_once(
         self, request: GenerationRequest, ledger: "SqliteLedger | str | os.PathLike[str]", key: str | None
@@ -232,11 +242,12 @@ class AsyncImagesClient:
         from apimodels_async._once import create_once  # noqa: PLC0415  (many have no ledger)
 
         records = await self._open(ledger, match=False)
-        return await create_once(records, await self._prepare(request, for_ledger=True), key, self._send)
+        return await create_once(records, await self._prepare(request, for_ledger=True), key, self._send, self._seek)
 
     async def _prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> Prepared:
         self._owner.bind()
-        ready = partial(prepare, request, self._model_of(request), for_ledger=for_ledger)
+        order = None if self._calls is None or request.callback_url is not None else self._calls.order()
+        ready = partial(prepare, request, self._model_of(request), for_ledger=for_ledger, order=order)
         return await anyio.to_thread.run_sync(ready) if _inputs.has_local(request) else ready()
 
     async def _send(
@@ -244,10 +255,39 @@ class AsyncImagesClient:
         prepared: Prepared,
         keep: Callable[[Task], object] | None = None,
         journal: Journal | None = None,
+        *,
+        within: float | None = None,
     ) -> Task:
+        """Send a create. If its answer is lost, its callback is waited for, not longer than `within` seconds."""
         await pass_through(self._create_rate)
         self._owner.bind()
-        return await self._submitter.submit(prepared.body, prepared.model, keep, journal)
+        if self._calls is None or prepared.intent_id is None:
+            return await self._submitter.submit(prepared.body, prepared.model, keep, journal)
+        call = self._calls.open(prepared.intent_id)
+        patience = self._patience(prepared.model, within)
+        return await self._submitter.submit(prepared.body, prepared.model, keep, journal, call=call, patience=patience)
+
+    def _patience(self, model: str, within: float | None = None) -> float:
+        """Seconds that the callback of a create without an answer is waited for."""
+        from apimodels_async.pacing import longest  # noqa: PLC0415  (an import need not pay for it)
+
+        patience = longest(self._pacing, model) + AFTER_THE_LONGEST
+        return patience if within is None else min(patience, within)
+
+    async def _seek(self, entry: "Entry") -> Task | None:
+        """The task of an entry whose create lost its answer in an earlier run, if its callback has come or comes."""
+        if self._calls is None or entry.intent_id is None:
+            return None
+        call = self._calls.open(entry.intent_id)
+        task = None
+        try:
+            patience = self._patience(entry.model)
+            if time.time() - entry.changed > patience + CALLED_WITHIN:
+                patience = 1.0  # nobody calls any more: it is in the receiver's store, or nowhere
+            task = await seek(call, entry.model, patience, self._poller.query)
+        finally:
+            self._calls.settle(call, task)
+        return task
 
     async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "Records":
         if self._ledgers is None:
@@ -356,7 +396,8 @@ class AsyncImagesClient:
             seed=seed,
             extra_body=extra_body,
         )
-        task = await self._create(request)
+        bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
+        task = await self._create(request, bound)
         try:
             task = await self.wait(task, timeout=timeout, pacing=pacing)
         except Exception:
@@ -427,12 +468,13 @@ class AsyncImagesClient:
         directory = None if download_to is None else Path(download_to)
         tools = Tools(
             prepare=partial(self._prepare, for_ledger=ledger is not None),
-            send=self._send,
+            send=partial(self._send, within=bound),
             model_of=self._model_of,
             poller=self._poller,
             pacing=self._pacing,
             create_rate=self._create_rate,
             download=self.download,
+            seek=self._seek,
         )
         options = Options(
             max_in_flight, directory, budget, retry_failed, create_rate, poll_rate, bound, on_event, sidecar
@@ -573,6 +615,12 @@ def _as_request(prompt: str | GenerationRequest, callback_url: Secret[str] | Non
             return evolve(prompt, callback_url=callback_url.reveal(), **changes)
         return evolve(prompt, **changes)
     return GenerationRequest(prompt, callback_url=None if callback_url is None else callback_url.reveal(), **given)
+
+
+def _calls_of(callbacks: CallbackSource, owner: Owner) -> Calls:
+    if not callable(getattr(callbacks, "issue", None)):
+        raise TypeError(f"callbacks={type(callbacks).__name__}: give an apimodels_async.callbacks.CallbackReceiver")
+    return Calls(callbacks, owner.call_soon)
 
 
 def _checked_id(task_id: str) -> str:

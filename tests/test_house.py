@@ -20,6 +20,7 @@ FLOORS: dict[str, set[str]] = {
     "words": {"_secret", "_version", "errors", "models"},
     "rules": {
         "_budget",
+        "_call",
         "_callback_reading",
         "_callback_signing",
         "_callback_source",
@@ -39,6 +40,7 @@ FLOORS: dict[str, set[str]] = {
     "client": {
         "_batch",
         "_batch_terms",
+        "_calls",
         "_downloading",
         "_events",
         "_ledgers",
@@ -50,6 +52,7 @@ FLOORS: dict[str, set[str]] = {
         "_recording",
         "_resuming",
         "_scheduler",
+        "_seeking",
         "_sidecar",
         "_submitting",
         "client",

@@ -28,7 +28,7 @@ from apimodels_async.models import Task
 
 __all__ = ["SqliteLedger"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x41504D4C  # "APML", so that somebody else's database is not taken for a ledger
 
 _FROM_NOTHING = """
@@ -46,9 +46,10 @@ CREATE TABLE entries (
     changed REAL NOT NULL
 )
 """
-_MIGRATIONS: Sequence[Sequence[str]] = ((_FROM_NOTHING,),)
+_WITH_CALLBACKS = "ALTER TABLE entries ADD COLUMN intent_id TEXT"
+_MIGRATIONS: Sequence[Sequence[str]] = ((_FROM_NOTHING,), (_WITH_CALLBACKS,))
 """What leads from each version of the schema to the next."""
-_COLUMNS = "key, digest, model, request, step, task, files, error, changed"
+_COLUMNS = "key, digest, model, request, step, task, files, error, changed, intent_id"
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -174,7 +175,7 @@ class SqliteLedger:
                 raise self._trouble("cannot be read", error) from error
 
     def _entry(self, row: Sequence[Any]) -> Entry:
-        key, digest, model, request, step, task, files, error, changed = row
+        key, digest, model, request, step, task, files, error, changed, intent_id = row
         try:
             return Entry(
                 key=key,
@@ -186,6 +187,7 @@ class SqliteLedger:
                 files=tuple(SavedFile(*each) for each in json.loads(files or "[]")),
                 error=error,
                 changed=changed,
+                intent_id=intent_id,
             )
         except (ValueError, KeyError, TypeError) as broken:
             raise self._trouble(f"has an entry that makes no sense ({key})", broken) from broken

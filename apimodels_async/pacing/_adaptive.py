@@ -17,11 +17,15 @@ Of one slow model, which is not named, the same page says 121 and 324. Nothing i
 _EARLY_LOOKS = (0.5, 1.0, 2.0, 4.0, 8.0)
 _SHORTEST, _LONGEST = 0.02, 3600.0
 """Seconds: no pause is shorter, none longer."""
+_AGELESS = 1e12
+"""Seconds: what is older is taken to be this old, so that no sum overflows."""
 _KEYS = 64
 _COARSE = 4
 """Bins of age in one bin of the guesses."""
 _IMAGINED = 4.0
 """As many tasks as the guesses count for."""
+_HARDLY = 0.02
+"""As many tasks as must be imagined for there to be no division by nothing."""
 _LOOKS_A_COMPLETION = 64.0
 """Looks that found a task running tell about as much as one completion."""
 _MOST_NEW = 64.0
@@ -132,6 +136,15 @@ class AdaptivePacing:
         elapsed = _seconds("elapsed", elapsed)
         return self._known(key).schedule.lag(looked_at, elapsed)
 
+    def typical(self, key: str) -> float | None:
+        """Seconds that half of the tasks with this key take; ``None`` before the first has ended."""
+        known = self._keys.get(key)
+        return None if known is None or not known.ages.completions else known.half_over()
+
+    def longest(self, key: str) -> float:
+        """Seconds after which 99 in 100 tasks with this key have ended; by the prior, before any has."""
+        return self._known(key).all_but_over()
+
 
 class _Known:
     """What is known about one key, and the schedule that follows.
@@ -141,7 +154,7 @@ class _Known:
         schedule: what to do.
     """
 
-    __slots__ = ("_enough", "_guesses", "_poll_cost", "ages", "schedule")
+    __slots__ = ("_enough", "_guesses", "_median", "_poll_cost", "_shape", "ages", "schedule")
 
     schedule: Schedule
 
@@ -149,9 +162,30 @@ class _Known:
         self._poll_cost = poll_cost
         # Of a log-logistic, (9 ** (1 / shape)) medians are the 90th percentile.
         shape = math.log(9.0) / math.log(p90 / median)
+        self._median, self._shape = median, shape
         self._guesses = Guesses(position(median) / _COARSE, shape, FINENESS / _COARSE, BINS // _COARSE)
         self.ages = Ages()
         self.plan()
+
+    def half_over(self) -> float:
+        """Seconds after which half of the tasks have ended."""
+        if not self.ages.completions:
+            return self._median
+        if self.stale:
+            self.plan()
+        return self.schedule.quantile(0.5)
+
+    def all_but_over(self) -> float:
+        """Seconds after which 99 in 100 tasks have ended: as was seen, and as the prior's shape has it.
+
+        The guesses are not asked: they hold that all may be longer by far, and would have one wait for an hour.
+        """
+        by_shape = self.half_over() * 99.0 ** (1.0 / self._shape)
+        if not self.ages.completions:
+            return by_shape
+        hardly_any = [_HARDLY * (1.0 - i / BINS) for i in range(BINS + 1)]
+        survival = self.ages.survival(hardly_any)
+        return max(by_shape, next((edge for edge, left in zip(EDGES, survival, strict=True) if left <= 0.01), 0.0))
 
     @property
     def stale(self) -> bool:
@@ -187,7 +221,7 @@ class _Known:
 def _seconds(name: str, value: float) -> float:
     if not -math.inf < value < math.inf:
         raise ValueError(f"{name} is a finite number of seconds, not {value!r}")
-    return max(0.0, value)
+    return min(max(0.0, value), _AGELESS)
 
 
 def _checked(name: str, prior: tuple[float, float]) -> tuple[float, float]:

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+PUBLISHED_LONGEST = 150.0
+"""Seconds: the 99th percentile of a log-logistic with the median and the 90th percentile that are published."""
+
+
 class Pacing(Protocol):
     """A plan of when to ask. One object may serve many tasks at once."""
 
@@ -46,6 +50,18 @@ def urgency(pacing: Pacing, key: str, looked_at: float, elapsed: float) -> float
         return own(key, looked_at, elapsed)
     waited = max(0.0, elapsed - looked_at) / pacing.next_delay(key, looked_at)
     return 0.1 * waited * waited
+
+
+def typical(pacing: Pacing, key: str) -> float | None:
+    """Seconds that a task usually takes; ``None`` where nothing was learned. A pacing may have a method so named."""
+    own: Callable[[str], float | None] | None = getattr(pacing, "typical", None)
+    return None if own is None else own(key)
+
+
+def longest(pacing: Pacing, key: str) -> float:
+    """Seconds after which all but one in a hundred tasks have ended; by what is published, unless the pacing knows."""
+    own: Callable[[str], float] | None = getattr(pacing, "longest", None)
+    return PUBLISHED_LONGEST if own is None else own(key)
 
 
 _positive = validators.gt(0.0)

@@ -107,6 +107,15 @@ class Schedule:
         slope = (gone[i] - gone[i - 1]) / (times[i] - times[i - 1])
         return gone[i - 1] + step * slope, lost[i - 1] + step * (gone[i - 1] + step * slope / 2)
 
+    def quantile(self, share: float) -> float:
+        """Seconds after which this share, less than 1, has ended."""
+        times, gone = self._times, self._gone
+        if share >= gone[-1]:
+            beyond: float = ((1.0 - gone[-1]) / (1.0 - share)) ** (1.0 / self._tail)
+            return times[-1] * beyond
+        i = bisect_right(gone, share)
+        return times[i - 1] + (times[i] - times[i - 1]) * (share - gone[i - 1]) / (gone[i] - gone[i - 1])
+
     def lag(self, looked_at: float, elapsed: float) -> float:
         """Seconds that something is expected to have been over at `elapsed`, when at `looked_at` it was not."""
         if elapsed <= looked_at:

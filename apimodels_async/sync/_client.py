@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from apimodels_async._callback_source import CallbackSource
 from apimodels_async._http import DEFAULT_TIMEOUT, HttpClient, Timeout
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.models import (
@@ -56,6 +57,9 @@ class ImagesClient(MirroredClient):
         http_client: an ``httpx.AsyncClient`` of your own (proxies, certificates, event hooks); it is never closed
             here, and its headers and cookies never reach the host of the pictures.
         pacing: when to ask whether a task is done; by default, as each model's latency teaches.
+        callbacks: an `apimodels_async.callbacks.CallbackReceiver`. Every create then orders a callback there, unless
+            it is given a ``callback_url`` of its own; a wait sleeps until it comes and asks once, and a create whose
+            answer is lost is found by it. When none comes, tasks are asked about after three times the usual time.
 
     Raises:
         ConfigurationError: no key, a key that cannot be a header, or a base URL that is none.
@@ -73,6 +77,7 @@ class ImagesClient(MirroredClient):
         max_retries: int = 4,
         http_client: HttpClient | None = None,
         pacing: "Pacing | None" = None,
+        callbacks: CallbackSource | None = None,
     ) -> None:
         try:
             self._mirror(
@@ -85,6 +90,7 @@ class ImagesClient(MirroredClient):
                     max_retries=max_retries,
                     http_client=http_client,
                     pacing=pacing,
+                    callbacks=callbacks,
                 )
             )
         finally:

@@ -53,27 +53,31 @@ def test_a_new_ledger_is_wal_full_marked_and_versioned(tmp_path: Path) -> None:
             for pragma in ("journal_mode", "synchronous", "application_id", "user_version")
         }
 
-    assert asked == {"journal_mode": "wal", "synchronous": 2, "application_id": 0x41504D4C, "user_version": 1}
+    assert asked == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "application_id": 0x41504D4C,
+        "user_version": _store.SCHEMA_VERSION,
+    }
 
 
-def test_a_migration_brings_version_0_to_this_one_in_one_transaction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_happens_in_one_transaction_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.db"
     SqliteLedger(path).close()
-    monkeypatch.setattr(_store, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(_store, "_MIGRATIONS", (*_store._MIGRATIONS, ("CREATE TABLE more (x)", "a mistake")))
+    now, migrations = _store.SCHEMA_VERSION, _store._MIGRATIONS
+    monkeypatch.setattr(_store, "SCHEMA_VERSION", now + 1)
+    monkeypatch.setattr(_store, "_MIGRATIONS", (*migrations, ("CREATE TABLE more (x)", "a mistake")))
 
     with pytest.raises(LedgerError, match="cannot be used"):
         SqliteLedger(path)
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        assert database.execute("PRAGMA user_version").fetchone() == (now,)
         assert database.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchall() == []
 
-    monkeypatch.setattr(_store, "_MIGRATIONS", (*_store._MIGRATIONS[:1], ("CREATE TABLE more (x)",)))
+    monkeypatch.setattr(_store, "_MIGRATIONS", (*migrations, ("CREATE TABLE more (x)",)))
     SqliteLedger(path).close()
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA user_version").fetchone() == (now + 1,)
         assert database.execute("SELECT * FROM more").fetchall() == []
 
 
@@ -97,7 +101,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(LedgerError, match=r"newer version.*schema 99, here 1.*update"):
+    with pytest.raises(LedgerError, match=rf"newer version.*schema 99, here {_store.SCHEMA_VERSION}.*update"):
         SqliteLedger(path)
 
 

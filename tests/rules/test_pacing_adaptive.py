@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apimodels_async.pacing import AdaptivePacing, BackoffPacing, FixedPacing, Pacing, urgency
+from apimodels_async.pacing import AdaptivePacing, BackoffPacing, FixedPacing, Pacing, longest, typical, urgency
 
 Z90 = 1.2815515655446004
 AGES = (
@@ -381,3 +381,38 @@ def test_asking_for_the_urgency_teaches_it_nothing() -> None:
         urgency(one, "model", 0.0, float(age))
 
     assert asked_at(one, 30) == asked_at(other, 30)
+
+
+# --- how long a callback is waited for
+
+
+def test_what_is_usual_is_not_known_before_the_first_has_ended() -> None:
+    pacing = AdaptivePacing()
+    assert typical(pacing, "m") is None
+    pacing.next_delay("m", 0.0)
+    assert typical(pacing, "m") is None
+    assert typical(FixedPacing(3.0), "m") is None
+
+
+def test_what_is_usual_and_what_is_longest_are_learned() -> None:
+    pacing = AdaptivePacing()
+    draw = log_normal(10, 20)
+    random = Random(7)
+    for _ in range(400):
+        pacing.observe("m", draw(random))
+    assert typical(pacing, "m") == pytest.approx(10.0, rel=0.2)
+    assert 25.0 < longest(pacing, "m") < 80.0  # of this log-normal it is 35
+
+
+def test_the_longest_is_the_published_one_until_something_is_seen() -> None:
+    assert longest(AdaptivePacing(), "m") == pytest.approx(longest(FixedPacing(3.0), "m"), rel=0.02)
+    assert longest(AdaptivePacing(priors={"slow": (121.0, 324.0)}), "slow") > 800.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(AGES, max_size=30))
+def test_the_longest_is_never_shorter_than_the_usual(history: list[float]) -> None:
+    pacing = AdaptivePacing()
+    for seconds in history:
+        pacing.observe("m", seconds)
+    assert 0 <= (typical(pacing, "m") or 0.0) <= longest(pacing, "m") < math.inf

@@ -1,4 +1,4 @@
-"""Writes the ledgers that every later version has to resume; run once for each schema, and never again.
+"""Writes the ledgers of this schema, which every later version has to resume; run once for each, and never again.
 
 python tests/ledger/golden/make.py
 """
@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from apimodels_async._ledger_records import SavedFile, digest_of, key_of, request_view
 from apimodels_async._ledger_statements import Statement, begun, moved
 from apimodels_async.ledger import SqliteLedger, Step
+from apimodels_async.ledger._store import SCHEMA_VERSION
 from apimodels_async.models import GenerationRequest, Task, TaskState
 
 HERE = Path(__file__).parent
@@ -63,7 +64,8 @@ def life(prompt: str, step: Step, occurrence: int = 0) -> list[Statement]:
     for each in WAYS[step]:
         files = [SavedFile(f"/elsewhere/{prompt}.png", "0" * 64)] if each is Step.SAVED else None
         error = "no" if each in (Step.UNKNOWN, Step.REJECTED, Step.FAILED) else None
-        statements.append(moved(key, each, task=task_of(prompt, each), files=files, error=error))
+        ordered = f"call-{prompt}" if each is Step.SENDING else None
+        statements.append(moved(key, each, task=task_of(prompt, each), files=files, error=error, intent_id=ordered))
     return statements
 
 
@@ -83,10 +85,11 @@ def write(name: str, statements: list[Statement]) -> None:
 
 def main() -> None:
     """Write them."""
-    write("v1-empty.db", [])
-    write("v1-every-step.db", [statement for step in Step for statement in life(step.value, step)])
+    version = f"v{SCHEMA_VERSION}"
+    write(f"{version}-empty.db", [])
+    write(f"{version}-every-step.db", [statement for step in Step for statement in life(step.value, step)])
     twice = [statement for number in range(3) for statement in life("the same", Step.DONE, number)]
-    write("v1-repeated.db", [*twice, *life("the same", Step.UNKNOWN, 3)])
+    write(f"{version}-repeated.db", [*twice, *life("the same", Step.UNKNOWN, 3)])
     print(json.dumps({path.name: path.stat().st_size for path in sorted(HERE.glob("*.db"))}))
 
 
