@@ -180,7 +180,7 @@ class _Known:
 
         The guesses are not asked: they hold that all may be longer by far, and would have one wait for an hour.
         """
-        by_shape = self.half_over() * 99.0 ** (1.0 / self._shape)
+        by_shape: float = self.half_over() * 99.0 ** (1.0 / self._shape)
         if not self.ages.completions:
             return by_shape
         hardly_any = [_HARDLY * (1.0 - i / BINS) for i in range(BINS + 1)]

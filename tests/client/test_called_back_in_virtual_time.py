@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import anyio.abc
@@ -81,6 +81,12 @@ class World:
             await anyio.sleep(max(0.0, done - anyio.current_time() + self.delay))
             self.board.call(self.ordered[task_id], self.lies or task_id)
 
+    def since(self, what: Literal["created", "done"]) -> float:
+        """Seconds since the first task was created, or was done."""
+        created, done = self.vendor.created["cl000000"]
+        then: float = created if what == "created" else done
+        return anyio.current_time() - then
+
     def run(self, work: Callable[[AsyncImagesClient], Awaitable[Any]], **arguments: Any) -> Any:
         async def main() -> Any:
             async with anyio.create_task_group() as group:
@@ -114,7 +120,7 @@ def test_a_task_is_asked_about_once_when_the_vendor_has_called(world_of: Any) ->
     async def work(client: AsyncImagesClient) -> float:
         task = await client.generate("x")
         assert task.state == "completed"
-        return anyio.current_time() - world.vendor.created[task.id][1]
+        return world.since("done")
 
     late = world.run(work)
     assert world.vendor.gets == 1
@@ -203,8 +209,8 @@ def test_a_replica_that_lags_behind_the_call_is_asked_again_soon(world_of: Any) 
     world = world_of(delay=-0.6, duration=lambda _random, _prompt: 20.0)
 
     async def work(client: AsyncImagesClient) -> float:
-        task = await client.generate("x")
-        return anyio.current_time() - world.vendor.created[task.id][1]
+        await client.generate("x")
+        return world.since("done")
 
     assert world.run(work) < 1.0
     assert world.vendor.gets <= 4
@@ -235,7 +241,7 @@ def test_without_a_call_it_is_unknown_after_the_models_longest_and_a_minute(worl
     async def work(client: AsyncImagesClient) -> float:
         with pytest.raises(SubmissionUnknownError):
             await client.create("x")
-        return anyio.current_time() - world.vendor.created["cl000000"][0]
+        return world.since("created")
 
     assert 150.0 < world.run(work) < 260.0
     assert world.vendor.posts == 1
@@ -248,7 +254,7 @@ def test_generate_does_not_wait_for_it_beyond_its_own_time(world_of: Any) -> Non
     async def work(client: AsyncImagesClient) -> float:
         with pytest.raises(SubmissionUnknownError):
             await client.generate("x", timeout=20.0)
-        return anyio.current_time() - world.vendor.created["cl000000"][0]
+        return world.since("created")
 
     assert 19.0 < world.run(work) < 22.0
 
