@@ -87,7 +87,11 @@ class World:
         then: float = created if what == "created" else done
         return anyio.current_time() - then
 
-    def run(self, work: Callable[[AsyncImagesClient], Awaitable[Any]], **arguments: Any) -> Any:
+    def run(
+        self, work: Callable[[AsyncImagesClient], Awaitable[Any]], *, patience: float = 0.0, **arguments: Any
+    ) -> Any:
+        """Run `work`. The clock jumps when nobody had anything to do for `patience` real seconds: threads need some."""
+
         async def main() -> Any:
             async with anyio.create_task_group() as group:
                 transport = httpx.MockTransport(partial(self._after_create, group))
@@ -103,7 +107,7 @@ class World:
                 group.cancel_scope.cancel()
                 return result
 
-        return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.02))
+        return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=patience))
 
 
 @pytest.fixture
@@ -117,7 +121,7 @@ def world_of(vendor_of: Any) -> Callable[..., World]:
 def test_a_task_is_asked_about_once_when_the_vendor_has_called(world_of: Any) -> None:
     world = world_of(duration=lambda _random, _prompt: 25.0)
 
-    async def work(client: AsyncImagesClient) -> float:
+    async def work(client: AsyncImagesClient) -> Any:
         task = await client.generate("x")
         assert task.state == "completed"
         return world.since("done")
@@ -172,7 +176,7 @@ def test_when_nobody_calls_the_first_look_comes_after_half_a_minute(world_of: An
 def test_when_nobody_calls_about_a_known_model_the_first_look_comes_after_thrice_its_time(world_of: Any) -> None:
     world = world_of(delay=None, duration=lambda _random, _prompt: 10.0)
 
-    async def work(client: AsyncImagesClient) -> float:
+    async def work(client: AsyncImagesClient) -> Any:
         for _ in range(12):
             client._pacing.observe("m", 10.0)
         await client.generate("x")
@@ -208,7 +212,7 @@ def test_calls_repeated_by_somebody_cost_few_queries(world_of: Any) -> None:
 def test_a_replica_that_lags_behind_the_call_is_asked_again_soon(world_of: Any) -> None:
     world = world_of(delay=-0.6, duration=lambda _random, _prompt: 20.0)
 
-    async def work(client: AsyncImagesClient) -> float:
+    async def work(client: AsyncImagesClient) -> Any:
         await client.generate("x")
         return world.since("done")
 
@@ -238,7 +242,7 @@ def test_a_create_whose_answer_is_lost_is_found_by_its_call(world_of: Any) -> No
 def test_without_a_call_it_is_unknown_after_the_models_longest_and_a_minute(world_of: Any) -> None:
     world = world_of(delay=None, fault=lambda _random, method: "lost" * (method == "POST"))
 
-    async def work(client: AsyncImagesClient) -> float:
+    async def work(client: AsyncImagesClient) -> Any:
         with pytest.raises(SubmissionUnknownError):
             await client.create("x")
         return world.since("created")
@@ -251,7 +255,7 @@ def test_without_a_call_it_is_unknown_after_the_models_longest_and_a_minute(worl
 def test_generate_does_not_wait_for_it_beyond_its_own_time(world_of: Any) -> None:
     world = world_of(delay=None, fault=lambda _random, method: "lost" * (method == "POST"))
 
-    async def work(client: AsyncImagesClient) -> float:
+    async def work(client: AsyncImagesClient) -> Any:
         with pytest.raises(SubmissionUnknownError):
             await client.generate("x", timeout=20.0)
         return world.since("created")
@@ -310,11 +314,11 @@ def test_a_later_run_finds_it_by_the_call_that_came_meanwhile(world_of: Any, tmp
         assert all(outcome.ok for outcome in outcomes)
         assert {outcome.task.id for outcome in outcomes if outcome.task} == {"cl000000", "cl000001"}
 
-    world.run(first)
+    world.run(first, patience=0.1)
     for task_id, intent in world.ordered.items():
         world.board.call(intent, task_id)  # while nobody was there
     world.vendor.created = dict.fromkeys(world.vendor.created, (0.0, 0.0))
-    world.run(second)
+    world.run(second, patience=0.1)
 
     assert world.vendor.posts == 2
     with SqliteLedger(tmp_path / "run.db") as ledger:
@@ -328,14 +332,14 @@ def test_a_create_with_a_key_finds_its_task_in_a_later_call(world_of: Any, tmp_p
         with pytest.raises(SubmissionUnknownError):
             await client.create("x", ledger=tmp_path / "run.db", key="mine")
 
-    world.run(first)
+    world.run(first, patience=0.1)
     world.board.call(world.ordered["cl000000"], "cl000000")
     world.vendor.created["cl000000"] = (0.0, 0.0)
 
     async def second(client: AsyncImagesClient) -> Any:
         return await client.create("x", ledger=tmp_path / "run.db", key="mine")
 
-    assert world.run(second).id == "cl000000"
+    assert world.run(second, patience=0.1).id == "cl000000"
     assert world.vendor.posts == 1
 
 
