@@ -126,9 +126,12 @@ class Call(Generic[T]):
             self._release()
 
     def cut_off(self, error: BaseException | None) -> None:
-        """It will not be run, or not to its end."""
+        """It will not be run, or not to its end, unless it has just come there."""
         if self._task is None:
             self._coroutine.close()
+        elif self._task.done():  # in the loop's last turn: there was none left to say so
+            self._finish(self._task)
+            return
         self._error = error or asyncio.CancelledError()
         self._release()
 

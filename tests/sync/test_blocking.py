@@ -1,5 +1,6 @@
 """What is the mirror's own: the lazy name, reading requests, what an interrupted call had already brought, secrets."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -233,6 +235,25 @@ def test_a_batch_that_was_just_entered_is_left(client: ImagesClient, late: threa
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert client.get("quick-1").is_terminal
+
+
+@pytest.mark.parametrize("error", [None, ValueError("no")])
+def test_a_call_that_ends_in_the_loops_last_turn_gives_what_came_of_it(error: Exception | None) -> None:
+    async def work() -> str:
+        if error is not None:
+            raise error
+        return "done"
+
+    loop = asyncio.new_event_loop()
+    call = Call(work(), lambda _: None)
+    call.start(loop)
+    loop.call_soon(loop.stop)
+    loop.run_forever()  # one turn: in the next, the task would tell that it has ended
+    call.cut_off(None)
+    loop.close()
+
+    with nullcontext() if error is None else pytest.raises(ValueError, match="no"):
+        assert call.outcome() == "done"
 
 
 # --- a thread that cannot be had
