@@ -34,6 +34,14 @@ def gateway(
         list[str] | None,
         typer.Option(metavar="KEY", show_default="sk_localdevelopment", help="A key it takes; can be repeated."),
     ] = None,
+    callback_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            show_default="this machine alone",
+            help="A host or network that a callback_url may lead to; can be repeated.",
+        ),
+    ] = None,
     balance: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="What was paid into the account.")] = 10.0,
 ) -> None:
     """Run the API on this machine: no network, no bill, real pictures.
@@ -63,6 +71,7 @@ def gateway(
             latency=latency or module.DEFAULT_LATENCY,
             api_keys=keys,
             balance=balance,
+            callback_hosts=callback_to or (),
         )
     except KeyboardInterrupt:
         return  # where the loop takes no signals

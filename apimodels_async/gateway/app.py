@@ -19,12 +19,15 @@ from starlette.routing import Route
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
 from apimodels_async.gateway.answers import envelope, plain_json, refused
+from apimodels_async.gateway.deliveries import Deliveries
+from apimodels_async.gateway.destinations import Hosts
 from apimodels_async.gateway.fetching import LARGEST_BODY
 from apimodels_async.gateway.files import Hosting
 from apimodels_async.gateway.gallery import Gallery, Paint
 from apimodels_async.gateway.generations import Generations
 from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
 from apimodels_async.gateway.openapi import DOCUMENT
+from apimodels_async.gateway.posting import Poster
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import authenticate, body_of, check_keys
 from apimodels_async.gateway.store import Store
@@ -50,6 +53,7 @@ class Options(TypedDict, total=False):
     balance: float
     errors_in_envelope: bool
     paint: Paint | None
+    callback_hosts: Collection[str]
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     rng: random.Random | None
@@ -63,6 +67,7 @@ def create_app(
     balance: float = 10.0,
     errors_in_envelope: bool = False,
     paint: Paint | None = None,
+    callback_hosts: Collection[str] = (),
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -78,12 +83,14 @@ def create_app(
         errors_in_envelope: answer every refusal of the API with HTTP 200 and its code only in the envelope, as the
             vendor does at times.
         paint: paints the pictures; ``None`` for the gateway's own painter.
+        callback_hosts: where a ``callback_url`` may lead besides this machine: host names, addresses, and networks as
+            ``"10.0.0.0/8"``. A name is good for its public addresses; for others their network must be given too.
         clock: the time, epoch seconds.
-        sleep: waits some seconds; synchronous models need it.
-        rng: draws durations and the seeds of those who give none.
+        sleep: waits some seconds; synchronous models need it, and callbacks.
+        rng: draws durations and the seeds of those who give none, and spreads the repeats of callbacks.
 
     Raises:
-        ValueError: a bad latency or key.
+        ValueError: a bad latency, key or host.
     """
     if paint is None:
         from apimodels_async.gateway import painting  # noqa: PLC0415  (a stand-in needs none of it)
@@ -96,14 +103,20 @@ def create_app(
     memory = StoreThread(None if store is None else Path(store), round(balance * 1e6))
     gallery = Gallery(memory, paint, now)
     hosting = Hosting(memory, now)
+    hosts = Hosts.parse(callback_hosts)
+    poster = Poster(hosts, sleep)
+    rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)
+    deliveries = Deliveries(store=memory, post=poster.post, now=now, sleep=sleep, rng=rng)
     generations = Generations(
         store=memory,
         gallery=gallery,
         hosting=hosting,
+        deliveries=deliveries,
+        hosts=hosts,
         latency=Latency.parse(latency) if isinstance(latency, str) else latency,
         now=now,
         sleep=sleep,
-        rng=rng or random.Random(),  # noqa: S311  (draws durations, no secrets)
+        rng=rng,
     )
     guard = _Guard(check_keys(api_keys))
     refusing = _Refusing(refusals_status=200 if errors_in_envelope else None)
@@ -113,7 +126,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with memory, gallery:
+        async with memory, gallery, poster, deliveries:
             yield
 
     app = Starlette(

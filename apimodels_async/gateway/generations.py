@@ -6,16 +6,20 @@ import json
 import random
 import secrets
 import string
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from apimodels_async.gateway.account import dollars, price_of
 from apimodels_async.gateway.answers import envelope, plain_json
+from apimodels_async.gateway.calls import beginning
+from apimodels_async.gateway.deliveries import Deliveries
+from apimodels_async.gateway.destinations import Hosts
 from apimodels_async.gateway.fetching import fetch_here
 from apimodels_async.gateway.files import Hosting
 from apimodels_async.gateway.gallery import Gallery
+from apimodels_async.gateway.hanging_up import NoAnswer
 from apimodels_async.gateway.inputs import measure
 from apimodels_async.gateway.latency import Latency
 from apimodels_async.gateway.orders import Order, Source, read_order
@@ -25,7 +29,8 @@ from apimodels_async.gateway.sizes import Size, final_size
 from apimodels_async.gateway.store import Recipe, Store
 from apimodels_async.gateway.store_thread import StoreThread
 from apimodels_async.gateway.tasks import State, Task, result_urls, schedule, state_of, view
-from apimodels_async.gateway.words import failure_of
+from apimodels_async.gateway.waiting import Sleep
+from apimodels_async.gateway.words import Oddity, failure_of, oddities_of
 
 __all__ = ["OPENAI_SHAPED", "SYNCHRONOUS", "Generations"]
 
@@ -50,6 +55,8 @@ class Generations:
         store: where tasks are kept.
         gallery: where pictures come from.
         hosting: where uploaded pictures are.
+        deliveries: makes the calls.
+        hosts: where they may go.
         latency: how long a task takes.
         now: the clock, epoch milliseconds.
         sleep: waits some seconds, for synchronous models.
@@ -62,14 +69,18 @@ class Generations:
         store: StoreThread,
         gallery: Gallery,
         hosting: Hosting,
+        deliveries: Deliveries,
+        hosts: Hosts,
         latency: Latency,
         now: Callable[[], int],
-        sleep: Callable[[float], Awaitable[object]],
+        sleep: Sleep,
         rng: random.Random,
     ) -> None:
         self._store = store
         self._gallery = gallery
         self._hosting = hosting
+        self._deliveries = deliveries
+        self._hosts = hosts
         self._latency = latency
         self._now = now
         self._sleep = sleep
@@ -89,12 +100,19 @@ class Generations:
         """Accept a task, and see it to its end if its model is synchronous."""
         # A small body is read in less time than a thread needs to be asked.
         order = read_order(body) if len(body) <= _SMALL_BODY else await asyncio.to_thread(read_order, body)
+        if order.callback is not None:
+            self._hosts.check(order.callback)
         origin = origin_of(request)
         pictures = [await self._bytes_of(source, origin) for source in order.sources]
         mask = None if order.mask is None else await self._bytes_of(order.mask, origin)
         sizes = await asyncio.to_thread(_measure_all, order, pictures, mask) if pictures else []
         size = final_size(order.size, order.ratio, order.longer, sizes[0] if sizes else None)
-        task = await self._accept(order, size, pictures, mask)
+        oddities = oddities_of(order.prompt)
+        task, called = await self._accept(order, size, pictures, mask, origin)
+        if called and Oddity.EARLY in oddities:
+            await self._deliveries.attempted(task.id)
+        if Oddity.LOST in oddities:
+            return NoAnswer()
         openai_shaped = task.model in OPENAI_SHAPED and order.size is not None
         if not openai_shaped and task.model not in SYNCHRONOUS:
             return envelope({"taskId": task.id, "state": State.PENDING.value, "model": task.model})
@@ -115,7 +133,10 @@ class Generations:
             raise Refusal(400, f"{source.name}: {refusal.message}") from refusal
         return await asyncio.to_thread(fetch_here, source.name, source.content)
 
-    async def _accept(self, order: Order, size: Size, pictures: list[bytes], mask: bytes | None) -> Task:
+    async def _accept(
+        self, order: Order, size: Size, pictures: list[bytes], mask: bytes | None, origin: str
+    ) -> tuple[Task, bool]:
+        """The task, and whether there will be a call."""
         created = self._now()
         started, ended = schedule(created, self._latency.draw(self._rng))
         task = Task(
@@ -131,13 +152,16 @@ class Generations:
         seed = self._rng.getrandbits(32) if order.seed is None else order.seed
         recipe = Recipe(prompt=order.prompt, seed=seed, size=size, inputs=pictures, mask=mask)
         price = price_of(order.model, size, order.n)
+        call = None if order.callback is None else beginning(ended, oddities_of(order.prompt))
         available = await self._store.ask(
             Store.accept,
             task,
             recipe,
             price=price,
             request=json.dumps(order.request),
-            callback_url=order.callback_url,
+            callback_url=None if order.callback is None else order.callback.url,
+            call=call,
+            origin=origin,
         )
         if available is not None:
             raise Refusal(
@@ -145,7 +169,10 @@ class Generations:
                 f"insufficient credits: this costs ${dollars(price):g}, and ${dollars(available):g} is available "
                 "after the tasks in flight",
             )
-        return task
+        if order.callback is None or call is None or call.due is None:
+            return task, False
+        self._deliveries.expect(task.id, call.due, order.callback.origin)
+        return task, True
 
     async def _as_openai(self, task: Task, origin: str) -> Response:
         pictures = [await self._gallery.painted(task, index) for index in range(task.n)]

@@ -1,7 +1,8 @@
 """The gateway's own description, served at ``/openapi.json``: by hand, as a second account of what the code does."""
 
 from apimodels_async.catalogue import AS_OF, MODELS
-from apimodels_async.gateway.words import WORDS
+from apimodels_async.gateway.openapi_callback import CALLBACK
+from apimodels_async.gateway.words import ODD_WORDS, WORDS
 
 __all__ = ["DOCUMENT"]
 
@@ -76,6 +77,8 @@ _CREATE = _object(
             "pattern": r"\S",
             "description": "What to paint. These words make the task fail: "
             + ", ".join(f"`{word}` ({failure.code})" for word, failure in WORDS.items())
+            + ". These have other effects: "
+            + ", ".join(f"`{word}` ({oddity.value})" for word, oddity in ODD_WORDS.items())
             + ".",
         },
     },
@@ -117,7 +120,8 @@ _CREATE = _object(
             "type": "string",
             "format": "uri",
             "pattern": "^https?://",
-            "description": "Where the end of the task is to be told.",
+            "description": "Where the end of the task is to be told: an http or https URL without user and password "
+            "on this machine, or where the gateway's options allow.",
         },
     },
 )
@@ -216,6 +220,7 @@ DOCUMENT: Json = {
                     401,
                     402,
                 ),
+                "callbacks": CALLBACK,
             },
             "get": {
                 "operationId": "query",

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from apimodels_async import catalogue
+from apimodels_async.gateway.destinations import Destination, destination_of
 from apimodels_async.gateway.refusals import Refusal, quoted
 from apimodels_async.gateway.sizes import Size, check_ratio, check_resolution, check_size
 
@@ -59,7 +60,7 @@ class Order:
         seed: the asked seed.
         sources: the pictures to work on.
         mask: the mask's bytes.
-        callback_url: where the end of the task is to be told.
+        callback: where the end of the task is to be told.
         request: the body for the record, without the pictures in it.
     """
 
@@ -73,7 +74,7 @@ class Order:
     seed: int | None
     sources: tuple[Source, ...]
     mask: Source | None
-    callback_url: str | None
+    callback: Destination | None
     request: Mapping[str, object]
 
 
@@ -217,7 +218,7 @@ def read_order(body: bytes) -> Order:
         seed=_whole(fields, "seed", -_SEEDS, _SEEDS - 1),
         sources=sources,
         mask=_encoded("mask", fields["mask"]) if "mask" in fields else None,
-        callback_url=_url("callback_url", fields["callback_url"]) if "callback_url" in fields else None,
+        callback=destination_of(fields["callback_url"]) if "callback_url" in fields else None,
         request={
             name: _for_the_record(value) if name in {"image", "images", "mask"} else value
             for name, value in fields.items()

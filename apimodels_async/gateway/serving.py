@@ -8,11 +8,14 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from apimodels_async.gateway.app import DEFAULT_API_KEY, PREFIXES, Options, create_app
+from apimodels_async.gateway.hanging_up import HANG_UP
 from apimodels_async.gateway.requests import check_keys
 
 __all__ = ["LocalGateway", "serve"]
@@ -33,6 +36,19 @@ def _base_url(listener: socket.socket) -> str:
     name, port = listener.getsockname()[:2]
     host = _WILDCARDS.get(name, str(name))
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{PREFIXES[0]}"
+
+
+def _protocol(**given: object) -> asyncio.Protocol:
+    """The protocol of uvicorn, with a way for the application to close the connection: ASGI knows none."""
+    protocol: Any = AutoHTTPProtocol(**given)
+    app = protocol.app
+
+    async def with_a_way_to_hang_up(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["extensions"] = {**scope.get("extensions", {}), HANG_UP: protocol.transport.abort}
+        await app(scope, receive, send)
+
+    protocol.app = with_a_way_to_hang_up
+    return cast("asyncio.Protocol", protocol)
 
 
 class _Server(uvicorn.Server):
@@ -59,7 +75,13 @@ class _Run:
         self._app = create_app(**options)
         # The lifespan is entered here and not by uvicorn, which would log its errors and end the process.
         config = uvicorn.Config(
-            self._app, lifespan="off", log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
+            self._app,
+            http=cast("type[asyncio.Protocol]", _protocol),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=1,
         )
         self.server = _Server(config, on_ready)
 

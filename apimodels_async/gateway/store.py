@@ -16,13 +16,13 @@ from pathlib import Path
 from attrs import frozen
 
 from apimodels_async.gateway.account import Account
+from apimodels_async.gateway.calls import Progress
 from apimodels_async.gateway.tasks import Task
 from apimodels_async.gateway.words import Failure
 
 __all__ = ["HostedFile", "Recipe", "Store"]
 
-_VERSION = 1
-_SCHEMA = """
+_TASKS_AND_FILES = """
 CREATE TABLE tasks (
     id TEXT PRIMARY KEY, model TEXT NOT NULL, n INTEGER NOT NULL, output_format TEXT NOT NULL,
     created INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL,
@@ -39,8 +39,17 @@ CREATE TABLE files (
     id TEXT PRIMARY KEY, content_type TEXT NOT NULL, length INTEGER NOT NULL,
     upload_until INTEGER NOT NULL, expires INTEGER NOT NULL, data BLOB
 );
-PRAGMA user_version = 1;
 """
+_CALLS = """
+CREATE TABLE calls (
+    task_id TEXT PRIMARY KEY, origin TEXT NOT NULL,
+    due INTEGER, owed INTEGER NOT NULL, failures INTEGER NOT NULL, until INTEGER
+) WITHOUT ROWID;
+CREATE INDEX calls_due ON calls (due) WHERE due IS NOT NULL;
+"""
+_STEPS = (_TASKS_AND_FILES, _CALLS)
+"""What makes each version out of the one before it. Version 1 said that it never calls, and took any URL: its tasks are
+not called for."""
 _NEW_TASK = f"INSERT INTO tasks VALUES ({', '.join('?' * 19)})"  # noqa: S608  (only question marks)
 _FIND_TASK = """
 SELECT id, model, n, output_format, created, started, ended, fail_code, fail_msg, retryable FROM tasks WHERE id = ?
@@ -116,10 +125,11 @@ class Store:
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
         )
         (version,) = self.db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self.db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        elif version != _VERSION:
+        if version > len(_STEPS):
             raise OSError(f"{path} is the store of another version of the gateway")
+        steps = "".join(_STEPS[version:])
+        if steps:
+            self.db.executescript(f"BEGIN; {steps} PRAGMA user_version = {len(_STEPS)}; COMMIT;")
         for ended, price, failed in self.db.execute("SELECT ended, price, fail_code IS NOT NULL FROM tasks"):
             self.account.add(ended=ended, price=price, billed=not failed)
 
@@ -140,8 +150,21 @@ class Store:
         """What is left after the tasks that have completed by `now`."""
         return self.account.balance(now)
 
-    def accept(self, task: Task, recipe: Recipe, *, price: int, request: str, callback_url: str | None) -> int | None:
-        """Keep a new task, if the account can pay for it: ``None``. Else nothing is kept: what is available."""
+    def accept(
+        self,
+        task: Task,
+        recipe: Recipe,
+        *,
+        price: int,
+        request: str,
+        callback_url: str | None = None,
+        call: Progress | None = None,
+        origin: str = "",
+    ) -> int | None:
+        """Keep a new task, if the account can pay for it: ``None``. Else nothing is kept: what is available.
+
+        `call` is what is to become of its call, if there is to be one, and `origin` is where the links in it start.
+        """
         available = self.account.available(task.created)
         if price > available:
             return available
@@ -157,6 +180,9 @@ class Store:
                 request, callback_url,
             )  # fmt: skip
             db.execute(_NEW_TASK, values)
+            if call is not None:
+                progress = (call.due, call.owed, call.failures, call.until)
+                db.execute("INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?)", (task.id, origin, *progress))
         self.account.add(ended=task.ended, price=price, billed=failure is None)
         return None
 

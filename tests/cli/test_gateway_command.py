@@ -7,6 +7,7 @@ import shlex
 import signal
 from typing import Any
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="ended by POSIX signals")
@@ -69,6 +70,26 @@ def test_a_port_in_use_is_one_line(apimodels: Any, here: Any) -> None:
 
     assert done.returncode == 3
     assert re.fullmatch(rf"apimodels: cannot listen on 127\.0\.0\.1 port {port[1]}: .* --port.*\n", done.stderr)
+
+
+def test_it_calls_where_it_may_and_a_bad_host_is_one_line(apimodels: Any) -> None:
+    start = ("gateway", "--port", "0", "--callback-to", "hooks.example", "--callback-to")
+    settings = exported(announced(apimodels.start(*start, "10.0.0.0/8")))
+
+    def create(url: str) -> httpx.Response:
+        return httpx.post(
+            f"{settings['APIMODELS_BASE_URL']}/images/generations",
+            headers={"Authorization": f"Bearer {settings['APIMODELS_API_KEY']}"},
+            json={"model": "sparkpix-image-edit", "prompt": "an absentee", "callback_url": url},
+            trust_env=False,
+        )
+
+    assert create("https://hooks.example/x").status_code == create("http://10.1.2.3/").status_code == 200
+    assert "--callback-to HOST" in create("http://192.168.0.1/").json()["msg"]
+
+    bad = apimodels(*start, "https://hooks.example")
+    assert bad.returncode == 2
+    assert re.fullmatch(r"apimodels: callback_hosts: .*\n", bad.stderr)
 
 
 def test_it_takes_every_key_it_was_given(apimodels: Any) -> None:

@@ -15,8 +15,9 @@ import typer
 from apimodels_async import AsyncImagesClient, catalogue, errors
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.app import app
+from apimodels_async.gateway import create_app
 from apimodels_async.gateway.generations import OPENAI_SHAPED, SYNCHRONOUS
-from apimodels_async.gateway.words import WORDS
+from apimodels_async.gateway.words import ODD_WORDS, WORDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -167,6 +168,16 @@ def test_the_words_in_prompts_are_those_of_the_gateway() -> None:
         for word, code, retryable, _ in rows(text_of("docs/guide/gateway.md"), "## Words in prompts")
     }
     assert told == {word: (failure.code, failure.retryable) for word, failure in WORDS.items()}
+
+
+def test_the_words_for_odd_calls_are_those_of_the_gateway() -> None:
+    table = rows(text_of("docs/guide/gateway.md"), "### Odd calls on request")
+    assert {codes(word)[0]: what for word, what in table} == {word: oddity.value for word, oddity in ODD_WORDS.items()}
+
+
+def test_every_option_of_the_gateway_is_listed() -> None:
+    told = {name.rstrip("=") for row in rows(text_of("docs/guide/gateway.md"), "## Options") for name in codes(row[0])}
+    assert told == set(inspect.signature(create_app).parameters)
 
 
 def test_the_synchronous_models_are_those_of_the_gateway() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apimodels_async.gateway.words import WORDS, failure_of
+from apimodels_async.gateway.words import LATENESS, ODD_WORDS, WORDS, Oddity, failure_of, oddities_of
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -23,3 +23,21 @@ def test_the_words_give_the_codes_that_the_vendor_is_known_for() -> None:
         "brownout": ("UPSTREAM_BUSY", True),
         "standstill": ("TIMEOUT", True),
     }
+
+
+@pytest.mark.parametrize("word", ODD_WORDS)
+def test_other_words_make_the_call_odd_and_not_the_task(word: str) -> None:
+    for prompt in (word, f"the {word.upper()}!", f"one-{word}-two"):
+        assert oddities_of(prompt) == {ODD_WORDS[word]}
+        assert failure_of(prompt) is None
+    assert oddities_of(f"{word}s") == frozenset()
+
+
+def test_odd_words_add_up() -> None:
+    assert oddities_of(" ".join([*ODD_WORDS, "contraband"])) == set(Oddity)
+    assert oddities_of("contraband") == frozenset()
+
+
+def test_each_oddity_has_its_word_and_says_what_it_does() -> None:
+    assert set(ODD_WORDS.values()) == set(Oddity)
+    assert f"{LATENESS / 1000:g} s late" in Oddity.LATE.value
