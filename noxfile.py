@@ -117,7 +117,6 @@ def mirror(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measurements, as ratios within one run; `nox -s bench -- imports` for one of them."""
-    session.install("--quiet", PACKAGE, *group("bench"), *group("test"))
-    for name in session.posargs or sorted(path.stem for path in Path("tests/bench").glob("*.py")):
-        session.run("python", f"tests/bench/{name}.py")
+    """Measurements beside others, in one table, into docs/benchmarks.md; `nox -s bench -- imports` for a part of it."""
+    session.install("--quiet", ".[fast,cli,gateway]", *group("bench"), *group("test"))
+    session.run("python", "tests/bench", *session.posargs)

@@ -9,11 +9,13 @@ import json
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 if __name__ == "__main__":  # the vendor is found from there
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.bench.rows import Row, at_most, just, show
 from tests.bench.servers.vendor import vendor
 
 MANY, FEW = 10_000, 1_000
@@ -121,32 +123,24 @@ class Measured:
         self.connections = int(report["most_open"])
 
 
-ROWS = [
-    ("tasks alive at once", "alive", "{:,}"),
-    ("slowest task: the ideal, s", "ideal", "{:.1f}"),
-    ("makespan, s", "makespan", "{:.1f}"),
-    ("of which creating, s", "creating", "{:.1f}"),
-    ("mean lag, s", "lag", "{:.2f}"),
-    ("queries a task", "queries", "{:.1f}"),
-    ("CPU a task, ms", "cpu", "{:.1f}"),
-    ("peak memory a task, kB", "memory", "{:.1f}"),
-    ("connections at once", "connections", "{}"),
-]
-
-
-def main() -> None:
+def rows() -> Iterator[Row]:
     many = Measured(OURS, MANY, LONG)
-    few = Measured(OURS, FEW, SHORT)
-    by_hand = Measured(BY_HAND, FEW, SHORT)
-    columns = [f"batch, {MANY:,}", f"batch, {FEW:,}", f"by hand, {FEW:,}", "by hand / batch"]
-    print(f"{'':28}" + "".join(f"{column:>18}" for column in columns))
-    for words, name, form in ROWS:
-        values = [getattr(each, name) for each in (many, few, by_hand)]
-        ratio = f"{values[2] / values[1]:.2f}" if values[1] else ""
-        print(f"{words:28}" + "".join(f"{form.format(value):>18}" for value in values) + f"{ratio:>18}")
-    print(f"makespan / ideal, {MANY:,}: {many.makespan / many.ideal:.2f}")
-    print(f"peak memory a task over the baseline, {MANY:,}: {many.memory:.1f} kB (at most {GOAL:g})")
+    alive = f"{many.alive:,} tasks in flight"
+    yield at_most(f"{alive}: peak memory a task", "", many.memory, GOAL, "kB")
+    yield just(f"{alive}: CPU a task", "", many.cpu, "ms", told=f"{many.queries:.1f} queries a task")
+    told = f"{many.makespan:.1f} s : {many.ideal:.1f} s; {many.creating:.1f} s of it creating"
+    yield just(f"{alive}: time", "the slowest task", many.makespan / many.ideal, told=told)
+    yield just(f"{alive}: connections at once", "", many.connections, "")
+    few, by_hand = Measured(OURS, FEW, SHORT), Measured(BY_HAND, FEW, SHORT)
+    for words, name, form in (
+        ("CPU a task", "cpu", "{:.1f} ms"),
+        ("peak memory a task", "memory", "{:.1f} kB"),
+        ("mean lag", "lag", "{:.2f} s"),
+    ):
+        ours, theirs = getattr(few, name), getattr(by_hand, name)
+        told = f"{form.format(ours)} : {form.format(theirs)}"
+        yield just(f"{FEW:,} tasks: {words}", "by hand", ours / theirs, told=told)
 
 
 if __name__ == "__main__":
-    main()
+    show(rows())

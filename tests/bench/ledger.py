@@ -1,7 +1,7 @@
 """What a ledger costs: a batch of two thousand tasks with one, beside the same batch without.
 
 The vendor is a cheap server in another process, and every run is a fresh interpreter, which first makes a few pictures.
-The runs alternate, and the medians are compared, so that what else the machine does falls on both.
+The runs alternate, and each pair is compared, so that what else the machine does falls on both.
 """
 
 import json
@@ -9,11 +9,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 if __name__ == "__main__":  # the vendor is found from there
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.bench.rows import Row, at_most, show
 from tests.bench.servers.vendor import vendor
 
 NUMBER = 2_000
@@ -60,18 +62,18 @@ def measure(ledger: str) -> tuple[float, float]:
     return seen["cpu"], seen["seconds"]
 
 
-def main() -> None:
-    without: list[tuple[float, float]] = []
-    with_one: list[tuple[float, float]] = []
+def rows() -> Iterator[Row]:
+    pairs: list[tuple[tuple[float, float], tuple[float, float]]] = []
     with tempfile.TemporaryDirectory() as folder:
         for pair in range(PAIRS):
-            without.append(measure(""))
-            with_one.append(measure(str(Path(folder) / f"{pair}.db")))
-    print(f"{NUMBER:,} tasks, medians of {PAIRS}       without      with     ratio   at most")
-    for words, at, goal in (("CPU, s", 0, GOAL_CPU), ("time, s", 1, GOAL_TIME)):
-        bare, kept = (statistics.median(run[at] for run in runs) for runs in (without, with_one))
-        print(f"{words:28}{bare:>14.2f}{kept:>10.2f}{kept / bare:>10.2f}{goal:>10.2f}")
+            without = measure("")
+            pairs.append((without, measure(str(Path(folder) / f"{pair}.db"))))
+    for words, at, goal in (("CPU", 0, GOAL_CPU), ("time", 1, GOAL_TIME)):
+        bare, kept = (statistics.median(run[at] for run in runs) for runs in zip(*pairs, strict=True))
+        ratio = statistics.median(with_one[at] / without[at] for without, with_one in pairs)
+        told = f"{kept:.2f} s : {bare:.2f} s"
+        yield at_most(f"{NUMBER:,} tasks with a ledger, {words}", "without one", ratio, goal, told=told)
 
 
 if __name__ == "__main__":
-    main()
+    show(rows())

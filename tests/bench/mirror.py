@@ -7,16 +7,21 @@ that the CPU counted here (user and system time of all threads of this process) 
 import asyncio
 import gc
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.sync import ImagesClient
+from tests.bench.rows import Row, at_most, show
 
 CALLS = 300
 ROUNDS = 15
@@ -63,8 +68,8 @@ def blocking(client: ImagesClient) -> float:
     return (time.process_time() - before) / CALLS
 
 
-def compare(base_url: str) -> None:
-    """Print both costs and their ratio."""
+def compare(base_url: str) -> Iterator[Row]:
+    """Both costs."""
     runner = asyncio.Runner()
     awaiting = AsyncImagesClient("sk_bench", base_url=base_url)
     with runner, ImagesClient("sk_bench", base_url=base_url) as client:
@@ -74,21 +79,19 @@ def compare(base_url: str) -> None:
         runner.run(awaiting.aclose())
     theirs, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
     ratio = statistics.median(mirrored / plain for plain, mirrored in rounds)
-    print(f"await client.get()   {theirs * 1e6:6.0f} µs CPU (median of {ROUNDS} rounds of {CALLS} calls)")
-    print(f"client.get()         {ours * 1e6:6.0f} µs CPU")
-    print(f"ratio                {ratio:6.2f} (at most 2)")
+    told = f"{ours * 1e6:.0f} µs : {theirs * 1e6:.0f} µs"
+    yield at_most("`get` of the mirror, CPU a call", "`await client.get`", ratio, 2.0, told=told)
 
 
-def held() -> tuple[int, int, int, int]:
-    """Threads, open files, KiB of Python's memory, MiB resident at most."""
+def held() -> tuple[int, int, int]:
+    """Threads, open files, KiB of Python's memory."""
     gc.collect()
     files = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0  # noqa: PTH112, PTH208
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return threading.active_count(), files, tracemalloc.get_traced_memory()[0] // 1024, peak
+    return threading.active_count(), files, tracemalloc.get_traced_memory()[0] // 1024
 
 
-def leaks(base_url: str) -> None:
-    """Print what is held before and after many calls, and after closing."""
+def leaks(base_url: str) -> Iterator[Row]:
+    """What is held before and after many calls."""
     with ImagesClient("sk_bench", base_url=base_url) as client:
         for _ in range(500):
             client.get("cl1")
@@ -99,23 +102,24 @@ def leaks(base_url: str) -> None:
             client.get("cl1")
         after = held()
         tracemalloc.stop()
-    for name, *numbers in zip(("threads", "files", "KiB traced", "MiB at most"), before, after, strict=True):
-        print(f"{name:12} {numbers[0]:6} before, {numbers[1]:6} after {MANY} calls")
-    print(f"threads      {threading.active_count():6} after close()")
+    for name, unit, bound, at in (("threads", "", 0, 0), ("open files", "", 0, 1), ("memory", "KiB", 64, 2)):
+        told = f"{before[at]:,} before, {after[at]:,} after"
+        yield at_most(
+            f"{MANY:,} `get`s of the mirror: more {name}", "before", after[at] - before[at], bound, unit, told=told
+        )
 
 
-def main() -> None:
-    """Start the server and measure."""
+def rows() -> Iterator[Row]:
     command = [sys.executable, "-c", SERVER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             base_url = f"http://127.0.0.1:{server.stdout.readline().strip()}/api/v1"
-            compare(base_url)
-            leaks(base_url)
+            yield from compare(base_url)
+            yield from leaks(base_url)
         finally:
             server.kill()
 
 
 if __name__ == "__main__":
-    main()
+    show(rows())

@@ -6,12 +6,13 @@ sees it) plus 0.1 seconds a look. The best schedule knows the distribution and c
 
 Then, two thousand tasks of three models under a poll rate that binds: who is asked first?
 
-Needs numpy and scipy; with --plot FILE.svg matplotlib as well, and it draws the figures.
+Run by itself it lists every case, and with --plot FILE.svg it draws them. Needs numpy and scipy; to draw, matplotlib.
 """
 
 import argparse
 import heapq
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from apimodels_async.pacing import AdaptivePacing, Pacing
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.bench.rows import Row, at_least, at_most, just, show
 
 # Not imported the usual way, so that types can be checked where they are not installed.
 try:
@@ -198,7 +204,7 @@ DRIFTS = {
 
 
 @dataclass
-class Row:
+class Cost:
     """One line of the table: a way to look at one distribution, as looks, lag, and cost."""
 
     durations: str
@@ -209,12 +215,12 @@ class Row:
     ratio: float
 
 
-def averaged(durations: str, pacing: str, rows: Sequence[tuple[float, float, float]], best: float) -> Row:
+def averaged(durations: str, pacing: str, rows: Sequence[tuple[float, float, float]], best: float) -> Cost:
     looks, lag, cost = (float(x) for x in np.mean(rows, axis=0))
-    return Row(durations, pacing, looks, lag, cost, cost / best)
+    return Cost(durations, pacing, looks, lag, cost, cost / best)
 
 
-def steady(name: str, durations: Durations) -> list[Row]:
+def steady(name: str, durations: Durations) -> list[Cost]:
     """All pacings on one distribution, on the same durations; what learns, after 300 completions and before."""
     looks, expected = best_looks(durations)
     median, p90 = durations.percentiles()
@@ -254,7 +260,7 @@ def steady(name: str, durations: Durations) -> list[Row]:
     ]
 
 
-def drifting(name: str, halves: tuple[Durations, Durations]) -> list[Row]:
+def drifting(name: str, halves: tuple[Durations, Durations]) -> list[Cost]:
     """A model that changes halfway: each half after its first 300 completions."""
     tables = [best_looks(half)[0] for half in halves]
     adaptive: list[list[tuple[float, float, float]]] = [[], [], []]
@@ -275,7 +281,7 @@ def drifting(name: str, halves: tuple[Durations, Durations]) -> list[Row]:
             best[which].append(ideal.mean(chosen))
         for label, ages in PEERS.items():
             peers[label].append(by_list(ages(), np.concatenate(drawn)).mean(settled))
-    rows: list[Row] = []
+    rows: list[Cost] = []
     bounds = [float(np.mean(part, axis=0)[2]) for part in best]
     for which, label in enumerate(("before", "after", "in between")):
         rows.append(averaged(name, f"optimum, {label}", best[which], bounds[which]))
@@ -369,7 +375,7 @@ def microseconds_a_call() -> float:
 # --- the report
 
 
-def draw(rows: Sequence[Row], file: Path) -> None:
+def draw(rows: Sequence[Cost], file: Path) -> None:
     """Cost beside the optimum for each distribution, and looks against lag for the published image latency."""
     mpl: Any = import_module("matplotlib")
     mpl.use("Agg")
@@ -425,56 +431,70 @@ def draw(rows: Sequence[Row], file: Path) -> None:
     figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None, dpi=110)
 
 
+def all_costs() -> list[Cost]:
+    """Every distribution with every pacing."""
+    costs: list[Cost] = []
+    for name, durations in STEADY.items():
+        costs += steady(name, durations)
+    for name, halves in DRIFTS.items():
+        costs += drifting(name, halves)
+    return costs
+
+
+def rows(costs: Sequence[Cost] = ()) -> Iterator[Row]:
+    costs = costs or all_costs()
+
+    def worst(*names: str, pacing: str) -> float:
+        return max(cost.ratio for cost in costs if cost.durations in names and cost.pacing.startswith(pacing))
+
+    single = [name for name in STEADY if name != "two humps"]
+    for words, ratio, bound in (
+        ("after 300 completions, worst of one hump", worst(*single, pacing="adaptive"), 1.1),
+        ("after 300 completions, two humps", worst("two humps", pacing="adaptive"), 1.15),
+        ("after drifting", max(worst(*DRIFTS, pacing=f"adaptive, {when}") for when in ("before", "after")), 1.1),
+        ("over the first 300, prior off by 3, worst", worst(*STEADY, pacing="first 300, prior"), 1.3),
+        (
+            "over the first 300, published prior, worst",
+            max(cost.ratio for cost in costs if cost.pacing == "first 300"),
+            1.3,
+        ),
+    ):
+        yield at_most(f"`AdaptivePacing`, lag + {COST} s a poll, {words}", "the optimum", ratio, bound)
+    image = next(cost for cost in costs if (cost.durations, cost.pacing) == ("published image", "adaptive"))
+    drawn = STEADY["published image"].drawn(200_000, 1)
+    equal = by_list(count(2 * image.lag, 2 * image.lag), drawn)
+    lag, looks = float(equal.lag.mean()), float(equal.looks.mean())
+    told = f"{looks:.1f} polls at a lag of {lag:.2f} s : {image.looks:.1f} at {image.lag:.2f} s"
+    yield at_least("a fixed interval of the same lag, polls", "`AdaptivePacing`", looks / image.looks, 1.4, told=told)
+    turn, urgent = (float(np.mean([crowd(order, seed) for seed in range(2)])) for order in ("in turn", "urgency"))
+    told = f"{urgent:.1f} s : {turn:.1f} s"
+    yield at_most(
+        f"lag of {ALIVE:,} tasks of 10, 50 and 150 s at {RATE} queries a second, simulated",
+        "asking in turn",
+        urgent / turn,
+        0.8,
+        told=told,
+    )
+    yield just("one call of `AdaptivePacing`, learning included, CPU", "", microseconds_a_call(), "µs")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="What each pacing costs beside the best schedule there is.")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the figures")
     plot: Path | None = parser.parse_args().plot
-
-    rows: list[Row] = []
+    costs = all_costs()
     print(f"{'durations':17} {'pacing':21} {'polls':>7} {'lag s':>7} {'cost':>7}   of the optimum's")
-    for name, durations in STEADY.items():
-        rows += steady(name, durations)
-    for name, halves in DRIFTS.items():
-        rows += drifting(name, halves)
-    for before, row in zip([None, *rows], rows, strict=False):
-        if before is not None and before.durations != row.durations:
+    for before, cost in zip([None, *costs], costs, strict=False):
+        if before is not None and before.durations != cost.durations:
             print()
-        print(f"{row.durations:17} {row.pacing:21} {row.looks:7.2f} {row.lag:7.2f} {row.cost:7.2f}   {row.ratio:5.2f}")
-
-    def verdict(what: str, figure: float, bound: float, *, at_least: bool = False) -> None:
-        held = figure >= bound if at_least else figure <= bound
-        print(f"{what:75} {figure:5.2f} ({'at least' if at_least else 'at most'} {bound:g}) {'' if held else 'MISSED'}")
-
-    def worst(*names: str, pacing: str) -> float:
-        return max(row.ratio for row in rows if row.durations in names and row.pacing.startswith(pacing))
-
+        print(
+            f"{cost.durations:17} {cost.pacing:21} {cost.looks:7.2f} {cost.lag:7.2f} {cost.cost:7.2f}   "
+            f"{cost.ratio:5.2f}"
+        )
     print()
-    single = [name for name in STEADY if name != "two humps"]
-    verdict(
-        "cost of adaptive after 300 completions / optimum, worst of one hump", worst(*single, pacing="adaptive"), 1.1
-    )
-    verdict("the same with two humps", worst("two humps", pacing="adaptive"), 1.15)
-    verdict("the same after drifting", max(worst(*DRIFTS, pacing=f"adaptive, {x}") for x in ("before", "after")), 1.1)
-    verdict("over the first 300, with the prior off by 3, worst of all", worst(*STEADY, pacing="first 300, prior"), 1.3)
-    verdict(
-        "over the first 300, with the published prior, worst of all",
-        max(row.ratio for row in rows if row.pacing == "first 300"),
-        1.3,
-    )
-    image = next(row for row in rows if (row.durations, row.pacing) == ("published image", "adaptive"))
-    drawn = STEADY["published image"].drawn(200_000, 1)
-    equal = by_list(count(2 * image.lag, 2 * image.lag), drawn)
-    lag, looks = equal.lag.mean(), equal.looks.mean()
-    print(f"published image: every {2 * image.lag:.2f} s has a mean lag of {lag:.2f} s, {looks:.1f} polls")
-    verdict("    polls of that / polls of adaptive", float(looks) / image.looks, 1.4, at_least=True)
-    turn, urgent = (float(np.mean([crowd(order, seed) for seed in range(2)])) for order in ("in turn", "urgency"))
-    print(
-        f"{ALIVE} tasks of 10, 50 and 150 s, {RATE} polls/s: mean lag {turn:.1f} s in turn, {urgent:.1f} s by urgency"
-    )
-    verdict("    by urgency / in turn", urgent / turn, 0.8)
-    print(f"one call of AdaptivePacing, learning included: {microseconds_a_call():.1f} microseconds of processor time")
+    show(rows(costs))
     if plot is not None:
-        draw(rows, plot)
+        draw(costs, plot)
 
 
 if __name__ == "__main__":

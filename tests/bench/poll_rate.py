@@ -12,8 +12,7 @@ import logging
 import random
 import statistics
 import sys
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
@@ -29,6 +28,7 @@ try:
     import trio
     import trio.testing
 
+    from tests.bench.rows import Row, at_most, show
     from tests.client.conftest import Vendor
 except ModuleNotFoundError as missing:
     raise SystemExit(f"this measurement needs trio and pytest: {missing}") from missing
@@ -102,17 +102,14 @@ def mean_lag(pacing: Pacing, *, alive: int, rate: float, seconds: float, seed: i
     return statistics.fmean(lags)
 
 
-def main() -> None:
+def rows() -> Iterator[Row]:
     logging.getLogger("apimodels_async").setLevel(logging.ERROR)  # that the batches are left is meant
-    figures: dict[str, Pacing] = {"in turn": InTurn(), "by urgency": AdaptivePacing()}
-    lags: dict[str, float] = {}
-    print(f"{ALIVE} tasks alive of {', '.join(f'{each:g} s' for each in MODELS.values())}, {RATE:g} polls a second")
-    for name, pacing in figures.items():
-        began = time.perf_counter()
-        lags[name] = mean_lag(pacing, alive=ALIVE, rate=RATE, seconds=700.0)
-        print(f"{name:12} mean lag {lags[name]:5.1f} s    ({time.perf_counter() - began:.0f} s of real time)")
-    print(f"ratio        {lags['by urgency'] / lags['in turn']:.2f} (at most {GOAL})")
+    turn, urgent = (mean_lag(each, alive=ALIVE, rate=RATE, seconds=700.0) for each in (InTurn(), AdaptivePacing()))
+    what = (
+        f"{ALIVE:,} tasks of {', '.join(f'{each:g}' for each in MODELS.values())} s at {RATE:g} queries a second: lag"
+    )
+    yield at_most(what, "asking in turn", urgent / turn, GOAL, told=f"{urgent:.1f} s : {turn:.1f} s")
 
 
 if __name__ == "__main__":
-    main()
+    show(rows())

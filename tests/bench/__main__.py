@@ -1,0 +1,98 @@
+"""Every measurement, one after another: prints one table, and writes it to docs/benchmarks.md.
+
+With names of files beside this one, only those, and the page is left as it is. Ends with 1 if a bound was missed, and
+with 2 if something could not be measured; then the page is left alone as well.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import textwrap
+import time
+import traceback
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.bench.rows import Row, as_markdown, as_text  # noqa: E402  (found from there)
+
+NAMES = ("end_to_end", "batch", "ledger", "download", "mirror", "imports", "poll_rate", "pacing")
+"""In the order of the table."""
+PAGE = ROOT / "docs" / "benchmarks.md"
+LIBRARIES = (
+    *("httpx", "httpcore", "anyio", "attrs", "cattrs", "httpx-aiohttp", "aiohttp"),
+    *("fal-client", "replicate", "openai", "runwayml"),
+)
+
+INTRODUCTION = """\
+# Benchmarks
+
+How fast it is, and how much it takes, beside others: written by `nox -s bench`, which takes about a quarter of an hour
+and overwrites this page. `nox -s bench -- imports` repeats one part of it, and only prints.
+
+Every comparison is made within one run, in turn, and most several times; a ratio is the median over those turns. Only
+ratios travel from one machine to another: the seconds and bytes beside them are told so that they can be judged.
+In "measured", ours stands before the colon. All servers are on the same machine, and cost little.
+"""
+
+
+def measured(name: str) -> list[Row] | None:
+    """The rows of one file, or ``None`` where it fails: the others are measured all the same."""
+    print(f"{name} …", file=sys.stderr, flush=True)
+    began = time.monotonic()
+    try:
+        found: list[Row] = list(import_module(f"tests.bench.{name}").rows())
+    except (Exception, SystemExit):  # noqa: BLE001  (told, and the others are measured all the same)
+        traceback.print_exc()
+        return None
+    print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return found
+
+
+def surroundings() -> str:
+    """Where the figures come from."""
+    libraries: list[str] = []
+    for name in LIBRARIES:
+        try:
+            libraries.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    curl = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=False).stdout.split()
+    if len(curl) > 1:
+        libraries.append(f"curl {curl[1]}")
+    words = (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()} on {platform.system()}, "
+        f"{os.cpu_count()} cores; {', '.join(libraries)}."
+    )
+    return textwrap.fill(words, 120)
+
+
+def page(rows: list[Row]) -> str:
+    """The page of the figures."""
+    parts = [INTRODUCTION, surroundings(), "", as_markdown(rows), "", "## How each is measured", ""]
+    for name in NAMES:
+        parts += [f"### {name}", "", (import_module(f"tests.bench.{name}").__doc__ or "").strip(), ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def main(names: list[str]) -> int:
+    if unknown := set(names) - set(NAMES):
+        print(f"there is no {', '.join(sorted(unknown))}: there are {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    found = [measured(name) for name in names or NAMES]
+    rows = [row for each in found if each is not None for row in each]
+    print(as_text(rows))
+    if None in found:
+        return 2
+    if not names:
+        PAGE.write_text(page(rows), encoding="utf-8")
+    return 1 if any(row.missed for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
