@@ -108,6 +108,13 @@ def ledger(session: nox.Session) -> None:
         session.run("python", f"tests/ledger/{name}.py")
 
 
+@nox.session
+def callbacks(session: nox.Session) -> None:
+    """A receiver called 10,000 times, half of them by forgers, while 50 callers hang; with its figures."""
+    session.install("--quiet", PACKAGE)
+    session.run("python", "tests/callbacks/abuse.py", *session.posargs)
+
+
 @nox.session(python=PYTHONS or None)
 def mirror(session: nox.Session) -> None:
     """The mirror where legacy code runs, a hundred times each case, on every Python that is found."""

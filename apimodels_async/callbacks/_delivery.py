@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
 from apimodels_async._callback_reading import Callback, as_confirmed
 from apimodels_async._rates import Rate
+from apimodels_async.callbacks._threads import Threads
 from apimodels_async.models import Task
 
 __all__ = ["Confirm", "Confirming", "Handler", "NotBelievedError", "Together", "call"]
@@ -24,8 +24,7 @@ Confirm: TypeAlias = Callable[[str], Awaitable[Task]]
 
 LONGEST_PAUSE = 2.0
 """Seconds that a callback waits for its turn to be confirmed. Then the server has to try again."""
-_THREADS = 16
-_limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("apimodels_async.callbacks.handlers")
+_handlers = Threads("handlers", 16)
 
 
 class NotBelievedError(Exception):
@@ -71,12 +70,8 @@ async def call(handler: Handler, callback: Callback) -> None:
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
         given: object = handler(callback)
     else:
-        limiter = _limiter.get(None)
-        if limiter is None:
-            limiter = anyio.CapacityLimiter(_THREADS)
-            _limiter.set(limiter)
         # In a tuple, because trio takes it amiss when what runs in a thread gives an awaitable.
-        (given,) = await anyio.to_thread.run_sync(lambda: (handler(callback),), abandon_on_cancel=True, limiter=limiter)
+        (given,) = await _handlers.run(lambda: (handler(callback),), abandon=True)
     if inspect.isawaitable(given):
         await given
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, Self, TypeVar, cast
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 
 from apimodels_async._callback_reading import Callback, UnreadableCallbackError, parse_callback
@@ -31,6 +30,7 @@ from apimodels_async.callbacks._inbox import Inbox, InboxFullError
 from apimodels_async.callbacks._intents import new_intent_id
 from apimodels_async.callbacks._sqlite import SqliteCallbackStore
 from apimodels_async.callbacks._stores import Arrival, CallbackStore, MemoryCallbackStore
+from apimodels_async.callbacks._threads import Threads
 
 __all__ = ["CallbackReceiver"]
 
@@ -40,7 +40,9 @@ T = TypeVar("T")
 
 STORE_SECONDS = 5.0
 """For one step in a shared store; with what else there is to do, less than the 10 s that the server waits."""
-_turn: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("apimodels_async.callbacks.store")
+_readers = Threads("readers", 2)
+_writers = Threads("writers", 8)
+"""Those who read do not queue behind those who write; and what is written together costs one flush of the disk."""
 
 
 class CallbackReceiver:
@@ -224,44 +226,36 @@ class CallbackReceiver:
         """A callback whose URL is ours: remembered first, then handled."""
         # Nobody there to do anything more about it: then there is no second step that could fail.
         settled = self._on_callback is None and self._confirming is None and not self._inbox.wanted
-        callback = await self._in_store(partial(self._remember, intent_id, body, settled=settled))
-        if callback is None:
+        if not self._reusable and await self._in_store(partial(self._is_settled, intent_id), _readers):
             return OK
-        arrival = Arrival(intent_id, callback.task_id, settled=False)
+        callback = parse_callback(body)
+        arrival = Arrival(intent_id, callback.task_id, settled=settled)
+        key = self._key(arrival)
+        if self._reusable and await self._in_store(partial(self._is_settled, key), _readers):
+            return OK
+        kept = await self._in_store(partial(self._store.add, key, arrival), _writers)
+        if kept.task_id != callback.task_id:
+            logger.warning("a callback for %s came to the URL of task %s: passed over", callback.task_id, kept.task_id)
+            return OK
+        if kept.settled and not settled:
+            return OK  # by another process, a moment ago
         followed = self._following.tell((arrival,))
         if settled:
             if not followed:
                 self._inbox.put(callback)
             return OK
-        key = self._key(arrival)
         return await self._handle(key, callback, partial(self._store.settle, key))
 
-    def _remember(self, intent_id: str, body: bytes, *, settled: bool) -> Callback | None:
-        """The callback in a body, now in the store; ``None`` if it is a duplicate, or not about the intent's task."""
-        if not self._reusable:
-            earlier = self._store.find(intent_id)
-            if earlier is not None and earlier.settled:
-                return None
-        callback = parse_callback(body)
-        arrival = Arrival(intent_id, callback.task_id, settled=False)
-        key = self._key(arrival)
+    def _is_settled(self, key: str) -> bool:
         earlier = self._store.find(key)
-        if earlier is None:
-            kept = self._store.add(key, arrival._replace(settled=settled))
-            duplicate = False
-        else:
-            kept, duplicate = earlier, earlier.settled
-        if kept.task_id != callback.task_id:
-            logger.warning("a callback for %s came to the URL of task %s: passed over", callback.task_id, kept.task_id)
-            return None
-        return None if duplicate else callback
+        return earlier is not None and earlier.settled
 
     async def _from_anybody(self, body: bytes) -> Answer:
         """A callback to the plain URL: nothing is remembered of it before it is confirmed."""
         callback = parse_callback(body)
         arrival = Arrival("", callback.task_id, settled=True)
         key = self._key(arrival)
-        if await self._in_store(partial(self._store.find, key)) is not None:
+        if await self._in_store(partial(self._is_settled, key), _readers):
             return OK
         return await self._handle(key, callback, partial(self._store.add, key, arrival))
 
@@ -289,19 +283,15 @@ class CallbackReceiver:
             logger.exception("the callback of task %s was not handled; the server will try again", callback.task_id)
             return BUSY
         self._inbox.put(callback)
-        await self._in_store(settle)
+        await self._in_store(settle, _writers)
         return OK
 
-    async def _in_store(self, step: Callable[[], T]) -> T:
+    async def _in_store(self, step: Callable[[], T], threads: Threads) -> T:
         """Take a step that may wait for a disk, without making the event loop wait."""
         if not self._store.shared:
             return step()
-        limiter = _turn.get(None)
-        if limiter is None:
-            limiter = anyio.CapacityLimiter(1)  # they would only wait for each other in the store
-            _turn.set(limiter)
         with anyio.fail_after(STORE_SECONDS):
-            return await anyio.to_thread.run_sync(step, limiter=limiter)
+            return await threads.run(step)
 
 
 def _opened(store: CallbackStore | str | os.PathLike[str] | None) -> CallbackStore:

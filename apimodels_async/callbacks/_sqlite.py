@@ -5,7 +5,9 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,9 +66,11 @@ class SqliteCallbackStore:
         self._busy_timeout = busy_timeout
         self._clock = clock
         self._purge_next = 0.0
-        # One to write, and one to look for news with: neither waits for the other.
-        self._writing = _Connection(self._connect)
-        self._reading = _Connection(self._connect)
+        self._additions: deque[_Addition] = deque()
+        # Those who read do not wait for those who write, nor what need not be on the disk at once for what must be.
+        self._writing = _Connection(partial(self._connect, "FULL"))
+        self._settling = _Connection(partial(self._connect, "NORMAL"))
+        self._reading = _Connection(partial(self._connect, "NORMAL"))
         self._version, self._newest = -1, 0
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +83,10 @@ class SqliteCallbackStore:
             self.close()
             raise
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, synchronous: str) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=self._busy_timeout)
-        database.execute("PRAGMA synchronous=FULL")
+        database.execute(f"PRAGMA synchronous={synchronous}")
+        database.execute("PRAGMA cache_size=-256")  # KiB: rows are looked up once, and the system caches the file
         return database
 
     def _prepare(self, database: sqlite3.Connection) -> None:
@@ -103,20 +108,42 @@ class SqliteCallbackStore:
 
     def find(self, key: str) -> Arrival | None:
         """What came under this key."""
-        with self._writing as database:
+        with self._reading as database:
             return _find(database, key)
 
     def add(self, key: str, arrival: Arrival) -> Arrival:
         """Remember an arrival, unless the key has one already: what it has now."""
+        mine = _Addition(key, arrival)
+        self._additions.append(mine)
+        # While one transaction is on its way to the disk, more gather here; whoever comes next writes them all.
+        with self._writing as database:
+            if not mine.done:
+                self._write(database)
+        if mine.error is not None:
+            raise mine.error
+        return mine.kept
+
+    def _write(self, database: sqlite3.Connection) -> None:
+        batch: list[_Addition] = []
+        while self._additions:
+            batch.append(self._additions.popleft())
         now = self._clock()
-        with self._writing as database, _transaction(database):
-            self._purge(database, now)
-            database.execute(
-                "INSERT INTO arrivals (key, intent, task, settled, added) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (key) DO NOTHING",
-                (key, *arrival, now),
-            )
-            return _find(database, key) or arrival
+        try:
+            with _transaction(database):
+                self._purge(database, now)
+                for each in batch:
+                    database.execute(
+                        "INSERT INTO arrivals (key, intent, task, settled, added) VALUES (?, ?, ?, ?, ?) "
+                        "ON CONFLICT (key) DO NOTHING",
+                        (each.key, *each.kept, now),
+                    )
+                    each.kept = _find(database, each.key) or each.kept
+        except Exception as error:  # noqa: BLE001  (raised by those whom it concerns)
+            for each in batch:
+                each.error = error
+        finally:
+            for each in batch:
+                each.done = True
 
     def _purge(self, database: sqlite3.Connection, now: float) -> None:
         if now >= self._purge_next:
@@ -128,8 +155,8 @@ class SqliteCallbackStore:
             self._purge_next = now + (_PURGE_EVERY if gone.rowcount < _PURGED_AT_ONCE else 1.0)
 
     def settle(self, key: str) -> None:
-        """Mark the arrival of this key as settled."""
-        with self._writing as database:
+        """Mark the arrival of this key as settled. If a power cut undoes that, a duplicate is handled once more."""
+        with self._settling as database:
             database.execute("UPDATE arrivals SET settled = 1 WHERE key = ?", (key,))
 
     def arrivals(self, intent_ids: Sequence[str]) -> list[Arrival]:
@@ -168,7 +195,20 @@ class SqliteCallbackStore:
     def close(self) -> None:
         """Close the file."""
         self._writing.close()
+        self._settling.close()
         self._reading.close()
+
+
+class _Addition:
+    """An arrival on its way into the file, or what became of it."""
+
+    __slots__ = ("done", "error", "kept", "key")
+
+    def __init__(self, key: str, kept: Arrival) -> None:
+        self.key = key
+        self.kept = kept
+        self.error: Exception | None = None
+        self.done = False
 
 
 def _find(database: sqlite3.Connection, key: str) -> Arrival | None:

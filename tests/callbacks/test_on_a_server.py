@@ -1,0 +1,193 @@
+"""The receiver behind a real server, where bodies are slow, lengths lie and connections are used again."""
+
+import contextlib
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from apimodels_async.callbacks import CallbackReceiver, _asgi
+from tests.callbacks import abuse
+from tests.callbacks.conftest import PUBLIC_URL, SECRETS, Heard, body_of
+
+
+class Served(uvicorn.Server):
+    """A server in a thread."""
+
+    def __init__(self, app: Any, **more: Any) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        super().__init__(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, **more))
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def __enter__(self) -> "Served":
+        self._thread = threading.Thread(target=self.run, args=([self._socket],))
+        self._thread.start()
+        while not self.started:
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.should_exit = True
+        self._thread.join()
+
+    def connect(self) -> "Line":
+        return Line(self.port)
+
+
+class Line:
+    """A raw connection."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._file = self._socket.makefile("rb")
+
+    def __enter__(self) -> "Line":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def post(self, url: str, body: bytes, length: int | None = None) -> None:
+        path = url.removeprefix("https://example.com")
+        length = len(body) if length is None else length
+        self.send(f"POST {path} HTTP/1.1\r\nHost: example.com\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+
+    def answer(self) -> tuple[int, dict[str, str]]:
+        status = int(self._file.readline().split()[1])
+        headers: dict[str, str] = {}
+        while line := self._file.readline().decode().strip():
+            name, _, value = line.partition(": ")
+            headers[name.lower()] = value
+        self._file.read(int(headers["content-length"]))
+        return status, headers
+
+    def is_closed(self) -> bool:
+        try:
+            return self._file.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+@pytest.fixture
+def receiver() -> CallbackReceiver:
+    return CallbackReceiver(PUBLIC_URL, SECRETS)
+
+
+@pytest.fixture(params=["h11", "httptools"])
+def server(request: pytest.FixtureRequest, receiver: CallbackReceiver) -> Iterator[Served]:
+    if request.param == "httptools":
+        pytest.importorskip("httptools")
+    with Served(receiver, http=request.param) as running:
+        yield running
+
+
+def test_one_connection_serves_many_callbacks(server: Served, receiver: CallbackReceiver) -> None:
+    intent, url = receiver.issue()
+    heard = Heard()
+    receiver.follow(intent, heard)
+    with server.connect() as line:
+        for body in (body_of("a"), body_of("a"), b"broken"):
+            line.post(url, body)
+            assert line.answer()[0] == 200
+        line.post(receiver.issue()[1], b"broken")
+        assert line.answer()[0] == 400
+        line.post(receiver.issue()[1], body_of("b"))
+        assert line.answer()[0] == 200
+    assert heard == ["a"]
+
+
+def test_a_refusal_comes_before_the_body_and_closes_the_connection(server: Served) -> None:
+    with server.connect() as line:
+        line.post(PUBLIC_URL + "/k1/a/b", b"", length=1000)
+        status, headers = line.answer()
+        assert (status, headers["connection"]) == (404, "close")
+        assert line.is_closed()
+
+
+def test_a_slow_body_is_not_waited_for(
+    server: Served, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_asgi, "BODY_SECONDS", 0.3)
+    with server.connect() as line:
+        line.post(receiver.issue()[1], b"{", length=1000)
+        assert line.answer()[0] == 408
+        assert line.is_closed()
+
+
+def test_a_body_that_is_longer_than_it_may_be_is_answered_when_it_was_read(
+    server: Served, receiver: CallbackReceiver
+) -> None:
+    with server.connect() as line:
+        line.post(receiver.issue()[1], b" " * 2_000_000)
+        assert line.answer()[0] == 413
+
+
+def test_a_length_that_lies_is_no_use(server: Served, receiver: CallbackReceiver) -> None:
+    intent, url = receiver.issue()
+    heard = Heard()
+    receiver.follow(intent, heard)
+    with server.connect() as line:  # less than it says
+        line.post(url, body_of("a"), length=3_000_000_000)
+    with server.connect() as line:  # more than it says
+        line.post(url, body_of("a"), length=10)
+        assert line.answer()[0] == 400
+    path = url.removeprefix("https://example.com")
+    with server.connect() as line:  # in chunks, without a length
+        line.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for _ in range(18):
+            line.send(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+        line.send(b"0\r\n\r\n")
+        assert line.answer()[0] == 413
+    assert heard == []
+
+
+def test_half_a_body_leaves_nothing_behind(server: Served, receiver: CallbackReceiver) -> None:
+    intent, url = receiver.issue()
+    heard = Heard()
+    receiver.follow(intent, heard)
+    with server.connect() as line:
+        line.post(url, body_of("half")[:-5], length=len(body_of("half")))
+    with server.connect() as line:
+        line.post(url, body_of("whole"))
+        assert line.answer()[0] == 200
+    assert heard == ["whole"]
+
+
+def test_it_is_mounted_in_starlette() -> None:
+    receiver = CallbackReceiver("https://example.com/hooks/pictures", SECRETS)
+    app = Starlette()
+    app.mount("/hooks/pictures", receiver)
+    intent, url = receiver.issue()
+    heard = Heard()
+    receiver.follow(intent, heard)
+    with Served(app) as server:
+        for address, status in ((url, 200), (url.replace("/k1/", "/k2/"), 404), (url.replace("/hooks", ""), 404)):
+            with server.connect() as line:
+                line.post(address, body_of("a"))
+                assert line.answer()[0] == status
+    assert heard == ["a"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("kept", ["in memory", "in a file"])
+def test_it_bears_a_thousand_callbacks_most_of_which_are_abuse(kept: str, tmp_path: Any) -> None:
+    result = abuse.run(1000, "" if kept == "in memory" else str(tmp_path / "callbacks.db"))
+
+    assert result.wrong == []
+    assert (result.forged, result.missed, result.repeated, result.errors) == (0, 0, 0, 0)
+    assert result.statuses["slow"] == {408: abuse.SLOW}
+    assert result.memory <= 20e6
