@@ -100,7 +100,7 @@ class Poster:
             address = address_of(text)
             if address is None or not self._hosts.reach(to.host, address):
                 raise PermissionError(f"{to.host} has the address {text}, which callback_hosts does not allow")
-        failure = OSError(f"{to.host} has no address")
+        failures: list[OSError] = []
         for text in addresses:
             try:
                 return await asyncio.open_connection(
@@ -111,8 +111,8 @@ class Poster:
                     server_hostname=to.host if to.tls else None,
                 )
             except OSError as error:
-                failure = error
-        raise failure
+                failures.append(error)
+        raise failures[0] if failures else OSError(f"{to.host} has no address")
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
