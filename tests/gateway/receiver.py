@@ -16,7 +16,7 @@ from attrs import frozen
 class Received:
     """One call as it came."""
 
-    at: float
+    at_ms: float
     method: str
     path: str
     headers: dict[str, str]
@@ -62,7 +62,7 @@ class Receiver:
                     answer = receiver.answers.get_nowait()
                 except queue.Empty:
                     answer = receiver.otherwise
-                receiver.calls.put(Received(time.monotonic(), self.command, self.path, headers, body))
+                receiver.calls.put(Received(time.time() * 1000, self.command, self.path, headers, body))
                 answer(self)
 
             def log_message(self, *_: object) -> None:
