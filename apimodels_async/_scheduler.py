@@ -55,6 +55,7 @@ class Scheduler(Generic[T]):
         self._numbers = count()
         self._waiting: list[tuple[float, int, T, Watched]] = []
         self._ready: deque[tuple[T, Watched]] = deque()  # the most urgent last
+        self._rung: list[tuple[T, Watched]] = []
         self._ranked = -RERANK
         self._sooner = anyio.Event()
         self._slots = anyio.Semaphore(CONNECTIONS)
@@ -66,9 +67,9 @@ class Scheduler(Generic[T]):
         self._push(item, watched)
 
     def _called(self, item: T, watched: Watched) -> None:
-        """The vendor has called about a task. Where a look is under way, the next is planned when that has ended."""
-        if watched.ticket is not None and watched.hurry(anyio.current_time()):
-            self._push(item, watched)
+        """The vendor has called about a task; told by the bare loop, where nothing can be asked of it."""
+        self._rung.append((item, watched))
+        self._sooner.set()
 
     def drain(self) -> list[tuple[T, Watched]]:
         """Watch nothing any more, and give what was being watched."""
@@ -116,6 +117,11 @@ class Scheduler(Generic[T]):
 
     def _collect_due(self, now: float) -> None:
         """Move what is due into the ready list, and put that into order where there is a choice to be made."""
+        for item, watched in self._rung:
+            # Where a look is under way, the next is planned when that has ended.
+            if watched.ticket is not None and watched.hurry(now):
+                self._push(item, watched)
+        self._rung.clear()
         while self._waiting and self._waiting[0][0] <= now:
             _, ticket, item, watched = heapq.heappop(self._waiting)
             if watched.ticket != ticket:
