@@ -4,8 +4,8 @@ Each public method of an async class becomes its header, its docstring and one l
 and there are no others:
 
 - A header is copied, without its ``async``. The names of `RENAMED` change, as do iterators in what it returns.
-- In a docstring, what stands in double backquotes loses ``await`` and ``async``, and takes the names of `RENAMED` and
-  `CLASSES`. The first paragraph of a class is replaced where `OPENINGS` has one.
+- In a docstring, what stands in double backquotes or in a block after two colons loses ``await`` and ``async``, and
+  takes the names of `RENAMED` and `CLASSES`. The first paragraph of a class is replaced where `OPENINGS` has one.
 - An argument that may be an async iterable is read in a thread of its own if it is a plain one.
 - A parameter that an async method deletes from its frame is deleted from the mirror's too: a traceback that shows
   locals must not show a key.
@@ -34,7 +34,7 @@ RENAMED = {
     "__aiter__": "__iter__",
     "__anext__": "__next__",
 }
-CLASSES = {"AsyncImagesClient": "ImagesClient", "Batch": "Batch"}
+CLASSES = {"AsyncImagesClient": "ImagesClient", "Batch": "Batch", "CallbackReceiver": "CallbackReceiver"}
 """The async classes, and what mirrors them."""
 RETURNED = {"AsyncIterator": "Iterator", "AsyncIterable": "Iterable"}
 
@@ -45,7 +45,11 @@ OPENINGS = {
     number of threads may share a client. Where an event loop is running already (Jupyter, an async handler) it works
     too, and blocks that loop until the call is done. Ctrl-C cancels the call, and leaves the client usable. After a
     fork, make a new one in the new process. What is left open is closed when the interpreter exits.
-"""
+""",
+    "CallbackReceiver": """Receives callbacks, for programs that do not await: iterating blocks until the next has come.
+
+    It is an ASGI app all the same: run it on a server of its own, in a thread or beside your program.
+""",
 }
 
 
@@ -53,7 +57,7 @@ class Output(NamedTuple):
     """A module to be written.
 
     Attributes:
-        source: the async module, by its file name.
+        source: the async module, by its file.
         original: the class in it.
         target: the file below ``sync``.
         base: what the mirror inherits.
@@ -68,6 +72,7 @@ class Output(NamedTuple):
 OUTPUTS = (
     Output("client.py", "AsyncImagesClient", "_client.py", "MirroredClient"),
     Output("_batch.py", "Batch", "_batch.py", "Companion"),
+    Output("callbacks/_receiver.py", "CallbackReceiver", "_receiver.py", "MirroredReceiver"),
 )
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -121,7 +126,7 @@ def in_words(text: str) -> str:
         code = re.sub(r"\b(?:await|async) ", "", found[0])
         return re.sub(r"\b\w+\b", lambda word: RENAMED.get(word[0], CLASSES.get(word[0], word[0])), code)
 
-    return re.sub(r"``.*?``", spoken, text, flags=re.DOTALL)
+    return re.sub(r"``.*?``|(?<=::\n\n) +\S.*?(?=\n\n\s*[A-Z])", spoken, text, flags=re.DOTALL)
 
 
 def docstring(node: Function | ast.ClassDef, source: str) -> str | None:
@@ -192,7 +197,10 @@ def delegate(node: Function) -> str | Expression:
         call = Expression(mirrored, tuple(arguments(node)))
         way = WAYS.get(node.name, "call")
         return Expression(f"self._portal.{way}", (call, "self") if way == "enter" else (call,))
-    return "self" if node.name == "__aiter__" else delegate_plain(node, mirrored)
+    if node.name == "__aiter__":
+        does_more = len(node.body) > 1
+        return Expression("self._portal.begin", (mirrored, "self")) if does_more else "self"
+    return delegate_plain(node, mirrored)
 
 
 def delegate_plain(node: Function, mirrored: str) -> Expression:
@@ -244,8 +252,8 @@ def mirrored_methods(node: ast.ClassDef, base: str) -> Iterator[Function]:
     for each in node.body:
         if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        if each.name == "__init__" and base != "MirroredClient":
-            continue  # a companion is made by its client
+        if each.name == "__init__" and base == "Companion":
+            continue  # it is made by its client
         if each.name in SPOKEN or not each.name.startswith("_"):
             yield each
 
@@ -312,7 +320,7 @@ def render(output: Output) -> str:
     methods = list(mirrored_methods(node, output.base))
     mirror = CLASSES[output.original]
     mirrored = f"Async{mirror}" if mirror == output.original else output.original
-    base = output.base if output.base == "MirroredClient" else f"{output.base}[{mirrored}]"
+    base = f"{output.base}[{mirrored}]" if output.base == "Companion" else output.base
     body: list[str] = []
     for each in methods:
         body += ["", *method(each, source, mirrored)]
@@ -325,7 +333,7 @@ def render(output: Output) -> str:
         if names.get(old) == ("collections.abc", old) and not re.search(rf"\b{old}\b", text):
             del names[old]
             names[new] = ("collections.abc", new)
-    names[mirrored] = (f"{PACKAGE}.{output.source.removesuffix('.py')}", output.original)
+    names[mirrored] = (f"{PACKAGE}.{output.source.removesuffix('.py').replace('/', '.')}", output.original)
     names[output.base] = (f"{PACKAGE}.sync._mirror", output.base)
     if "partial(" in text:
         names["partial"] = ("functools", "partial")

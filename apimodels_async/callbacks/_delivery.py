@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -20,7 +20,9 @@ __all__ = ["Confirm", "Confirming", "Handler", "NotBelievedError", "Together", "
 logger = logging.getLogger("apimodels_async")
 
 Handler: TypeAlias = Callable[[Callback], object]
-Confirm: TypeAlias = Callable[[str], Awaitable[Task]]
+Confirm: TypeAlias = Callable[[str], Awaitable[Task] | Task]
+
+T = TypeVar("T")
 
 LONGEST_PAUSE = 2.0
 """Seconds that a callback waits for its turn to be confirmed. Then the server has to try again."""
@@ -59,21 +61,20 @@ class Confirming:
                 raise NotBelievedError("too many callbacks to ask about all of their tasks")
             self._rate.take(now)
         await anyio.sleep(pause)
-        task = await self._confirm(callback.task_id)
+        task: Task = await call(self._confirm, callback.task_id)
         if not task.is_terminal:
             raise NotBelievedError(f"the server says that it is {task.state or 'somewhere else'}")
         return as_confirmed(callback, task)
 
 
-async def call(handler: Handler, callback: Callback) -> None:
+async def call(function: Callable[[T], object], argument: T) -> Any:
     """Call a user's function: a plain one in a worker thread, one that gives an awaitable in this task."""
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
-        given: object = handler(callback)
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+        given: object = function(argument)
     else:
         # In a tuple, because trio takes it amiss when what runs in a thread gives an awaitable.
-        (given,) = await _handlers.run(lambda: (handler(callback),), abandon=True)
-    if inspect.isawaitable(given):
-        await given
+        (given,) = await _handlers.run(lambda: (function(argument),), abandon=True)
+    return await given if inspect.isawaitable(given) else given
 
 
 class _Flight:

@@ -83,6 +83,12 @@ class Inbox:
                 with self._turn, contextlib.suppress(ValueError):
                     self._waiting.remove(wake)
 
+    def put_back(self, callback: Callback) -> None:
+        """Make one that nobody took after all the next."""
+        with self._turn:
+            self._kept.appendleft(callback)
+            self._bytes += len(callback.body)
+
     def close(self) -> None:
         """End the iterations, when they have taken what is there."""
         with self._turn:

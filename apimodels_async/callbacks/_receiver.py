@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 import anyio
@@ -67,8 +68,9 @@ class CallbackReceiver:
         on_callback: called with each `Callback`, at least once: until it has returned, the callback is tried again. An
             ``async`` function, or a plain one, which is called in a worker thread.
         handler_timeout: seconds for `confirm` and `on_callback` together; the server itself waits 10 s.
-        confirm: asks the server about a task, such as ``client.get``. What `on_callback` and iterations get is then
-            what it said, and a callback whose task has not ended is not believed.
+        confirm: asks the server about a task, such as ``client.get``; awaited, or called in a worker thread. What
+            `on_callback` and iterations get is then what it said, and a callback whose task has not ended is not
+            believed.
         confirm_rate: how many times a second `confirm` is called at most.
         store: remembers what was accepted; a path stands for a `SqliteCallbackStore`, which several processes can
             share. Without it, this process remembers.
@@ -158,6 +160,15 @@ class CallbackReceiver:
     async def __anext__(self) -> Callback:
         return await self._inbox.get()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `aclose` was called."""
+        return self._closed
+
+    def put_back(self, callback: Callback) -> None:
+        """Make one that was taken from the iteration, and not used after all, the next."""
+        self._inbox.put_back(callback)
+
     async def aclose(self) -> None:
         """Accept no more, and end the iterations. May be called twice. A store that was given stays open."""
         self._closed = True
@@ -173,7 +184,9 @@ class CallbackReceiver:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         await self.aclose()
 
     # --- ASGI

@@ -1,6 +1,20 @@
 """The blocking mirror of the async client, for programs that do not await."""
 
+from typing import TYPE_CHECKING, Any
+
 from apimodels_async.sync._batch import Batch
 from apimodels_async.sync._client import ImagesClient
 
-__all__ = ["Batch", "ImagesClient"]
+if TYPE_CHECKING:
+    from apimodels_async.sync._receiver import CallbackReceiver
+
+__all__ = ["Batch", "CallbackReceiver", "ImagesClient"]
+
+
+def __getattr__(name: str) -> Any:
+    """Whoever is not called back need not pay for it."""
+    if name == "CallbackReceiver":
+        from apimodels_async.sync._receiver import CallbackReceiver  # noqa: PLC0415
+
+        return CallbackReceiver
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -56,6 +56,18 @@ class Portal:
         self.call(coroutine)
         return mirror
 
+    def begin(self, function: Callable[[], object], mirror: T) -> T:
+        """Call an ``__aiter__``; gives the mirror in place of what is mirrored."""
+        self.run(function)
+        return mirror
+
+    def step(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run an ``__anext__`` as a ``__next__``."""
+        try:
+            return self.call(coroutine)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
     def last(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run `coroutine`, then end the loop. The second time, and in a process that was forked, there is none."""
         if self._pid != os.getpid() or (self._runner is not None and not self._runner.is_open):
