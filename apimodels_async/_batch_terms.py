@@ -20,6 +20,7 @@ Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[Generati
 class Tools(NamedTuple):
     """What a batch uses of its client."""
 
+    weigh: Callable[[GenerationRequest], Awaitable[int]]
     prepare: Callable[[GenerationRequest], Awaitable[Prepared]]
     send: Callable[[Prepared, Callable[[Task], object], Journal | None], Awaitable[Task]]
     model_of: Callable[[GenerationRequest], str]
@@ -52,9 +53,10 @@ class Item:
         key: of its entry in the ledger, if there is one.
         prepared: until it is sent.
         state: as last told to the listener.
+        weight: bytes of the body of its create, while that is at hand.
     """
 
-    __slots__ = ("cost", "index", "key", "prepared", "request", "retries", "state", "task")
+    __slots__ = ("cost", "index", "key", "prepared", "request", "retries", "state", "task", "weight")
 
     def __init__(self, index: int, request: GenerationRequest) -> None:
         self.index = index
@@ -65,6 +67,7 @@ class Item:
         self.cost = 0.0
         self.key = ""
         self.prepared: Prepared | None = None
+        self.weight = 0
 
 
 class Place:

@@ -6,10 +6,11 @@ behind a limiter of ours, because httpx's pool grows slow with connections and w
 go over a client that has never seen the API key.
 """
 
+import io
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeAlias
 
 import anyio
@@ -33,6 +34,8 @@ CONNECTIONS = 8
 SUBMIT_KEEPALIVE = 2.0
 """Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
 
+PIECE = 256 << 10
+"""Bytes of a body that are given to the transport at once."""
 _BUFFERED = 1 << 16
 """More pieces of a body than can have been received and not been read: h11 keeps 64 KiB."""
 
@@ -209,13 +212,7 @@ class Http:
         if self._given is not None:
             await watch.announce()
         return await self._exchange(
-            self._submit_lane,
-            "POST",
-            "/images/generations",
-            watch,
-            headers=self._json_headers,
-            body=body,
-            timeout=self._create_timeout,
+            self._submit_lane, partial(self._create, body, watch), watch, timeout=self._create_timeout
         )
 
     async def query(self, path: str, **params: str) -> Answer:
@@ -225,9 +222,8 @@ class Http:
             RequestFailed: there is no answer.
         """
         async with self._query_limit:
-            return await self._exchange(
-                self._query_lane, "GET", path, Watch(), params=params or None, timeout=self._timeout
-            )
+            make = partial(self._request, "GET", path, params=params or None, timeout=self._timeout)
+            return await self._exchange(self._query_lane, make, Watch(), timeout=self._timeout)
 
     async def upload(self, name: str, data: bytes, media_type: str) -> Answer:
         """POST a file as multipart/form-data.
@@ -236,47 +232,46 @@ class Http:
             RequestFailed: there is no answer.
         """
         async with self._query_limit:
-            return await self._exchange(
-                self._query_lane,
-                "POST",
-                "/files",
-                Watch(),
-                files={"file": (name, data, media_type)},
-                timeout=self._create_timeout,
-            )
+            files = {"file": (name, io.BytesIO(data), media_type)}  # read in pieces, and not copied
+            make = partial(self._request, "POST", "/files", files=files, timeout=self._create_timeout)
+            return await self._exchange(self._query_lane, make, Watch(), timeout=self._create_timeout)
+
+    def _request(self, method: str, path: str, **parts: Any) -> httpx.Request:
+        return self._query_lane.build_request(method, self.base_url + path, headers=self._headers, **parts)
 
     async def _exchange(
         self,
         client: httpx.AsyncClient,
-        method: str,
-        path: str,
+        make: Callable[[], httpx.Request],
         watch: Watch,
         *,
         timeout: httpx.Timeout,
-        headers: httpx.Headers | None = None,
-        body: Secret[bytes] | None = None,
-        **parts: Any,
     ) -> Answer:
         self._check_open(client)
         bound = _whole(timeout)
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
-            request = client.build_request(
-                method,
-                self.base_url + path,
-                headers=headers or self._headers,
-                extensions={"trace": watch},
-                content=None if body is None else body.reveal(),
-                timeout=timeout,
-                **parts,
-            )
             with anyio.move_on_after(bound):
-                return self._answer(await client.send(request, auth=None, follow_redirects=False))
+                return self._answer(await client.send(make(), auth=None, follow_redirects=False))
         except Exception as error:
             raise RequestFailed(describe(error), watch.trace(error)) from error
         late = TimeoutError(f"no whole answer within {bound:g} s")
         raise RequestFailed(str(late), watch.trace(late)) from late
+
+    def _create(self, body: Secret[bytes], watch: Watch) -> httpx.Request:
+        url = self.base_url + "/images/generations"
+        extensions = {"trace": watch, "timeout": self._create_timeout.as_dict()}
+        lane = self._submit_lane
+        # A caller's own client may have hooks and transports that want to see a body whole.
+        if self._given is not None or len(body.reveal()) <= PIECE:
+            return lane.build_request(
+                "POST", url, headers=self._json_headers, content=body.reveal(), extensions=extensions
+            )
+        headers = httpx.Headers({**lane.headers, **self._json_headers})
+        headers["Host"] = httpx.URL(url).netloc.decode("ascii")
+        headers["Content-Length"] = str(len(body.reveal()))
+        return httpx.Request("POST", url, headers=headers, stream=_InPieces(body), extensions=extensions)
 
     def _answer(self, response: httpx.Response) -> Answer:
         headers = response.headers
@@ -334,6 +329,36 @@ class Http:
         self._closed = True
         for client in self._owned:
             await client.aclose()
+
+
+class _InPieces(httpx.AsyncByteStream):
+    """A large body, piece by piece: what is given to asyncio at once and cannot be sent at once, it copies.
+
+    It can be sent again from its beginning.
+    """
+
+    def __init__(self, body: Secret[bytes]) -> None:
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Pieces(self._body)
+
+
+class _Pieces:
+    """Not a generator: a create may be cut off, and nobody ends the generators of a body."""
+
+    def __init__(self, body: Secret[bytes]) -> None:
+        self._body = body
+        self._at = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        begin, self._at = self._at, self._at + PIECE
+        if begin >= len(self._body.reveal()):
+            raise StopAsyncIteration
+        return self._body.reveal()[begin : self._at]
 
 
 def _as_stream(response: httpx.Response) -> Stream:

@@ -6,10 +6,15 @@ Everything here may read files and encode megabytes, so callers run it in a work
 import io
 import os
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from apimodels_async import _images
 from apimodels_async.models import GenerationRequest, ImageInput
+
+Sent: TypeAlias = str | bytes
+"""A picture as it is sent: its URL, or its bytes, which go as base64."""
+_UNKNOWN = 16 << 20
+"""Bytes that a picture is taken for that must be read, or painted, to be measured."""
 
 
 class Picture(NamedTuple):
@@ -104,39 +109,63 @@ def _read_file(path: str | os.PathLike[str], argument: str) -> bytes:
         raise ValueError(f"{argument}={shown!r}: {reason}{hint}") from None
 
 
-def request_fields(request: GenerationRequest) -> dict[str, str | list[str]]:
+def request_fields(request: GenerationRequest) -> dict[str, Sent | list[Sent]]:
     """The picture fields of a create's body: ``image_url(s)`` for URLs, ``image(s)`` and ``mask`` for the rest.
 
-    Several pictures of both sorts go as ``images``, each as it is: base64, or its URL.
+    Several pictures of both sorts go as ``images``, each as it is: its bytes, or its URL.
 
     Raises:
         TypeError, ValueError: as `read_picture`; also an image and a mask of different pixel sizes.
     """
-    fields: dict[str, str | list[str]] = {}
+    fields: dict[str, Sent | list[Sent]] = {}
     first: Picture | None = None
     if request.image is not None:
         if is_remote(request.image):
             fields["image_url"] = cast("str", request.image)
         else:
             first = read_picture(request.image, "image")
-            fields["image"] = _images.to_base64(first.data)
+            fields["image"] = first.data
     elif request.images is not None:
         remote = [is_remote(image) for image in request.images]
-        sent: list[str] = []
+        sent: list[Sent] = []
         for at, image in enumerate(request.images):
             if remote[at]:
                 sent.append(cast("str", image))
             else:
                 picture = read_picture(image, f"images[{at}]")
                 first = picture if at == 0 else first
-                sent.append(_images.to_base64(picture.data))
+                sent.append(picture.data)
         fields["image_urls" if all(remote) else "images"] = sent
     if request.mask is not None:
         mask = read_picture(request.mask, "mask")
         if first is not None:
             _check_same_size(first, mask)
-        fields["mask"] = _images.to_base64(mask.data)
+        fields["mask"] = mask.data
     return fields
+
+
+def weight(request: GenerationRequest) -> int:
+    """About how many bytes making the body of a create takes: what is read here, and what it becomes.
+
+    A file that cannot be read weighs nothing: that is found out when it is read.
+    """
+    given = (request.image, request.mask, *(request.images or ()))
+    return sum(_weight(image) for image in given if image is not None and not is_remote(image))
+
+
+def _weight(image: ImageInput) -> int:
+    match image:
+        case bytes() | bytearray() | memoryview():
+            return memoryview(image).nbytes * 4 // 3  # the bytes themselves are the caller's
+        case str() if image[:5].lower() == "data:":
+            return 2 * len(image)
+        case str() | os.PathLike():
+            try:
+                return Path(image).stat().st_size * 7 // 3
+            except (OSError, ValueError):
+                return 0
+        case _:
+            return _UNKNOWN
 
 
 def _check_same_size(image: Picture, mask: Picture) -> None:

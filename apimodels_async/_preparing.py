@@ -1,6 +1,5 @@
 """A request made ready to send: its pictures read, its JSON written, its content summed up. Blocking, for threads."""
 
-import base64
 import hashlib
 from typing import Any, NamedTuple
 
@@ -28,6 +27,11 @@ class Prepared(NamedTuple):
     digest: str
     intent_id: str | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return len(self.body.reveal())
+
 
 def prepare(
     request: GenerationRequest, model: str, *, for_ledger: bool = False, order: Order | None = None
@@ -46,10 +50,8 @@ def prepare(
     return Prepared(body, model, view, digest_of(view), intent_id)
 
 
-def _summed_up(picture: str | list[str]) -> str | list[str]:
+def _summed_up(picture: _inputs.Sent | list[_inputs.Sent]) -> str | list[str]:
     """A local picture's sha256 in place of its bytes; a URL stays as it is."""
     if isinstance(picture, list):
         return [str(_summed_up(each)) for each in picture]
-    if _inputs.is_remote(picture):
-        return picture
-    return "sha256:" + hashlib.sha256(base64.b64decode(picture)).hexdigest()
+    return picture if isinstance(picture, str) else "sha256:" + hashlib.sha256(picture).hexdigest()

@@ -23,6 +23,7 @@ from apimodels_async._budget import Budget, BudgetExceededError, UnpricedModelEr
 from apimodels_async._events import Listener
 from apimodels_async._ledger_records import Entry, Plan, Step, plan
 from apimodels_async._resuming import Records
+from apimodels_async._room import Room
 from apimodels_async._scheduler import Scheduler
 from apimodels_async._sidecar import write_sidecar
 from apimodels_async._watching import Watched, is_over
@@ -44,6 +45,8 @@ QUICK = 2.0
 and must not hold the others up."""
 CREATES = 32
 """So many quick creates at once."""
+BODIES = 128 << 20
+"""Bytes that the bodies of creates may take at once, however many are under way: pictures go in them."""
 DOWNLOADS = 8
 WRITE_WITHIN = 0.5
 """Seconds after which a task's end is in the ledger at the latest: what is lost has to be asked for again."""
@@ -91,6 +94,7 @@ class Production:
         self._window = anyio.Semaphore(options.max_in_flight + SLACK)
         self._flight = anyio.Semaphore(options.max_in_flight)
         self._creates = anyio.Semaphore(CREATES)
+        self._bodies = Room(BODIES)
         self._downloads = anyio.Semaphore(DOWNLOADS)
         self._group: anyio.abc.TaskGroup
         self._stopped: tuple[str, Exception] | None = None
@@ -264,7 +268,7 @@ class Production:
             await self._flight.acquire()
             self._in_flight += 1
             if not self._is_stopped() and self._afford(item):
-                await self._creates.acquire()
+                await self._make_room(item)
                 self._group.start_soon(self._create, item)
                 return
             self._in_flight -= 1
@@ -303,6 +307,14 @@ class Production:
                 group.cancel_scope.cancel()
         finally:
             place.give_up()
+            item.weight = self._bodies.change(item.weight, 0)
+
+    async def _make_room(self, item: Item) -> None:
+        """Wait until one more create may be begun, and its body made. What is made already weighs what it is."""
+        await self._creates.acquire()
+        weight = await self._tools.weigh(item.request)
+        item.weight = weight if item.prepared is None else min(weight, item.prepared.size)
+        await self._bodies.enter(item.weight)
 
     async def _create_now(self, item: Item) -> None:
         if self._stopped is not None:
@@ -311,6 +323,8 @@ class Production:
         try:
             prepared = item.prepared or await self._tools.prepare(item.request)
             item.prepared = None
+            if item.weight:
+                item.weight = self._bodies.change(item.weight, prepared.size)
             journal = None if self._records is None else self._records.journal(item.key, prepared)
             task = await self._tools.send(prepared, self._keep, journal)
         except Exception as error:  # noqa: BLE001  (whatever happens to a request becomes its outcome)
@@ -399,7 +413,7 @@ class Production:
             self._group.start_soon(self._download, item, self._options.download_to)
 
     async def _create_again(self, item: Item) -> None:
-        await self._creates.acquire()
+        await self._make_room(item)
         await self._create(item)
 
     async def _download(self, item: Item, directory: Path) -> None:

@@ -18,5 +18,10 @@ class Secret(Generic[T]):
         """The content itself, for the one place that puts it on the wire."""
         return self._content
 
+    def forget(self) -> None:
+        """Let go of the content: an error that was raised where it was at hand may live long, and it may be large."""
+        if hasattr(self, "_content"):
+            del self._content
+
     def __repr__(self) -> str:
         return "Secret(…)"

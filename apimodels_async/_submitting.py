@@ -165,6 +165,8 @@ class Submitter:
             elif attempt.watch.header_sent:
                 logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
             raise
+        finally:
+            body.forget()
         if attempt.caller_left:
             attempt.keep_outcome(task, None)
         return task

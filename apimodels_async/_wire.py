@@ -8,7 +8,7 @@ shape must not cost anybody a picture that is paid for.
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple, cast
@@ -17,6 +17,7 @@ from attrs import evolve
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from apimodels_async._bodies import write_body
 from apimodels_async._images import to_data_uri
 from apimodels_async._secret import Secret
 from apimodels_async.errors import (
@@ -129,15 +130,15 @@ def _converter() -> Converter:
 def create_body(
     request: GenerationRequest,
     model: str,
-    pictures: Mapping[str, str | list[str]],
+    pictures: Mapping[str, str | bytes | Sequence[str | bytes]],
     callback_url: Secret[str] | None = None,
 ) -> bytes:
-    """The JSON of a create. `pictures` are the request's, ready to send, by field name."""
+    """The JSON of a create. `pictures` are the request's by field name: URLs, and bytes, which go as base64."""
     fields: dict[str, Any] = _converter().unstructure(request)
     if callback_url is not None:
         fields["callback_url"] = callback_url.reveal()
-    fields = {"model": model, **fields, **pictures, **(request.extra_body or {})}
-    return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    extra = request.extra_body or {}
+    return write_body({"model": model, **fields, **pictures, **extra}, pictures.keys() - extra.keys())
 
 
 # --- answers

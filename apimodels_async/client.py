@@ -467,6 +467,7 @@ class AsyncImagesClient:
         bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else Path(download_to)
         tools = Tools(
+            weigh=_weigh,
             prepare=partial(self._prepare, for_ledger=ledger is not None),
             send=partial(self._send, within=bound),
             model_of=self._model_of,
@@ -621,6 +622,10 @@ def _calls_of(callbacks: CallbackSource, owner: Owner) -> Calls:
     if not callable(getattr(callbacks, "issue", None)):
         raise TypeError(f"callbacks={type(callbacks).__name__}: give an apimodels_async.callbacks.CallbackReceiver")
     return Calls(callbacks, owner.call_soon)
+
+
+async def _weigh(request: GenerationRequest) -> int:
+    return await anyio.to_thread.run_sync(_inputs.weight, request) if _inputs.has_local(request) else 0
 
 
 def _checked_id(task_id: str) -> str:

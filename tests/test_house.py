@@ -19,6 +19,7 @@ HOME = Path(apimodels_async.__file__).parent
 FLOORS: dict[str, set[str]] = {
     "words": {"_secret", "_version", "errors", "models"},
     "rules": {
+        "_bodies",
         "_budget",
         "_call",
         "_callback_reading",
@@ -51,6 +52,7 @@ FLOORS: dict[str, set[str]] = {
         "_production",
         "_recording",
         "_resuming",
+        "_room",
         "_scheduler",
         "_seeking",
         "_sidecar",
