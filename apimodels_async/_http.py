@@ -20,7 +20,7 @@ from apimodels_async._retrying import Trace, http_date, retry_after
 from apimodels_async._secret import Secret
 from apimodels_async._version import __version__
 from apimodels_async._wire import Answer
-from apimodels_async.errors import ConfigurationError
+from apimodels_async.errors import ConfigurationError, ConnectionFailedError
 
 HttpClient: TypeAlias = httpx.AsyncClient
 Timeout: TypeAlias = httpx.Timeout
@@ -404,3 +404,34 @@ def describe(error: BaseException) -> str:
     """A foreign error in a few words; some of httpx's say nothing but their class."""
     words = str(error).strip()
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+class Forwarder:
+    """Posts bodies on to one URL, as they came: no header of the API, no redirect followed.
+
+    Args:
+        url: where to.
+        timeout: seconds for one exchange.
+    """
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self._url = url
+        # What is on this machine is not reached by a proxy.
+        self._client = httpx.AsyncClient(timeout=timeout, trust_env=False)
+
+    async def post(self, body: bytes) -> int:
+        """The status of the answer.
+
+        Raises:
+            ConnectionFailedError: there is none.
+        """
+        headers = {"Content-Type": "application/json", "User-Agent": _USER_AGENT}
+        try:
+            response = await self._client.post(self._url, content=body, headers=headers, follow_redirects=False)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ConnectionFailedError(describe(error)) from error
+        return response.status_code
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()

@@ -32,6 +32,7 @@ from apimodels_async.callbacks._intents import new_intent_id
 from apimodels_async.callbacks._sqlite import SqliteCallbackStore
 from apimodels_async.callbacks._stores import Arrival, CallbackStore, MemoryCallbackStore
 from apimodels_async.callbacks._threads import Threads
+from apimodels_async.errors import ApimodelsError
 
 __all__ = ["CallbackReceiver"]
 
@@ -292,8 +293,9 @@ class CallbackReceiver:
         except (InboxFullError, NotBelievedError) as error:
             logger.warning("the callback of task %s is not taken now: %s", callback.task_id, error)
             return BUSY
-        except Exception:
-            logger.exception("the callback of task %s was not handled; the server will try again", callback.task_id)
+        except Exception as error:
+            words = str(error) if isinstance(error, ApimodelsError) else f"{type(error).__name__}: {error}"
+            logger.exception("task %s: its callback was not handled, it will come again (%s)", callback.task_id, words)
             return BUSY
         self._inbox.put(callback)
         await self._in_store(settle, _writers)

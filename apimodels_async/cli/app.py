@@ -13,7 +13,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from apimodels_async._version import __version__
-from apimodels_async.cli import account, batch, exit_codes, gateway, generate, ledger, tasks
+from apimodels_async.cli import account, batch, exit_codes, gateway, generate, ledger, listen, tasks
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.screen import Screen
 from apimodels_async.errors import ApimodelsError
@@ -55,6 +55,7 @@ for _command in (
     account.models,
     account.balance,
     gateway.gateway,
+    listen.listen,
 ):
     app.command()(_command)
 app.add_typer(ledger.commands, name="ledger")

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["CommandFailed", "in_words_of_the_command_line", "one_line"]
+__all__ = ["CommandFailed", "cannot_listen", "in_words_of_the_command_line", "one_line"]
 
 
 class CommandFailed(Exception):  # noqa: N818  (what a command says, not an error of the SDK)
@@ -39,6 +39,7 @@ _OPTIONS = {
     "output_format": "--format",
     "seed": "--seed",
     "timeout": "--timeout",
+    "callback_url": "--callback-url",
     "wait_timeout": "--timeout",
     "max_in_flight": "--max-in-flight",
     "budget": "--budget",
@@ -61,3 +62,11 @@ def _option(match: re.Match[str]) -> str:
     if option is None:
         return match[0]
     return f"{option} " if match[0].endswith("=") else option
+
+
+def cannot_listen(error: OSError, host: str, port: int) -> str:
+    """Why a server could not be started."""
+    if error.errno is None:  # the store's own words
+        return str(error)
+    why = (error.strerror or str(error)).partition(" (while")[0]
+    return f"cannot listen on {host} port {port}: {why}; choose another with --port, 0 takes a free one"

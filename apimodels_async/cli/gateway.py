@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.failures import CommandFailed
+from apimodels_async.cli.failures import CommandFailed, cannot_listen
 from apimodels_async.cli.local import gateway_module
 
 __all__ = ["gateway"]
@@ -78,11 +78,4 @@ def gateway(
     except ValueError as error:
         raise CommandFailed(str(error), exit_codes.USAGE) from error
     except OSError as error:
-        raise CommandFailed(_reason(error, host, port), exit_codes.CONFIGURATION) from error
-
-
-def _reason(error: OSError, host: str, port: int) -> str:
-    if error.errno is None:  # the store's own words
-        return str(error)
-    why = (error.strerror or str(error)).partition(" (while")[0]
-    return f"cannot listen on {host} port {port}: {why}; choose another with --port, 0 takes a free one"
+        raise CommandFailed(cannot_listen(error, host, port), exit_codes.CONFIGURATION) from error

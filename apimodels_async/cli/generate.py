@@ -51,6 +51,12 @@ def generate(
     quality: Annotated[Quality | None, typer.Option(help="How well.")] = None,
     output_format: Annotated[Format | None, typer.Option("--format", help="The pictures' file format.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed asks for the same picture.")] = None,
+    callback_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", envvar="APIMODELS_CALLBACK_URL", help="Where the server calls when it is done; see `listen`."
+        ),
+    ] = None,
     timeout: Timeout = 600.0,
     output: Output = Path(),
     as_json: AsJson = False,
@@ -74,6 +80,7 @@ def generate(
         quality=quality and quality.value,
         output_format=output_format and output_format.value,
         seed=seed,
+        callback_url=callback_url or None,
     )
     screen = Screen()
     errand = Errand(directory=output, local=local, timeout=timeout)

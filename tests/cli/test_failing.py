@@ -338,7 +338,7 @@ def test_without_the_extra_cli_it_says_how_to_get_it(apimodels: Any, blocked: st
     assert 'pip install "apimodels-async[cli]"' in line(done)
 
 
-@pytest.mark.parametrize("arguments", [["gateway"], ["generate", "a fox", "--local"]])
+@pytest.mark.parametrize("arguments", [["gateway"], ["listen"], ["generate", "a fox", "--local"]])
 def test_without_the_extra_gateway_it_says_how_to_get_it(apimodels: Any, arguments: list[str]) -> None:
     done = without(apimodels, {"starlette", "uvicorn", "PIL"}, *arguments)
 
