@@ -2,6 +2,7 @@
 
 from apimodels_async._callback_reading import Callback, UnreadableCallbackError, parse_callback
 from apimodels_async._callback_signing import CallbackSigner
+from apimodels_async._callback_source import CallbackSource
 from apimodels_async.callbacks._intents import new_intent_id
 from apimodels_async.callbacks._logs import HideCallbackTokens
 from apimodels_async.callbacks._receiver import CallbackReceiver
@@ -13,6 +14,7 @@ __all__ = [
     "Callback",
     "CallbackReceiver",
     "CallbackSigner",
+    "CallbackSource",
     "CallbackStore",
     "HideCallbackTokens",
     "MemoryCallbackStore",

@@ -87,6 +87,8 @@ def runs(gateway: LocalGateway, tmp_path_factory: pytest.TempPathFactory) -> Ite
         patch.setenv("APIMODELS_BASE_URL", gateway.base_url)
         patch.setenv("APIMODELS_API_KEY", gateway.api_key)
         patch.setenv("APIMODELS_MODEL", "grok-image/grok-4.2-image")
+        patch.setenv("PUBLIC_URL", "http://127.0.0.1:8000")
+        patch.setenv("CALLBACK_KEY", "a secret of 16 bytes or more")
         patch.chdir(tmp_path_factory.mktemp("pages"))
         lay_out_three_files()
         futures = {page: threads.submit(run_page, page) for page in WITH_CODE}

@@ -219,7 +219,7 @@ def test_every_dependency_has_its_reason() -> None:
 # --- the reference
 
 
-MODULES = ("", ".errors", ".models", ".sync", ".ledger", ".pacing", ".catalogue", ".gateway")
+MODULES = ("", ".errors", ".models", ".sync", ".ledger", ".callbacks", ".pacing", ".catalogue", ".gateway")
 
 
 def documented() -> list[str]:
