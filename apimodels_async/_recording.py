@@ -46,7 +46,8 @@ class Recorder:
     def __init__(self, ledger: SqliteLedger) -> None:
         self._ledger = ledger
         self._gathering = _Group()
-        self._turn = anyio.Lock()
+        self._led = False  # by the one writer that waits for the thread
+        self._waiting: dict[anyio.Event, _Group] = {}  # the others
         self._adding = threading.Lock()  # held for no longer than a list takes to grow
         self._writing = threading.Lock()
         # Threads of its own: those of the program may all be waiting for what is written here.
@@ -80,12 +81,41 @@ class Recorder:
             group = self._gathering
             first = len(group.statements)
             group.statements.extend(statements)
-        async with self._turn:
-            if not group.done:
-                await anyio.to_thread.run_sync(self._write_gathered, limiter=self._threads)
+        while not group.done:
+            await (self._wait(group) if self._led else self._lead())
         if group.error is not None:
             raise LedgerError(str(group.error)) from group.error
         return group.changed[first : first + len(statements)]
+
+    async def _lead(self) -> None:
+        """Let a thread write what has gathered, and tell whom it concerns."""
+        self._led = True
+        try:
+            await anyio.to_thread.run_sync(self._write_gathered, limiter=self._threads)
+        finally:
+            self._led = False
+            self._wake()
+
+    async def _wait(self, group: _Group) -> None:
+        """Return when the group is written, or when it is this writer's turn to lead."""
+        told = anyio.Event()
+        self._waiting[told] = group
+        try:
+            await told.wait()
+        except BaseException:
+            self._waiting.pop(told, None)
+            if not self._led:  # it may have been this writer's turn
+                self._wake()
+            raise
+
+    def _wake(self) -> None:
+        """Tell every writer whose group is written, all at once, and one of the others that it is its turn."""
+        turn: anyio.Event | None = None
+        for told, group in list(self._waiting.items()):
+            if group.done or turn is None:
+                turn = turn if group.done else told
+                del self._waiting[told]
+                told.set()
 
     def _write_gathered(self) -> None:
         """In a thread: write what has gathered, after what a thread that was left alone may still be writing."""

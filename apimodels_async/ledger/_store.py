@@ -64,7 +64,8 @@ class SqliteLedger:
 
     Args:
         path: the file, made if it is not there.
-        connect: opens the database; for tests. Its connections need no more than ``execute`` and ``close``.
+        connect: opens the database; for tests. Its connections need no more than ``execute``, ``total_changes`` and
+            ``close``.
 
     Raises:
         LedgerError: the file cannot be used: locked by another process, read-only, no ledger, corrupt, or written by
@@ -208,9 +209,13 @@ class SqliteLedger:
             self._check_usable()
             try:
                 self._database.execute("BEGIN IMMEDIATE")
+                before = self._database.total_changes
                 for sql, values in statements:
                     self._database.execute(sql, values)
-                    changed += next(iter(self._database.execute("SELECT changes()")))
+                    # Not by a query: each lets go of the interpreter, and has to wait for it where the loop is busy.
+                    total = self._database.total_changes
+                    changed.append(total - before)
+                    before = total
                 self._database.execute("COMMIT")
             except Exception as error:
                 self._roll_back()

@@ -56,6 +56,10 @@ class _Mortal:
             self._life.event()
         return rows
 
+    @property
+    def total_changes(self) -> int:
+        return self._database.total_changes
+
     def close(self) -> None:
         self._database.close()
 

@@ -152,14 +152,19 @@ class Handle:
         """The content stays."""
 
 
-class Sloppy:
-    """A connection that does not sync each commit."""
+class Wired:
+    """A connection to that disk, spoken to as `sqlite3` is; one that is not `full` does not sync each commit."""
 
-    def __init__(self, database: Any) -> None:
+    def __init__(self, database: apsw.Connection, *, full: bool) -> None:
         self._database = database
+        self._full = full
 
     def execute(self, sql: str, values: Any = ()) -> Any:
-        return self._database.execute(sql.replace("synchronous=FULL", "synchronous=NORMAL"), values)
+        return self._database.execute(sql if self._full else sql.replace("=FULL", "=NORMAL"), values)
+
+    @property
+    def total_changes(self) -> int:
+        return self._database.total_changes()
 
     def close(self) -> None:
         self._database.close()
@@ -187,7 +192,7 @@ def open_on(disk: Disk, path: Path, *, full: bool) -> SqliteLedger:
         # Without shared memory, which a disk in Python cannot offer, WAL wants a connection that is alone.
         database.execute("PRAGMA locking_mode=EXCLUSIVE")
         database.execute("PRAGMA wal_autocheckpoint=12")
-        return database if full else Sloppy(database)
+        return Wired(database, full=full)
 
     return SqliteLedger(path, connect=connect)
 

@@ -71,6 +71,10 @@ class Wired:
             self._fuse.reached("inside a transaction")
         return rows
 
+    @property
+    def total_changes(self) -> int:
+        return self._database.total_changes
+
     def close(self) -> None:
         self._fuse.reached("before the file is closed")
         self._database.close()
