@@ -1,7 +1,7 @@
 """The seam to httpx: the only file that imports it. Requests go out here, and every foreign error is mapped here.
 
-Three lanes. Creates have one of their own, on which it can be proved whether a byte was sent, with as many
-connections as creates may be waiting: synchronous models hold one for a minute. Queries share a few connections
+Creates have lanes of their own, on which it can be proved whether a byte was sent, with as many connections as creates
+may be waiting: synchronous models hold one for a minute. Queries share a few connections
 behind a limiter of ours, because httpx's pool grows slow with connections and with a queue inside it. Downloads
 go over a client that has never seen the API key.
 """
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import anyio
 import httpx
 
+from apimodels_async._lanes import Lanes
 from apimodels_async._retrying import Trace, http_date, retry_after
 from apimodels_async._secret import Secret
 from apimodels_async._version import __version__
@@ -116,7 +117,7 @@ class Stream(NamedTuple):
 
 
 class Http:
-    """The three lanes of one client. Each is made on first use; what was made here is closed by `aclose`."""
+    """The lanes of one client. Each is made on first use; what was made here is closed by `aclose`."""
 
     def __init__(
         self,
@@ -175,10 +176,16 @@ class Http:
         self._owned.append(client)
         return client
 
+    async def _let_go(self, client: httpx.AsyncClient) -> None:
+        if client in self._owned:
+            self._owned.remove(client)
+            await client.aclose()
+
     @cached_property
-    def _submit_lane(self) -> httpx.AsyncClient:
+    def _submit_lanes(self) -> Lanes[httpx.AsyncClient]:
         # No bound on idle ones: with one, a wave of creates would close connections only to open them again.
-        return self._client(httpx.Limits(keepalive_expiry=SUBMIT_KEEPALIVE))
+        limits = httpx.Limits(keepalive_expiry=SUBMIT_KEEPALIVE)
+        return Lanes(lambda: self._client(limits), self._let_go, idle=SUBMIT_KEEPALIVE, clock=anyio.current_time)
 
     @cached_property
     def _query_lane(self) -> httpx.AsyncClient:
@@ -211,9 +218,8 @@ class Http:
         """
         if self._given is not None:
             await watch.announce()
-        return await self._exchange(
-            self._submit_lane, partial(self._create, body, watch), watch, timeout=self._create_timeout
-        )
+        async with self._submit_lanes.one() as lane:
+            return await self._exchange(lane, partial(self._create, body, watch), watch, timeout=self._create_timeout)
 
     async def query(self, path: str, **params: str) -> Answer:
         """GET something that may be asked as often as one likes.
@@ -327,7 +333,7 @@ class Http:
     async def aclose(self) -> None:
         """Close the clients made here; a client that was given stays open."""
         self._closed = True
-        for client in self._owned:
+        for client in list(self._owned):
             await client.aclose()
 
 

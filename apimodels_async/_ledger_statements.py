@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 from apimodels_async._ledger_records import SavedFile, Step, steps_before, task_to_json
@@ -35,11 +36,8 @@ def moved(
     An entry that cannot come to this step from where it is stays there: a statement that a cut-off thread carries out
     late must not turn the clock back.
     """
-    before = ", ".join(f"'{each.value}'" for each in sorted(steps_before(step)))
     return (
-        "UPDATE entries SET step = ?, task_id = coalesce(?, task_id), task = coalesce(?, task), "  # noqa: S608
-        f"files = coalesce(?, files), error = ?, intent_id = coalesce(?, intent_id), changed = {_NOW} "
-        f"WHERE key = ? AND step IN ({before})",
+        _moving_to(step),
         (
             step.value,
             None if task is None else _storable(task.id),
@@ -49,6 +47,16 @@ def moved(
             intent_id,
             key,
         ),
+    )
+
+
+@cache
+def _moving_to(step: Step) -> str:
+    before = ", ".join(f"'{each.value}'" for each in sorted(steps_before(step)))
+    return (
+        "UPDATE entries SET step = ?, task_id = coalesce(?, task_id), task = coalesce(?, task), "  # noqa: S608
+        f"files = coalesce(?, files), error = ?, intent_id = coalesce(?, intent_id), changed = {_NOW} "
+        f"WHERE key = ? AND step IN ({before})"
     )
 
 

@@ -27,6 +27,7 @@ FLOORS: dict[str, set[str]] = {
         "_callback_source",
         "_images",
         "_journal",
+        "_lanes",
         "_ledger_records",
         "_ledger_statements",
         "_links",
