@@ -28,7 +28,9 @@ from apimodels_async import (
     RateLimitError,
     SubmissionUnknownError,
     Task,
+    _http,
 )
+from apimodels_async._lanes import WIDTH
 from tests.faults.server import Exchange, FaultServer, accept, html, reply, say
 from tests.faults.virtual import Server, envelope, in_turn, most_jitter, refusal, run, virtually
 
@@ -625,3 +627,46 @@ def test_a_blocking_client_in_place_of_an_async_one_is_a_type_error() -> None:
     blocking: Any = httpx.Client()
     with blocking, pytest.raises(TypeError, match=r"http_client=Client: give an httpx.AsyncClient"):
         AsyncImagesClient("k", http_client=blocking)
+
+
+@pytest.mark.anyio
+async def test_connections_that_a_burst_of_creates_left_behind_go_with_a_later_create(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_http, "SUBMIT_KEEPALIVE", 0.0)
+    together = threading.Barrier(WIDTH + 1)
+
+    def wait_for_the_others(exchange: Exchange) -> None:
+        together.wait(20)
+        accept()(exchange)
+
+    with FaultServer(post=[*[wait_for_the_others] * (WIDTH + 1), accept()]) as server:
+        async with AsyncImagesClient("k", base_url=server.base_url, model="m") as client:
+            with anyio.fail_after(20):
+                async with anyio.create_task_group() as group:
+                    for _ in range(WIDTH + 1):
+                        group.start_soon(client.create, "a cat")
+            before = list(client._http._owned)
+            await client.create("a cat")
+            after = list(client._http._owned)
+    assert len(before) == 2
+    assert after == before[:1]
+    assert before[1].is_closed
+    assert server.counts.taken == WIDTH + 2
+
+
+@pytest.mark.anyio
+async def test_a_client_of_the_callers_own_is_not_closed_after_a_burst_of_creates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_http, "SUBMIT_KEEPALIVE", 0.0)
+    with FaultServer(post=[accept()]) as server:
+        async with (
+            httpx.AsyncClient() as given,
+            AsyncImagesClient("k", base_url=server.base_url, model="m", http_client=given) as client,
+        ):
+            for _ in range(2):
+                async with anyio.create_task_group() as group:
+                    for _ in range(WIDTH + 1):
+                        group.start_soon(client.create, "a cat")
+            assert not given.is_closed

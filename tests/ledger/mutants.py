@@ -37,8 +37,8 @@ MUTANTS = (
     Mutant(
         "the mark is not awaited before the first byte",
         "_recording.py",
-        "changed = await self._recorder.write(moved(self._key, Step.SENDING))",
-        "changed = self._recorder.post(moved(self._key, Step.SENDING)) or [1]",
+        "changed = await self._recorder.write(moved(self._key, Step.SENDING, intent_id=self._intent_id))",
+        "changed = self._recorder.post(moved(self._key, Step.SENDING, intent_id=self._intent_id)) or [1]",
     ),
     Mutant(
         "the task id is not awaited",
@@ -130,7 +130,7 @@ MUTANTS = (
         "if entry is None or entry.task is None:",
     ),
 )
-CONTROL = Mutant("no mistake", "ledger/_store.py", "SCHEMA_VERSION = 1\n", "SCHEMA_VERSION = 1  # as it was\n")
+CONTROL = Mutant("no mistake", "ledger/_store.py", "\nSCHEMA_VERSION = ", "\n\nSCHEMA_VERSION = ")
 
 
 def search(mutant: Mutant, seed: int) -> tuple[str, str]:
@@ -138,7 +138,8 @@ def search(mutant: Mutant, seed: int) -> tuple[str, str]:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         shutil.copytree(ROOT / "apimodels_async", home / "apimodels_async")
-        shutil.copytree(ROOT / "tests/ledger", home / "tests/ledger")
+        for folder in ("ledger", "faults"):
+            shutil.copytree(ROOT / "tests" / folder, home / "tests" / folder)
         for file in ("pyproject.toml", "tests/conftest.py"):
             shutil.copy(ROOT / file, home / file)
         place = home / "apimodels_async" / mutant.file
