@@ -286,6 +286,50 @@ async def test_no_repr_shows_a_secret(server: PictureServer) -> None:
             assert TOKEN not in repr(each)
 
 
+# --- a request that cannot be made
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "no prompt": {"prompt": " "},
+    "a prompt of another kind": {"prompt": 7},
+    "a bad size": {"prompt": "a cat", "size": "huge"},
+    "a number as text": {"prompt": "a cat", "n": "1"},
+    "two kinds of pictures": {"prompt": "a cat", "image": "a.png", "images": ["b.png"]},
+    "a mask alone": {"prompt": "a cat", "mask": "m.png"},
+    "another scheme": {"prompt": "a cat", "callback_url": CALLBACK.replace("https", "ftp")},
+    "a callback in bytes": {"prompt": "a cat", "callback_url": CALLBACK.encode()},
+    "an unknown name": {"prompt": "a cat", "colour": "red"},
+}
+
+
+def traceback_with_locals(error: BaseException) -> str:
+    """What an error reporter prints, without the frames of this file, which hold the token on purpose."""
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "\n".join(f"{frame.filename}: {frame.locals}" for frame in shown.stack if frame.filename != __file__)
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_a_request_that_is_refused_shows_no_token(refused: str) -> None:
+    arguments = {"callback_url": CALLBACK, **REFUSED[refused]}
+    with pytest.raises((TypeError, ValueError)) as caught:
+        GenerationRequest(**arguments)
+    assert TOKEN not in words(caught.value)
+    assert TOKEN not in locals_of_ours(caught.value)
+    assert TOKEN not in traceback_with_locals(caught.value)
+    assert "models.py" in traceback_with_locals(caught.value)
+
+
+async def test_a_call_whose_request_is_refused_shows_no_token(server: PictureServer) -> None:
+    request = GenerationRequest("a cat", callback_url=CALLBACK)
+    both: list[dict[str, Any]] = [{"prompt": "a cat", "callback_url": CALLBACK}, {"prompt": request}]
+    async with AsyncImagesClient(KEY, base_url=server.base_url, model="m") as client:
+        for call in (client.create, client.generate):
+            for given in both:
+                with pytest.raises(ValueError, match="size") as caught:
+                    await call(**given, size="huge")
+                assert TOKEN not in locals_of_ours(caught.value)
+                assert TOKEN not in words(caught.value)
+
+
 # --- a client that cannot be made
 
 
