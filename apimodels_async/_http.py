@@ -219,7 +219,9 @@ class Http:
         if self._given is not None:
             await watch.announce()
         async with self._submit_lanes.one() as lane:
-            return await self._exchange(lane, partial(self._create, body, watch), watch, timeout=self._create_timeout)
+            return await self._exchange(
+                lane, partial(self._create, lane, body, watch), watch, timeout=self._create_timeout
+            )
 
     async def query(self, path: str, **params: str) -> Answer:
         """GET something that may be asked as often as one likes.
@@ -265,10 +267,9 @@ class Http:
         late = TimeoutError(f"no whole answer within {bound:g} s")
         raise RequestFailed(str(late), watch.trace(late)) from late
 
-    def _create(self, body: Secret[bytes], watch: Watch) -> httpx.Request:
+    def _create(self, lane: httpx.AsyncClient, body: Secret[bytes], watch: Watch) -> httpx.Request:
         url = self.base_url + "/images/generations"
         extensions = {"trace": watch, "timeout": self._create_timeout.as_dict()}
-        lane = self._submit_lane
         # A caller's own client may have hooks and transports that want to see a body whole.
         if self._given is not None or len(body.reveal()) <= PIECE:
             return lane.build_request(

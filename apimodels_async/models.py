@@ -26,7 +26,7 @@ __all__ = [
     "Unset",
 ]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Unset(Enum):
@@ -240,7 +240,7 @@ def _origin(url: str | None) -> str:
     return repr(url) if found is None else repr(f"{found[1]}{found[2]}/…")
 
 
-def _refusing_unseen(cls: type[T]) -> type[T]:
+def _refusing_unseen(cls: type[_T]) -> type[_T]:
     """Let the traceback of a refusal end here: in the frames below stands the callback URL, which may hold a token."""
     make: Callable[..., None] = cls.__init__
 
