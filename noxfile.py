@@ -49,7 +49,9 @@ def lowest(session: nox.Session) -> None:
     """The tests with the lowest versions that pyproject.toml declares."""
     session.install("uv")
     python = str(next(Path(session.bin).glob("python*")))
-    session.run("uv", "pip", "install", "--quiet", "--python", python, "--resolution=lowest-direct", PACKAGE)
+    # Together, because the newest FastAPI would bring a newer Starlette.
+    lowest = [PACKAGE, *(each for each in group("test") if each.startswith("fastapi"))]
+    session.run("uv", "pip", "install", "--quiet", "--python", python, "--resolution=lowest-direct", *lowest)
     session.run("uv", "pip", "install", "--quiet", "--python", python, *group("test"))
     session.run("uv", "pip", "list", "--quiet", "--python", python)
     run_tests(session)
