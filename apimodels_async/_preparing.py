@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from apimodels_async import _inputs, _wire
 from apimodels_async._calls import Order
-from apimodels_async._ledger_records import digest_of, request_view
 from apimodels_async._secret import Secret
 from apimodels_async.models import GenerationRequest
 
@@ -46,6 +45,8 @@ def prepare(
     intent_id = None if order is None else order.intent_id
     if not for_ledger:
         return Prepared(body, model, {}, "", intent_id)
+    from apimodels_async._ledger_records import digest_of, request_view  # noqa: PLC0415  (many have no ledger)
+
     view = request_view(request, model, {name: _summed_up(value) for name, value in pictures.items()})
     return Prepared(body, model, view, digest_of(view), intent_id)
 

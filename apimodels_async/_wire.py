@@ -11,11 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from attrs import evolve
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from apimodels_async._bodies import write_body
 from apimodels_async._images import to_data_uri
@@ -33,6 +31,9 @@ from apimodels_async.errors import (
     TaskNotFoundError,
 )
 from apimodels_async.models import GenerationRequest, Task, TaskState
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 
 class Answer(NamedTuple):
@@ -89,8 +90,11 @@ def _flag(value: object, _: object) -> bool | None:
 
 
 @cache
-def _converter() -> Converter:
-    """Made on first use: generating its functions is a good part of what importing this package would cost."""
+def _converter() -> "Converter":
+    """Made on first use, cattrs with it: that would be a good part of what importing this package costs."""
+    from cattrs import Converter  # noqa: PLC0415
+    from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override  # noqa: PLC0415
+
     converter = Converter()
     converter.register_unstructure_hook(
         GenerationRequest,
