@@ -5,7 +5,7 @@ import math
 from collections import deque
 from functools import partial
 from itertools import count
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import anyio
 import anyio.abc
@@ -16,11 +16,16 @@ from apimodels_async._rates import Rate
 from apimodels_async._watching import Watched
 from apimodels_async.pacing import Pacing, urgency
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 T = TypeVar("T")
 C_contra = TypeVar("C_contra", contravariant=True)
 
 RERANK = 1.0
 """Seconds for which the order of urgency of a crowd is kept; it changes slowly."""
+REVISE = 1.0
+"""Seconds between two revisions of what is waiting."""
 FEW = 32
 """So few are put in order anew each time."""
 
@@ -56,6 +61,8 @@ class Scheduler(Generic[T]):
         self._waiting: list[tuple[float, int, T, Watched]] = []
         self._ready: deque[tuple[T, Watched]] = deque()  # the most urgent last
         self._rung: list[tuple[T, Watched]] = []
+        self._learned = False
+        self._revised = -REVISE
         self._ranked = -RERANK
         self._sooner = anyio.Event()
         self._slots = anyio.Semaphore(CONNECTIONS)
@@ -122,6 +129,9 @@ class Scheduler(Generic[T]):
             if watched.ticket is not None and watched.hurry(now):
                 self._push(item, watched)
         self._rung.clear()
+        if self._learned and now - self._revised >= REVISE:
+            self._revised, self._learned = now, False
+            self._revise(now)
         while self._waiting and self._waiting[0][0] <= now:
             _, ticket, item, watched = heapq.heappop(self._waiting)
             if watched.ticket != ticket:
@@ -135,6 +145,17 @@ class Scheduler(Generic[T]):
         if crowd > 1 and (crowd <= FEW or now - self._ranked >= RERANK):
             self._ranked = now
             self._ready = deque(sorted(self._ready, key=lambda pair: self._urgency(pair[1], now)))
+
+    def _revise(self, now: float) -> None:
+        """Look sooner at what is waiting, where tasks turn out to be quicker than was thought when it was planned."""
+        revised: Callable[[str, float], float] | None = getattr(self._pacing, "revised", None)
+        if revised is None:
+            return
+        kept = [entry for entry in self._waiting if entry[3].ticket == entry[1]]
+        for _, _, _, watched in kept:
+            watched.advance(now, watched.born + revised(watched.key, watched.looked - watched.born))
+        self._waiting = [(watched.due, number, item, watched) for _, number, item, watched in kept]
+        heapq.heapify(self._waiting)
 
     def _urgency(self, watched: Watched, now: float) -> float:
         if watched.rung:
@@ -153,6 +174,7 @@ class Scheduler(Generic[T]):
         if watched.ended or watched.last:
             watched.hang_up()
         if watched.ended:
+            self._learned = True
             self._watcher.ended(item, watched, None)
         elif watched.last:
             self._watcher.ended(item, watched, watched.timed_out())

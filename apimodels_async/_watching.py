@@ -184,6 +184,11 @@ class Watched:
         self.looked = now
         self._heard = 0 if self.call is None else self.call.rings
 
+    def advance(self, now: float, due: float) -> None:
+        """Look sooner than was planned, unless that waits for a call, or is owed to trouble."""
+        if self.call is None and self.trouble is None and due < self.due:
+            self.postpone(max(now, due))
+
     def saw(self, task: Task) -> None:
         """A look brought the task."""
         if not isinstance(task.state, TaskState) and task.state not in self._odd_states:

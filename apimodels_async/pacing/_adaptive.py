@@ -136,6 +136,22 @@ class AdaptivePacing:
         elapsed = _seconds("elapsed", elapsed)
         return self._known(key).schedule.lag(looked_at, elapsed)
 
+    def revised(self, key: str, looked_at: float) -> float:
+        """Seconds from the create to the next look, by what is known now. Nothing is learned from the call.
+
+        Args:
+            key: what shares a latency, such as the model id.
+            looked_at: seconds from the create to the last look that found the task running, 0 if there was none.
+
+        Raises:
+            ValueError: `looked_at` is not a finite number.
+        """
+        looked_at = _seconds("looked_at", looked_at)
+        known = self._known(key)
+        if known.stale:
+            known.plan()
+        return looked_at + min(max(known.schedule.delay(looked_at), _SHORTEST), _LONGEST)
+
     def typical(self, key: str) -> float | None:
         """Seconds that half of the tasks with this key take; ``None`` before the first has ended."""
         known = self._keys.get(key)

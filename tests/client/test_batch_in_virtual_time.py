@@ -1,6 +1,7 @@
 """Batches against a vendor in memory, on trio's virtual clock: hours pass in a moment."""
 
 import itertools
+import statistics
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
@@ -353,3 +354,28 @@ def test_under_random_faults_nothing_is_paid_twice_and_no_task_id_is_lost(
         assert vendor.alive_most <= max_in_flight + len(unknown)  # one that is unknown may be alive
 
     in_virtual_time(work)
+
+
+@pytest.mark.parametrize("times", [(5.0, 15.0), (20.0, 30.0)])
+def test_a_burst_of_a_model_nobody_knows_costs_less_than_asking_every_three_seconds(
+    vendor_of: Any, times: tuple[float, float]
+) -> None:
+    """Tasks that wait already are planned anew when the first ends tell how long they take."""
+
+    def cost(**pacing: Any) -> float:
+        """Of a task: seconds until its end was seen, and 0.1 for each question."""
+        vendor = vendor_of(duration=lambda random, _prompt: random.uniform(*times), latency=0.01)
+        lags: list[float] = []
+
+        async def work() -> None:
+            client = client_of(vendor, wait_timeout=None, **pacing)
+            async with client, client.batch(map(str, range(300)), max_in_flight=300) as batch:
+                async for outcome in batch:
+                    assert outcome.task is not None
+                    lags.append(anyio.current_time() - vendor.created[outcome.task.id][1])
+
+        in_virtual_time(work)
+        queries: int = vendor.gets
+        return statistics.mean(lags) + 0.1 * queries / 300
+
+    assert cost() < cost(pacing=FixedPacing(3.0))
