@@ -436,12 +436,13 @@ async def test_a_flood_at_the_plain_url_asks_no_more_often_than_it_may() -> None
     async def once(name: str) -> None:
         got.append(await post(receiver, PUBLIC_URL, body_of(name)))
 
+    began = anyio.current_time()
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             for number in range(300):
                 group.start_soon(once, f"forged-{number}")
     assert got == [503] * 300
-    assert len(asked) <= 6
+    assert 1 <= len(asked) <= 2 + 2.0 * (anyio.current_time() - began)
 
 
 async def test_the_plain_url_answers_nothing_but_posts() -> None:
