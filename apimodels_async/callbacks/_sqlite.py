@@ -85,8 +85,12 @@ class SqliteCallbackStore:
 
     def _connect(self, synchronous: str) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=self._busy_timeout)
-        database.execute(f"PRAGMA synchronous={synchronous}")
-        database.execute("PRAGMA cache_size=-256")  # KiB: rows are looked up once, and the system caches the file
+        try:
+            database.execute(f"PRAGMA synchronous={synchronous}")
+            database.execute("PRAGMA cache_size=-256")  # KiB: rows are looked up once, and the system caches the file
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def _prepare(self, database: sqlite3.Connection) -> None:

@@ -565,6 +565,11 @@ async def test_it_lives_as_long_as_its_server(receiver: CallbackReceiver) -> Non
     assert [callback async for callback in receiver] == []
 
 
+async def test_what_is_no_kind_of_request_is_an_error(receiver: CallbackReceiver) -> None:
+    with pytest.raises(ValueError, match="mqtt"):
+        await receiver({"type": "mqtt"}, None, None)
+
+
 async def test_a_websocket_is_refused(receiver: CallbackReceiver) -> None:
     sent: list[Any] = []
 

@@ -48,6 +48,10 @@ def test_a_url_with_one_letter_changed_is_not_verified(key: Any, intent: str, at
     assert signer.place(changed, "").intent_id is None
 
 
+def test_what_is_no_url_is_not_verified() -> None:
+    assert CallbackSigner(PUBLIC_URL, SECRETS).verify("http://[::1") is None
+
+
 @given(st.text(), st.text())
 def test_no_path_upsets_it(path: str, root_path: str) -> None:
     signer = CallbackSigner(PUBLIC_URL, SECRETS)

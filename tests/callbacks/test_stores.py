@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +251,59 @@ async def test_following_never_waits_for_a_locked_store_and_is_told_when_it_can_
             other.close()
             assert await post(receiver, url, body_of()) == 200
             assert heard.is_set()
+
+
+class Shared(MemoryCallbackStore):
+    """A store that others write to as well, and that is out of order now and then."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = True
+        self.looked = threading.Event()
+
+    def arrivals(self, intent_ids: Sequence[str]) -> list[Arrival]:
+        self.looked.set()
+        if self.broken:
+            raise OSError("away")
+        return super().arrivals(intent_ids)
+
+
+@pytest.mark.anyio
+async def test_a_store_that_cannot_be_read_is_tried_until_it_can(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_following, "LOOK_EVERY", 0.01)
+    store = Shared()
+    async with CallbackReceiver(PUBLIC_URL, SECRETS, store=store) as receiver:
+        intent, url = receiver.issue()
+        assert await post(receiver, url, body_of("a")) == 200
+        heard: list[str] = []
+        receiver.follow(intent, heard.append)
+        for _ in range(3):
+            store.looked.clear()
+            await anyio.to_thread.run_sync(store.looked.wait, 20)
+        assert heard == []
+        store.broken = False
+        await anyio.to_thread.run_sync(until, lambda: heard == ["a"])
+    assert caplog.text.count("cannot be read") == 1
+
+
+class Overtaken(MemoryCallbackStore):
+    """Another process is a moment quicker with everything."""
+
+    def add(self, key: str, arrival: Arrival) -> Arrival:
+        return super().add(key, arrival._replace(settled=True))
+
+
+@pytest.mark.anyio
+async def test_what_another_process_has_handled_a_moment_ago_is_a_duplicate() -> None:
+    seen: list[object] = []
+    receiver = CallbackReceiver(PUBLIC_URL, SECRETS, store=Overtaken(), on_callback=seen.append)
+
+    assert await post(receiver, receiver.issue()[1], body_of()) == 200
+    assert seen == []
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
