@@ -13,12 +13,13 @@ import anyio
 import anyio.to_thread
 
 from apimodels_async import _images
-from apimodels_async._http import Http, RequestFailed, Stream
+from apimodels_async._exchange import RequestFailed, Stream
+from apimodels_async._http import Http
 from apimodels_async._links import MAX_REDIRECTS, check_link, file_stem, next_hop
 from apimodels_async._polling import Poller
 from apimodels_async._retrying import full_jitter
 from apimodels_async._saving import PartFile
-from apimodels_async.errors import ApimodelsError, DownloadError, ResultExpiredError
+from apimodels_async.errors import ApimodelsError, ConfigurationError, DownloadError, ResultExpiredError
 from apimodels_async.models import Task, TaskState
 
 logger = logging.getLogger("apimodels_async")
@@ -150,6 +151,9 @@ class _Fetch:
                 f"after 7 days",
                 task_id=self.task.id,
             ) from None
+        except ConfigurationError as error:  # the client was closed meanwhile
+            error.task_id = self.task.id
+            raise
         except ValueError as refused:
             raise self._error(f"refused: {refused}") from None
         except OSError as error:
@@ -161,6 +165,8 @@ class _Fetch:
             raise gone
         try:
             task = await self.owner.poller.query(self.task.id, self.task.model)
+        except ConfigurationError:  # the client was closed meanwhile
+            raise
         except ApimodelsError:
             raise gone from None
         links = task.result_urls

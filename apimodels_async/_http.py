@@ -1,27 +1,34 @@
 """The seam to httpx: the only file that imports it. Requests go out here, and every foreign error is mapped here.
 
-Creates have lanes of their own, on which it can be proved whether a byte was sent, with as many connections as creates
-may be waiting: synchronous models hold one for a minute. Queries share a few connections
-behind a limiter of ours, because httpx's pool grows slow with connections and with a queue inside it. Downloads
-go over a client that has never seen the API key.
+Creates have lanes of their own, on which it can be proved whether a byte was sent, with as many connections as
+creates may be waiting: synchronous models hold one for a minute. Queries share a few connections behind a limiter of
+ours, because httpx's pool grows slow with connections and with a queue inside it. Downloads go over a client that has
+never seen the API key. On asyncio, with the extra `fast`, queries and downloads take aiohttp's transport instead.
 """
 
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from functools import cached_property, partial
-from typing import Any, NamedTuple, TypeAlias
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 import httpx
 
+from apimodels_async import _aiohttp
+from apimodels_async._exchange import RequestFailed, Stream, Watch, describe
 from apimodels_async._lanes import Lanes
-from apimodels_async._retrying import Trace, http_date, retry_after
+from apimodels_async._retrying import http_date, retry_after
 from apimodels_async._secret import Secret
+from apimodels_async._under_way import UnderWay
 from apimodels_async._version import __version__
 from apimodels_async._wire import Answer
 from apimodels_async.errors import ConfigurationError, ConnectionFailedError
+
+if TYPE_CHECKING:
+    from httpx_aiohttp import AiohttpTransport
 
 HttpClient: TypeAlias = httpx.AsyncClient
 Timeout: TypeAlias = httpx.Timeout
@@ -32,88 +39,26 @@ CREATE_READ_TIMEOUT = 300.0
 """Seconds: some models answer a create only when the picture is done."""
 CONNECTIONS = 8
 """For queries, and as many again for downloads: about the best of httpx's pool (measured, see the design page)."""
+FAST_CONNECTIONS = 32
+"""For queries over aiohttp, which does not mind how many there are: so the distance to the server decides."""
 SUBMIT_KEEPALIVE = 2.0
 """Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
+KEEPALIVE = 30.0
+"""Seconds, for queries."""
+MAX_ANSWER = 64 << 20
+"""Bytes of an answer of the API, unpacked: pictures may come inside it, in base64."""
+CLOSING = 5.0
+"""Seconds in which requests that were cut off by closing must have ended."""
 
 PIECE = 256 << 10
 """Bytes of a body that are given to the transport at once."""
+_SHOWN = 4096
+"""Bytes of a longer one that are kept, to show what it was."""
 _BUFFERED = 1 << 16
 """More pieces of a body than can have been received and not been read: h11 keeps 64 KiB."""
-
+_PREPARED = 1024
+"""So many queries are kept ready to be sent again."""
 _USER_AGENT = f"apimodels-async/{__version__}"
-
-
-class RequestFailed(Exception):  # noqa: N818  (internal: always translated before a user sees it)
-    """There is no answer. `trace` says what is known of the request; ``__cause__`` is the foreign error."""
-
-    def __init__(self, message: str, trace: Trace) -> None:
-        super().__init__(message)
-        self.trace = trace
-
-
-async def _nothing() -> None:
-    """The default of `Watch.before_first_byte`."""
-
-
-class Watch:
-    """Follows one request through the transport's trace events.
-
-    `before_first_byte` is awaited before anything is written; what it raises ends the request with nothing sent.
-    Through a caller's own client it may be awaited twice.
-    """
-
-    __slots__ = ("_before_first_byte", "header_sent", "spoke")
-
-    def __init__(self, before_first_byte: Callable[[], Awaitable[None]] = _nothing) -> None:
-        self._before_first_byte = before_first_byte
-        self.header_sent: bool = False
-        self.spoke: bool = False
-
-    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """What httpcore calls at each event."""
-        self.spoke = True
-        # A CONNECT to a proxy reports the same event about itself.
-        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
-            await self._before_first_byte()
-            self.header_sent = True
-
-    async def announce(self) -> None:
-        """Let `before_first_byte` know before the call, for a transport that may report no events.
-
-        Raises:
-            RequestFailed: it does not want the request to be sent.
-        """
-        try:
-            await self._before_first_byte()
-        except Exception as error:
-            raise RequestFailed(describe(error), Trace(header_sent=False, spoke=True, refused=False)) from error
-
-    def trace(self, error: BaseException) -> Trace:
-        """What is known now that the request has failed with `error`."""
-        refused = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-        return Trace(header_sent=self.header_sent, spoke=self.spoke, refused=refused)
-
-
-class Stream(NamedTuple):
-    """The answer to a download, its body still to come.
-
-    Attributes:
-        status: the HTTP status.
-        location: of a redirect.
-        length: bytes, as the server announces them.
-        encoded: whether the body is compressed although that was declined.
-        date: the server's clock, where it tells.
-        retry_after: seconds.
-        chunks: the body as it comes.
-    """
-
-    status: int
-    location: str | None
-    length: int | None
-    encoded: bool
-    date: datetime | None
-    retry_after: float | None
-    chunks: AsyncIterator[bytes]
 
 
 class Http:
@@ -133,7 +78,7 @@ class Http:
         self._given_timeout = timeout
         self._given = given
         self._owned: list[httpx.AsyncClient] = []
-        self._closed = False
+        self._under_way = UnderWay()
 
     @cached_property
     def _headers(self) -> httpx.Headers:
@@ -170,8 +115,8 @@ class Http:
     def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
         if self._given is not None:
             return self._given
-        if self._closed:
-            raise ConfigurationError("this client was closed while it was being used")
+        if self._under_way.closing:
+            raise _closed()
         client = httpx.AsyncClient(verify=self._ssl, limits=limits, timeout=self._timeout)
         self._owned.append(client)
         return client
@@ -189,26 +134,58 @@ class Http:
 
     @cached_property
     def _query_lane(self) -> httpx.AsyncClient:
-        return self._client(httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=30.0))
+        return self._client(httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEPALIVE))
 
     @cached_property
     def _download_lane(self) -> httpx.AsyncClient:
         return self._client(httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=5.0))
 
     @cached_property
-    def _query_limit(self) -> anyio.CapacityLimiter:
-        return anyio.CapacityLimiter(CONNECTIONS)
+    def _fast_lane(self) -> "AiohttpTransport | None":
+        """For queries and downloads, on asyncio and with the extra `fast`: made and closed as the others are."""
+        if self._given is not None or not _aiohttp.usable():
+            return None
+        try:
+            from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415  (slow to import, and perhaps not there)
+        except ImportError:
+            return None
+        if self._under_way.closing:
+            raise _closed()
+        return AiohttpTransport(verify=self._ssl, client=partial(_aiohttp.new_session, self._ssl, KEEPALIVE))
+
+    def _can_be_fast(self, request: httpx.Request) -> bool:
+        return self._fast_lane is not None and _aiohttp.keeps(str(request.url))
+
+    @property
+    def queries_at_once(self) -> int:
+        """As many as there are connections for them; more would only wait for one another."""
+        return CONNECTIONS if self._fast_lane is None else FAST_CONNECTIONS
+
+    @cached_property
+    def _query_places(self) -> anyio.Semaphore:
+        return anyio.Semaphore(self.queries_at_once, fast_acquire=True)
 
     @cached_property
     def download_places(self) -> anyio.CapacityLimiter:
         """So many pictures at once; taken before a picture's own time begins to run."""
         return anyio.CapacityLimiter(CONNECTIONS)
 
-    def _check_open(self, client: httpx.AsyncClient) -> None:
-        if client.is_closed and self._given is not None:
+    def _check_open(self) -> None:
+        if self._given is not None and self._given.is_closed:
             raise ConfigurationError("http_client= is closed: keep it open as long as this client is used")
-        if client.is_closed:
-            raise ConfigurationError("this client was closed while it was being used")
+        if self._under_way.closing:
+            raise _closed()
+
+    async def pause(self, awaited: Callable[[], Awaitable[object]], seconds: float) -> None:
+        """Wait for something, for `seconds` at most.
+
+        Raises:
+            ConfigurationError: the client was closed meanwhile.
+        """
+        with self._under_way.one(seconds):
+            await awaited()
+        if self._under_way.closing:
+            raise _closed()
 
     async def submit(self, body: Secret[bytes], watch: Watch) -> Answer:
         """POST a create.
@@ -216,56 +193,66 @@ class Http:
         Raises:
             RequestFailed: there is no answer; its trace says whether the request can have left.
         """
+        self._check_open()
         if self._given is not None:
             await watch.announce()
+        self._check_open()
         async with self._submit_lanes.one() as lane:
-            return await self._exchange(
-                lane, partial(self._create, lane, body, watch), watch, timeout=self._create_timeout
-            )
+
+            async def send() -> httpx.Response:
+                return await _send(lane, self._create(lane, body, watch))
+
+            return await self._exchange(send, self._create_timeout, watch)
 
     async def query(self, path: str, **params: str) -> Answer:
         """GET something that may be asked as often as one likes.
 
         Raises:
             RequestFailed: there is no answer.
+            ConfigurationError: the client was closed meanwhile.
         """
-        async with self._query_limit:
-            make = partial(self._request, "GET", path, params=params or None, timeout=self._timeout)
-            return await self._exchange(self._query_lane, make, Watch(), timeout=self._timeout)
+        async with self._query_places:
+            self._check_open()
+            if self._given is not None:
+                send = partial(self._build_and_send, "GET", path, params=params, timeout=self._timeout)
+                return await self._exchange(send, self._timeout)
+            request, can_be_fast = self._prepared(path, **params)
+            fast = self._fast_lane
+            if fast is None or not can_be_fast or _mocked():
+                return await self._exchange(partial(_send, self._query_lane, request), self._timeout)
+            return await self._exchange(partial(fast.handle_async_request, request), self._timeout, straight=True)
 
     async def upload(self, name: str, data: bytes, media_type: str) -> Answer:
         """POST a file as multipart/form-data.
 
         Raises:
             RequestFailed: there is no answer.
+            ConfigurationError: the client was closed meanwhile.
         """
-        async with self._query_limit:
-            files = {"file": (name, io.BytesIO(data), media_type)}  # read in pieces, and not copied
-            make = partial(self._request, "POST", "/files", files=files, timeout=self._create_timeout)
-            return await self._exchange(self._query_lane, make, Watch(), timeout=self._create_timeout)
+        files = {"file": (name, io.BytesIO(data), media_type)}  # read in pieces, and not copied
+        async with self._query_places:
+            self._check_open()
+            send = partial(self._build_and_send, "POST", "/files", files=files, timeout=self._create_timeout)
+            return await self._exchange(send, self._create_timeout)
 
-    def _request(self, method: str, path: str, **parts: Any) -> httpx.Request:
-        return self._query_lane.build_request(method, self.base_url + path, headers=self._headers, **parts)
+    @cached_property
+    def _prepared(self) -> Callable[..., tuple[httpx.Request, bool]]:
+        """The request of a query, and whether the fast lane can take it. Parsing its URL would cost a tenth of all."""
+        headers = self._headers.copy()
+        headers["Accept-Encoding"] = "gzip, deflate"  # what httpx can always unpack
+        extensions = {"timeout": self._timeout.as_dict()}
 
-    async def _exchange(
-        self,
-        client: httpx.AsyncClient,
-        make: Callable[[], httpx.Request],
-        watch: Watch,
-        *,
-        timeout: httpx.Timeout,
-    ) -> Answer:
-        self._check_open(client)
-        bound = _whole(timeout)
-        # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
-        # create the question is only whether the request can have left.
-        try:
-            with anyio.move_on_after(bound):
-                return self._answer(await client.send(make(), auth=None, follow_redirects=False))
-        except Exception as error:
-            raise RequestFailed(describe(error), watch.trace(error)) from error
-        late = TimeoutError(f"no whole answer within {bound:g} s")
-        raise RequestFailed(str(late), watch.trace(late)) from late
+        @lru_cache(_PREPARED)
+        def prepare(path: str, **params: str) -> tuple[httpx.Request, bool]:
+            url = httpx.URL(self.base_url + path, params=params or None)
+            request = httpx.Request("GET", url, headers=headers, extensions=extensions)
+            return request, self._can_be_fast(request)
+
+        return prepare
+
+    async def _build_and_send(self, method: str, path: str, **parts: Any) -> httpx.Response:
+        lane = self._query_lane
+        return await _send(lane, lane.build_request(method, self.base_url + path, headers=self._headers, **parts))
 
     def _create(self, lane: httpx.AsyncClient, body: Secret[bytes], watch: Watch) -> httpx.Request:
         url = self.base_url + "/images/generations"
@@ -280,14 +267,40 @@ class Http:
         headers["Content-Length"] = str(len(body.reveal()))
         return httpx.Request("POST", url, headers=headers, stream=_InPieces(body), extensions=extensions)
 
-    def _answer(self, response: httpx.Response) -> Answer:
-        headers = response.headers
-        request_id = headers.get("x-request-id") or headers.get("cf-ray")
+    async def _exchange(
+        self,
+        send: Callable[[], Awaitable[httpx.Response]],
+        timeout: httpx.Timeout,
+        watch: Watch | None = None,
+        *,
+        straight: bool = False,
+    ) -> Answer:
+        """`straight`: what is sent back comes from a transport, and no client has touched it."""
+        bound = _whole(timeout)
+        # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
+        # create the question is only whether the request can have left.
+        try:
+            with self._under_way.one(bound):
+                return await self._read(await send(), straight=straight)
+        except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
+            failure = _translated(error)
+        else:
+            failure = TimeoutError(f"no whole answer within {bound or 0.0:g} s")
+        if self._under_way.closing and watch is None:
+            raise _closed()
+        raise _failed(failure, watch) from failure
+
+    async def _read(self, response: httpx.Response, *, straight: bool) -> Answer:
+        headers = {name.lower(): value for name, value in response.headers.raw}
+        body, cut = await _body(response, as_it_is=straight and b"content-encoding" not in headers)
+        request_id = headers.get(b"x-request-id") or headers.get(b"cf-ray")
+        asked = headers.get(b"retry-after")
         return Answer(
             status=response.status_code,
-            body=self._without_key(response.content),
-            request_id=request_id and self._without_key(request_id.encode()).decode(),
-            retry_after=retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC)),
+            body=self._without_key(body),
+            request_id=None if request_id is None else self._without_key(request_id).decode("latin-1"),
+            retry_after=None if asked is None else _retry_after(response.headers),
+            cut=cut,
         )
 
     def _without_key(self, text: bytes) -> bytes:
@@ -305,10 +318,10 @@ class Http:
 
         Raises:
             RequestFailed: there is no answer, or its body broke off (from `Stream.chunks`).
+            ConfigurationError: the client was closed meanwhile.
             ValueError: no URL that httpx can make sense of.
         """
-        client = self._download_lane
-        self._check_open(client)
+        self._check_open()
         # Built by hand: build_request would add the default headers and cookies of a caller's own client.
         try:
             request = httpx.Request(
@@ -319,23 +332,38 @@ class Http:
             )
         except httpx.InvalidURL as error:
             raise ValueError(f"no link that can be fetched: {error}") from None
+        with self._under_way.one(None):
+            response = await self._ask_for(request)
+            stream = _as_stream(response)
+            try:
+                yield stream
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+                    await _unwind(stream.chunks)
+            return
+        raise _closed()
+
+    async def _ask_for(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = await client.send(request, stream=True, auth=None, follow_redirects=False)
-        except Exception as error:
-            raise RequestFailed(describe(error), Watch().trace(error)) from error
-        stream = _as_stream(response)
-        try:
-            yield stream
-        finally:
-            with anyio.CancelScope(shield=True):
-                await response.aclose()
-                await _unwind(stream.chunks)
+            fast = self._fast_lane
+            if fast is None or _mocked() or not self._can_be_fast(request):
+                return await _send(self._download_lane, request)
+            return await fast.handle_async_request(request)
+        except Exception as error:  # noqa: BLE001  (raised below, as in `_exchange`)
+            failure = _translated(error)
+        if self._under_way.closing:
+            raise _closed()
+        raise _failed(failure) from failure
 
     async def aclose(self) -> None:
-        """Close the clients made here; a client that was given stays open."""
-        self._closed = True
-        for client in list(self._owned):
-            await client.aclose()
+        """Cut off what is under way, and close the lanes made here; a client that was given stays open."""
+        await self._under_way.aclose(CLOSING)
+        with anyio.move_on_after(CLOSING, shield=True):
+            for lane in list(self._owned):
+                await lane.aclose()
+            if (fast := vars(self).get("_fast_lane")) is not None:  # it has been made
+                await fast.aclose()
 
 
 class _InPieces(httpx.AsyncByteStream):
@@ -368,6 +396,53 @@ class _Pieces:
         return self._body.reveal()[begin : self._at]
 
 
+async def _send(lane: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    return await lane.send(request, stream=True, auth=None, follow_redirects=False)
+
+
+def _mocked() -> bool:
+    """Whether something stands where httpx's network would be (respx, pytest-httpx): it must see all requests."""
+    httpcore: Any = sys.modules.get("httpcore")
+    seams = (
+        getattr(httpx.AsyncClient, "_transport_for_url", None),
+        httpx.AsyncHTTPTransport.handle_async_request,
+        None if httpcore is None else httpcore.AsyncConnectionPool.handle_async_request,
+    )
+    return any(seam is not None and not str(seam.__module__).startswith(("httpx.", "httpcore.")) for seam in seams)
+
+
+async def _body(response: httpx.Response, *, as_it_is: bool) -> tuple[bytes, bool]:
+    """An answer's body, and whether that is only its beginning, because it is longer than any answer should be.
+
+    `as_it_is`: nothing has to be unpacked, and no hook of a caller's can have read it before. httpx's own reader
+    takes a tenth of a whole query.
+    """
+    chunks = (
+        aiter(response.stream)
+        if as_it_is and isinstance(response.stream, httpx.AsyncByteStream)
+        else response.aiter_bytes()
+    )
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in chunks:
+            parts.append(part)
+            size += len(part)
+            if size > MAX_ANSWER:
+                break
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+        raise
+    if size <= MAX_ANSWER:
+        await response.aclose()
+        return b"".join(parts), False
+    with anyio.CancelScope(shield=True):
+        await response.aclose()
+        await _unwind(chunks)
+    return b"".join(parts)[:_SHOWN], True
+
+
 def _as_stream(response: httpx.Response) -> Stream:
     headers = response.headers
     length = headers.get("content-length", "")
@@ -377,17 +452,24 @@ def _as_stream(response: httpx.Response) -> Stream:
         length=int(length) if length.isascii() and length.isdigit() else None,
         encoded=headers.get("content-encoding", "identity").lower() not in ("", "identity"),
         date=http_date(headers.get("date")),
-        retry_after=retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC)),
+        retry_after=_retry_after(headers),
         chunks=_chunks(response),
     )
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    return retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC))
 
 
 async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
     try:
         async for chunk in response.aiter_raw():
             yield chunk
-    except Exception as error:
-        raise RequestFailed(describe(error), Watch().trace(error)) from error
+    except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
+        failure = _translated(error)
+    else:
+        return
+    raise _failed(failure) from failure
 
 
 async def _unwind(chunks: AsyncIterator[bytes]) -> None:
@@ -401,16 +483,30 @@ async def _unwind(chunks: AsyncIterator[bytes]) -> None:
             await anext(chunks)
 
 
+def _translated(error: Exception) -> Exception:
+    """`error`, but an httpx error of its own in place of aiohttp's.
+
+    What httpx-aiohttp makes of them is not enough: a refused connection and a reset one become the same. Nothing of
+    aiohttp's stays in the chain, because some of its errors show the headers of the request.
+    """
+    origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
+    name = _aiohttp.fault(origin) if isinstance(origin, Exception) else None
+    return error if name is None else getattr(httpx, name)(str(origin) or type(origin).__name__)
+
+
+def _failed(failure: Exception, watch: Watch | None = None) -> RequestFailed:
+    refused = isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+    return RequestFailed(describe(failure), (watch or Watch()).trace(refused=refused))
+
+
+def _closed() -> ConfigurationError:
+    return ConfigurationError("this client was closed while it was being used")
+
+
 def _whole(timeout: httpx.Timeout) -> float | None:
     """Seconds for a whole exchange: httpx bounds each step, and an answer that drips takes any number of steps."""
     steps = (timeout.connect, timeout.read, timeout.write, timeout.pool)
     return None if None in steps else sum(step for step in steps if step is not None)
-
-
-def describe(error: BaseException) -> str:
-    """A foreign error in a few words; some of httpx's say nothing but their class."""
-    words = str(error).strip()
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 class Forwarder:

@@ -10,7 +10,8 @@ import anyio
 
 from apimodels_async._call import Call
 from apimodels_async._calls import Calls
-from apimodels_async._http import Http, RequestFailed
+from apimodels_async._exchange import RequestFailed
+from apimodels_async._http import Http
 from apimodels_async._rates import Rate
 from apimodels_async._retrying import RetryQuota, full_jitter
 from apimodels_async._watching import Watched, is_over, lacks_links
@@ -103,6 +104,11 @@ class Poller:
         self.rate: Rate = Rate()
         self._born: dict[str, float] = {}
 
+    @property
+    def at_once(self) -> int:
+        """How many queries can be under way."""
+        return self._http.queries_at_once
+
     def born(self, task: Task) -> None:
         """Remember when a task of our own was created, on the loop's clock."""
         if task.id is not None and not is_over(task):
@@ -194,8 +200,11 @@ class Poller:
             called = anyio.Event()
             watched.hang_up()
             watched.listen(called.set)
-            with anyio.move_on_after(watched.due - now):
-                await called.wait()
+            try:
+                await self._http.pause(called.wait, watched.due - now)
+            except ConfigurationError as error:  # the client was closed meanwhile
+                error.task_id = watched.task.id
+                raise
 
     async def look(self, watched: Watched) -> None:
         """Ask once, and put up with all that may pass.

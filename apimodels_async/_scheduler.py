@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import anyio
 import anyio.abc
 
-from apimodels_async._http import CONNECTIONS
 from apimodels_async._polling import Poller
 from apimodels_async._rates import Rate
 from apimodels_async._watching import Watched
@@ -65,7 +64,7 @@ class Scheduler(Generic[T]):
         self._revised = -REVISE
         self._ranked = -RERANK
         self._sooner = anyio.Event()
-        self._slots = anyio.Semaphore(CONNECTIONS)
+        self._slots = anyio.Semaphore(poller.at_once)
 
     def add(self, item: T, watched: Watched) -> None:
         """Watch one more task."""

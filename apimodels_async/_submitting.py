@@ -10,7 +10,8 @@ from typing import NoReturn
 import anyio
 
 from apimodels_async._call import Call
-from apimodels_async._http import Http, RequestFailed, Watch
+from apimodels_async._exchange import RequestFailed, Watch
+from apimodels_async._http import Http
 from apimodels_async._journal import Journal, NoJournal
 from apimodels_async._owner import Owner
 from apimodels_async._polling import Poller

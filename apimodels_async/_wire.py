@@ -8,12 +8,10 @@ shape must not cost anybody a picture that is paid for.
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
-
-from attrs import evolve
 
 from apimodels_async._bodies import write_body
 from apimodels_async._images import to_data_uri
@@ -44,12 +42,14 @@ class Answer(NamedTuple):
         body: the bytes of the body.
         request_id: the header by which the vendor finds the request again.
         retry_after: seconds the server asks to be left alone.
+        cut: whether `body` is only the beginning of one that was too long to be read.
     """
 
     status: int
     body: bytes
     request_id: str | None = None
     retry_after: float | None = None
+    cut: bool = False
 
 
 # --- tolerant readers of single fields
@@ -89,6 +89,10 @@ def _flag(value: object, _: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _as_it_is(value: Any, _: object) -> Any:
+    return value
+
+
 @cache
 def _converter() -> "Converter":
     """Made on first use, cattrs with it: that would be a good part of what importing this package costs."""
@@ -122,10 +126,16 @@ def _converter() -> "Converter":
             fail_code=override(rename="failCode", struct_hook=_text),
             fail_msg=override(rename="failMsg", struct_hook=_text),
             retryable=override(struct_hook=_flag),
-            raw=override(omit=True),
+            raw=override(struct_hook=_as_it_is),
+            _cattrs_detailed_validation=False,  # no hook fails, so nobody needs to be told which
         ),
     )
     return converter
+
+
+@cache
+def _task_hook() -> Callable[[dict[str, Any], type[Task]], Task]:
+    return _converter().get_structure_hook(Task)
 
 
 # --- requests
@@ -179,9 +189,9 @@ def read_task(answer: Answer, *, task_id: str | None = None, model: str | None =
 
 
 def _task(data: dict[str, Any], answer: Answer, asked: str | None, model: str | None) -> Task:
-    fields = {"taskId": asked, "model": model, "state": TaskState.PENDING if asked is None else "", **data}
-    fields["taskId"] = fields["taskId"] or asked
-    fields["model"] = fields["model"] or model
+    fields = {"state": TaskState.PENDING if asked is None else "", **data}
+    fields["taskId"] = data.get("taskId") or asked
+    fields["model"] = data.get("model") or model
     task = structured(fields, raw=data)
     if task.id is None:
         raise _outside("an answer without a task id", answer, asked)
@@ -192,7 +202,7 @@ def _task(data: dict[str, Any], answer: Answer, asked: str | None, model: str | 
 
 def structured(fields: Mapping[str, Any], *, raw: Mapping[str, Any]) -> Task:
     """A task of fields under the vendor's names, ``state`` among them. Those in an odd shape are left out."""
-    return evolve(_converter().structure(fields, Task), raw=raw)
+    return _task_hook()({**fields, "raw": raw}, Task)
 
 
 def _openai_pictures(payload: Mapping[str, object]) -> tuple[str, ...] | None:
@@ -362,6 +372,7 @@ def _body_text(answer: Answer) -> str:
 def _outside(what: str, answer: Answer, task_id: str | None = None) -> ProtocolError:
     text = _body_text(answer)
     start = text[:200].strip()
+    what = "an answer that is too long to be read" if answer.cut else what
     return ProtocolError(
         f"{what} (HTTP {answer.status}): {start!r}{'…' if len(text) > 200 else ''}",
         body=text,

@@ -14,7 +14,8 @@ from attrs import evolve
 from apimodels_async import _inputs, _wire
 from apimodels_async._callback_source import CallbackSource
 from apimodels_async._calls import Calls
-from apimodels_async._http import DEFAULT_TIMEOUT, Http, HttpClient, RequestFailed, Timeout
+from apimodels_async._exchange import RequestFailed
+from apimodels_async._http import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._journal import Journal
 from apimodels_async._owner import Owner
 from apimodels_async._polling import Poller, pass_through

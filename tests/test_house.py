@@ -25,6 +25,7 @@ FLOORS: dict[str, set[str]] = {
         "_callback_reading",
         "_callback_signing",
         "_callback_source",
+        "_exchange",
         "_images",
         "_journal",
         "_lanes",
@@ -38,6 +39,7 @@ FLOORS: dict[str, set[str]] = {
         "catalogue",
         "pacing",
     },
+    "pipes": {"_aiohttp", "_under_way"},
     "edges": {"callbacks", "_http", "_inputs", "_saving", "_settings", "ledger"},
     "client": {
         "_batch",

@@ -33,13 +33,13 @@ from apimodels_async import (
     Task,
     TaskState,
     _downloading,
-    _http,
+    _exchange,
     client,
 )
 from apimodels_async.pacing import FixedPacing
 from tests.faults.picture_server import KEY, PNG, PictureServer, answer, envelope, held, picture
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
 BIG = PNG[:33] + bytes(200_000) + PNG[-12:]
 MOST_STEPS = 3000
@@ -60,7 +60,7 @@ def trust() -> ssl.SSLContext:
 @pytest.fixture(autouse=True)
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificates are read once, and a download hands over small pieces without pauses."""
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: trust)
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
     monkeypatch.setattr(_downloading, "BUFFER", 64 << 10)
     monkeypatch.setattr(_downloading, "full_jitter", lambda *_: 0.0)
 
@@ -69,14 +69,14 @@ def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
 def first_bytes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows when a request is about to be written."""
     began: list[str] = []
-    call = _http.Watch.__call__
+    call = _exchange.Watch.__call__
 
-    async def watch(self: _http.Watch, event: str, info: Any) -> None:
+    async def watch(self: _exchange.Watch, event: str, info: Any) -> None:
         await call(self, event, info)
         if event.endswith("send_request_headers.started"):
             began.append(event)
 
-    monkeypatch.setattr(_http.Watch, "__call__", watch)
+    monkeypatch.setattr(_exchange.Watch, "__call__", watch)
     return began
 
 

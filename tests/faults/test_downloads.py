@@ -53,7 +53,7 @@ from tests.faults.picture_server import (
     until_close,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
 HTML = answer(200, b"<!doctype html><p>Sign in to the hotel's network")
 
@@ -72,7 +72,7 @@ def trust() -> ssl.SSLContext:
 @pytest.fixture(autouse=True)
 def _read_the_certificates_once(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are half of what a client costs, and nothing here is encrypted."""
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: trust)
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from apimodels_async import AsyncImagesClient, GenerationFailedError, Task, _dow
 from apimodels_async.pacing import FixedPacing
 from tests.faults.picture_server import KEY, PictureServer, answer, envelope, picture
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
 OURS = "apimodels_async"
 EXTRAS = {"task_id", "model", "attempt", "elapsed"}
@@ -39,7 +39,7 @@ def trust() -> ssl.SSLContext:
 
 @pytest.fixture(autouse=True)
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: trust)
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
     monkeypatch.setattr(_downloading, "full_jitter", lambda *_: 0.0)
 
 

@@ -149,6 +149,7 @@ async def test_a_create_is_counted_once_or_proved_unsent(row: Row, anyio_backend
 
 
 @pytest.mark.parametrize("row", QUERIES, ids=lambda row: row.fault)
+@pytest.mark.usefixtures("lane")
 async def test_a_query_is_repeated_until_it_is_answered_or_the_time_is_up(row: Row, anyio_backend: str) -> None:
     with a_server(row) as server:
         async with client_for(row, server) as client:

@@ -250,7 +250,7 @@ async def test_the_clock_on_the_wall_does_not_matter(anyio_backend: str, monkeyp
 
 
 @virtually
-async def test_a_client_that_is_closed_ends_the_waits_at_their_next_look(anyio_backend: str) -> None:
+async def test_a_client_that_is_closed_ends_the_waits_that_are_asleep(anyio_backend: str) -> None:
     with FaultServer(get=[say(reply(200, envelope_of(taskId="t", state="pending")))]) as server:
         ended: list[Exception] = []
 
@@ -267,8 +267,10 @@ async def test_a_client_that_is_closed_ends_the_waits_at_their_next_look(anyio_b
             group.start_soon(wait)
             await anyio.sleep(1.0)
             await client.aclose()
+            closed = anyio.current_time()
 
     assert len(ended) == 1
+    assert anyio.current_time() - closed < 0.1
     assert "closed" in str(ended[0])
     assert server.counts.connections == 0
 
@@ -454,6 +456,7 @@ def test_no_answer_at_all_makes_a_wait_end_without_its_task_id(anyio_backend: st
     ],
     ids=["drips for ever", "never answers"],
 )
+@pytest.mark.usefixtures("lane")
 async def test_a_wait_leaves_a_server_that_keeps_it_hanging(play: Any) -> None:
     with FaultServer(post=[accept()], get=[play]) as server:
         async with AsyncImagesClient("k", base_url=server.base_url, model="m") as client:
@@ -467,6 +470,7 @@ async def test_a_wait_leaves_a_server_that_keeps_it_hanging(play: Any) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.filterwarnings("ignore:Async generator 'http(x|core):ResourceWarning")
+@pytest.mark.usefixtures("lane")
 async def test_an_answer_that_drips_for_ever_is_given_up_although_each_step_is_in_time() -> None:
     play = read_then(None, drip(reply(200, body=b" " * 100_000), piece=1, pause=0.02))
     with FaultServer(
@@ -489,6 +493,7 @@ async def _until_left(server: FaultServer, connections: int) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
 async def test_a_wait_outlives_a_server_that_restarts() -> None:
     down = say(reply(503, envelope_of(503, "starting")), close=True)
     done_now = say(reply(200, envelope_of(taskId="task-1", state="completed", resultUrls=["https://r2.example/a"])))

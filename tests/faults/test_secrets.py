@@ -22,7 +22,7 @@ from apimodels_async import AsyncImagesClient, ConfigurationError, GenerationReq
 from apimodels_async.pacing import FixedPacing
 from tests.faults.picture_server import KEY, PNG, PictureServer, answer, as_json, envelope, picture, raw, reset
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
 PACKAGE = str(Path(apimodels_async.__file__).parent)
 TOKEN = "canary_token_Zk3v9QpXw2"
@@ -44,7 +44,7 @@ def trust() -> ssl.SSLContext:
 
 @pytest.fixture(autouse=True)
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: trust)
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
     monkeypatch.setattr(_downloading, "full_jitter", lambda *_: 0.0)
     monkeypatch.setattr("apimodels_async._submitting.full_jitter", lambda *_: 0.0)
     monkeypatch.setattr("apimodels_async._polling.full_jitter", lambda *_: 0.0)
