@@ -21,7 +21,19 @@ sys.path.insert(0, str(ROOT))
 
 from tests.bench.rows import Row, as_markdown, as_text  # noqa: E402  (found from there)
 
-NAMES = ("end_to_end", "batch", "ledger", "download", "inputs", "callbacks", "mirror", "imports", "poll_rate", "pacing")
+NAMES = (
+    "query",
+    "end_to_end",
+    "batch",
+    "ledger",
+    "download",
+    "inputs",
+    "callbacks",
+    "mirror",
+    "imports",
+    "poll_rate",
+    "pacing",
+)
 """In the order of the table."""
 PAGE = ROOT / "docs" / "benchmarks.md"
 LIBRARIES = (
