@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncImagesClient"]
 
+_PREPARED_AT_ONCE = 4
+"""Requests with pictures. Each thread keeps memory of its own for what is as large as that."""
 _CLOSING_GRACE = 5.0
 """Seconds that creates under way get for their answers when the client is closed."""
 
@@ -245,11 +247,15 @@ class AsyncImagesClient:
         records = await self._open(ledger, match=False)
         return await create_once(records, await self._prepare(request, for_ledger=True), key, self._send, self._seek)
 
+    @cached_property
+    def _preparing(self) -> anyio.CapacityLimiter:
+        return anyio.CapacityLimiter(_PREPARED_AT_ONCE)
+
     async def _prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> Prepared:
         self._owner.bind()
         order = None if self._calls is None or request.callback_url is not None else self._calls.order()
         ready = partial(prepare, request, self._model_of(request), for_ledger=for_ledger, order=order)
-        return await anyio.to_thread.run_sync(ready) if _inputs.has_local(request) else ready()
+        return await anyio.to_thread.run_sync(ready, limiter=self._preparing) if _inputs.has_local(request) else ready()
 
     async def _send(
         self,
