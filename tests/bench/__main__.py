@@ -54,11 +54,14 @@ In "measured", ours stands before the colon. All servers are on the same machine
 
 
 def measured(name: str) -> list[Row] | None:
-    """The rows of one file, or ``None`` where it fails: the others are measured all the same."""
+    """The rows of one file, each told as it comes; or ``None`` where it fails: the others are measured all the same."""
     print(f"{name} …", file=sys.stderr, flush=True)
     began = time.monotonic()
+    found: list[Row] = []
     try:
-        found: list[Row] = list(import_module(f"tests.bench.{name}").rows())
+        for row in import_module(f"tests.bench.{name}").rows():
+            print("   ", *filter(None, row.cells()), sep="  ", file=sys.stderr, flush=True)
+            found.append(row)
     except (Exception, SystemExit):  # noqa: BLE001  (told, and the others are measured all the same)
         traceback.print_exc()
         return None

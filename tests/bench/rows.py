@@ -51,9 +51,7 @@ HEAD = ("what", "against", "figure", "asked for", "", "measured")
 
 
 def _number(value: float) -> str:
-    return (
-        f"{value:,.0f}" if value == round(value) and value >= 10 else f"{value:.3g}" if value < 100 else f"{value:,.0f}"
-    )
+    return f"{value:,.0f}" if value >= 100 or (value >= 10 and value == int(value)) else f"{value:.3g}"
 
 
 def at_most(what: str, against: str, figure: float, bound: float, unit: str = RATIO, *, told: str = "") -> Row:
@@ -83,7 +81,7 @@ def as_text(rows: Iterable[Row]) -> str:
 def as_markdown(rows: Iterable[Row]) -> str:
     """For a page."""
     lines = [HEAD, ("---",) * len(HEAD), *(row.cells() for row in rows)]
-    return "\n".join("| " + " | ".join(cells).replace("|  |", "| |") + " |" for cells in lines)
+    return "\n".join("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in lines)
 
 
 def show(rows: Iterable[Row]) -> None:

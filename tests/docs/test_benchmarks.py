@@ -1,0 +1,44 @@
+"""The table of the measurements: all of them in it, and what missed its bound is said to have."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.bench import __main__ as bench
+from tests.bench.rows import RATIO, Row, as_markdown, as_text, at_least, at_most, just
+
+BENCH = Path(bench.__file__).parent
+
+
+def test_every_file_that_measures_has_its_place_in_the_table() -> None:
+    assert sorted(bench.NAMES) == sorted(
+        path.stem for path in BENCH.glob("*.py") if path.stem not in ("__main__", "rows")
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "missed"),
+    [
+        (at_most("a", "b", 1.0, 1.0), False),
+        (at_most("a", "b", 1.01, 1.0), True),
+        (at_least("a", "b", 1.0, 1.0), False),
+        (at_least("a", "b", 0.99, 1.0), True),
+        (at_most("a", "b", math.nan, 1.0), True),
+        (just("a", "b", 99.0), False),
+    ],
+)
+def test_a_bound_is_held_or_missed(row: Row, missed: bool) -> None:
+    assert row.missed is missed
+    assert ("MISSED" in as_text([row])) is missed
+    assert ("MISSED" in as_markdown([row])) is missed
+
+
+def test_the_page_has_one_table_with_as_many_cells_in_every_line() -> None:
+    rows = [at_most("a", "", 1.0, 2.0, "kB"), just("b", "c", 12345.6, told="so")]
+
+    lines = as_markdown(rows).splitlines()
+
+    assert [line.count("|") for line in lines] == [7] * 4
+    assert lines[2] == "| a | | 1 kB | at most 2 kB | met | |"
+    assert lines[3] == f"| b | c | 12,346 {RATIO} | | | so |"
