@@ -15,6 +15,7 @@ import anyio.abc
 
 from apimodels_async._batch_terms import Options, Requests, Tools
 from apimodels_async._production import Production
+from apimodels_async._reading import read_apart
 from apimodels_async._resuming import Records
 from apimodels_async.models import BatchStats, Outcome, Task
 
@@ -40,7 +41,7 @@ class Batch:
         self._records: Records | None = None
         self._tools = tools
         self._options = options
-        self._requests = requests
+        self._requests: Requests = read_apart(requests)
         self._outcomes: deque[Outcome] = deque()
         self._arrived = anyio.Event()
         self._left_behind: list[Task] = []

@@ -338,7 +338,7 @@ def render(output: Output) -> str:
     if "partial(" in text:
         names["partial"] = ("functools", "partial")
     if "read_apart(" in text:
-        names["read_apart"] = (f"{PACKAGE}.sync._reading", "read_apart")
+        names["read_apart"] = (f"{PACKAGE}._reading", "read_apart")
     for other in OUTPUTS:
         if other.original in wanted and other != output:
             name = CLASSES[other.original]

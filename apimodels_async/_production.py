@@ -5,7 +5,7 @@ scheduler; downloads are short tasks again.
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Literal, TypeAlias
 
 import anyio
 import anyio.abc
-import anyio.lowlevel
 import anyio.to_thread
 from attrs import evolve
 
@@ -22,6 +21,7 @@ from apimodels_async._batch_terms import Item, Options, Place, Requests, Tools
 from apimodels_async._budget import Budget, BudgetExceededError, UnpricedModelError
 from apimodels_async._events import Listener
 from apimodels_async._ledger_records import Entry, Plan, Step, plan
+from apimodels_async._reading import read
 from apimodels_async._resuming import Records
 from apimodels_async._room import Room
 from apimodels_async._scheduler import Scheduler
@@ -157,14 +157,13 @@ class Production:
 
     async def _feed(self) -> None:
         """Read the requests, each when there is room for it, and send it when there is room for that."""
-        async with aclosing(_as_async(self._requests)) as requests:
+        async with aclosing(read(self._requests, self._window)) as requests:
             await self._read_each(requests)
         self._read_all = True
         self._hand_over(None)
 
     async def _read_each(self, requests: AsyncIterator[GenerationRequest | str]) -> None:
         for index in count():
-            await self._window.acquire()
             try:
                 given = await anext(requests)
             except StopAsyncIteration:
@@ -487,14 +486,3 @@ def _not_sent(item: Item, why: str, cause: Exception | None) -> NotSubmittedErro
 def _may_work_next_time(task: Task) -> bool:
     """Whether a failed task is worth another try: as the vendor says; else by a code known to be transient."""
     return task.fail_code in _TRANSIENT if task.retryable is None else task.retryable
-
-
-async def _as_async(requests: Requests) -> AsyncGenerator[GenerationRequest | str]:
-    if isinstance(requests, AsyncIterable):
-        async for request in requests:
-            yield request
-    else:
-        for request in requests:
-            yield request
-            # A generator that never waits must not keep the loop from its other work.
-            await anyio.lowlevel.checkpoint()

@@ -440,7 +440,9 @@ class AsyncImagesClient:
 
         Args:
             requests: prompts or `GenerationRequest`, from any iterable or async iterable. They are read lazily: at
-                most `max_in_flight` + 64 beyond the outcomes that were taken.
+                most `max_in_flight` + 64 beyond the outcomes that were taken. A plain iterable may block: unless it
+                is a list or the like, it is read in a thread of its own. What belongs to the thread it was made in,
+                such as the rows of an open ``sqlite3`` connection, comes as a list or from a generator that opens it.
             max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
             ledger: a file in which each step is written down before it is taken. The same call with the same ledger
                 goes on where the last one ended, however that was: what is finished comes from the ledger, what was

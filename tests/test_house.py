@@ -53,6 +53,7 @@ FLOORS: dict[str, set[str]] = {
         "_polling",
         "_preparing",
         "_production",
+        "_reading",
         "_recording",
         "_resuming",
         "_room",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from apimodels_async._callback_source import CallbackSource
 from apimodels_async._http import DEFAULT_TIMEOUT, HttpClient, Timeout
+from apimodels_async._reading import read_apart
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.models import (
     UNSET,
@@ -26,7 +27,6 @@ from apimodels_async.models import (
 )
 from apimodels_async.sync._batch import Batch
 from apimodels_async.sync._mirror import MirroredClient
-from apimodels_async.sync._reading import read_apart
 
 if TYPE_CHECKING:
     from apimodels_async.ledger import SqliteLedger
@@ -314,7 +314,9 @@ class ImagesClient(MirroredClient):
 
         Args:
             requests: prompts or `GenerationRequest`, from any iterable or async iterable. They are read lazily: at
-                most `max_in_flight` + 64 beyond the outcomes that were taken.
+                most `max_in_flight` + 64 beyond the outcomes that were taken. A plain iterable may block: unless it
+                is a list or the like, it is read in a thread of its own. What belongs to the thread it was made in,
+                such as the rows of an open ``sqlite3`` connection, comes as a list or from a generator that opens it.
             max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
             ledger: a file in which each step is written down before it is taken. The same call with the same ledger
                 goes on where the last one ended, however that was: what is finished comes from the ledger, what was
