@@ -14,6 +14,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import anyio
@@ -182,6 +184,9 @@ def child(order: dict[str, Any]) -> None:
 def main() -> None:
     """Fork for each order."""
     setattr(_http.Http, "_ssl", httpx.create_ssl_context())  # noqa: B010  (read once, not in every fork)
+    for name in ("cattrs.gen", "httpx_aiohttp"):  # what is imported on first use, likewise
+        with suppress(ImportError):
+            import_module(name)
     gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
