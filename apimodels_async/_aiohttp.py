@@ -1,6 +1,7 @@
 """Where aiohttp can carry requests, and how it has to be set up so that nobody notices but by the speed."""
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
@@ -13,6 +14,23 @@ if TYPE_CHECKING:
 
 _LONG_HEADER = 64 << 10
 """Bytes of one header line; h11 takes 100 KiB of them all, aiohttp by itself 8."""
+
+
+def is_installed() -> bool:
+    """Whether the extra `fast` is there; nothing is imported to find out."""
+    from importlib.util import find_spec  # noqa: PLC0415  (an import need not pay for it)
+
+    return find_spec("httpx_aiohttp") is not None
+
+
+def is_loaded() -> bool:
+    """Whether it is imported already."""
+    return "httpx_aiohttp" in sys.modules
+
+
+def load() -> None:
+    """Import it. Takes tenths of a second, in which other threads go on."""
+    import_module("httpx_aiohttp")
 
 
 def usable() -> bool:

@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
+import anyio.to_thread
 import httpx
 
 from apimodels_async import _aiohttp
@@ -141,9 +142,18 @@ class Http:
         return self._client(httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=5.0))
 
     @cached_property
+    def _may_be_fast(self) -> bool:
+        return self._given is None and _aiohttp.is_installed() and _aiohttp.usable()
+
+    async def _load(self) -> None:
+        """Import aiohttp where the loop can go on meanwhile: it takes tenths of a second."""
+        with suppress(ImportError):
+            await anyio.to_thread.run_sync(_aiohttp.load)
+
+    @cached_property
     def _fast_lane(self) -> "AiohttpTransport | None":
         """For queries and downloads, on asyncio and with the extra `fast`: made and closed as the others are."""
-        if self._given is not None or not _aiohttp.usable():
+        if not self._may_be_fast:
             return None
         try:
             from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415  (slow to import, and perhaps not there)
@@ -159,7 +169,7 @@ class Http:
     @property
     def queries_at_once(self) -> int:
         """As many as there are connections for them; more would only wait for one another."""
-        return CONNECTIONS if self._fast_lane is None else FAST_CONNECTIONS
+        return FAST_CONNECTIONS if self._may_be_fast else CONNECTIONS
 
     @cached_property
     def _query_places(self) -> anyio.Semaphore:
@@ -213,6 +223,8 @@ class Http:
         """
         async with self._query_places:
             self._check_open()
+            if self._may_be_fast and not _aiohttp.is_loaded():
+                await self._load()
             if self._given is not None:
                 send = partial(self._build_and_send, "GET", path, params=params, timeout=self._timeout)
                 return await self._exchange(send, self._timeout)
@@ -322,6 +334,8 @@ class Http:
             ValueError: no URL that httpx can make sense of.
         """
         self._check_open()
+        if self._may_be_fast and not _aiohttp.is_loaded():
+            await self._load()
         # Built by hand: build_request would add the default headers and cookies of a caller's own client.
         try:
             request = httpx.Request(

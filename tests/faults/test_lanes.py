@@ -3,6 +3,7 @@
 import gzip
 import inspect
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,27 @@ async def test_queries_and_downloads_take_the_fast_lane_where_there_is_one(
         assert used(client) == ({"fast"} if lane == "fast" else {"query", "download"})
         await client.create("a cat")
         assert "submit" in used(client)
+
+
+async def test_what_is_slow_to_import_is_imported_beside_the_loop(
+    server: PictureServer, monkeypatch: pytest.MonkeyPatch, lane: str
+) -> None:
+    if lane == "fast":
+        monkeypatch.delitem(sys.modules, "httpx_aiohttp")
+    loaded_in: list[threading.Thread] = []
+    load = _aiohttp.load
+
+    def watched_load() -> None:
+        loaded_in.append(threading.current_thread())
+        load()
+
+    monkeypatch.setattr(_aiohttp, "load", watched_load)
+    async with client_of(server) as client:
+        await client.get("task-1")
+        await client.get("task-1")
+
+    assert len(loaded_in) == (lane == "fast")
+    assert threading.current_thread() not in loaded_in
 
 
 async def test_a_client_of_the_callers_own_is_used_for_everything(
