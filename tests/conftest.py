@@ -16,7 +16,12 @@ def pytest_configure() -> None:
 
 
 TESTS = Path(__file__).parent
-ONCE = ("cli", "gateway/test_painting.py", "ledger/test_kills.py", "ledger/test_power_cuts.py")
+ONCE = (
+    *("cli", "docs", "gateway"),
+    *("callbacks/test_on_a_server.py", "callbacks/test_stores.py"),
+    *("ledger/test_kills.py", "ledger/test_power_cuts.py"),
+    "rules/test_pacing_adaptive.py",
+)
 """What takes long and is no matter of the Python version."""
 
 
