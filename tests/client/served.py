@@ -28,7 +28,7 @@ def served(app_of: Callable[[str], Any]) -> Iterator[Any]:
         app = app_of(f"http://127.0.0.1:{listener.getsockname()[1]}/calls")
         server = _Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
+                app, log_config=None, access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=1
             )
         )
         server.ready = threading.Event()

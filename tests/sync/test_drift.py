@@ -75,7 +75,7 @@ def spoken(text: str | None) -> str | None:
     """What a blocking program reads where an async one reads `text`."""
     if text is None:
         return None
-    codes = re.split(r"(``[^`]*``|::\n\n(?: {8,}\S.*\n|\n)+)", text)
+    codes = re.split(r"(``[^`]*``|::\n\n(?: {4,}\S.*\n|\n)+)", text)
     for at in range(1, len(codes), 2):
         codes[at] = re.sub(r"\b(await|async)\s", "", codes[at])
         codes[at] = codes[at].replace("AsyncImagesClient", "ImagesClient").replace("aclose", "close")
