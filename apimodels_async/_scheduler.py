@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections import deque
+from collections import Counter, deque
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -12,8 +12,8 @@ import anyio.abc
 
 from apimodels_async._polling import Poller
 from apimodels_async._rates import Rate
-from apimodels_async._watching import Watched
-from apimodels_async.pacing import Pacing, urgency
+from apimodels_async._watching import Watched, lacks_links
+from apimodels_async.pacing import Pacing, typical, urgency
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,10 @@ RERANK = 1.0
 """Seconds for which the order of urgency of a crowd is kept; it changes slowly."""
 REVISE = 1.0
 """Seconds between two revisions of what is waiting."""
+PROBES = 32
+"""So many tasks of a model that nobody has seen finish are looked at early, in case it is a quick one."""
+EARLY = 8.0
+"""Seconds before which the others are not."""
 FEW = 32
 """So few are put in order anew each time."""
 
@@ -61,6 +65,8 @@ class Scheduler(Generic[T]):
         self._ready: deque[tuple[T, Watched]] = deque()  # the most urgent last
         self._rung: list[tuple[T, Watched]] = []
         self._learned = False
+        self._revises = hasattr(pacing, "revised")
+        self._added: Counter[str] = Counter()
         self._revised = -REVISE
         self._ranked = -RERANK
         self._sooner = anyio.Event()
@@ -68,7 +74,10 @@ class Scheduler(Generic[T]):
 
     def add(self, item: T, watched: Watched) -> None:
         """Watch one more task."""
+        self._added[watched.key] += 1
+        watched.probe = self._added[watched.key] <= PROBES or not self._revises
         watched.begin(self._pacing, anyio.current_time())
+        self._spare(watched)
         watched.listen(partial(self._called, item, watched))
         self._push(item, watched)
 
@@ -145,6 +154,12 @@ class Scheduler(Generic[T]):
             self._ranked = now
             self._ready = deque(sorted(self._ready, key=lambda pair: self._urgency(pair[1], now)))
 
+    def _spare(self, watched: Watched) -> None:
+        """Leave the early looks to a few; what they find out brings the others forward."""
+        sparing = not watched.probe and watched.call is None and watched.trouble is None
+        if sparing and not lacks_links(watched.task) and typical(self._pacing, watched.key) is None:
+            watched.postpone(max(watched.due, watched.born + EARLY))
+
     def _revise(self, now: float) -> None:
         """Look sooner at what is waiting, where tasks turn out to be quicker than was thought when it was planned."""
         revised: Callable[[str, float], float] | None = getattr(self._pacing, "revised", None)
@@ -180,4 +195,5 @@ class Scheduler(Generic[T]):
         else:
             self._watcher.looked(item, watched)
             self._poller.plan(watched, self._pacing)
+            self._spare(watched)
             self._push(item, watched)

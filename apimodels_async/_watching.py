@@ -40,6 +40,7 @@ class Watched:
         trouble: why the last look failed, if it did.
         call: the vendor's call that is to come.
         ticket: for who keeps many watches in order.
+        probe: whether it is one of those that find out how quick an unknown model is.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Watched:
         "last",
         "looked",
         "looks",
+        "probe",
         "task",
         "ticket",
         "trouble",
@@ -82,6 +84,7 @@ class Watched:
         self._odd_states: set[str] = {task.state}
         self.call: Call | None = call
         self.ticket: int | None = None
+        self.probe: bool = True
         self._wake: Callable[[], object] | None = None
         self._heard = 0
         self._called_early = 0

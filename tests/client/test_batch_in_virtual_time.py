@@ -356,11 +356,11 @@ def test_under_random_faults_nothing_is_paid_twice_and_no_task_id_is_lost(
     in_virtual_time(work)
 
 
-@pytest.mark.parametrize("times", [(5.0, 15.0), (20.0, 30.0)])
+@pytest.mark.parametrize("times", [(0.3, 0.6), (1.0, 2.0), (5.0, 15.0), (20.0, 30.0)])
 def test_a_burst_of_a_model_nobody_knows_costs_less_than_asking_every_three_seconds(
     vendor_of: Any, times: tuple[float, float]
 ) -> None:
-    """Tasks that wait already are planned anew when the first ends tell how long they take."""
+    """A few find out how quick it is, and tasks that wait already are planned anew by what they found."""
 
     def cost(**pacing: Any) -> float:
         """Of a task: seconds until its end was seen, and 0.1 for each question."""
@@ -378,4 +378,4 @@ def test_a_burst_of_a_model_nobody_knows_costs_less_than_asking_every_three_seco
         queries: int = vendor.gets
         return statistics.mean(lags) + 0.1 * queries / 300
 
-    assert cost() < cost(pacing=FixedPacing(3.0))
+    assert cost() < 0.8 * cost(pacing=FixedPacing(3.0))
