@@ -156,7 +156,7 @@ class Scheduler(Generic[T]):
 
     def _spare(self, watched: Watched) -> None:
         """Leave the early looks to a few; what they find out brings the others forward."""
-        sparing = not watched.probe and watched.call is None and watched.trouble is None
+        sparing = watched.ours and not watched.probe and watched.call is None and watched.trouble is None
         if sparing and not lacks_links(watched.task) and typical(self._pacing, watched.key) is None:
             watched.postpone(max(watched.due, watched.born + EARLY))
 

@@ -33,6 +33,7 @@ class Watched:
     Attributes:
         task: as last seen.
         born: when our own create was answered, if it was ours; else when the watch began.
+        ours: whether it was: another one may long be done.
         due: when to look next.
         last: whether that look is the last one before the time is up.
         looked: when it was last looked at.
@@ -49,7 +50,6 @@ class Watched:
         "_heard",
         "_last_look",
         "_odd_states",
-        "_ours",
         "_timeout",
         "_wake",
         "_without_links",
@@ -59,6 +59,7 @@ class Watched:
         "last",
         "looked",
         "looks",
+        "ours",
         "probe",
         "task",
         "ticket",
@@ -70,7 +71,7 @@ class Watched:
     ) -> None:
         self.task: Task = task
         self.born: float = now if born is None else born
-        self._ours = born is not None
+        self.ours: bool = born is not None
         self._timeout = timeout
         # The last look begins early enough for its answer to come before the deadline.
         self._last_look = math.inf if timeout is None else now + timeout - min(1.0, timeout / 4)
@@ -146,11 +147,11 @@ class Watched:
 
     def begin(self, pacing: "Pacing", now: float) -> None:
         """Plan the first look: by the pacing for a task of our own, at once for one that may long be done."""
-        self.postpone(now + self._delay(pacing, now) if self._ours else now)
+        self.postpone(now + self._delay(pacing, now) if self.ours else now)
         self.hurry(now)
 
     def _delay(self, pacing: "Pacing", now: float) -> float:
-        if self.call is None or not self._ours:
+        if self.call is None or not self.ours:
             return pacing.next_delay(self.key, now - self.born)
         # The vendor will call. Should it not: after a long while, and then each time after half as much again.
         first, elapsed = self._long_enough(pacing), now - self.born

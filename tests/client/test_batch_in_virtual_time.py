@@ -4,7 +4,8 @@ import itertools
 import statistics
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import anyio
 import httpx
@@ -23,10 +24,14 @@ from apimodels_async import (
     NotSubmittedError,
     Outcome,
     SubmissionUnknownError,
+    Task,
     TaskState,
     WaitTimeoutError,
 )
-from apimodels_async.pacing import FixedPacing
+from apimodels_async._rates import Rate
+from apimodels_async._scheduler import Scheduler
+from apimodels_async._watching import Watched
+from apimodels_async.pacing import AdaptivePacing, FixedPacing
 
 
 def in_virtual_time(work: Callable[[], Awaitable[Any]]) -> Any:
@@ -379,3 +384,20 @@ def test_a_burst_of_a_model_nobody_knows_costs_less_than_asking_every_three_seco
         return statistics.mean(lags) + 0.1 * queries / 300
 
     assert cost() < 0.8 * cost(pacing=FixedPacing(3.0))
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_of_many_the_few_look_early_but_what_an_earlier_run_created_is_asked_about_at_once(ours: bool) -> None:
+    async def work() -> list[float]:
+        poller: Any = SimpleNamespace(at_once=8)
+        scheduler: Scheduler[int] = Scheduler(poller, AdaptivePacing(), Rate(), cast("Any", None))
+        now = anyio.current_time()
+        watches = [
+            Watched(Task(id=str(number), state="", model="m"), now=now, born=now if ours else None, timeout=None)
+            for number in range(50)
+        ]
+        for number, watched in enumerate(watches):
+            scheduler.add(number, watched)
+        return [watched.due - now for watched in watches]
+
+    assert in_virtual_time(work) == pytest.approx([0.5] * 32 + [8.0] * 18 if ours else [0.0] * 50)
