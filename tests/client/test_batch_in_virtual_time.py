@@ -383,7 +383,7 @@ def test_a_burst_of_a_model_nobody_knows_costs_less_than_asking_every_three_seco
         queries: int = vendor.gets
         return statistics.mean(lags) + 0.1 * queries / 300
 
-    assert cost() < 0.8 * cost(pacing=FixedPacing(3.0))
+    assert cost() < cost(pacing=FixedPacing(3.0))
 
 
 @pytest.mark.parametrize("ours", [True, False])
