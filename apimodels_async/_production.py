@@ -214,7 +214,11 @@ class Production:
 
     async def _seek(self, item: Item, entry: Entry, records: Records) -> None:
         """Nobody knows what came of it, but it ordered a callback, which may name its task."""
-        task = await self._tools.seek(entry)
+        task: Task | None = None
+        try:
+            task = await self._tools.seek(entry)
+        except Exception:  # a receiver that fails must not end the batch
+            logger.exception("the callback of entry %s could not be waited for", entry.key)
         if task is None:
             self._report_unknown(item, entry, records)
             return

@@ -135,7 +135,7 @@ class Watched:
 
         The first tasks to end are the quick ones, so what is usual seems too short at first.
         """
-        if self.call is None or self.looks or self.rung or self.last:
+        if self.call is None or not self.ours or self.looks or self.rung or self.last:
             return False
         called_by = self.born + self._long_enough(pacing)
         if called_by <= now + 1.0:

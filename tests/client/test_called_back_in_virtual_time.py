@@ -346,3 +346,23 @@ def test_a_create_with_a_key_finds_its_task_in_a_later_call(world_of: Any, tmp_p
 def test_what_is_no_receiver_is_refused() -> None:
     with pytest.raises(TypeError, match="callbacks=str"):
         AsyncImagesClient("sk_test", callbacks="https://here.example")  # type: ignore[arg-type]
+
+
+def test_a_receiver_that_fails_costs_a_later_run_one_outcome_and_not_the_batch(world_of: Any, tmp_path: Path) -> None:
+    world = world_of(delay=None, fault=lambda _random, method: "lost" * (method == "POST"))
+    path = tmp_path / "run.db"
+
+    async def first(client: AsyncImagesClient) -> None:
+        await client.generate_many(["x"], ledger=path, wait_timeout=1.0)
+
+    def broken(_intent_id: str, _told: Callable[[str], object]) -> None:
+        raise RuntimeError("no receiver")
+
+    async def second(client: AsyncImagesClient) -> None:
+        world.board.follow = broken
+        [outcome] = await client.generate_many(["x"], ledger=path)
+        assert isinstance(outcome.error, SubmissionUnknownError)
+
+    world.run(first, patience=0.1)
+    world.run(second, patience=0.1)
+    assert world.vendor.posts == 1
