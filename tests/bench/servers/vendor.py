@@ -15,10 +15,11 @@ def answer(books: Books, method: str, target: str) -> tuple[int, Any]:
     if target.endswith("/files"):
         return 200, {"code": 200, "msg": "success", "data": {"publicUrl": books.picture_url("hosted")}}
     if method == "POST":
-        data: dict[str, Any] = {"taskId": books.create(), "state": "pending", "model": "bench"}
+        # Without a name of its own the model is the one asked for: what warms a client up teaches nothing of the others.
+        data: dict[str, Any] = {"taskId": books.create(), "state": "pending"}
     else:
         task_id = target.rpartition("task_id=")[2]
-        data = {"taskId": task_id, "state": "processing", "model": "bench"}
+        data = {"taskId": task_id, "state": "processing"}
         if books.has_ended(task_id):
             life = books.tasks[task_id]
             data |= {
