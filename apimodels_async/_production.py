@@ -45,7 +45,7 @@ QUICK = 2.0
 and must not hold the others up."""
 CREATES = 32
 """So many quick creates at once."""
-BODIES = 128 << 20
+BODIES = 64 << 20
 """Bytes that the bodies of creates may take at once, however many are under way: pictures go in them."""
 DOWNLOADS = 8
 WRITE_WITHIN = 0.5
