@@ -22,7 +22,7 @@ from apimodels_async._ledger_records import (
     plan,
     task_from_json,
 )
-from apimodels_async._ledger_statements import Statement, moved, unseen
+from apimodels_async._ledger_statements import PREPARATION, Statement, merged, moved, unseen
 from apimodels_async.errors import LedgerError
 from apimodels_async.models import Task
 
@@ -94,6 +94,8 @@ class SqliteLedger:
             for pragma in ("journal_mode=WAL", "synchronous=FULL"):
                 list(database.execute(f"PRAGMA {pragma}"))
             self._migrate(database, version)
+            for statement in PREPARATION:
+                list(database.execute(statement))
         except LedgerError:
             database.close()
             raise
@@ -204,22 +206,32 @@ class SqliteLedger:
         Raises:
             LedgerError: nothing of it was written.
         """
-        changed: list[int] = []
+        statements = list(statements)
         with self._turn:
             self._check_usable()
             try:
-                self._database.execute("BEGIN IMMEDIATE")
-                before = self._database.total_changes
-                for sql, values in statements:
-                    self._database.execute(sql, values)
-                    # Not by a query: each lets go of the interpreter, and has to wait for it where the loop is busy.
-                    total = self._database.total_changes
-                    changed.append(total - before)
-                    before = total
+                changed = [1] * len(statements)
+                groups = list(merged(statements))
+                if self._transact(group for group, _ in groups) != [size for _, size in groups]:
+                    self._database.execute("ROLLBACK")  # some changed nothing: one by one it is seen which
+                    changed = self._transact(statements)
                 self._database.execute("COMMIT")
             except Exception as error:
                 self._roll_back()
                 raise self._trouble("cannot be written", error) from error
+        return changed
+
+    def _transact(self, statements: Iterable[Statement]) -> list[int]:
+        """Begin, and carry out: how many entries each statement changed."""
+        changed: list[int] = []
+        self._database.execute("BEGIN IMMEDIATE")
+        before = self._database.total_changes
+        for sql, values in statements:
+            self._database.execute(sql, values)
+            # Not by a query: each lets go of the interpreter, and has to wait for it where the loop is busy.
+            total = self._database.total_changes
+            changed.append(total - before)
+            before = total
         return changed
 
     def _roll_back(self) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
+from apimodels_async import _recording
 from apimodels_async._ledger_statements import Statement, begun, moved
 from apimodels_async._recording import LedgerJournal, Recorder
 from apimodels_async.errors import LedgerError, SubmissionUnknownError
@@ -56,6 +58,37 @@ async def test_thousands_of_writes_need_few_transactions(ledger: Counting) -> No
 
     assert len(ledger.steps()) == 3000
     assert ledger.transactions <= 5
+
+
+async def test_where_several_write_what_comes_a_moment_later_joins_them(
+    ledger: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_recording, "GATHER", 0.5)
+    recorder = Recorder(ledger)
+
+    async def write_in_turn(*keys: str) -> None:
+        async with anyio.create_task_group() as group:
+            for key in keys:
+                group.start_soon(recorder.write, intent(key))
+                await anyio.lowlevel.checkpoint()
+
+    await write_in_turn("a", "b", "c")
+    before = ledger.transactions
+    await write_in_turn("d", "e", "f", "g")
+
+    assert ledger.transactions == before + 1
+    assert len(ledger.steps()) == 7
+
+
+async def test_whoever_writes_alone_waits_for_nobody(ledger: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_recording, "GATHER", 3600.0)
+    recorder = Recorder(ledger)
+
+    with anyio.fail_after(20):
+        for key in ("a", "b", "c"):
+            await recorder.write(intent(key))
+
+    assert ledger.transactions == 3
 
 
 async def test_each_writer_is_told_what_its_own_statements_changed(ledger: Counting) -> None:

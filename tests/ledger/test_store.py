@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apimodels_async._ledger_records import FOLLOWS, Plan, SavedFile, plan, steps_before
-from apimodels_async._ledger_statements import begun, moved
+from apimodels_async._ledger_statements import Statement, begun, moved
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger, Step, _store
 from apimodels_async.models import Task, TaskState
@@ -274,6 +274,27 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: SqliteLedger) -> None:
 
     assert ledger.steps() == {}
     assert ledger.apply([begun("k", HASH, "m", {}), begun("k", HASH, "m", {}), moved("k", Step.CREATED)]) == [1, 0, 0]
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.lists(
+        st.one_of(
+            st.builds(begun, st.sampled_from("ab"), st.just(HASH), st.just("m"), st.fixed_dictionaries({})),
+            st.builds(moved, st.sampled_from("ab"), st.sampled_from(Step), error=st.sampled_from([None, "why"])),
+        ),
+        max_size=120,
+    )
+)
+def test_many_changes_at_once_are_the_same_changes_one_by_one(ledger: SqliteLedger, changes: list[Statement]) -> None:
+    ledger.apply([("DELETE FROM entries", ())])
+    told = [changed for change in changes for changed in ledger.apply([change])]
+    after = [entry._replace(changed=0.0) for entry in ledger.entries()]
+
+    ledger.apply([("DELETE FROM entries", ())])
+
+    assert ledger.apply(changes) == told
+    assert [entry._replace(changed=0.0) for entry in ledger.entries()] == after
 
 
 def test_words_that_are_no_text_do_not_take_other_writes_with_them(ledger: SqliteLedger) -> None:

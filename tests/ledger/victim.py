@@ -32,6 +32,7 @@ from apimodels_async import (
     _resuming,
     _saving,
 )
+from apimodels_async._ledger_statements import CHANGE
 from apimodels_async.ledger import SqliteLedger, _store
 from apimodels_async.pacing import FixedPacing
 
@@ -69,7 +70,7 @@ class Wired:
         rows = self._database.execute(sql, values)
         if sql == "COMMIT":
             self._fuse.reached("after a commit")
-        elif sql.startswith("UPDATE"):
+        elif sql.startswith(CHANGE):
             self._fuse.reached("inside a transaction")
         return rows
 

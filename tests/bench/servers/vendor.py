@@ -15,7 +15,7 @@ def answer(books: Books, method: str, target: str) -> tuple[int, Any]:
     if target.endswith("/files"):
         return 200, {"code": 200, "msg": "success", "data": {"publicUrl": books.picture_url("hosted")}}
     if method == "POST":
-        # Without a name of its own the model is the one asked for: what warms a client up teaches nothing of the others.
+        # No model is named, so it is the one asked for: what warms a client up teaches nothing of the others.
         data: dict[str, Any] = {"taskId": books.create(), "state": "pending"}
     else:
         task_id = target.rpartition("task_id=")[2]
