@@ -101,7 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "a transport without events is not announced",
-        "_http.py",
+        "_http/_sending.py",
         "            await watch.announce()\n",
         "            pass\n",
     ),
