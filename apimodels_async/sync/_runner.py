@@ -248,21 +248,28 @@ class Runner:
     # --- in the thread
 
     def _run(self) -> None:
-        loop = self._loop
-        main = loop.create_task(self._main())
         try:
-            # A callback or a generator of the user's may raise SystemExit. It ends that task, and reaches its caller
-            # by it; asyncio lets it out of the loop as well, where it must not end the calls of everybody else.
-            while not main.done():
-                with suppress(KeyboardInterrupt, SystemExit):
-                    loop.run_until_complete(main)
+            self._complete(self._main())
         finally:
             with self._lock:
                 self._open = False
+            # What was handed in in the last turns was not run, or not to its end.
+            self._complete(self._end_all())
             for call in list(self._calls):
                 call.cut_off(None)
-            loop.close()
+            self._loop.close()
             _RUNNING.discard(self)
+
+    def _complete(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Turn the loop until this has ended.
+
+        A callback or a generator of the user's may raise SystemExit. It ends that task, and reaches its caller by it;
+        asyncio lets it out of the loop as well, where it must not end the calls of everybody else.
+        """
+        task = self._loop.create_task(coroutine)
+        while not task.done():
+            with suppress(KeyboardInterrupt, SystemExit):
+                self._loop.run_until_complete(task)
 
     async def _main(self) -> None:
         await self._stopping.wait()
@@ -272,15 +279,18 @@ class Runner:
             await self._aclose()
         except Exception:
             logger.exception("closing the client failed")
-        # The outermost first: what is in a task group is ended by its group, and in order.
+        await self._end_all()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._loop.shutdown_asyncgens(), ENDING)
+
+    async def _end_all(self) -> None:
+        """Cancel every task. The outermost first: what is in a task group is ended by its group, and in order."""
         for name in (OURS, ""):
             tasks = {task for task in asyncio.all_tasks() if name in task.get_name()} - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks, timeout=ENDING / 2)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._loop.shutdown_asyncgens(), ENDING)
 
 
 _RUNNING: set[Runner] = set()

@@ -1,6 +1,7 @@
 """What is the mirror's own: the lazy name, reading requests, what an interrupted call had already brought, secrets."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import apimodels_async
 from apimodels_async import ConfigurationError, ImagesClient
 from apimodels_async.pacing import FixedPacing
 from apimodels_async.sync import Batch
-from apimodels_async.sync._runner import Call
+from apimodels_async.sync._runner import Call, Runner
 from tests.sync.endurance import vendor
 
 
@@ -254,6 +255,28 @@ def test_a_call_that_ends_in_the_loops_last_turn_gives_what_came_of_it(error: Ex
 
     with nullcontext() if error is None else pytest.raises(ValueError, match="no"):
         assert call.outcome() == "done"
+
+
+def test_a_call_that_begins_in_the_loops_last_turn_is_ended_like_any_other() -> None:
+    async def nothing() -> None:
+        await asyncio.sleep(3600)
+
+    runner = Runner(nothing)
+    runner.start()
+    runner._discarded = True  # the loop's own task ends in the turn after it is told to
+    call = Call(nothing(), lambda _: None)
+
+    def tell() -> None:
+        runner._stopping.set()
+        runner._loop.call_soon(call.hand_in, runner)
+
+    runner.soon(tell)
+    call.wait()
+
+    with pytest.raises(ConfigurationError, match="was closed while it was being used"):
+        call.outcome()
+    runner.join(10)
+    gc.collect()  # a coroutine that was never awaited warns, and warnings are errors
 
 
 # --- a thread that cannot be had
