@@ -17,6 +17,7 @@ from apimodels_async._exchange import RequestFailed, Stream
 from apimodels_async._http import Http
 from apimodels_async._links import MAX_REDIRECTS, check_link, file_stem, next_hop
 from apimodels_async._polling import Poller
+from apimodels_async._pouring import gather, pour
 from apimodels_async._retrying import full_jitter
 from apimodels_async._saving import PartFile
 from apimodels_async.errors import ApimodelsError, ConfigurationError, DownloadError, ResultExpiredError
@@ -26,8 +27,6 @@ logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
 
-BUFFER = 1 << 20
-"""Bytes gathered before they are handed to the disk, in a worker thread."""
 FRESH = 60.0
 """Seconds after completion in which a 404 may be a content network that lags."""
 RATE_WINDOW = 10.0
@@ -57,6 +56,8 @@ class Downloader:
         self.http = http
         self.poller = poller
         self.uniform = uniform
+        # Threads of its own: a slow picture keeps one, and the program's are for the program.
+        self.threads = anyio.CapacityLimiter(math.inf)
 
     async def download(self, task: Task, directory: Path, limits: DownloadLimits) -> list[Path]:
         """Save all pictures of a completed task, in the order of its links.
@@ -237,25 +238,21 @@ class _Fetch:
         link = self.task.result_urls[self.at]
         stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
         part = PartFile(self.directory, stem)
+        tally = _Tally(self.limits, anyio.current_time())
+
+        def seen(chunk: bytes) -> None:
+            tally.count(chunk, anyio.current_time())
+
         try:
+            piece, more = await gather(chunks, seen)
+            if not more:  # most pictures: one turn in a thread does it all
+                return await _in_thread(_keep, part, piece, stem + tally.judge(length).suffix)
             await _in_thread(part.begin)
-            kind = await self._pour(chunks, length, part)
-            return await _in_thread(part.finish, stem + kind.suffix)
+            await pour(piece, chunks, seen, part, self.owner.threads)
+            return await _in_thread(part.finish, stem + tally.judge(length).suffix)
         except BaseException:
             part.discard()
             raise
-
-    async def _pour(self, chunks: AsyncIterator[bytes], length: int | None, part: PartFile) -> _images.Kind:
-        tally = _Tally(self.limits, anyio.current_time())
-        buffer = bytearray()
-        async for chunk in chunks:
-            tally.count(chunk, anyio.current_time())
-            buffer += chunk
-            if len(buffer) >= BUFFER:
-                await _in_thread(part.write, bytes(buffer))
-                buffer.clear()
-        await _in_thread(part.write, bytes(buffer))
-        return tally.judge(length)
 
     def _late(self) -> DownloadError:
         return self._error(f"not saved within {self.limits.timeout or 0.0:g} s: {self.trouble}")
@@ -301,6 +298,12 @@ class _Tally:
         if not _images.is_whole(kind, self.total, self.head, self.tail):
             raise _SpoiledError(f"it breaks off after {self.total} bytes")
         return kind
+
+
+def _keep(part: PartFile, pieces: list[bytes], name: str) -> Path:
+    part.begin()
+    part.write(b"".join(pieces))
+    return part.finish(name)
 
 
 async def _one(data: bytes) -> AsyncIterator[bytes]:

@@ -51,6 +51,7 @@ FLOORS: dict[str, set[str]] = {
         "_once",
         "_owner",
         "_polling",
+        "_pouring",
         "_preparing",
         "_production",
         "_reading",

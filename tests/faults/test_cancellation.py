@@ -34,6 +34,7 @@ from apimodels_async import (
     TaskState,
     _downloading,
     _exchange,
+    _pouring,
     client,
 )
 from apimodels_async.pacing import FixedPacing
@@ -61,7 +62,7 @@ def trust() -> ssl.SSLContext:
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificates are read once, and a download hands over small pieces without pauses."""
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
-    monkeypatch.setattr(_downloading, "BUFFER", 64 << 10)
+    monkeypatch.setattr(_pouring, "PIECE", 64 << 10)
     monkeypatch.setattr(_downloading, "full_jitter", lambda *_: 0.0)
 
 
