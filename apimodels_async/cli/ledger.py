@@ -44,11 +44,11 @@ def ways_out(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[SqliteLedger]:
+def _opened(path: Path, *, read_only: bool = False) -> Generator[SqliteLedger]:
     """The ledger at `path`, which must be there: to look for one makes none."""
     if not path.is_file():
         raise LedgerError(f"FILE {path}: {'not a regular file' if path.exists() else 'no such file'}")
-    with SqliteLedger(path) as ledger:
+    with SqliteLedger(path, read_only=read_only) as ledger:
         yield ledger
 
 
@@ -60,9 +60,10 @@ def show(file: Ledger, as_json: AsJson = False) -> None:
     """Say what a run has come to: counts, money, what is unknown, what expires soon.
 
     Money is estimated by the prices of the catalogue. "At risk" is what may have been accepted, and nobody knows.
+    A run that is under way is not disturbed.
     """
     screen = Screen()
-    with _opened(file) as ledger:
+    with _opened(file, read_only=True) as ledger:
         report = Report.of(ledger.entries())
     now = datetime.now(UTC)
     if as_json:
@@ -176,10 +177,13 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", dir_okay=False, show_default="stdout", help="Where to."),
     ] = None,
 ) -> None:
-    """Write every entry down, in the order of the requests: an object a line, or CSV."""
+    """Write every entry down, in the order of the requests: an object a line, or CSV.
+
+    A run that is under way is not disturbed.
+    """
     if output is not None and output.exists() and file.exists() and output.samefile(file):
         raise CommandFailed(f"--output {output}: that is the ledger itself", exit_codes.USAGE)
-    with _opened(file) as ledger:
+    with _opened(file, read_only=True) as ledger:
         rows = (row(entry) for entry in ledger.entries())
         texts = _as_csv(rows) if as_csv else _as_jsonl(rows)
         if output is None:

@@ -56,6 +56,15 @@ def _connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
 
 
+def _copy(path: str) -> sqlite3.Connection:
+    """What is in the file now, in memory: whoever uses the file is not disturbed, and no entry is changed."""
+    memory = _connect(":memory:")
+    # Not mode=ro: SQLite would make the files that WAL needs, and could not take them away again.
+    with contextlib.closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", uri=True)) as file:
+        file.backup(memory)
+    return memory
+
+
 class SqliteLedger:
     """A ledger in a file. Its calls block; a client makes them in a worker thread.
 
@@ -64,6 +73,8 @@ class SqliteLedger:
 
     Args:
         path: the file, made if it is not there.
+        read_only: take a copy of what is in the file at this moment, to look at while a run goes on. Nothing can be
+            written.
         connect: opens the database; for tests. Its connections need no more than ``execute``, ``total_changes`` and
             ``close``.
 
@@ -72,17 +83,24 @@ class SqliteLedger:
             a newer version.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, connect: Callable[[str], Any] = _connect) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, read_only: bool = False, connect: Callable[[str], Any] = _connect
+    ) -> None:
         self.path: Path = Path(path)
+        self._read_only = read_only
         self._pid = os.getpid()
         self._turn = threading.Lock()
         self._closed = False
-        self._lock = _ProcessLock(self.path)
+        self._lock = None if read_only else _ProcessLock(self.path)
         try:
-            self._database = self._open(connect)
+            self._database = self._open(_copy if read_only else connect)
         except BaseException:
-            self._lock.release()
+            self._let_go()
             raise
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def _open(self, connect: Callable[[str], Any]) -> Any:
         try:
@@ -147,7 +165,7 @@ class SqliteLedger:
             try:
                 self._database.close()
             finally:
-                self._lock.release()
+                self._let_go()
 
     # --- reading
 
@@ -209,6 +227,8 @@ class SqliteLedger:
         statements = list(statements)
         with self._turn:
             self._check_usable()
+            if self._read_only:
+                raise LedgerError(f"{self.path} was opened to be read only")
             try:
                 changed = [1] * len(statements)
                 groups = list(merged(statements))

@@ -355,13 +355,23 @@ def test_a_ledger_in_use_is_left_alone_and_so_are_the_results_of_who_uses_it(api
     (apimodels.folder / "out" / "results.jsonl").write_text("of the other run")
 
     with SqliteLedger(apimodels.folder / "run.db"):
-        endings = apimodels.all(BATCH, ("ledger", "show", "run.db"), settings=server.settings)
+        endings = apimodels.all(BATCH, ("ledger", "resolve", "run.db", "key", "abandon"), settings=server.settings)
 
     for done in endings:
         assert (done.returncode, done.stdout) == (16, "")
         assert re.fullmatch(r"apimodels: .*run\.db is in use by another run: wait for it to end\n", done.stderr)
     assert not server.asked.is_set()
     assert [path.name for path in (apimodels.folder / "out").iterdir()] == ["results.jsonl"]
+
+
+def test_a_ledger_in_use_can_be_looked_at(apimodels: Any) -> None:
+    with SqliteLedger(apimodels.folder / "run.db") as ledger:
+        add(ledger, "a kite", Step.SENDING, Step.UNKNOWN)
+        shown, exported = apimodels.all(("ledger", "show", "run.db", "--json"), ("ledger", "export", "run.db"))
+
+    assert (shown.returncode, exported.returncode) == (0, 0)
+    assert json.loads(shown.stdout)["steps"]["unknown"] == 1
+    assert [json.loads(line)["step"] for line in exported.stdout.splitlines()] == ["unknown"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="about a limit of POSIX")

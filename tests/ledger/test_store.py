@@ -184,6 +184,60 @@ def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -
         SqliteLedger(path).close()
 
 
+KILLED = """
+import os, signal, sys
+from apimodels_async._ledger_statements import begun
+from apimodels_async.ledger import SqliteLedger
+
+ledger = SqliteLedger(sys.argv[1])
+ledger.apply([begun("k", "d", "m", {})])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_ledger_that_a_run_is_using_can_be_looked_at_and_stays_as_it_is(tmp_path: Path) -> None:
+    with SqliteLedger(tmp_path / "run.db") as ledger:
+        put(ledger, "k", Step.UNKNOWN)
+        with SqliteLedger(tmp_path / "run.db", read_only=True) as copy:
+            put(ledger, "later", Step.UNKNOWN)
+            assert copy.steps() == {"k": Step.UNKNOWN}
+            with pytest.raises(LedgerError, match=r"run\.db was opened to be read only"):
+                copy.resolve("k", "abandon")
+        assert ledger.steps() == {"k": Step.UNKNOWN, "later": Step.UNKNOWN}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="about a signal of POSIX")
+def test_what_a_killed_run_left_can_be_looked_at_and_is_there_afterwards(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run.db")], check=False, timeout=40)
+    assert (tmp_path / "run.db-wal").stat().st_size
+
+    for _ in range(2):
+        with SqliteLedger(tmp_path / "run.db", read_only=True) as copy:
+            assert copy.steps() == {"k": Step.INTENT}
+    with SqliteLedger(tmp_path / "run.db") as ledger:
+        assert ledger.steps() == {"k": Step.INTENT}
+
+
+def test_an_older_schema_can_be_looked_at_and_is_not_migrated_by_that(tmp_path: Path) -> None:
+    old = Path(__file__).parent / "golden" / "v1-every-step.db"
+    (tmp_path / "run.db").write_bytes(old.read_bytes())
+
+    with SqliteLedger(tmp_path / "run.db", read_only=True) as copy:
+        assert set(copy.steps().values()) == set(Step)
+
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [old.read_bytes()]
+
+
+@pytest.mark.parametrize("content", [None, b"a shopping list\n" * 100], ids=["no file", "no database"])
+def test_what_is_no_ledger_cannot_be_looked_at(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "run.db").write_bytes(content)
+
+    with pytest.raises(LedgerError, match=r"run\.db cannot be (opened|used)"):
+        SqliteLedger(tmp_path / "run.db", read_only=True)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == ([] if content is None else [content])
+
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
 # In processes of their own: nobody forks a process that has the threads of a test run.
