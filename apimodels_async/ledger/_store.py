@@ -58,10 +58,14 @@ def _connect(path: str) -> sqlite3.Connection:
 
 def _copy(path: str) -> sqlite3.Connection:
     """What is in the file now, in memory: whoever uses the file is not disturbed, and no entry is changed."""
-    memory = _connect(":memory:")
     # Not mode=ro: SQLite would make the files that WAL needs, and could not take them away again.
     with contextlib.closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", uri=True)) as file:
-        file.backup(memory)
+        memory = _connect(":memory:")
+        try:
+            file.backup(memory)
+        except BaseException:
+            memory.close()
+            raise
     return memory
 
 
