@@ -56,8 +56,6 @@ class Downloader:
         self.http = http
         self.poller = poller
         self.uniform = uniform
-        # Threads of its own: a slow picture keeps one, and the program's are for the program.
-        self.threads = anyio.CapacityLimiter(math.inf)
 
     async def download(self, task: Task, directory: Path, limits: DownloadLimits) -> list[Path]:
         """Save all pictures of a completed task, in the order of its links.
@@ -248,7 +246,7 @@ class _Fetch:
             if not more:  # most pictures: one turn in a thread does it all
                 return await _in_thread(_keep, part, piece, stem + tally.judge(length).suffix)
             await _in_thread(part.begin)
-            await pour(piece, chunks, seen, part, self.owner.threads)
+            await pour(piece, chunks, seen, part)
             return await _in_thread(part.finish, stem + tally.judge(length).suffix)
         except BaseException:
             part.discard()

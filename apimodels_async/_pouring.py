@@ -4,7 +4,6 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable
 
-import anyio
 import anyio.to_thread
 
 from apimodels_async._saving import PartFile
@@ -12,7 +11,7 @@ from apimodels_async._saving import PartFile
 PIECE = 512 << 10
 """Bytes gathered before they are handed to the disk."""
 AHEAD = 2
-"""Pieces that may wait for the disk."""
+"""Pieces that are being written, or wait for it."""
 
 
 async def gather(chunks: AsyncIterator[bytes], seen: Callable[[bytes], object]) -> tuple[list[bytes], bool]:
@@ -29,74 +28,85 @@ async def gather(chunks: AsyncIterator[bytes], seen: Callable[[bytes], object]) 
 
 
 async def pour(
-    first: list[bytes],
-    chunks: AsyncIterator[bytes],
-    seen: Callable[[bytes], object],
-    part: PartFile,
-    threads: anyio.CapacityLimiter,
+    first: list[bytes], chunks: AsyncIterator[bytes], seen: Callable[[bytes], object], part: PartFile
 ) -> None:
     """Write `first`, and then what comes, in one thread that is kept until all has come.
 
-    Handing each piece to a thread of the pool, and waiting for it, took half as long again (measured).
+    Handing each piece to a thread of the pool, and waiting for it, took half as long again (measured). A disk that
+    fails is noticed when the next piece is there.
 
     Raises:
         OSError: as the system says; and what `seen` and `chunks` raise.
     """
     belt = _Belt(part)
-    trouble: list[Exception] = []
-
-    async def write(group: anyio.CancelScope) -> None:
-        try:
-            await anyio.to_thread.run_sync(belt.run, limiter=threads)
-        except Exception as error:  # noqa: BLE001  (raised below, and not in a group)
-            trouble.append(error)
-            group.cancel()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(write, group.cancel_scope)
-        try:
-            piece, more = first, True
-            while more:
-                await belt.put(piece)
-                piece, more = await gather(chunks, seen)
+    try:
+        piece, more = first, True
+        while more:
             await belt.put(piece)
-        except Exception as error:  # noqa: BLE001  (as above)
-            trouble.append(error)
-        finally:
-            belt.end()
-    if trouble:
-        raise trouble[0]
+            piece, more = await gather(chunks, seen)
+        await belt.put(piece)
+        await belt.end()
+    except BaseException:
+        belt.drop()
+        raise
 
 
 class _Belt:
-    """Between the event loop, which puts pieces on, and a thread, which takes them off and writes them."""
+    """Between the event loop, which puts pieces on, and a thread, which takes them off and writes them.
+
+    Whoever is cut off waits for no disk: the thread is left alone with what it is writing, and drops the rest. It is a
+    daemon, so that a program whose loop was closed under a download can end.
+    """
 
     def __init__(self, part: PartFile) -> None:
         self._part = part
         self._pieces: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(AHEAD)
+        self._ended = threading.Event()
+        self._dropped = False
+        self._error: Exception | None = None
+        threading.Thread(target=self._run, name="apimodels_async picture", daemon=True).start()
 
     async def put(self, piece: list[bytes]) -> None:
-        """Put a piece on, when there is room for it."""
-        if not self._room.acquire(blocking=False):
-            # Abandoned when cancelled: the thread that makes room may never have begun. `end` lets this one go.
-            await anyio.to_thread.run_sync(self._room.acquire, abandon_on_cancel=True)
-        self._pieces.put(piece)
-
-    def end(self) -> None:
-        """There is no more, and nobody waits any longer."""
-        self._pieces.put(None)
-        self._room.release()
-
-    def run(self) -> None:
-        """In a thread: write until the end.
+        """Put a piece on, when there is room for it.
 
         Raises:
-            OSError: as the system says.
+            OSError: what was put on before could not be written.
         """
+        if not self._room.acquire(blocking=False):
+            await anyio.to_thread.run_sync(self._room.acquire, abandon_on_cancel=True)  # `drop` lets it go
+        self._check()
+        self._pieces.put(piece)
+
+    async def end(self) -> None:
+        """There is no more: return when all is written.
+
+        Raises:
+            OSError: it could not be.
+        """
+        self._pieces.put(None)
+        if not self._ended.is_set():
+            await anyio.to_thread.run_sync(self._ended.wait, abandon_on_cancel=True)
+        self._check()
+
+    def drop(self) -> None:
+        """Nobody wants it any more, and nobody waits."""
+        self._dropped = True
+        self._pieces.put(None)
+        self._room.release()
+        self._ended.set()
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
         try:
-            while (piece := self._pieces.get()) is not None:
+            while (piece := self._pieces.get()) is not None and not self._dropped:
                 self._part.write(b"".join(piece))
                 self._room.release()
+        except Exception as error:  # noqa: BLE001  (raised to whoever puts the next piece on)
+            self._error = error
         finally:
-            self._room.release()  # nobody shall wait for a thread that has failed
+            self._room.release()
+            self._ended.set()

@@ -56,19 +56,6 @@ def _connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
 
 
-def _copy(path: str) -> sqlite3.Connection:
-    """What is in the file now, in memory: whoever uses the file is not disturbed, and no entry is changed."""
-    # Not mode=ro: SQLite would make the files that WAL needs, and could not take them away again.
-    with contextlib.closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", uri=True)) as file:
-        memory = _connect(":memory:")
-        try:
-            file.backup(memory)
-        except BaseException:
-            memory.close()
-            raise
-    return memory
-
-
 class SqliteLedger:
     """A ledger in a file. Its calls block; a client makes them in a worker thread.
 
@@ -97,10 +84,29 @@ class SqliteLedger:
         self._closed = False
         self._lock = None if read_only else _ProcessLock(self.path)
         try:
-            self._database = self._open(_copy if read_only else connect)
+            self._database = self._open(self._copy if read_only else connect)
         except BaseException:
             self._let_go()
             raise
+
+    def _copy(self, path: str) -> sqlite3.Connection:
+        """What is in the file now, in memory: whoever uses the file is not disturbed, and no entry is changed."""
+        if not self.path.is_file():
+            raise FileNotFoundError("there is no such file")
+        in_use = self.path.with_name(self.path.name + "-wal").exists()
+        if not in_use and not (os.access(path, os.W_OK) and os.access(self.path.absolute().parent, os.W_OK)):
+            # It would make files there, and leave them to whoever owns the ledger, and could not write to them.
+            raise PermissionError("SQLite has to write beside it even to read it, and this user may not")
+        with contextlib.closing(_connect(path)) as file:
+            file.execute("BEGIN")
+            self._checked_version(file)  # now, because this waits for no longer than it is told to; a copy would
+            memory = _connect(":memory:")
+            try:
+                file.backup(memory)
+            except BaseException:
+                memory.close()
+                raise
+        return memory
 
     def _let_go(self) -> None:
         if self._lock is not None:
@@ -109,6 +115,8 @@ class SqliteLedger:
     def _open(self, connect: Callable[[str], Any]) -> Any:
         try:
             database = connect(str(self.path))
+        except LedgerError:
+            raise
         except Exception as error:
             raise self._trouble("cannot be opened", error) from error
         try:

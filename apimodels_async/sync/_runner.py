@@ -184,6 +184,7 @@ class Runner:
         self._lock = threading.Lock()
         self._open = True
         self._calls: set[Call[Any]] = set()
+        self._told: set[asyncio.Task[Any]] = set()  # to end
         self._thread = threading.Thread(target=self._run, name=OURS, daemon=True)
 
     def start(self) -> None:
@@ -253,22 +254,25 @@ class Runner:
         finally:
             with self._lock:
                 self._open = False
-            # What was handed in in the last turns was not run, or not to its end.
-            self._complete(self._end_all())
-            for call in list(self._calls):
-                call.cut_off(None)
-            self._loop.close()
-            _RUNNING.discard(self)
+            try:
+                # What was handed in in the last turns was not run, or not to its end.
+                self._complete(self._end_all())
+            finally:
+                for call in list(self._calls):
+                    call.cut_off(None)
+                self._loop.close()
+                _RUNNING.discard(self)
 
     def _complete(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Turn the loop until this has ended.
 
         A callback or a generator of the user's may raise SystemExit. It ends that task, and reaches its caller by it;
-        asyncio lets it out of the loop as well, where it must not end the calls of everybody else.
+        asyncio lets it out of the loop as well, where it must not end the calls of everybody else. Somebody else may
+        stop the loop too, and what stopped it for the last coroutine may come late: that is a RuntimeError.
         """
         task = self._loop.create_task(coroutine)
         while not task.done():
-            with suppress(KeyboardInterrupt, SystemExit):
+            with suppress(KeyboardInterrupt, SystemExit, RuntimeError):
                 self._loop.run_until_complete(task)
 
     async def _main(self) -> None:
@@ -284,9 +288,14 @@ class Runner:
             await asyncio.wait_for(self._loop.shutdown_asyncgens(), ENDING)
 
     async def _end_all(self) -> None:
-        """Cancel every task. The outermost first: what is in a task group is ended by its group, and in order."""
+        """Cancel every task. The outermost first: what is in a task group is ended by its group, and in order.
+
+        The second time, only those that have come since: what would not end then will not end now.
+        """
+        told = {*self._told, asyncio.current_task()}
         for name in (OURS, ""):
-            tasks = {task for task in asyncio.all_tasks() if name in task.get_name()} - {asyncio.current_task()}
+            tasks = {task for task in asyncio.all_tasks() if name in task.get_name()} - told
+            self._told |= tasks
             for task in tasks:
                 task.cancel()
             if tasks:

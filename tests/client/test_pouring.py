@@ -1,5 +1,7 @@
 """Bytes on their way to the disk: in order, not too many at once, and nobody left waiting when it fails."""
 
+import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -58,7 +60,7 @@ async def pour_all(chunks: AsyncIterator[bytes], part: PartFile) -> None:
     first, more = await gather(chunks, nothing)
     assert more
     with anyio.fail_after(20):
-        await pour(first, chunks, nothing, part, anyio.CapacityLimiter(4))
+        await pour(first, chunks, nothing, part)
 
 
 @pytest.mark.parametrize("sizes", [[10], [30, 1, 1], [3] * 100, [1, 20, 1] * 30, [10] * 50])
@@ -69,7 +71,7 @@ async def test_all_of_it_is_written_in_order(part: PartFile, sizes: list[int]) -
 
     first, more = await gather(incoming, told.append)
     assert more
-    await pour(first, incoming, told.append, part, anyio.CapacityLimiter(1))
+    await pour(first, incoming, told.append, part)
 
     assert part.finish("t-0.png").read_bytes() == b"".join(chunks)
     assert told == chunks
@@ -101,16 +103,14 @@ async def test_a_slow_disk_holds_up_the_network(part: PartFile, monkeypatch: pyt
     assert part.finish("t-0.png").stat().st_size == 500
 
 
-@pytest.mark.parametrize("stays", [True, False], ids=["nothing more comes", "more comes than there is room for"])
-async def test_a_disk_that_fails_is_told_as_it_is_at_once(
-    part: PartFile, monkeypatch: pytest.MonkeyPatch, stays: bool
-) -> None:
+@pytest.mark.parametrize("pieces", [1, 2, 50])
+async def test_a_disk_that_fails_is_told_as_it_is(part: PartFile, monkeypatch: pytest.MonkeyPatch, pieces: int) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(PartFile, "write", full)
     with pytest.raises(OSError, match="No space left"):
-        await pour_all(Chunks([b"0123456789"] * (1 if stays else 50), stays=stays), part)
+        await pour_all(Chunks([b"0123456789"] * pieces), part)
     part.discard()
 
 
@@ -120,25 +120,77 @@ async def test_what_receiving_raises_is_told_as_it_is(part: PartFile) -> None:
     part.discard()
 
 
-async def test_whoever_waits_for_room_can_be_cancelled_and_keeps_no_thread(
-    part: PartFile, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("pieces", [1, 50], ids=["for the end", "for room"])
+@pytest.mark.parametrize("how", ["scope", "Task.cancel"])
+async def test_whoever_waits_for_a_disk_that_hangs_can_be_cancelled_and_leaves_nothing(
+    part: PartFile, monkeypatch: pytest.MonkeyPatch, anyio_backend_name: str, pieces: int, how: str
 ) -> None:
     may_go = threading.Event()
-    monkeypatch.setattr(PartFile, "write", lambda *_: may_go.wait(20))
-    threads = anyio.to_thread.current_default_thread_limiter()
+    written: list[bytes] = []
+
+    def hang(_: PartFile, data: bytes) -> None:
+        assert may_go.wait(20)
+        written.append(data)
+
+    monkeypatch.setattr(PartFile, "write", hang)
+    pool = anyio.to_thread.current_default_thread_limiter()
     scope = anyio.CancelScope()
+    tasks: list[asyncio.Task[None] | None] = []
 
     async def one() -> None:
+        if anyio_backend_name == "asyncio":
+            tasks.append(asyncio.current_task())
         with scope:
-            await pour_all(Chunks([b"0123456789"] * 50), part)
+            await pour_all(Chunks([b"0123456789"] * pieces), part)
 
     async with anyio.create_task_group() as group:
         group.start_soon(one)
         await anyio.wait_all_tasks_blocked()
-        assert threads.borrowed_tokens == 1
-        scope.cancel()
-        with anyio.fail_after(20):
-            while threads.borrowed_tokens:  # noqa: ASYNC110  (a thread ends without an event)
+        assert pool.borrowed_tokens == 1
+        if how == "Task.cancel" and tasks[:1] and tasks[0] is not None:
+            tasks[0].cancel()
+        else:
+            scope.cancel()
+        with anyio.fail_after(10):
+            while pool.borrowed_tokens:  # noqa: ASYNC110  (a thread ends without an event)
                 await anyio.sleep(0.001)
-        may_go.set()
+    assert written == []  # the disk still hangs
+    may_go.set()
+    for thread in threading.enumerate():
+        if thread.name == "apimodels_async picture":
+            thread.join(10)
+            assert not thread.is_alive()
+    assert len(written) <= 1
     part.discard()
+
+
+async def test_a_loop_that_is_closed_under_a_download_keeps_no_process(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys
+from pathlib import Path
+from apimodels_async import _pouring
+from apimodels_async._saving import PartFile
+
+class Stalled:
+    sent = False
+    def __aiter__(self): return self
+    async def __anext__(self):
+        if self.sent:
+            await asyncio.sleep(3600)
+        self.sent = True
+        return bytes(_pouring.PIECE)
+
+async def download():
+    part = PartFile(Path(sys.argv[1]), "t-0")
+    part.begin()
+    chunks = Stalled()
+    first, _ = await _pouring.gather(chunks, len)
+    await _pouring.pour(first, chunks, len, part)
+
+loop = asyncio.new_event_loop()
+task = loop.create_task(download())
+loop.run_until_complete(asyncio.sleep(0.2))
+loop.close()
+"""
+    done = await anyio.run_process([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert done.returncode == 0

@@ -228,6 +228,29 @@ def test_an_older_schema_can_be_looked_at_and_is_not_migrated_by_that(tmp_path: 
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [old.read_bytes()]
 
 
+def test_a_file_that_somebody_keeps_locked_is_a_ledger_error_soon(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    SqliteLedger(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE theirs (x)")
+        with pytest.raises(LedgerError, match="cannot be opened: database is locked"):
+            SqliteLedger(path, read_only=True)
+
+
+def test_whoever_may_not_write_beside_a_ledger_leaves_nothing_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SqliteLedger(tmp_path / "run.db").close()
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(os, "access", lambda *_: False)  # to root everything is allowed
+
+    with pytest.raises(LedgerError, match="cannot be opened: SQLite has to write beside it"):
+        SqliteLedger(tmp_path / "run.db", read_only=True)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize("content", [None, b"a shopping list\n" * 100], ids=["no file", "no database"])
 def test_what_is_no_ledger_cannot_be_looked_at(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:

@@ -279,6 +279,39 @@ def test_a_call_that_begins_in_the_loops_last_turn_is_ended_like_any_other() -> 
     gc.collect()  # a coroutine that was never awaited warns, and warnings are errors
 
 
+@pytest.mark.parametrize("how", ["SystemExit", "loop.stop"])
+def test_whoever_stops_the_loop_in_its_last_turn_keeps_nobody_waiting(how: str) -> None:
+    async def nothing() -> None:
+        pass
+
+    async def stop() -> None:
+        if how == "loop.stop":
+            asyncio.get_running_loop().stop()
+        raise SystemExit(3)
+
+    runner = Runner(nothing)
+    runner.start()
+    runner._discarded = True
+    stopping = Call(stop(), lambda _: None)
+    sleeping = Call(asyncio.sleep(3600), lambda _: None)
+
+    def tell() -> None:
+        sleeping.hand_in(runner)
+        stopping.hand_in(runner)
+        runner._stopping.set()
+
+    runner.soon(tell)
+    runner.join(10)
+
+    assert not runner._thread.is_alive()
+    assert runner._loop.is_closed()
+    sleeping.wait()
+    with pytest.raises(ConfigurationError, match="was closed while it was being used"):
+        sleeping.outcome()
+    with pytest.raises(SystemExit):
+        stopping.outcome()
+
+
 # --- a thread that cannot be had
 
 
