@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from apimodels_async import _recording
@@ -65,19 +66,23 @@ async def test_where_several_write_what_comes_a_moment_later_joins_them(
 ) -> None:
     monkeypatch.setattr(_recording, "GATHER", 0.5)
     recorder = Recorder(ledger)
+    ledger.may_go.clear()
+    async with anyio.create_task_group() as group:
+        group.start_soon(recorder.write, intent("alone"))
+        await anyio.to_thread.run_sync(ledger.begun.wait, 20)
+        for key in ("a", "b", "c"):  # while that one is being written
+            group.start_soon(recorder.write, intent(key))
+        await anyio.wait_all_tasks_blocked()
+        ledger.may_go.set()
+    assert ledger.transactions == 2
 
-    async def write_in_turn(*keys: str) -> None:
-        async with anyio.create_task_group() as group:
-            for key in keys:
-                group.start_soon(recorder.write, intent(key))
-                await anyio.lowlevel.checkpoint()
+    async with anyio.create_task_group() as group:
+        for key in ("d", "e", "f", "g"):
+            group.start_soon(recorder.write, intent(key))
+            await anyio.lowlevel.checkpoint()
 
-    await write_in_turn("a", "b", "c")
-    before = ledger.transactions
-    await write_in_turn("d", "e", "f", "g")
-
-    assert ledger.transactions == before + 1
-    assert len(ledger.steps()) == 7
+    assert ledger.transactions == 3
+    assert len(ledger.steps()) == 8
 
 
 async def test_whoever_writes_alone_waits_for_nobody(ledger: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
