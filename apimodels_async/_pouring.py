@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable
 
+import anyio
 import anyio.to_thread
 
 from apimodels_async._saving import PartFile
@@ -12,6 +13,8 @@ PIECE = 512 << 10
 """Bytes gathered before they are handed to the disk."""
 AHEAD = 2
 """Pieces that are being written, or wait for it."""
+LEAVING = 1.0
+"""Seconds that the disk is waited for when a download fails or is cancelled: nothing is left of it then."""
 
 
 async def gather(chunks: AsyncIterator[bytes], seen: Callable[[bytes], object]) -> tuple[list[bytes], bool]:
@@ -46,16 +49,19 @@ async def pour(
             piece, more = await gather(chunks, seen)
         await belt.put(piece)
         await belt.end()
-    except BaseException:
+    except GeneratorExit:  # its loop is gone
         belt.drop()
+        raise
+    except BaseException:
+        await belt.leave()
         raise
 
 
 class _Belt:
     """Between the event loop, which puts pieces on, and a thread, which takes them off and writes them.
 
-    Whoever is cut off waits for no disk: the thread is left alone with what it is writing, and drops the rest. It is a
-    daemon, so that a program whose loop was closed under a download can end.
+    Whoever is cut off waits for no disk that hangs: the thread is left alone with what it is writing, and drops the
+    rest. It is a daemon, so that a program whose loop was closed under a download can end.
     """
 
     def __init__(self, part: PartFile) -> None:
@@ -88,6 +94,16 @@ class _Belt:
         if not self._ended.is_set():
             await anyio.to_thread.run_sync(self._ended.wait, abandon_on_cancel=True)
         self._check()
+
+    async def leave(self) -> None:
+        """Nobody wants it any more: return when the thread has let go, or soon."""
+        self._dropped = True
+        self._pieces.put(None)
+        try:
+            with anyio.move_on_after(LEAVING, shield=True):
+                await anyio.to_thread.run_sync(self._ended.wait, abandon_on_cancel=True)
+        finally:
+            self.drop()
 
     def drop(self) -> None:
         """Nobody wants it any more, and nobody waits."""

@@ -1,10 +1,12 @@
 """Bytes on their way to the disk: in order, not too many at once, and nobody left waiting when it fails."""
 
 import asyncio
+import contextlib
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -114,6 +116,52 @@ async def test_a_disk_that_fails_is_told_as_it_is(part: PartFile, monkeypatch: p
     part.discard()
 
 
+class SlowFile:
+    """Says when it is being written to, and waits until it may go on."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.began, self.may_go = threading.Event(), threading.Event()
+
+    def write(self, data: bytes) -> None:
+        self.began.set()
+        assert self.may_go.wait(20)
+        self._file.write(data)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["fails", "is cancelled"])
+async def test_nothing_is_left_when_a_download_ends_while_the_disk_is_at_work(
+    part: PartFile, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    file = SlowFile(part._file)
+    monkeypatch.setattr(part, "_file", file)
+    monkeypatch.setattr(_pouring, "LEAVING", 20.0)
+    chunks = Chunks([b"0123456789"], None if cancelled else ConnectionError("broken off"), stays=cancelled)
+    scope = anyio.CancelScope()
+    left: list[bool] = []
+
+    async def one() -> None:
+        with scope, contextlib.suppress(ConnectionError):
+            try:
+                await pour_all(chunks, part)
+            finally:
+                part.discard()
+                left.append(part.path.exists())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(one)
+        await anyio.to_thread.run_sync(file.began.wait, 20)
+        if cancelled:
+            scope.cancel()
+        await anyio.wait_all_tasks_blocked()
+        file.may_go.set()
+
+    assert left == [False]
+
+
 async def test_what_receiving_raises_is_told_as_it_is(part: PartFile) -> None:
     with pytest.raises(ConnectionError, match="broken off"):
         await pour_all(Chunks([b"0123456789"] * 7, ConnectionError("broken off")), part)
@@ -133,6 +181,7 @@ async def test_whoever_waits_for_a_disk_that_hangs_can_be_cancelled_and_leaves_n
         written.append(data)
 
     monkeypatch.setattr(PartFile, "write", hang)
+    monkeypatch.setattr(_pouring, "LEAVING", 0.02)
     pool = anyio.to_thread.current_default_thread_limiter()
     scope = anyio.CancelScope()
     tasks: list[asyncio.Task[None] | None] = []
