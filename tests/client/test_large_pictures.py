@@ -10,8 +10,7 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from apimodels_async import AsyncImagesClient, GenerationRequest, SubmissionUnknownError, _production
-from apimodels_async._http._pieces import PIECE
+from apimodels_async import AsyncImagesClient, GenerationRequest, SubmissionUnknownError, _http, _production
 from apimodels_async._preparing import Prepared
 from tests.bench.inputs import BATCH, BATCHED, CREATE, LARGE, REQUESTS, UPLOAD, measure, pictures
 from tests.faults.picture_server import JPEG, PictureServer, Reply, as_json, reset
@@ -70,7 +69,7 @@ async def test_a_large_picture_arrives_byte_for_byte_with_its_length_announced()
             await client.create("a cat", image=PICTURE)
     (seen,) = server.seen
     assert read(seen.body) == PICTURE
-    assert len(seen.body) > 4 * PIECE
+    assert len(seen.body) > 4 * _http.PIECE
     assert seen.header("content-length") == [str(len(seen.body))]
     assert seen.header("transfer-encoding") == []
     assert seen.header("host") == [server.origin.removeprefix("http://")]

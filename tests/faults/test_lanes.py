@@ -24,8 +24,9 @@ from apimodels_async import (
     WaitTimeoutError,
     __version__,
     _aiohttp,
+    _http,
 )
-from apimodels_async._http import CONNECTIONS, FAST_CONNECTIONS, _answers
+from apimodels_async._http import CONNECTIONS, FAST_CONNECTIONS
 from apimodels_async.pacing import FixedPacing
 from tests.faults.picture_server import KEY, PNG, PictureServer, answer, bomb, envelope, picture, raw
 
@@ -280,7 +281,7 @@ async def test_an_answer_may_have_long_headers(server: PictureServer) -> None:
 
 @pytest.fixture
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_answers, "MAX_ANSWER", 1 << 20)
+    monkeypatch.setattr(_http, "MAX_ANSWER", 1 << 20)
 
 
 LONG = answer(200, b'{"code": 200, "data": "' + b"x" * (2 << 20) + b'"}')

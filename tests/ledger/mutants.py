@@ -101,7 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "a transport without events is not announced",
-        "_http/_sending.py",
+        "_http.py",
         "            await watch.announce()\n",
         "            pass\n",
     ),

@@ -1,4 +1,4 @@
-"""The lanes on which the requests of one client go out.
+"""The seam to httpx: the only file that imports it. Requests go out here, and every foreign error is mapped here.
 
 Creates have lanes of their own, on which it can be proved whether a byte was sent, with as many connections as
 creates may be waiting: synchronous models hold one for a minute. Queries share a few connections behind a limiter of
@@ -8,8 +8,9 @@ never seen the API key. On asyncio, with the extra `fast`, queries and downloads
 
 import io
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,16 +19,14 @@ import anyio.to_thread
 import httpx
 
 from apimodels_async import _aiohttp
-from apimodels_async._exchange import Stream, Watch
-from apimodels_async._http._answers import as_stream, asked_pause, read_body, unwind
-from apimodels_async._http._failures import closed, failed, translated
-from apimodels_async._http._pieces import PIECE, InPieces
+from apimodels_async._exchange import RequestFailed, Stream, Watch, describe
 from apimodels_async._lanes import Lanes
+from apimodels_async._retrying import http_date, retry_after
 from apimodels_async._secret import Secret
 from apimodels_async._under_way import UnderWay
 from apimodels_async._version import __version__
 from apimodels_async._wire import Answer
-from apimodels_async.errors import ConfigurationError
+from apimodels_async.errors import ConfigurationError, ConnectionFailedError
 
 if TYPE_CHECKING:
     from httpx_aiohttp import AiohttpTransport
@@ -47,12 +46,20 @@ SUBMIT_KEEPALIVE = 2.0
 """Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
 KEEPALIVE = 30.0
 """Seconds, for queries."""
+MAX_ANSWER = 64 << 20
+"""Bytes of an answer of the API, unpacked: pictures may come inside it, in base64."""
 CLOSING = 5.0
 """Seconds in which requests that were cut off by closing must have ended."""
 
+PIECE = 256 << 10
+"""Bytes of a body that are given to the transport at once, or taken from it."""
+_SHOWN = 4096
+"""Bytes of a longer one that are kept, to show what it was."""
+_BUFFERED = 1 << 16
+"""More pieces of a body than can have been received and not been read: h11 keeps 64 KiB."""
 _PREPARED = 1024
 """So many queries are kept ready to be sent again."""
-USER_AGENT = f"apimodels-async/{__version__}"
+_USER_AGENT = f"apimodels-async/{__version__}"
 
 
 class Http:
@@ -80,7 +87,7 @@ class Http:
         return httpx.Headers(
             {
                 "Authorization": f"Bearer {self._api_key.reveal()}",
-                "User-Agent": USER_AGENT,
+                "User-Agent": _USER_AGENT,
                 "Accept": "application/json",
             }
         )
@@ -110,7 +117,7 @@ class Http:
         if self._given is not None:
             return self._given
         if self._under_way.closing:
-            raise closed()
+            raise _closed()
         client = httpx.AsyncClient(verify=self._ssl, limits=limits, timeout=self._timeout)
         self._owned.append(client)
         return client
@@ -153,7 +160,7 @@ class Http:
         except ImportError:
             return None
         if self._under_way.closing:
-            raise closed()
+            raise _closed()
         return AiohttpTransport(verify=self._ssl, client=partial(_aiohttp.new_session, self._ssl, KEEPALIVE))
 
     def _can_be_fast(self, request: httpx.Request) -> bool:
@@ -177,7 +184,7 @@ class Http:
         if self._given is not None and self._given.is_closed:
             raise ConfigurationError("http_client= is closed: keep it open as long as this client is used")
         if self._under_way.closing:
-            raise closed()
+            raise _closed()
 
     async def pause(self, awaited: Callable[[], Awaitable[object]], seconds: float) -> None:
         """Wait for something, for `seconds` at most.
@@ -188,7 +195,7 @@ class Http:
         with self._under_way.one(seconds):
             await awaited()
         if self._under_way.closing:
-            raise closed()
+            raise _closed()
 
     async def submit(self, body: Secret[bytes], watch: Watch) -> Answer:
         """POST a create.
@@ -270,7 +277,7 @@ class Http:
         headers = httpx.Headers({**lane.headers, **self._json_headers})
         headers["Host"] = httpx.URL(url).netloc.decode("ascii")
         headers["Content-Length"] = str(len(body.reveal()))
-        return httpx.Request("POST", url, headers=headers, stream=InPieces(body), extensions=extensions)
+        return httpx.Request("POST", url, headers=headers, stream=_InPieces(body), extensions=extensions)
 
     async def _exchange(
         self,
@@ -288,23 +295,23 @@ class Http:
             with self._under_way.one(bound):
                 return await self._read(await send(), straight=straight)
         except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
-            failure = translated(error)
+            failure = _translated(error)
         else:
             failure = TimeoutError(f"no whole answer within {bound or 0.0:g} s")
         if self._under_way.closing and watch is None:
-            raise closed()
-        raise failed(failure, watch) from failure
+            raise _closed()
+        raise _failed(failure, watch) from failure
 
     async def _read(self, response: httpx.Response, *, straight: bool) -> Answer:
         headers = {name.lower(): value for name, value in response.headers.raw}
-        body, cut = await read_body(response, as_it_is=straight and b"content-encoding" not in headers)
+        body, cut = await _body(response, as_it_is=straight and b"content-encoding" not in headers)
         request_id = headers.get(b"x-request-id") or headers.get(b"cf-ray")
         asked = headers.get(b"retry-after")
         return Answer(
             status=response.status_code,
             body=self._without_key(body),
             request_id=None if request_id is None else self._without_key(request_id).decode("latin-1"),
-            retry_after=None if asked is None else asked_pause(response.headers),
+            retry_after=None if asked is None else _retry_after(response.headers),
             cut=cut,
         )
 
@@ -334,22 +341,22 @@ class Http:
             request = httpx.Request(
                 "GET",
                 url,
-                headers={"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT},
+                headers={"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
                 extensions={"timeout": self._timeout.as_dict()},
             )
         except httpx.InvalidURL as error:
             raise ValueError(f"no link that can be fetched: {error}") from None
         with self._under_way.one(None):
             response = await self._ask_for(request)
-            stream = as_stream(response)
+            stream = _as_stream(response)
             try:
                 yield stream
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
-                    await unwind(stream.chunks)
+                    await _unwind(stream.chunks)
             return
-        raise closed()
+        raise _closed()
 
     async def _ask_for(self, request: httpx.Request) -> httpx.Response:
         try:
@@ -358,10 +365,10 @@ class Http:
                 return await _send(self._download_lane, request)
             return await _in_large_pieces(fast, request)
         except Exception as error:  # noqa: BLE001  (raised below, as in `_exchange`)
-            failure = translated(error)
+            failure = _translated(error)
         if self._under_way.closing:
-            raise closed()
-        raise failed(failure) from failure
+            raise _closed()
+        raise _failed(failure) from failure
 
     async def aclose(self) -> None:
         """Cut off what is under way, and close the lanes made here; a client that was given stays open."""
@@ -371,6 +378,36 @@ class Http:
                 await lane.aclose()
             if (fast := vars(self).get("_fast_lane")) is not None:  # it has been made
                 await fast.aclose()
+
+
+class _InPieces(httpx.AsyncByteStream):
+    """A large body, piece by piece: what is given to asyncio at once and cannot be sent at once, it copies.
+
+    It can be sent again from its beginning.
+    """
+
+    def __init__(self, body: Secret[bytes]) -> None:
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Pieces(self._body)
+
+
+class _Pieces:
+    """Not a generator: a create may be cut off, and nobody ends the generators of a body."""
+
+    def __init__(self, body: Secret[bytes]) -> None:
+        self._body = body
+        self._at = 0
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        begin, self._at = self._at, self._at + PIECE
+        if begin >= len(self._body.reveal()):
+            raise StopAsyncIteration
+        return self._body.reveal()[begin : self._at]
 
 
 async def _send(lane: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
@@ -395,7 +432,130 @@ def _mocked() -> bool:
     return any(seam is not None and not str(seam.__module__).startswith(("httpx.", "httpcore.")) for seam in seams)
 
 
+async def _body(response: httpx.Response, *, as_it_is: bool) -> tuple[bytes, bool]:
+    """An answer's body, and whether that is only its beginning, because it is longer than any answer should be.
+
+    `as_it_is`: nothing has to be unpacked, and no hook of a caller's can have read it before. httpx's own reader
+    takes a tenth of a whole query.
+    """
+    chunks = (
+        aiter(response.stream)
+        if as_it_is and isinstance(response.stream, httpx.AsyncByteStream)
+        else response.aiter_bytes()
+    )
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in chunks:
+            parts.append(part)
+            size += len(part)
+            if size > MAX_ANSWER:
+                break
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+        raise
+    if size <= MAX_ANSWER:
+        await response.aclose()
+        return b"".join(parts), False
+    with anyio.CancelScope(shield=True):
+        await response.aclose()
+        await _unwind(chunks)
+    return b"".join(parts)[:_SHOWN], True
+
+
+def _as_stream(response: httpx.Response) -> Stream:
+    headers = response.headers
+    length = headers.get("content-length", "")
+    return Stream(
+        status=response.status_code,
+        location=headers.get("location"),
+        length=int(length) if length.isascii() and length.isdigit() else None,
+        encoded=headers.get("content-encoding", "identity").lower() not in ("", "identity"),
+        date=http_date(headers.get("date")),
+        retry_after=_retry_after(headers),
+        chunks=_chunks(response),
+    )
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    return retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC))
+
+
+async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_raw():
+            yield chunk
+    except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
+        failure = _translated(error)
+    else:
+        return
+    raise _failed(failure) from failure
+
+
+async def _unwind(chunks: AsyncIterator[bytes]) -> None:
+    """End a body that was not read to its end, after its connection is closed.
+
+    What is below are seven nested generators of httpx and httpcore. Closing the outermost would leave the others to
+    the garbage collector, of which trio warns for each; the error of a read from the closed connection ends them all.
+    """
+    with suppress(Exception):
+        for _ in range(_BUFFERED):
+            await anext(chunks)
+
+
+def _translated(error: Exception) -> Exception:
+    """`error`, but an httpx error of its own in place of aiohttp's.
+
+    What httpx-aiohttp makes of them is not enough: a refused connection and a reset one become the same. Nothing of
+    aiohttp's stays in the chain, because some of its errors show the headers of the request.
+    """
+    origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
+    name = _aiohttp.fault(origin) if isinstance(origin, Exception) else None
+    return error if name is None else getattr(httpx, name)(str(origin) or type(origin).__name__)
+
+
+def _failed(failure: Exception, watch: Watch | None = None) -> RequestFailed:
+    refused = isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+    return RequestFailed(describe(failure), (watch or Watch()).trace(refused=refused))
+
+
+def _closed() -> ConfigurationError:
+    return ConfigurationError("this client was closed while it was being used")
+
+
 def _whole(timeout: httpx.Timeout) -> float | None:
     """Seconds for a whole exchange: httpx bounds each step, and an answer that drips takes any number of steps."""
     steps = (timeout.connect, timeout.read, timeout.write, timeout.pool)
     return None if None in steps else sum(step for step in steps if step is not None)
+
+
+class Forwarder:
+    """Posts bodies on to one URL, as they came: no header of the API, no redirect followed.
+
+    Args:
+        url: where to.
+        timeout: seconds for one exchange.
+    """
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        self._url = url
+        # What is on this machine is not reached by a proxy.
+        self._client = httpx.AsyncClient(timeout=timeout, trust_env=False)
+
+    async def post(self, body: bytes) -> int:
+        """The status of the answer.
+
+        Raises:
+            ConnectionFailedError: there is none.
+        """
+        headers = {"Content-Type": "application/json", "User-Agent": _USER_AGENT}
+        try:
+            response = await self._client.post(self._url, content=body, headers=headers, follow_redirects=False)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ConnectionFailedError(describe(error)) from error
+        return response.status_code
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
