@@ -118,6 +118,13 @@ def callbacks(session: nox.Session) -> None:
         session.run("python", f"tests/callbacks/{name}.py")
 
 
+@nox.session
+def network(session: nox.Session) -> None:
+    """Real network parts before a server that counts, in namespaces; needs root; `-- outage_1s --lane fast` for one."""
+    session.install("--quiet", PACKAGE, *group("test"), "httpx[http2]")
+    session.run("python", "tests/proofs/network", *session.posargs)
+
+
 @nox.session(python=PYTHONS or None)
 def mirror(session: nox.Session) -> None:
     """The mirror where legacy code runs, a hundred times each case, on every Python that is found."""

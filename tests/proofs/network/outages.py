@@ -1,0 +1,178 @@
+"""Settings: the server is away, refuses for a while, or lets only so many requests through."""
+
+from collections.abc import Callable
+
+from tests.proofs.network import parts
+from tests.proofs.network.lab import Lab
+from tests.proofs.network.result import Result
+from tests.proofs.network.settings import (
+    Check,
+    Setting,
+    all_of,
+    batch_job,
+    no_errors,
+    none_but_under_way,
+    unknown_at_most,
+    within,
+)
+
+N = 500
+LATENCY = (1.9, 2.1)
+"""Seconds a task takes. They come in waves: that is harder on a client than a steady flow (measured)."""
+UNDER_WAY = 8
+"""So many create requests must be under way when the server is killed; without any, an outage is harmless."""
+BASE = 18.5
+"""Seconds for `N` such requests, 64 at a time, each with its create request."""
+FIRST = 4.0
+"""Seconds after which the trouble begins."""
+
+
+def baseline(lab: Lab) -> Result:
+    return lab.drive(batch_job("baseline", lab.serve(LATENCY), N, BASE * 3))
+
+
+def pictures(lab: Lab) -> Result:
+    return lab.drive(batch_job("pictures", lab.serve(LATENCY), N, BASE * 3, download=True))
+
+
+def _outages(name: str, times: int, seconds: float, between: float) -> Callable[[Lab], Result]:
+    def run(lab: Lab) -> Result:
+        url = lab.serve(LATENCY)
+
+        def during() -> None:
+            for number in range(times):
+                lab.at(FIRST + number * between)
+                lab.await_creates(UNDER_WAY)
+                lab.outage(seconds)
+
+        return lab.drive(batch_job(name, url, N, BASE * 2 + times * seconds * 2 + 60), during)
+
+    return run
+
+
+def _refusing_nginx(lab: Lab) -> Result:
+    lab.serve(LATENCY)
+    url = lab.start_nginx()
+
+    def during() -> None:
+        lab.at(FIRST)
+        lab.reload_nginx(parts.refuse_creates(503))
+        lab.at(FIRST + 5)
+        lab.reload_nginx()
+
+    return lab.drive(batch_job("503", url, N, BASE * 2 + 60), during)
+
+
+def _nginx_without_server(lab: Lab) -> Result:
+    lab.serve(LATENCY)
+    url = lab.start_nginx()
+
+    def during() -> None:
+        lab.at(FIRST)
+        lab.outage(5.0)
+
+    return lab.drive(batch_job("502", url, N, BASE * 2 + 60), during)
+
+
+def _limited(name: str, rules: str, bound: float) -> Callable[[Lab], Result]:
+    def run(lab: Lab) -> Result:
+        lab.serve(LATENCY)
+        return lab.drive(batch_job(name, lab.start_haproxy(rules), 200, bound))
+
+    return run
+
+
+def _dead(lab: Lab) -> Result:
+    """The server's address refuses for ever: attempts are counted by the kernel, and looked at a quarter of a second long."""
+    url = lab.serve(LATENCY)
+    lab.kill_server()
+    lab.net.run("server", "iptables", "-w", "-A", "INPUT", "-p", "tcp", "--syn")
+    counts: list[int] = []
+
+    def during() -> None:
+        for quarter in range(1, 4 * 60):
+            lab.at(quarter / 4)
+            listed = lab.net.run("server", "iptables", "-w", "-nvxL", "INPUT")
+            counts.append(int(listed.splitlines()[2].split()[0]))
+
+    try:
+        return _with_attempts(lab.drive(batch_job("dead", url, N, 60.0, batch={"outage_timeout": 20.0}), during), counts)
+    finally:
+        lab.measured.clear()
+
+
+def _with_attempts(result: Result, counts: list[int]) -> Result:
+    settled = counts[8:]  # after 2 s; the first wave is of as many create requests as may be under way
+    steps = [after - before for before, after in zip(settled, settled[1:], strict=False)]
+    result.measured["attempts"] = counts[-1] if counts else 0
+    result.measured["attempts at once"] = max(steps, default=0)
+    return result
+
+
+def _one_probe_at_a_time(result: Result) -> list[str]:
+    attempts, at_once = result.measured["attempts"], result.measured["attempts at once"]
+    missed = [f"attempts: {attempts:g}, at most 64 and one a second"] if attempts > 64 + 40 else []
+    if at_once > 2:
+        missed.append(f"attempts within a quarter of a second, after 2 s: {at_once:g}, at most 2")
+    wrong = {kind: count for kind, count in result.errors.items() if kind != "NotSubmittedError"}
+    return missed + ([f"errors: {wrong}"] if wrong else [])
+
+
+def _outage(seconds: float) -> Setting:
+    name = f"outage_{seconds:g}s"
+    return Setting(
+        name,
+        f"server killed, connections refused for {seconds:g} s",
+        "all ok but the creates under way",
+        BASE + seconds,
+        _outages(name, 1, seconds, 0.0),
+        none_but_under_way,
+    )
+
+
+_FEW: Check = unknown_at_most(16)
+"""Those under way, the few in a row after which a batch pauses, and the probes while it lasts."""
+
+SETTINGS = (
+    Setting("baseline", "nothing", "all ok", BASE, baseline, all_of(no_errors, within(BASE * 1.5))),
+    Setting("pictures", "nothing; pictures are downloaded", "all ok", BASE, pictures, no_errors),
+    _outage(1.0),
+    _outage(3.0),
+    _outage(30.0),
+    Setting(
+        "restarts",
+        "server killed ten times, 0.8 s down each",
+        "all ok but the creates under way",
+        BASE + 8,
+        _outages("restarts", 10, 0.8, 2.0),
+        none_but_under_way,
+    ),
+    Setting("post_503", "nginx answers POST with 503 for 5 s", "unknown ≤ 16, else ok", BASE + 5, _refusing_nginx, _FEW),
+    Setting(
+        "upstream_502", "nginx, its upstream killed for 5 s", "unknown ≤ 16, else ok", BASE + 5, _nginx_without_server, _FEW
+    ),
+    Setting(
+        "rate_429",
+        "haproxy, 429 above 40 requests/s, no Retry-After",
+        "all ok",
+        15.0,
+        _limited("rate", parts.RATE_OF_REQUESTS, 240.0),
+        no_errors,
+    ),
+    Setting(
+        "rate_creates",
+        "haproxy, 20 creates per 2 s, Retry-After: 1",
+        "all ok",
+        22.0,
+        _limited("creates", parts.RATE_OF_CREATES, 120.0),
+        no_errors,
+    ),
+    Setting(
+        "dead_server",
+        "refused for ever, outage_timeout=20",
+        "one probe at a time; NotSubmittedError",
+        20.0,
+        _dead,
+        _one_probe_at_a_time,
+    ),
+)

@@ -1,0 +1,86 @@
+"""What a setting is, and the judgements that settings share. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.proofs.network.lab import Lab
+from tests.proofs.network.result import Result
+
+ALL_LANES = ("fast", "plain", "trio")
+Check = Callable[[Result], list[str]]
+"""What a result misses, in words; nothing if it is as it must be."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table, on each of its lanes.
+
+    Attributes:
+        name: on the command line.
+        part: what stands between the SDK and the server, or is done to it.
+        must: what has to hold, in words, beside: nothing paid twice, nothing lost.
+        ideal: seconds that it would take a client that knows everything beforehand.
+        run: how it is done.
+        check: what has to hold.
+        lanes: on which it is run.
+    """
+
+    name: str
+    part: str
+    must: str
+    ideal: float
+    run: Callable[[Lab], Result]
+    check: Check
+    lanes: tuple[str, ...] = ALL_LANES
+
+
+def judge(setting: Setting, result: Result) -> list[str]:
+    """What the result of a setting misses."""
+    missed = [f"paid twice: {result.twice}"] if result.twice else []
+    if result.lost:
+        missed.append(f"lost: {result.lost}")
+    return missed + setting.check(result)
+
+
+def all_of(*checks: Check) -> Check:
+    """All these have to hold."""
+    return lambda result: [miss for check in checks for miss in check(result)]
+
+
+def no_errors(result: Result) -> list[str]:
+    """Every request is ok."""
+    return [f"errors: {dict(result.errors)}"] if result.errors else []
+
+
+def none_but_unknown(result: Result) -> list[str]:
+    """Every request is ok or unknown."""
+    return [f"errors: {dict(result.others)}"] if result.others else []
+
+
+def none_but_under_way(result: Result) -> list[str]:
+    """Every request is ok, but those whose create request was under way when the server was killed."""
+    missed = none_but_unknown(result)
+    if result.unknown > result.under_way:
+        missed.append(f"unknown: {result.unknown}, but only {result.under_way} create requests were under way")
+    return missed
+
+
+def unknown_at_most(count: int) -> Check:
+    """Every request is ok, but so many that are unknown."""
+
+    def check(result: Result) -> list[str]:
+        over = [f"unknown: {result.unknown}, at most {count}"] if result.unknown > count else []
+        return none_but_unknown(result) + over
+
+    return check
+
+
+def within(seconds: float) -> Check:
+    """It has taken no more than so many seconds."""
+    return lambda result: [f"{result.seconds:.1f} s, at most {seconds:g} s"] if result.seconds > seconds else []
+
+
+def batch_job(name: str, base_url: str, n: int, bound: float, **more: Any) -> dict[str, Any]:
+    """A batch of `n` prompts, cut off after `bound` seconds."""
+    return {"name": name, "kind": "batch", "base_url": base_url, "n": n, "bound": bound, **more}
