@@ -183,10 +183,12 @@ QUERIES_SAID = """
 A wait rides out whatever may pass, until its time is up; the task is never lost. *GETs* counts the queries that the
 server read.
 """
+OTHER_PROOF = "\n## The network, measured\n"
+"""Where the part of the page begins that `nox -s network` measures."""
 
 
 def rendered() -> str:
-    """The page."""
+    """The page, as far as it is played here."""
     lines = [INTRODUCTION + CREATES_SAID, "| what the server did | POSTs | accepted | asyncio | trio |"]
     lines += ["| --- | ---: | ---: | --- | --- |"]
     lines += [
@@ -204,6 +206,9 @@ def marked(row: Row, backend: str) -> str:
 
 
 def test_the_page_shows_the_rows_as_they_were_played() -> None:
+    played, heading, rest = PAGE.read_text(encoding="utf-8").partition(OTHER_PROOF)
     if os.environ.get("WRITE_FAULT_TABLE"):
-        PAGE.write_text(rendered(), encoding="utf-8")
-    assert PAGE.read_text(encoding="utf-8") == rendered()
+        played = rendered()
+        PAGE.write_text(played + heading + rest, encoding="utf-8")
+    assert heading
+    assert played == rendered()

@@ -17,13 +17,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.proofs.network import outages  # noqa: E402  (found from there)
-from tests.proofs.network.lab import Lab  # noqa: E402
-from tests.proofs.network.processes import LabError, missing_packages  # noqa: E402
-from tests.proofs.network.result import Result  # noqa: E402
-from tests.proofs.network.settings import ALL_LANES, Setting, judge  # noqa: E402
+from tests.proofs.network import links, outages, refusals
+from tests.proofs.network.lab import Lab
+from tests.proofs.network.processes import LabError, missing_packages
+from tests.proofs.network.result import Result
+from tests.proofs.network.settings import ALL_LANES, Setting, judge
 
-SETTINGS = {setting.name: setting for setting in (*outages.SETTINGS,)}
+SETTINGS = {setting.name: setting for setting in (*outages.SETTINGS, *refusals.SETTINGS, *links.SETTINGS)}
 HEAD = "| setting | what | lane | n | outcomes | twice | lost | s | ideal s | must | verdict |"
 RULE = "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: | --- | --- |"
 

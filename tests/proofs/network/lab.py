@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.proofs.network import parts, result
-from tests.proofs.network.namespaces import CLIENT, ROUTER_AT_CLIENT, SERVER, Namespaces
+from tests.proofs.network.namespaces import ROUTER_AT_CLIENT, SERVER, Namespaces
 from tests.proofs.network.processes import LabError, Program
 from tests.proofs.network.result import Result
 
@@ -23,6 +23,8 @@ GRACE = 30.0
 """Seconds that a driver has beyond its own bound before it is killed."""
 PHASE = 3.0
 """Seconds that are waited for create requests to be under way, before something is done to them."""
+READY = 15.0
+"""Seconds that a server may take beyond its outage until it listens again."""
 START = 30.0
 """Seconds within which a driver must have started."""
 PASSED_ON = ("PATH", "HOME", "PYTHONPATH", "PYTHONSAFEPATH", "VIRTUAL_ENV", "LANG")
@@ -84,7 +86,7 @@ class Lab:
     # --- the server and what stands before it
 
     def serve(self, latency: tuple[float, float], create_seconds: tuple[float, float] = CREATE_SECONDS) -> str:
-        """Start the counting server, and return its base URL. A task takes from `latency[0]` to `latency[1]` seconds."""
+        """Start the counting server, and return its base URL. `latency`: from how many to how many seconds a task takes."""
         self._server_options = {"latency": latency, "create_seconds": create_seconds, "keepalive": 75}
         self._server_options |= {"host": SERVER, "port": parts.API_PORT}
         self.start_server(0.0)
@@ -121,7 +123,7 @@ class Lab:
         began = time.monotonic()
         self.start_server(seconds)
         assert self._server is not None
-        self._server.wait_until(lambda: self.net.listening("server", parts.API_PORT))
+        self._server.wait_until(lambda: self.net.listening("server", parts.API_PORT), seconds + READY)
         self.measured["down"] = self.measured.get("down", 0.0) + time.monotonic() - began
 
     def start_nginx(self, refusal: str = "", certificates: dict[int, str] | None = None) -> str:
@@ -143,10 +145,10 @@ class Lab:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def start_haproxy(self, rules: str, *, certificate: str | None = None) -> str:
+    def start_haproxy(self, rules: str, *, certificate: str | None = None, client_timeout: int = 300) -> str:
         """Start haproxy before the server, and return the base URL of its port without TLS."""
         path = self.folder / "haproxy.cfg"
-        path.write_text(parts.haproxy(rules, certificate=certificate), encoding="utf-8")
+        path.write_text(parts.haproxy(rules, certificate=certificate, client_timeout=client_timeout), encoding="utf-8")
         program = self.net.start("server", "haproxy", "haproxy", "-db", "-q", "-f", str(path))
         program.wait_until(lambda: self.net.listening("server", parts.FRONT_PORT))
         return base_url(SERVER, parts.FRONT_PORT)
@@ -212,7 +214,7 @@ class Lab:
         """Wait for the end of the driver, and put together what came of it."""
         driver = self._driver
         assert driver is not None
-        limit = (job["bound"] * (4 * job.get("n", 1) if job["kind"] != "batch" else 1)) + GRACE
+        limit = (job["bound"] * (4 if job["kind"] == "calls" else 1)) + GRACE
         while driver.running:
             if time.monotonic() > self._began + limit:
                 raise LabError(f"the driver is still running after {limit:g} s: {driver.said()}")
@@ -246,6 +248,3 @@ class Lab:
 def base_url(host: str, port: int, scheme: str = "http") -> str:
     """The base URL of an API there."""
     return f"{scheme}://{host}:{port}/api/v1"
-
-
-__all__ = ["CLIENT", "Lab", "base_url"]

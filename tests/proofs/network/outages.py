@@ -1,6 +1,7 @@
 """Settings: the server is away, refuses for a while, or lets only so many requests through."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from tests.proofs.network import parts
 from tests.proofs.network.lab import Lab
@@ -83,7 +84,7 @@ def _limited(name: str, rules: str, bound: float) -> Callable[[Lab], Result]:
 
 
 def _dead(lab: Lab) -> Result:
-    """The server's address refuses for ever: attempts are counted by the kernel, and looked at a quarter of a second long."""
+    """The server's address refuses for ever: the kernel counts attempts, which are read every 0.25 s."""
     url = lab.serve(LATENCY)
     lab.kill_server()
     lab.net.run("server", "iptables", "-w", "-A", "INPUT", "-p", "tcp", "--syn")
@@ -96,14 +97,16 @@ def _dead(lab: Lab) -> Result:
             counts.append(int(listed.splitlines()[2].split()[0]))
 
     try:
-        return _with_attempts(lab.drive(batch_job("dead", url, N, 60.0, batch={"outage_timeout": 20.0}), during), counts)
+        return _with_attempts(
+            lab.drive(batch_job("dead", url, N, 60.0, batch={"outage_timeout": 20.0}), during), counts
+        )
     finally:
         lab.measured.clear()
 
 
 def _with_attempts(result: Result, counts: list[int]) -> Result:
     settled = counts[8:]  # after 2 s; the first wave is of as many create requests as may be under way
-    steps = [after - before for before, after in zip(settled, settled[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(settled)]
     result.measured["attempts"] = counts[-1] if counts else 0
     result.measured["attempts at once"] = max(steps, default=0)
     return result
@@ -147,9 +150,16 @@ SETTINGS = (
         _outages("restarts", 10, 0.8, 2.0),
         none_but_under_way,
     ),
-    Setting("post_503", "nginx answers POST with 503 for 5 s", "unknown ≤ 16, else ok", BASE + 5, _refusing_nginx, _FEW),
     Setting(
-        "upstream_502", "nginx, its upstream killed for 5 s", "unknown ≤ 16, else ok", BASE + 5, _nginx_without_server, _FEW
+        "post_503", "nginx answers POST with 503 for 5 s", "unknown ≤ 16, else ok", BASE + 5, _refusing_nginx, _FEW
+    ),
+    Setting(
+        "upstream_502",
+        "nginx, its upstream killed for 5 s",
+        "unknown ≤ 16, else ok",
+        BASE + 5,
+        _nginx_without_server,
+        _FEW,
     ),
     Setting(
         "rate_429",

@@ -66,7 +66,8 @@ RATE_OF_REQUESTS = """
 RATE_OF_CREATES = """
     stick-table type ip size 1k expire 10s store gpc0,gpc0_rate(2s)
     http-request track-sc0 src if METH_POST
-    http-request return status 429 content-type text/plain string slow-down hdr Retry-After 1 if METH_POST { sc_gpc0_rate(0) ge 20 }
+    acl over sc_gpc0_rate(0) ge 20
+    http-request return status 429 content-type text/plain string slow-down hdr Retry-After 1 if METH_POST over
     http-request sc-inc-gpc0(0) if METH_POST
 """
 """More than 20 creates that were let through in 2 s: the next are answered 429 with ``Retry-After: 1``."""
@@ -76,8 +77,14 @@ BODY_LIMIT = """
 """A body over 4.5 MB is refused as soon as its head has been read."""
 
 
-def haproxy(rules: str, *, certificate: str | None = None) -> str:
-    """haproxy before the server, also with TLS and HTTP/2 if there is a certificate (with its key in one file)."""
+def haproxy(rules: str, *, certificate: str | None = None, client_timeout: int = 300) -> str:
+    """haproxy before the server.
+
+    Args:
+        rules: what it refuses.
+        certificate: a file with a certificate and its key; then there is a port with TLS and HTTP/2 too.
+        client_timeout: seconds without a word from a client, after which it ends the connection.
+    """
     tls = "" if certificate is None else f"bind :{TLS_PORT} ssl crt {certificate} alpn h2,http/1.1"
     return f"""
 global
@@ -86,7 +93,7 @@ global
 defaults
     mode http
     timeout connect 5s
-    timeout client 300s
+    timeout client {client_timeout}s
     timeout server 300s
 frontend front
     bind :{FRONT_PORT}

@@ -94,16 +94,16 @@ class Program:
                 self.process.wait(END)
         self.kill()
 
-    def wait_until(self, ready: Callable[[], bool]) -> None:
+    def wait_until(self, ready: Callable[[], bool], seconds: float = START) -> None:
         """Wait until it is ready.
 
         Raises:
-            LabError: it ended instead, or is not ready after `START` seconds.
+            LabError: it ended instead, or is not ready after so many seconds.
         """
-        until = time.monotonic() + START
+        until = time.monotonic() + seconds
         while not ready():
             if not self.running:
                 raise LabError(f"{self.command} has ended: {self.said()}")
             if time.monotonic() > until:
-                raise LabError(f"{self.command} is not ready after {START:g} s: {self.said()}")
-            time.sleep(0.02)
+                raise LabError(f"{self.command} is not ready after {seconds:g} s: {self.said()}")
+            time.sleep(0.05)
