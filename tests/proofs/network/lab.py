@@ -86,7 +86,12 @@ class Lab:
     # --- the server and what stands before it
 
     def serve(self, latency: tuple[float, float], create_seconds: tuple[float, float] = CREATE_SECONDS) -> str:
-        """Start the counting server, and return its base URL. `latency`: from how many to how many seconds a task takes."""
+        """Start the counting server, and return its base URL.
+
+        Args:
+            latency: from how many to how many seconds a task takes.
+            create_seconds: from how many to how many seconds until a create request is answered.
+        """
         self._server_options = {"latency": latency, "create_seconds": create_seconds, "keepalive": 75}
         self._server_options |= {"host": SERVER, "port": parts.API_PORT}
         self.start_server(0.0)

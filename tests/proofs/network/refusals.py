@@ -70,7 +70,7 @@ def _early_413(name: str, scheme: str, *, http2: bool = False) -> Callable[[Lab]
         lab.serve((0.5, 0.5))
         made = certificates.make(lab.folder / "certificates")
         lab.net.use_names({HOST: SERVER})
-        lab.start_haproxy(parts.BODY_LIMIT, certificate=made.both)
+        lab.start_haproxy(parts.BODY_LIMIT, certificate=made.both, client_timeout=10)
         url = base_url(HOST, parts.TLS_PORT if scheme == "https" else parts.FRONT_PORT, scheme)
         job = {
             "name": name,
@@ -111,21 +111,19 @@ def _certificate(name: str) -> Callable[[Lab], Result]:
     return run
 
 
-def _proxy(name: str, variable: str, scheme: str) -> Callable[[Lab], Result]:
+def _proxy(name: str, place: str, variable: str, scheme: str) -> Callable[[Lab], Result]:
     def run(lab: Lab) -> Result:
         lab.serve((0.5, 0.5))
         made = certificates.make(lab.folder / "certificates")
         lab.net.use_names({HOST: SERVER})
         lab.start_dnsmasq({HOST: SERVER})
         lab.start_nginx(certificates={parts.TLS_PORT: made.good})
-        address = {
-            "refused": lambda: f"{ROUTER_AT_CLIENT}:9",
-            "unknown": lambda: "proxy.test:3128",
-            "407": lambda: lab.start_tinyproxy(port=parts.PROXY_PORT, only=parts.ONLY_WITH_PASSWORD),
-            "403": lambda: lab.start_tinyproxy(port=parts.OPEN_PROXY_PORT, only=parts.ONLY_TO_HTTPS),
-        }[name]()
+        if name == "407":
+            lab.start_tinyproxy(port=parts.PROXY_PORT, only=parts.ONLY_WITH_PASSWORD)
+        elif name == "403":
+            lab.start_tinyproxy(port=parts.OPEN_PROXY_PORT, only=parts.ONLY_TO_HTTPS)
         url = base_url(HOST, parts.TLS_PORT if scheme == "https" else parts.FRONT_PORT, scheme)
-        return lab.drive(_calls(name, url), env={"SSL_CERT_FILE": made.authority, variable: f"http://{address}"})
+        return lab.drive(_calls(name, url), env={"SSL_CERT_FILE": made.authority, variable: f"http://{place}"})
 
     return run
 
@@ -162,7 +160,7 @@ def _wrong_proxy(name: str, what: str, place: str, *words: str, scheme: str = "h
     label = f"proxy_{name}" if scheme == "https" else f"proxy_{name}_{scheme}"
     must = f"cause, {place} and {variable} in every message"
     check = _says(words, (place,), (variable, variable.lower()))
-    return Setting(label, what, must, 5.0, _proxy(name, variable, scheme), check)
+    return Setting(label, what, must, 5.0, _proxy(name, place, variable, scheme), check)
 
 
 _TINYPROXY = f"{ROUTER_AT_CLIENT}:{parts.PROXY_PORT}"
@@ -202,7 +200,7 @@ SETTINGS = (
     _wrong_proxy(
         "unknown",
         "the proxy's name is unknown",
-        "proxy.test",
+        "proxy.test:3128",
         "name or service not known",
         "name resolution",
         "no address",
