@@ -14,7 +14,7 @@ from tests.proofs.network.settings import (
 )
 
 RANDOM = ("-m", "statistic", "--mode", "random", "--probability")
-OUT_OF_STATE = ("-p", "tcp", "!", "--syn", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
+OUT_OF_STATE = ("-p", "tcp", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP")
 """A firewall that drops what belongs to no connection it knows, without a word."""
 
 
