@@ -17,6 +17,7 @@ from apimodels_async import ApimodelsError, AsyncImagesClient, Task
 from apimodels_async.pacing import FixedPacing
 from tests.faults.matrix import BROKEN, CREATES, QUERIES, Row, Way, a_server
 from tests.faults.server import FaultServer
+from tests.proofs.network.report import HEADING
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -183,8 +184,6 @@ QUERIES_SAID = """
 A wait rides out whatever may pass, until its time is up; the task is never lost. *GETs* counts the queries that the
 server read.
 """
-OTHER_PROOF = "\n## The network, measured\n"
-"""Where the part of the page begins that `nox -s network` measures."""
 
 
 def rendered() -> str:
@@ -206,7 +205,7 @@ def marked(row: Row, backend: str) -> str:
 
 
 def test_the_page_shows_the_rows_as_they_were_played() -> None:
-    played, heading, rest = PAGE.read_text(encoding="utf-8").partition(OTHER_PROOF)
+    played, heading, rest = PAGE.read_text(encoding="utf-8").partition("\n" + HEADING)
     if os.environ.get("WRITE_FAULT_TABLE"):
         played = rendered()
         PAGE.write_text(played + heading + rest, encoding="utf-8")

@@ -78,10 +78,14 @@ class Lab:
         self._close()
 
     def _close(self) -> None:
+        # A second Ctrl-C would leave half of it behind.
+        asked = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             self.net.delete()
         finally:
             self._temporary.cleanup()
+            for number, handler in asked.items():
+                signal.signal(number, handler)
 
     # --- the server and what stands before it
 

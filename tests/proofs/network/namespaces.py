@@ -7,7 +7,10 @@ has to go wrong on the way goes wrong in the router.
 import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.proofs.network.processes import LabError, Program, run
@@ -101,15 +104,17 @@ class Namespaces:
 
     def delete(self) -> None:
         """End all programs, and delete the namespaces. Goes on when a part of it fails, and raises at its end."""
-        for program in reversed(self._started):
-            program.end()
         failures: list[str] = []
+        for program in reversed(self._started):
+            try:
+                program.end()
+            except subprocess.TimeoutExpired as error:
+                failures.append(str(error))
         existing = run("ip", "netns", "list").split()
         for name in self._names.values():
-            shutil.rmtree(_ETC / name, ignore_errors=True)
             if name in existing:
                 try:
-                    run("ip", "netns", "delete", name)
+                    _delete(name)
                 except LabError as error:
                     failures.append(str(error))
         if failures:
@@ -121,7 +126,13 @@ def _delete_abandoned() -> None:
     for name in run("ip", "netns", "list").split():
         found = re.fullmatch(rf"{PREFIX}-(\d+)-\w+", name)
         if found and not Path(f"/proc/{found[1]}").exists():
-            for pid in run("ip", "netns", "pids", name).split():
-                os.kill(int(pid), 9)
-            run("ip", "netns", "delete", name)
-            shutil.rmtree(_ETC / name, ignore_errors=True)
+            _delete(name)
+
+
+def _delete(name: str) -> None:
+    """Delete a namespace, and first kill what still runs in it: without that, it would live on without a name."""
+    for pid in run("ip", "netns", "pids", name).split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    run("ip", "netns", "delete", name)
+    shutil.rmtree(_ETC / name, ignore_errors=True)

@@ -95,30 +95,44 @@ def _dead(lab: Lab) -> Result:
             lab.at(quarter / 4)
             listed = lab.net.run("server", "iptables", "-w", "-nvxL", "INPUT")
             counts.append(int(listed.splitlines()[2].split()[0]))
+            lab.measured["attempts"] = counts[-1]
+            lab.measured["most in 0.25 s"] = max((b - a for a, b in pairwise(counts[FIRST_WAVE:])), default=0)
 
-    try:
-        return _with_attempts(
-            lab.drive(batch_job("dead", url, N, 60.0, batch={"outage_timeout": 20.0}), during), counts
-        )
-    finally:
-        lab.measured.clear()
+    return lab.drive(batch_job("dead", url, N, 60.0, batch={"outage_timeout": 20.0}), during)
 
 
-def _with_attempts(result: Result, counts: list[int]) -> Result:
-    settled = counts[8:]  # after 2 s; the first wave is of as many create requests as may be under way
-    steps = [after - before for before, after in pairwise(settled)]
-    result.measured["attempts"] = counts[-1] if counts else 0
-    result.measured["attempts at once"] = max(steps, default=0)
-    return result
+def _silent(lab: Lab) -> Result:
+    """The server's address never answers: connections that are being opened are counted every 0.25 s."""
+    url = lab.serve(LATENCY)
+    lab.net.rule("-j", "DROP")
+    lab.measured["most at once"] = 0
+
+    def during() -> None:
+        for quarter in range(4 * 13, 4 * 90):  # the first wave has ended: 10 s are the bound for one connection
+            lab.at(quarter / 4)
+            lab.measured["most at once"] = max(lab.measured["most at once"], lab.connecting())
+
+    return lab.drive(batch_job("silent", url, N, 90.0, batch={"outage_timeout": 30.0}), during)
 
 
-def _one_probe_at_a_time(result: Result) -> list[str]:
-    attempts, at_once = result.measured["attempts"], result.measured["attempts at once"]
-    missed = [f"attempts: {attempts:g}, at most 64 and one a second"] if attempts > 64 + 40 else []
-    if at_once > 2:
-        missed.append(f"attempts within a quarter of a second, after 2 s: {at_once:g}, at most 2")
+FIRST_WAVE = 8
+"""Quarters of a second in which as many create requests may be tried as may be under way."""
+
+
+def _few_attempts(result: Result) -> list[str]:
+    attempts, at_once = result.measured["attempts"], result.measured["most in 0.25 s"]
+    missed = [f"attempts: {attempts:g}, at most 64 and two a second"] if attempts > 64 + 40 else []
+    return missed + ([f"attempts within 0.25 s, after 2 s: {at_once:g}, at most 2"] if at_once > 2 else [])
+
+
+def _one_at_a_time(result: Result) -> list[str]:
+    at_once = result.measured["most at once"]
+    return [f"connections being opened at once, after 13 s: {at_once:g}, at most 1"] if at_once > 1 else []
+
+
+def _never_submitted(result: Result) -> list[str]:
     wrong = {kind: count for kind, count in result.errors.items() if kind != "NotSubmittedError"}
-    return missed + ([f"errors: {wrong}"] if wrong else [])
+    return [f"errors: {wrong}"] if wrong or result.ok else []
 
 
 def _outage(seconds: float) -> Setting:
@@ -180,9 +194,17 @@ SETTINGS = (
     Setting(
         "dead_server",
         "refused for ever, outage_timeout=20",
-        "one probe at a time; NotSubmittedError",
+        "few probes; NotSubmittedError, ≤ 40 s",
         20.0,
         _dead,
-        _one_probe_at_a_time,
+        all_of(_never_submitted, _few_attempts, within(40.0)),
+    ),
+    Setting(
+        "silent_server",
+        "every packet dropped for ever, outage_timeout=30",
+        "one probe at a time; NotSubmittedError, ≤ 60 s",
+        30.0,
+        _silent,
+        all_of(_never_submitted, _one_at_a_time, within(60.0)),
     ),
 )

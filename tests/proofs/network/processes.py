@@ -77,17 +77,18 @@ class Program:
         return self.output.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the whole group."""
+        """Send a signal to the whole group of a program that is running; later its number may be another's."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
     def kill(self) -> None:
         """End the whole group at once. May be called twice."""
-        self.signal(signal.SIGKILL)
-        self.process.wait(END)
+        if self.running:
+            self.signal(signal.SIGKILL)
+            self.process.wait(END)
 
     def end(self) -> None:
-        """Ask it to end, and kill what is left of the group. May be called twice."""
+        """Ask it to end, and kill it if it does not. May be called twice."""
         if self.running:
             self.signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
