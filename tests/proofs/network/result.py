@@ -98,8 +98,7 @@ def accepted(journal: Path) -> dict[str, str]:
 
 
 def unanswered(journal: Path) -> set[str]:
-    """Tasks whose create requests were accepted and not answered so far."""
-    found = events(journal)
-    return {event["id"] for event in found if event["event"] == "accepted"} - {
-        event["id"] for event in found if event["event"] == "answered"
-    }
+    """Create requests of which the server has read the head, and that it has not answered so far."""
+    found = [event for event in events(journal) if "create" in event]
+    begun = {event["create"] for event in found if event["event"] == "begun"}
+    return begun - {event["create"] for event in found if event["event"] != "begun"}

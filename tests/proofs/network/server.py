@@ -57,6 +57,7 @@ class CountingServer:
         if journal.exists():
             events = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
             self._tasks = {event["id"]: event for event in events if event["event"] == "accepted"}
+        self._begun = 0
         self._journal = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def _note(self, event: str, **fields: Any) -> None:
@@ -81,12 +82,15 @@ class CountingServer:
             await _json(send, 404, {"code": 404, "msg": f"no such path: {path}"})
 
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._begun += 1
+        create = f"{os.getpid()}-{self._begun}"
+        self._note("begun", create=create)
         body = bytearray()
         more = True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                self._note("cut")
+                self._note("cut", create=create)
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
@@ -99,7 +103,7 @@ class CountingServer:
         self._note("accepted", **task)
         await anyio.sleep(self._random.uniform(*self._create_seconds))
         await _json(send, 200, {"code": 200, "msg": "success", "data": {"taskId": task_id, "state": "pending"}})
-        self._note("answered", id=task_id)
+        self._note("answered", create=create)
 
     async def _query(self, scope: Scope, send: Send) -> None:
         task_id = parse_qs(scope["query_string"].decode()).get("task_id", [""])[0]

@@ -61,8 +61,7 @@ def none_but_unknown(result: Result) -> list[str]:
 def none_but_under_way(result: Result) -> list[str]:
     """Every request is ok, but those whose create request was under way when the server was killed."""
     missed = none_but_unknown(result)
-    # Some may arrive between being counted and the kill.
-    if result.unknown > result.under_way + max(2, result.under_way // 10):
+    if result.unknown > result.under_way:
         missed.append(f"unknown: {result.unknown}, but only {result.under_way} create requests were under way")
     return missed
 
