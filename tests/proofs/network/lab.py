@@ -64,6 +64,7 @@ class Lab:
         self._driver: Program | None = None
         self._began = 0.0
         self._under_way = 0
+        self._kills = 0
         self._cut: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -127,6 +128,7 @@ class Lab:
         fresh = result.unanswered(self.journal) - self._cut
         self._cut |= fresh
         self._under_way += len(fresh)
+        self._kills += 1
         if self._driver is not None:
             self._driver.signal(signal.SIGCONT)
 
@@ -241,6 +243,7 @@ class Lab:
             seconds=found["seconds"],
             accepted=result.accepted(self.journal),
             under_way=self._under_way,
+            kills=self._kills,
             detached=tuple(found["detached"]),
             measured=dict(self.measured),
         )

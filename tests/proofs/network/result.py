@@ -19,6 +19,7 @@ class Result:
         seconds: that it took.
         accepted: prompts of the tasks that the server accepted, by task id.
         under_way: create requests that were under way when the server was killed, all kills together.
+        kills: how often the server was killed.
         detached: ids the client kept of tasks whose outcome was cut off.
         measured: what else the setting has measured.
     """
@@ -28,6 +29,7 @@ class Result:
     seconds: float
     accepted: dict[str, str]
     under_way: int = 0
+    kills: int = 0
     detached: tuple[str, ...] = ()
     measured: dict[str, float] = field(default_factory=dict)
 
