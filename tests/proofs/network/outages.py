@@ -1,5 +1,6 @@
 """Settings: the server is away, refuses for a while, or lets only so many requests through."""
 
+import time
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -57,8 +58,9 @@ def _refusing_nginx(lab: Lab) -> Result:
 
     def during() -> None:
         lab.at(FIRST)
+        lab.await_creates(UNDER_WAY)
         lab.reload_nginx(parts.refuse_creates(503))
-        lab.at(FIRST + 5)
+        time.sleep(5.0)
         lab.reload_nginx()
 
     return lab.drive(batch_job("503", url, N, BASE * 2 + 60), during)
@@ -70,6 +72,7 @@ def _nginx_without_server(lab: Lab) -> Result:
 
     def during() -> None:
         lab.at(FIRST)
+        lab.await_creates(UNDER_WAY)
         lab.outage(5.0)
 
     return lab.drive(batch_job("502", url, N, BASE * 2 + 60), during)

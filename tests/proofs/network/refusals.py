@@ -1,5 +1,6 @@
 """Settings: pages of a proxy, early refusals, wrong certificates, wrong proxies."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -55,8 +56,9 @@ def _unauthorized_page(lab: Lab) -> Result:
 
     def during() -> None:
         lab.at(3.0)
+        lab.await_creates(8)
         lab.reload_nginx(parts.refuse_all(401))
-        lab.at(5.0)
+        time.sleep(2.0)
         lab.reload_nginx()
 
     return lab.drive(batch_job("page 401", url, 200, 90.0), during)

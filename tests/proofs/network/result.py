@@ -31,7 +31,7 @@ class Result:
     under_way: int = 0
     kills: int = 0
     detached: tuple[str, ...] = ()
-    measured: dict[str, float] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def ok(self) -> int:

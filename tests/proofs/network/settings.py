@@ -9,8 +9,8 @@ from tests.proofs.network.result import Result
 
 ALL_LANES = ("fast", "plain", "trio")
 JUST_BEGUN = 3
-"""Create requests, for each kill, that may be written to a connection which has ended a moment ago: none of them reaches
-the server, but the client cannot know that."""
+"""Create requests, for each kill, that may be written to a connection which has ended a moment ago: none of them
+reaches the server, but the client cannot know that."""
 Check = Callable[[Result], list[str]]
 """What a result misses, in words; nothing if it is as it must be."""
 
