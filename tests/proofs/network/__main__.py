@@ -21,7 +21,7 @@ from tests.proofs.network import links, outages, refusals
 from tests.proofs.network.lab import Lab
 from tests.proofs.network.processes import LabError, missing_packages
 from tests.proofs.network.report import HEAD, HEADING, RULE, Row, page
-from tests.proofs.network.settings import ALL_LANES, Setting
+from tests.proofs.network.settings import ALL_LANES, CONTROL, Setting
 
 SETTINGS = {setting.name: setting for setting in (*outages.SETTINGS, *refusals.SETTINGS, *links.SETTINGS)}
 PAGE = Path(__file__).parents[3] / "docs" / "faults.md"
@@ -50,13 +50,23 @@ def arguments() -> argparse.Namespace:
     """What was given on the command line."""
     parser = argparse.ArgumentParser(prog="nox -s network --", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="SETTING", help=f"left out: all of {', '.join(SETTINGS)}")
-    parser.add_argument("--lane", choices=ALL_LANES, action="append", help="left out: all; may be given again")
+    parser.add_argument(
+        "--lane",
+        choices=(*ALL_LANES, CONTROL),
+        action="append",
+        help="may be given again; left out: all but the control",
+    )
     parser.add_argument("--verbose", action="store_true", help="every error with its message")
     parser.add_argument("--write", action="store_true", help=f"write the table into docs/{PAGE.name}")
     given = parser.parse_args()
     if wrong := [name for name in given.names if name not in SETTINGS]:
         parser.error(f"no such setting: {', '.join(wrong)}; there are {', '.join(SETTINGS)}")
     return given
+
+
+def terminate(number: int, frame: object) -> None:
+    """End as after an error, so that everything is taken down."""
+    sys.exit(2)
 
 
 def main() -> int:
@@ -67,14 +77,13 @@ def main() -> int:
     if missing := missing_packages():
         print(f"programs are missing: apt-get install {' '.join(missing)}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # so that everything is taken down
+    signal.signal(signal.SIGTERM, terminate)
     print(HEAD + "\n" + RULE, flush=True)
     began = time.monotonic()
     measured = [
         measure(SETTINGS[name], lane, verbose=given.verbose)
         for name in given.names or SETTINGS
-        for lane in SETTINGS[name].lanes
-        if lane in (given.lane or ALL_LANES)
+        for lane in given.lane or ALL_LANES
     ]
     print(f"{len(measured)} rows in {time.monotonic() - began:.0f} s", file=sys.stderr)
     rows = [row for row in measured if row is not None]

@@ -8,6 +8,8 @@ from tests.proofs.network.lab import Lab
 from tests.proofs.network.result import Result
 
 ALL_LANES = ("fast", "plain", "trio")
+CONTROL = "naive"
+"""A lane without the SDK, which is run only when it is asked for."""
 JUST_BEGUN = 3
 """Create requests, for each kill, that may be written to a connection which has ended a moment ago: none of them
 reaches the server, but the client cannot know that."""
@@ -26,7 +28,6 @@ class Setting:
         ideal: seconds that it would take a client that knows everything beforehand.
         run: how it is done.
         check: what has to hold.
-        lanes: on which it is run.
     """
 
     name: str
@@ -35,7 +36,6 @@ class Setting:
     ideal: float
     run: Callable[[Lab], Result]
     check: Check
-    lanes: tuple[str, ...] = ALL_LANES
 
 
 def judge(setting: Setting, result: Result) -> list[str]:
