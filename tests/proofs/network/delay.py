@@ -1,4 +1,4 @@
-"""Carry packets between two TUN devices, each so many seconds late; the kernel's netem is not everywhere.
+"""Carry packets between two TUN devices, each delayed by SECONDS; not every kernel has netem.
 
     python delay.py SECONDS
 

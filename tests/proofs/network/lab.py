@@ -18,7 +18,7 @@ from tests.proofs.network.result import Result
 
 HERE = Path(__file__).parent
 CREATE_SECONDS = (0.2, 0.4)
-"""A create request is answered so late: some are under way at any time, as with a real server."""
+"""From how many to how many seconds until a create request is answered: some are always under way."""
 GRACE = 30.0
 """Seconds that a driver has beyond its own bound before it is killed."""
 PHASE = 3.0
@@ -113,7 +113,7 @@ class Lab:
         self._server = self.net.start("server", "server", *command)
 
     def await_creates(self, count: int) -> None:
-        """Wait until so many create requests are under way, or `PHASE` seconds, whichever is earlier."""
+        """Wait until `count` create requests are under way, at most `PHASE` seconds."""
         until = time.monotonic() + PHASE
         while len(result.unanswered(self.journal) - self._cut) < count and time.monotonic() < until:
             time.sleep(0.02)
@@ -133,7 +133,7 @@ class Lab:
             self._driver.signal(signal.SIGCONT)
 
     def outage(self, seconds: float) -> None:
-        """Kill the server, and have it back in so many seconds; until then connections are refused."""
+        """Kill the server, and start it again after `seconds`; until then connections are refused."""
         self.kill_server()
         began = time.monotonic()
         self.start_server(seconds)

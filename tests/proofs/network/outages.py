@@ -1,4 +1,4 @@
-"""Settings: the server is away, refuses for a while, or lets only so many requests through."""
+"""Settings: the server is away, refuses for a while, or limits the rate of requests."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ N = 500
 LATENCY = (1.9, 2.1)
 """Seconds a task takes. They come in waves: that is harder on a client than a steady flow (measured)."""
 UNDER_WAY = 8
-"""So many create requests must be under way when the server is killed; without any, an outage is harmless."""
+"""Create requests that must be under way when the server is killed; without any, an outage is harmless."""
 BASE = 18.5
 """Seconds for `N` such requests, 64 at a time, each with its create request."""
 FIRST = 4.0

@@ -99,7 +99,7 @@ class Program:
         """Wait until it is ready.
 
         Raises:
-            LabError: it ended instead, or is not ready after so many seconds.
+            LabError: it ended instead, or is not ready after `seconds`.
         """
         until = time.monotonic() + seconds
         while not ready():

@@ -71,7 +71,7 @@ def none_but_under_way(result: Result) -> list[str]:
 
 
 def unknown_at_most(count: int) -> Check:
-    """Every request is ok, but so many that are unknown."""
+    """Every request is ok, except at most `count` that are unknown."""
 
     def check(result: Result) -> list[str]:
         over = [f"unknown: {result.unknown}, at most {count}"] if result.unknown > count else []
@@ -81,7 +81,7 @@ def unknown_at_most(count: int) -> Check:
 
 
 def within(seconds: float) -> Check:
-    """It has taken no more than so many seconds."""
+    """It took at most `seconds`."""
     return lambda result: [f"{result.seconds:.1f} s, at most {seconds:g} s"] if result.seconds > seconds else []
 
 
