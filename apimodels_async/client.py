@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio.to_thread
 from attrs import evolve
 
-from apimodels_async import _inputs, _wire
-from apimodels_async._callback_source import CallbackSource
-from apimodels_async._calls import Calls
-from apimodels_async._exchange import RequestFailed
-from apimodels_async._http import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
-from apimodels_async._journal import Journal
-from apimodels_async._owner import Owner
-from apimodels_async._polling import Poller, pass_through
-from apimodels_async._preparing import Prepared, prepare
-from apimodels_async._rates import Rate
-from apimodels_async._retrying import RetryQuota
+from apimodels_async._create import inputs
+from apimodels_async._create.background import BackgroundJobs
+from apimodels_async._create.journal import Journal
+from apimodels_async._create.prepare import PreparedRequest, prepare
+from apimodels_async._create.recovery import AFTER_THE_LONGEST, CALLED_WITHIN, recover_by_callback
+from apimodels_async._create.submitter import Submitter
+from apimodels_async._http.trace import RequestFailed
+from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
+from apimodels_async._limits import Rate, RetryQuota
+from apimodels_async._poll.poller import Poller, pass_through
 from apimodels_async._secret import Secret
-from apimodels_async._seeking import AFTER_THE_LONGEST, CALLED_WITHIN, seek
 from apimodels_async._settings import resolve
-from apimodels_async._submitting import Submitter
+from apimodels_async._wire import tasks
+from apimodels_async.callbacks.expected import ExpectedCallbacks
+from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.errors import ConnectionFailedError
 from apimodels_async.models import (
     UNSET,
@@ -41,11 +41,11 @@ from apimodels_async.models import (
 )
 
 if TYPE_CHECKING:
-    from apimodels_async._batch import Batch
-    from apimodels_async._ledger_records import Entry
-    from apimodels_async._ledgers import Ledgers
-    from apimodels_async._resuming import Records
+    from apimodels_async._batch.batch import Batch
     from apimodels_async.ledger import SqliteLedger
+    from apimodels_async.ledger.entries import Entry
+    from apimodels_async.ledger.opened import OpenLedgers
+    from apimodels_async.ledger.run import LedgerRun
     from apimodels_async.pacing import Pacing
 
 __all__ = ["AsyncImagesClient"]
@@ -109,13 +109,13 @@ class AsyncImagesClient:
         settings = resolve(secret, base_url, model)
         self._base_url, self._model = settings.base_url, settings.model
         self._http = Http(settings.api_key, settings.base_url, timeout, http_client)
-        self._owner = Owner()
+        self._owner = BackgroundJobs()
         quota = RetryQuota()
         self._calls = None if callbacks is None else _calls_of(callbacks, self._owner)
         self._poller = Poller(self._http, quota, self._calls)
         self._submitter = Submitter(self._http, self._owner, quota, max_retries=max_retries, poller=self._poller)
         self._create_rate = Rate()
-        self._ledgers: Ledgers | None = None
+        self._ledgers: OpenLedgers | None = None
         if pacing is None:
             from apimodels_async.pacing import AdaptivePacing  # noqa: PLC0415  (an import need not pay for it)
 
@@ -242,7 +242,7 @@ class AsyncImagesClient:
         self, request: GenerationRequest, ledger: "SqliteLedger | str | os.PathLike[str]", key: str | None
     ) -> Task:
         """`create` with a ledger: what an earlier call with this key has begun is not begun again."""
-        from apimodels_async._once import create_once  # noqa: PLC0415  (many have no ledger)
+        from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
         records = await self._open(ledger, match=False)
         return await create_once(records, await self._prepare(request, for_ledger=True), key, self._send, self._seek)
@@ -251,15 +251,15 @@ class AsyncImagesClient:
     def _preparing(self) -> anyio.CapacityLimiter:
         return anyio.CapacityLimiter(_PREPARED_AT_ONCE)
 
-    async def _prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> Prepared:
+    async def _prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> PreparedRequest:
         self._owner.bind()
         order = None if self._calls is None or request.callback_url is not None else self._calls.order()
         ready = partial(prepare, request, self._model_of(request), for_ledger=for_ledger, order=order)
-        return await anyio.to_thread.run_sync(ready, limiter=self._preparing) if _inputs.has_local(request) else ready()
+        return await anyio.to_thread.run_sync(ready, limiter=self._preparing) if inputs.has_local(request) else ready()
 
     async def _send(
         self,
-        prepared: Prepared,
+        prepared: PreparedRequest,
         keep: Callable[[Task], object] | None = None,
         journal: Journal | None = None,
         *,
@@ -291,16 +291,16 @@ class AsyncImagesClient:
             patience = self._patience(entry.model)
             if time.time() - entry.changed > patience + CALLED_WITHIN:
                 patience = 1.0  # nobody calls any more: it is in the receiver's store, or nowhere
-            task = await seek(call, entry.model, patience, self._poller.query)
+            task = await recover_by_callback(call, entry.model, patience, self._poller.query)
         finally:
             self._calls.settle(call, task)
         return task
 
-    async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "Records":
+    async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
-            from apimodels_async._ledgers import Ledgers  # noqa: PLC0415  (many have none)
+            from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
-            self._ledgers = Ledgers()
+            self._ledgers = OpenLedgers()
         return await self._ledgers.records(ledger, match=match)
 
     def _model_of(self, request: GenerationRequest) -> str:
@@ -413,7 +413,7 @@ class AsyncImagesClient:
             self._submitter.detach(task)  # cancelled: the caller never saw the id
             raise
         if task.state == TaskState.FAILED:
-            raise _wire.failure(task)
+            raise tasks.failure(task)
         return task
 
     def batch(
@@ -463,8 +463,8 @@ class AsyncImagesClient:
         Raises:
             ValueError: a number out of range.
         """
-        from apimodels_async._batch import Batch  # noqa: PLC0415  (many never make a batch)
-        from apimodels_async._batch_terms import Options, Tools  # noqa: PLC0415
+        from apimodels_async._batch.batch import Batch  # noqa: PLC0415  (many never make a batch)
+        from apimodels_async._batch.options import Options, Tools  # noqa: PLC0415
 
         if max_in_flight < 1:
             raise ValueError(f"max_in_flight={max_in_flight}: give 1 or more")
@@ -484,7 +484,7 @@ class AsyncImagesClient:
             pacing=self._pacing,
             create_rate=self._create_rate,
             download=self.download,
-            seek=self._seek,
+            recover_by_callback=self._seek,
         )
         options = Options(
             max_in_flight, directory, budget, retry_failed, create_rate, poll_rate, bound, on_event, sidecar
@@ -565,7 +565,7 @@ class AsyncImagesClient:
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         self._owner.bind()
-        from apimodels_async._downloading import Downloader, DownloadLimits  # noqa: PLC0415  (many never download)
+        from apimodels_async._download.downloader import Downloader, DownloadLimits  # noqa: PLC0415  (many never download)
 
         limits = DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
         return await Downloader(self._http, self._poller).download(task, Path(directory), limits)
@@ -577,7 +577,7 @@ class AsyncImagesClient:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
         self._owner.bind()
-        return _wire.read_models(await self._read("/models"))
+        return tasks.read_models(await self._read("/models"))
 
     async def balance(self) -> float:
         """What is left on the account, in US dollars.
@@ -586,7 +586,7 @@ class AsyncImagesClient:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
         self._owner.bind()
-        return _wire.read_balance(await self._read("/balance"))
+        return tasks.read_balance(await self._read("/balance"))
 
     async def upload(self, file: ImageInput) -> str:
         """Have a picture hosted by the vendor for 7 days.
@@ -602,16 +602,16 @@ class AsyncImagesClient:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
         self._owner.bind()
-        if _inputs.is_remote(file):
+        if inputs.is_remote(file):
             raise ValueError("file is a URL, so it is hosted already: give it to create as it is")
-        picture = await anyio.to_thread.run_sync(_inputs.read_picture, file, "file")
+        picture = await anyio.to_thread.run_sync(inputs.read_picture, file, "file")
         try:
             answer = await self._http.upload(f"upload{picture.kind.suffix}", picture.data, picture.kind.media_type)
         except RequestFailed as failure:
             raise ConnectionFailedError(f"the upload got no answer ({failure})") from failure.__cause__
-        return _wire.read_public_url(answer)
+        return tasks.read_public_url(answer)
 
-    async def _read(self, path: str) -> _wire.Answer:
+    async def _read(self, path: str) -> tasks.RawResponse:
         try:
             return await self._http.query(path)
         except RequestFailed as failure:
@@ -627,14 +627,14 @@ def _as_request(prompt: str | GenerationRequest, callback_url: Secret[str] | Non
     return GenerationRequest(prompt, callback_url=None if callback_url is None else callback_url.reveal(), **given)
 
 
-def _calls_of(callbacks: CallbackSource, owner: Owner) -> Calls:
+def _calls_of(callbacks: CallbackSource, owner: BackgroundJobs) -> ExpectedCallbacks:
     if not callable(getattr(callbacks, "issue", None)):
         raise TypeError(f"callbacks={type(callbacks).__name__}: give an apimodels_async.callbacks.CallbackReceiver")
-    return Calls(callbacks, owner.call_soon)
+    return ExpectedCallbacks(callbacks, owner.call_soon)
 
 
 async def _weigh(request: GenerationRequest) -> int:
-    return await anyio.to_thread.run_sync(_inputs.weight, request) if _inputs.has_local(request) else 0
+    return await anyio.to_thread.run_sync(inputs.weight, request) if inputs.has_local(request) else 0
 
 
 def _checked_id(task_id: str) -> str:

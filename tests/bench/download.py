@@ -29,9 +29,10 @@ ROUNDS = 3
 OURS = """
 import json, sys, time
 import anyio
-from apimodels_async import AsyncImagesClient, DownloadError, Task, TaskState, _downloading
+from apimodels_async import AsyncImagesClient, DownloadError, Task, TaskState
+from apimodels_async._download import downloader
 
-_downloading.full_jitter = lambda *_: 0.0  # the pauses between attempts are not what is measured
+downloader.full_jitter = lambda *_: 0.0  # the pauses between attempts are not what is measured
 backend, base_url, small, large, out = sys.argv[1:]
 
 def peak():

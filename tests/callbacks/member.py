@@ -29,10 +29,10 @@ def main() -> None:
             match json.loads(line):
                 case ["issue"]:
                     intent, url = receiver.issue()
-                    receiver.follow(intent, told)
+                    receiver.subscribe(intent, told)
                     answer = url
-                case ["follow", intent]:
-                    receiver.follow(intent, told)
+                case ["subscribe", intent]:
+                    receiver.subscribe(intent, told)
                 case ["post", url, task_id]:
                     answer = anyio.run(post, receiver, url, body_of(task_id))
                 case ["heard"]:

@@ -28,9 +28,9 @@ from apimodels_async import (
     TaskState,
     WaitTimeoutError,
 )
-from apimodels_async._rates import Rate
-from apimodels_async._scheduler import Scheduler
-from apimodels_async._watching import Watched
+from apimodels_async._batch.scheduler import Scheduler
+from apimodels_async._limits import Rate
+from apimodels_async._poll.watch import TaskWatch
 from apimodels_async.pacing import AdaptivePacing, FixedPacing
 
 
@@ -393,7 +393,7 @@ def test_of_many_the_few_look_early_but_what_an_earlier_run_created_is_asked_abo
         scheduler: Scheduler[int] = Scheduler(poller, AdaptivePacing(), Rate(), cast("Any", None))
         now = anyio.current_time()
         watches = [
-            Watched(Task(id=str(number), state="", model="m"), now=now, born=now if ours else None, timeout=None)
+            TaskWatch(Task(id=str(number), state="", model="m"), now=now, born=now if ours else None, timeout=None)
             for number in range(50)
         ]
         for number, watched in enumerate(watches):

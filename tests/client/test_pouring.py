@@ -13,16 +13,16 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from apimodels_async import _pouring
-from apimodels_async._pouring import AHEAD, gather, pour
-from apimodels_async._saving import PartFile
+from apimodels_async._download import writer
+from apimodels_async._download.part_file import PartFile
+from apimodels_async._download.writer import AHEAD, gather, write_stream
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_pouring, "PIECE", 10)
+    monkeypatch.setattr(writer, "PIECE", 10)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def pour_all(chunks: AsyncIterator[bytes], part: PartFile) -> None:
     first, more = await gather(chunks, nothing)
     assert more
     with anyio.fail_after(20):
-        await pour(first, chunks, nothing, part)
+        await write_stream(first, chunks, nothing, part)
 
 
 @pytest.mark.parametrize("sizes", [[10], [30, 1, 1], [3] * 100, [1, 20, 1] * 30, [10] * 50])
@@ -73,7 +73,7 @@ async def test_all_of_it_is_written_in_order(part: PartFile, sizes: list[int]) -
 
     first, more = await gather(incoming, told.append)
     assert more
-    await pour(first, incoming, told.append, part)
+    await write_stream(first, incoming, told.append, part)
 
     assert part.finish("t-0.png").read_bytes() == b"".join(chunks)
     assert told == chunks
@@ -138,7 +138,7 @@ async def test_nothing_is_left_when_a_download_ends_while_the_disk_is_at_work(
 ) -> None:
     file = SlowFile(part._file)
     monkeypatch.setattr(part, "_file", file)
-    monkeypatch.setattr(_pouring, "LEAVING", 20.0)
+    monkeypatch.setattr(writer, "LEAVING", 20.0)
     chunks = Chunks([b"0123456789"], None if cancelled else ConnectionError("broken off"), stays=cancelled)
     scope = anyio.CancelScope()
     left: list[bool] = []
@@ -181,7 +181,7 @@ async def test_whoever_waits_for_a_disk_that_hangs_can_be_cancelled_and_leaves_n
         written.append(data)
 
     monkeypatch.setattr(PartFile, "write", hang)
-    monkeypatch.setattr(_pouring, "LEAVING", 0.02)
+    monkeypatch.setattr(writer, "LEAVING", 0.02)
     pool = anyio.to_thread.current_default_thread_limiter()
     scope = anyio.CancelScope()
     tasks: list[asyncio.Task[None] | None] = []
@@ -217,8 +217,8 @@ async def test_a_loop_that_is_closed_under_a_download_keeps_no_process(tmp_path:
     program = """
 import asyncio, sys
 from pathlib import Path
-from apimodels_async import _pouring
-from apimodels_async._saving import PartFile
+from apimodels_async._download import writer
+from apimodels_async._download.part_file import PartFile
 
 class Stalled:
     sent = False
@@ -227,14 +227,14 @@ class Stalled:
         if self.sent:
             await asyncio.sleep(3600)
         self.sent = True
-        return bytes(_pouring.PIECE)
+        return bytes(writer.PIECE)
 
 async def download():
     part = PartFile(Path(sys.argv[1]), "t-0")
     part.begin()
     chunks = Stalled()
-    first, _ = await _pouring.gather(chunks, len)
-    await _pouring.pour(first, chunks, len, part)
+    first, _ = await writer.gather(chunks, len)
+    await writer.pour(first, chunks, len, part)
 
 loop = asyncio.new_event_loop()
 task = loop.create_task(download())

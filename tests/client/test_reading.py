@@ -12,7 +12,7 @@ import anyio.to_thread
 import pytest
 
 from apimodels_async import AsyncImagesClient
-from apimodels_async._reading import AHEAD, read, read_apart
+from apimodels_async._batch.feed import AHEAD, read, threaded
 from apimodels_async.gateway import LocalGateway
 
 pytestmark = pytest.mark.anyio
@@ -113,7 +113,7 @@ async def test_a_batch_can_be_left_while_its_next_request_is_waited_for(
 
 async def test_one_thread_reads_and_closes_with_the_context_of_whoever_gave_the_items(blocking: Blocking) -> None:
     ASKED_BY.set("a test")
-    given = read_apart(blocking.items())
+    given = threaded(blocking.items())
     ASKED_BY.set("somebody else")
     blocking.give(3)
     async with aclosing(read(given, anyio.Semaphore(100))) as items:
@@ -128,7 +128,7 @@ async def test_one_thread_reads_and_closes_with_the_context_of_whoever_gave_the_
 async def test_nothing_is_read_for_which_there_is_no_room(blocking: Blocking) -> None:
     blocking.give(1000)
     window = anyio.Semaphore(5)
-    async with aclosing(read(read_apart(blocking.items()), window)) as items:
+    async with aclosing(read(threaded(blocking.items()), window)) as items:
         for _ in range(5):
             await anext(items)
         with anyio.move_on_after(0.05):
@@ -139,7 +139,7 @@ async def test_nothing_is_read_for_which_there_is_no_room(blocking: Blocking) ->
 
 async def test_it_is_read_a_little_ahead_and_no_further(blocking: Blocking) -> None:
     blocking.give(1000)
-    async with aclosing(read(read_apart(blocking.items()), anyio.Semaphore(1000))) as items:
+    async with aclosing(read(threaded(blocking.items()), anyio.Semaphore(1000))) as items:
         await anext(items)
         await blocking.asked(AHEAD)
         assert blocking.read <= 1 + 2 * AHEAD
@@ -147,7 +147,7 @@ async def test_it_is_read_a_little_ahead_and_no_further(blocking: Blocking) -> N
 
 async def test_many_come_whole_and_in_order() -> None:
     given = (number for number in range(5000))
-    assert [item async for item in read(read_apart(given), anyio.Semaphore(5001))] == list(range(5000))
+    assert [item async for item in read(threaded(given), anyio.Semaphore(5001))] == list(range(5000))
 
 
 async def test_what_reading_raises_comes_after_what_was_read() -> None:
@@ -156,7 +156,7 @@ async def test_what_reading_raises_comes_after_what_was_read() -> None:
         yield 2
         raise LookupError("no more")
 
-    items = read(read_apart(given()), anyio.Semaphore(100))
+    items = read(threaded(given()), anyio.Semaphore(100))
     assert [await anext(items), await anext(items)] == [1, 2]
     with pytest.raises(LookupError, match="no more"):
         await anext(items)
@@ -169,7 +169,7 @@ async def test_what_cannot_be_closed_well_is_told_in_the_log(caplog: pytest.LogC
         finally:
             raise LookupError("not this way")
 
-    async with aclosing(read(read_apart(given()), anyio.Semaphore(2))) as items:
+    async with aclosing(read(threaded(given()), anyio.Semaphore(2))) as items:
         await anext(items)
     await no_readers()
     assert "closing the requests failed" in caplog.text
@@ -178,14 +178,14 @@ async def test_what_cannot_be_closed_well_is_told_in_the_log(caplog: pytest.LogC
 async def test_a_file_that_was_given_stays_open(tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("one\ntwo\n")
     with (tmp_path / "prompts.txt").open() as file:
-        assert [line async for line in read(read_apart(file), anyio.Semaphore(10))] == ["one\n", "two\n"]
+        assert [line async for line in read(threaded(file), anyio.Semaphore(10))] == ["one\n", "two\n"]
         await no_readers()
         assert not file.closed
 
 
 def test_a_thread_that_outlives_the_loop_ends_quietly(anyio_backend_name: str, blocking: Blocking) -> None:
     async def leave() -> None:
-        async with aclosing(read(read_apart(blocking.items()), anyio.Semaphore(10))) as items:
+        async with aclosing(read(threaded(blocking.items()), anyio.Semaphore(10))) as items:
             with anyio.move_on_after(0.01):
                 await anext(items)
 
@@ -199,7 +199,7 @@ def test_a_thread_that_outlives_the_loop_ends_quietly(anyio_backend_name: str, b
 
 @pytest.mark.parametrize("given", [["a", "b"], ("a", "b"), {"a": 1, "b": 2}, deque(["a", "b"])], ids=repr)
 async def test_what_is_in_memory_needs_no_thread(given: list[str]) -> None:
-    assert read_apart(given) is given
+    assert threaded(given) is given
     window = anyio.Semaphore(2)
     async with aclosing(read(given, window)) as items:
         assert [await anext(items), await anext(items)] == ["a", "b"]
@@ -217,7 +217,7 @@ async def test_async_requests_are_awaited_in_the_loop_each_when_there_is_room() 
             yield read_so_far
 
     requests = given()
-    assert read_apart(requests) is requests
+    assert threaded(requests) is requests
     async with aclosing(requests), aclosing(read(requests, anyio.Semaphore(2))) as items:
         assert [await anext(items), await anext(items)] == [1, 2]
         with anyio.move_on_after(0.01):

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from apimodels_async._room import Room
+from apimodels_async._batch.byte_limit import ByteLimit
 
 pytestmark = pytest.mark.anyio
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 class Crowd:
     """Some who want in, one after another; notes who is in."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: ByteLimit) -> None:
         self.room = room
         self.inside: list[int] = []
 
@@ -25,14 +25,14 @@ class Crowd:
 
 
 async def test_who_fits_is_let_in_at_once() -> None:
-    room = Room(10)
+    room = ByteLimit(10)
     with anyio.fail_after(1.0):
         await room.enter(4)
         await room.enter(6)
 
 
 async def test_who_does_not_fit_waits_until_enough_have_left() -> None:
-    crowd = Crowd(Room(10))
+    crowd = Crowd(ByteLimit(10))
     async with anyio.create_task_group() as group:
         for weight in (4, 5, 7):
             group.start_soon(crowd.comes, weight)
@@ -47,7 +47,7 @@ async def test_who_does_not_fit_waits_until_enough_have_left() -> None:
 
 
 async def test_who_is_larger_than_the_room_gets_it_alone() -> None:
-    crowd = Crowd(Room(10))
+    crowd = Crowd(ByteLimit(10))
     async with anyio.create_task_group() as group:
         for weight in (1, 11, 2):
             group.start_soon(crowd.comes, weight)
@@ -62,7 +62,7 @@ async def test_who_is_larger_than_the_room_gets_it_alone() -> None:
 
 
 async def test_nobody_is_overtaken_by_who_would_fit_already() -> None:
-    crowd = Crowd(Room(10))
+    crowd = Crowd(ByteLimit(10))
     async with anyio.create_task_group() as group:
         for weight in (8, 9, 1):
             group.start_soon(crowd.comes, weight)
@@ -72,14 +72,14 @@ async def test_nobody_is_overtaken_by_who_would_fit_already() -> None:
 
 
 async def test_who_weighs_nothing_never_waits() -> None:
-    room = Room(10)
+    room = ByteLimit(10)
     await room.enter(11)
     with anyio.fail_after(1.0):
         await room.enter(0)
 
 
 async def test_who_becomes_lighter_makes_room() -> None:
-    crowd = Crowd(Room(10))
+    crowd = Crowd(ByteLimit(10))
     async with anyio.create_task_group() as group:
         for weight in (9, 4):
             group.start_soon(crowd.comes, weight)
@@ -89,7 +89,7 @@ async def test_who_becomes_lighter_makes_room() -> None:
 
 
 async def test_who_gives_up_waiting_is_in_nobodys_way() -> None:
-    crowd = Crowd(Room(10))
+    crowd = Crowd(ByteLimit(10))
     await crowd.comes(10)
     with anyio.move_on_after(0.01):
         await crowd.comes(5)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from apimodels_async._images import Kind
-from apimodels_async._inputs import has_local, is_remote, read_picture, request_fields
+from apimodels_async._create.inputs import has_local, is_remote, read_picture, request_fields
+from apimodels_async._wire.pictures import Kind
 from apimodels_async.models import GenerationRequest, ImageInput
 
 LINK = "https://example.com/a.png"

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from apimodels_async import _saving
-from apimodels_async._saving import PartFile
+from apimodels_async._download import part_file
+from apimodels_async._download.part_file import PartFile
 
 
 def begun(directory: Path, stem: str) -> PartFile:
@@ -209,7 +209,7 @@ def test_without_a_way_to_flush_directories_the_file_is_saved_all_the_same(
 ) -> None:
     part = begun(out, "t-0")
     part.write(b"whole")
-    monkeypatch.setattr(_saving, "os", SimpleNamespace(name="nt", fsync=os.fsync))
+    monkeypatch.setattr(part_file, "os", SimpleNamespace(name="nt", fsync=os.fsync))
 
     assert part.finish("t-0.png").read_bytes() == b"whole"
 

@@ -31,7 +31,7 @@ TRIALS = 30
 AT_ONCE = 5
 CLOSED = "this client was closed while it was being used"
 
-Call = Callable[[AsyncImagesClient], Awaitable[object]]
+ExpectedCallback = Callable[[AsyncImagesClient], Awaitable[object]]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def server() -> Iterator[PictureServer]:
     gc.collect()  # a connection that was left behind warns now, and a warning is an error
 
 
-async def errors_of(images: AsyncImagesClient, call: Call, pause: float) -> list[ApimodelsError]:
+async def errors_of(images: AsyncImagesClient, call: ExpectedCallback, pause: float) -> list[ApimodelsError]:
     """How several calls end when the client is closed after a pause."""
     ended: list[ApimodelsError] = []
 

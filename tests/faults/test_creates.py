@@ -28,9 +28,9 @@ from apimodels_async import (
     RateLimitError,
     SubmissionUnknownError,
     Task,
-    _http,
 )
-from apimodels_async._lanes import WIDTH
+from apimodels_async._http import transport
+from apimodels_async._http.pools import WIDTH
 from tests.faults.server import Exchange, FaultServer, accept, html, reply, say
 from tests.faults.virtual import Server, envelope, in_turn, most_jitter, refusal, run, virtually
 
@@ -633,7 +633,7 @@ def test_a_blocking_client_in_place_of_an_async_one_is_a_type_error() -> None:
 async def test_connections_that_a_burst_of_creates_left_behind_go_with_a_later_create(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_http, "SUBMIT_KEEPALIVE", 0.0)
+    monkeypatch.setattr(transport, "SUBMIT_KEEPALIVE", 0.0)
     together = threading.Barrier(WIDTH + 1)
 
     def wait_for_the_others(exchange: Exchange) -> None:
@@ -659,7 +659,7 @@ async def test_connections_that_a_burst_of_creates_left_behind_go_with_a_later_c
 async def test_a_client_of_the_callers_own_is_not_closed_after_a_burst_of_creates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_http, "SUBMIT_KEEPALIVE", 0.0)
+    monkeypatch.setattr(transport, "SUBMIT_KEEPALIVE", 0.0)
     with FaultServer(post=[accept()]) as server:
         async with (
             httpx.AsyncClient() as given,

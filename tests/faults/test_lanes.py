@@ -23,10 +23,9 @@ from apimodels_async import (
     TaskState,
     WaitTimeoutError,
     __version__,
-    _aiohttp,
-    _http,
 )
-from apimodels_async._http import CONNECTIONS, FAST_CONNECTIONS
+from apimodels_async._http import fast, transport
+from apimodels_async._http.transport import CONNECTIONS, FAST_CONNECTIONS
 from apimodels_async.pacing import FixedPacing
 from tests.faults.picture_server import KEY, PNG, PictureServer, answer, bomb, envelope, picture, raw
 
@@ -82,13 +81,13 @@ async def test_what_is_slow_to_import_is_imported_beside_the_loop(
     if lane == "fast":
         monkeypatch.delitem(sys.modules, "httpx_aiohttp")
     loaded_in: list[threading.Thread] = []
-    load = _aiohttp.load
+    load = fast.load
 
     def watched_load() -> None:
         loaded_in.append(threading.current_thread())
         load()
 
-    monkeypatch.setattr(_aiohttp, "load", watched_load)
+    monkeypatch.setattr(fast, "load", watched_load)
     async with client_of(server) as client:
         await client.get("task-1")
         await client.get("task-1")
@@ -281,7 +280,7 @@ async def test_an_answer_may_have_long_headers(server: PictureServer) -> None:
 
 @pytest.fixture
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "MAX_ANSWER", 1 << 20)
+    monkeypatch.setattr(transport, "MAX_ANSWER", 1 << 20)
 
 
 LONG = answer(200, b'{"code": 200, "data": "' + b"x" * (2 << 20) + b'"}')
@@ -346,11 +345,11 @@ def test_every_error_of_aiohttp_has_a_name_of_httpx() -> None:
     errors = [each for _, each in inspect.getmembers(aiohttp, inspect.isclass) if issubclass(each, aiohttp.ClientError)]
 
     def named(kind: Any) -> str | None:
-        return _aiohttp.fault(kind.__new__(kind))
+        return fast.fault(kind.__new__(kind))
 
     assert len(errors) > 15
     assert [each for each in errors if named(each) is None] == []
-    assert all(issubclass(getattr(httpx, ours), httpx.TransportError) for _, ours in _aiohttp.FAULTS)
-    particular = {theirs: named(getattr(aiohttp, theirs)) for theirs, _ in _aiohttp.FAULTS}
-    assert particular == dict(_aiohttp.FAULTS)
+    assert all(issubclass(getattr(httpx, ours), httpx.TransportError) for _, ours in fast.FAULTS)
+    particular = {theirs: named(getattr(aiohttp, theirs)) for theirs, _ in fast.FAULTS}
+    assert particular == dict(fast.FAULTS)
     assert named(ValueError) is None

@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apimodels_async import AsyncImagesClient, GenerationFailedError, Task, _downloading
+from apimodels_async import AsyncImagesClient, GenerationFailedError, Task
+from apimodels_async._download import downloader
 from apimodels_async.pacing import FixedPacing
 from tests.faults.picture_server import KEY, PictureServer, answer, envelope, picture
 
@@ -40,7 +41,7 @@ def trust() -> ssl.SSLContext:
 @pytest.fixture(autouse=True)
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
-    monkeypatch.setattr(_downloading, "full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr(downloader, "full_jitter", lambda *_: 0.0)
 
 
 def client_of(server: PictureServer) -> AsyncImagesClient:
@@ -83,11 +84,11 @@ async def test_each_look_is_told_at_debug(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     await live(server, tmp_path)
-    looks = [record.getMessage() for record in ours(caplog, logging.DEBUG)]
+    queries = [record.getMessage() for record in ours(caplog, logging.DEBUG)]
     assert server.queries == 3
-    assert looks[0] == "task task-1 is pending"
-    assert "look 2 failed" in looks[1]
-    assert looks[2] == "task task-1 is completed"
+    assert queries[0] == "task task-1 is pending"
+    assert "look 2 failed" in queries[1]
+    assert queries[2] == "task task-1 is completed"
 
 
 async def test_the_records_of_a_life_can_be_searched_by_their_fields(
@@ -138,7 +139,7 @@ async def test_nothing_is_printed(server: PictureServer, tmp_path: Path, capfd: 
 SETUP = """
 import logging
 before = [logging.getLogger().handlers[:], logging.getLogger().level]
-import apimodels_async, apimodels_async._downloading
+import apimodels_async, apimodels_async._download.downloader
 assert [logging.getLogger().handlers, logging.getLogger().level] == before
 names = [name for name in logging.root.manager.loggerDict if name.startswith("apimodels_async")]
 for name in names:

@@ -30,7 +30,7 @@ from apimodels_async import (
     TaskState,
     WaitTimeoutError,
 )
-from apimodels_async._polling import LONGEST_HOLD
+from apimodels_async._poll.poller import LONGEST_HOLD
 from apimodels_async.pacing import FixedPacing
 from tests.faults.server import FaultServer, accept, drip, read_then, reply, say, take_then
 from tests.faults.server import envelope as envelope_of

@@ -18,7 +18,8 @@ import httpx
 import pytest
 
 import apimodels_async
-from apimodels_async import AsyncImagesClient, ConfigurationError, GenerationRequest, Task, TaskState, _downloading
+from apimodels_async import AsyncImagesClient, ConfigurationError, GenerationRequest, Task, TaskState
+from apimodels_async._download import downloader
 from apimodels_async.pacing import FixedPacing
 from tests.faults.picture_server import KEY, PNG, PictureServer, answer, as_json, envelope, picture, raw, reset
 
@@ -45,9 +46,9 @@ def trust() -> ssl.SSLContext:
 @pytest.fixture(autouse=True)
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
-    monkeypatch.setattr(_downloading, "full_jitter", lambda *_: 0.0)
-    monkeypatch.setattr("apimodels_async._submitting.full_jitter", lambda *_: 0.0)
-    monkeypatch.setattr("apimodels_async._polling.full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr(downloader, "full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr("apimodels_async._create.submitter.full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr("apimodels_async._poll.poller.full_jitter", lambda *_: 0.0)
 
 
 # --- where people look
@@ -109,7 +110,7 @@ class Scene(NamedTuple):
     out: Path
 
 
-Call = Callable[[Scene], Awaitable[object]]
+ExpectedCallback = Callable[[Scene], Awaitable[object]]
 
 
 async def create(scene: Scene) -> object:
@@ -145,7 +146,7 @@ async def download(scene: Scene) -> object:
     return await scene.client.download(task, scene.out)
 
 
-CALLS: dict[str, Call] = {
+CALLS: dict[str, ExpectedCallback] = {
     each.__name__: each for each in (create, generate, ask, wait, models, balance, upload, download)
 }
 ECHO = f"the key {KEY} is not one of ours, nor is 'Authorization: Bearer {KEY}'"

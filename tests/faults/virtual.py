@@ -14,7 +14,7 @@ import trio.testing
 from apimodels_async import AsyncImagesClient
 
 T = TypeVar("T")
-Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
+RawResponse = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[valid-type, misc, unused-ignore]
@@ -72,7 +72,7 @@ class Server:
         busiest: how many GETs were under way at once, at most.
     """
 
-    def __init__(self, post: Answer | None = None, get: Answer | None = None) -> None:
+    def __init__(self, post: RawResponse | None = None, get: RawResponse | None = None) -> None:
         self._answers = {"POST": post, "GET": get}
         self._began: float | None = None
         self._busy = 0
@@ -125,7 +125,7 @@ def refusal(status: int, **headers: str) -> httpx.Response:
     return httpx.Response(status, json={"code": status, "msg": "no"}, headers=names)
 
 
-def in_turn(*answers: Callable[[], httpx.Response] | Exception) -> Answer:
+def in_turn(*answers: Callable[[], httpx.Response] | Exception) -> RawResponse:
     """Each answer once, the last again and again. An exception is raised."""
     left = list(answers)
 

@@ -14,7 +14,7 @@ import httpx
 
 from apimodels_async import AsyncImagesClient, Outcome
 from apimodels_async.ledger import SqliteLedger, Step
-from apimodels_async.ledger._store import _connect
+from apimodels_async.ledger.sqlite import _connect
 from apimodels_async.pacing import FixedPacing
 
 logger = logging.getLogger("apimodels_async")
@@ -166,7 +166,7 @@ class World:
             return None if life.dead else result
 
         logger.setLevel(logging.CRITICAL + 1)  # the dead would have much to say
-        with mock.patch("apimodels_async._downloading.full_jitter", return_value=0.0):
+        with mock.patch("apimodels_async._download.downloader.full_jitter", return_value=0.0):
             return anyio.run(process, backend=backend)
 
     def batch(self, backend: str, events: int | None, prompts: list[str]) -> list[Outcome] | None:

@@ -36,58 +36,61 @@ class Mutant(NamedTuple):
 MUTANTS = (
     Mutant(
         "the mark is not awaited before the first byte",
-        "_recording.py",
+        "ledger/recorder.py",
         "changed = await self._recorder.write(moved(self._key, Step.SENDING, intent_id=self._intent_id))",
         "changed = self._recorder.post(moved(self._key, Step.SENDING, intent_id=self._intent_id)) or [1]",
     ),
     Mutant(
         "the task id is not awaited",
-        "_recording.py",
+        "ledger/recorder.py",
         "if await self._recorder.write(moved(self._key, Step.CREATED, task=task)) != [1]:",
         "if self._recorder.post(moved(self._key, Step.CREATED)):",
     ),
     Mutant(
         "what was being sent is sent again",
-        "_ledger_records.py",
+        "ledger/entries.py",
         "case None | Step.INTENT | Step.REJECTED:",
         "case None | Step.INTENT | Step.REJECTED | Step.SENDING:",
     ),
     Mutant(
         "what is unknown is sent again",
-        "_ledger_records.py",
+        "ledger/entries.py",
         "return Plan.REPORT_UNKNOWN",
         "return Plan.SUBMIT",
     ),
     Mutant(
-        "the occurrence is ignored", "_resuming.py", "key_of(prepared.digest, occurrence)", "key_of(prepared.digest, 0)"
+        "the occurrence is ignored",
+        "ledger/run.py",
+        "key_of(prepared.digest, occurrence)",
+        "key_of(prepared.digest, 0)",
     ),
     Mutant(
         "a picture's sum is not compared",
-        "_resuming.py",
+        "ledger/run.py",
         "return files if sums == [file.sha256 for file in entry.files] else None",
         "return files if sums else None",
     ),
     Mutant(
         "a missing picture is taken for whole",
-        "_resuming.py",
+        "ledger/run.py",
         "        except OSError:\n            return None\n",
         "        except OSError:\n            return files\n",
     ),
     Mutant(
         "any step may follow any other",
-        "_ledger_statements.py",
+        "ledger/statements.py",
         "for each in sorted(steps_before(step))",
         "for each in sorted(Step)",
     ),
     Mutant(
         "after a lost answer it counts as not taken",
-        "_recording.py",
+        "ledger/recorder.py",
         "await self._try(moved(self._key, Step.UNKNOWN, error=str(error)))",
         "await self.not_taken()",
     ),
     Mutant(
         "a failed download is made again",
-        "_production.py",
+        "_batch/pipeline.py",
         "            except Exception as trouble:  # noqa: BLE001  (whatever happens becomes the outcome)\n",
         "            except Exception as trouble:  # noqa: BLE001  (whatever happens becomes the outcome)\n"
         "                await self._records._recorder.write((\"UPDATE entries SET step = 'intent' WHERE key = ?\", "
@@ -95,42 +98,42 @@ MUTANTS = (
     ),
     Mutant(
         "who is told that it is sent already sends it too",
-        "_ledger_records.py",
+        "ledger/entries.py",
         "return before if step is Step.SENDING else before | {step}",
         "return before | {step} | {Step.CREATED, Step.DONE, Step.SAVED, Step.SENDING, Step.UNKNOWN}",
     ),
     Mutant(
         "a transport without events is not announced",
-        "_http.py",
+        "_http/transport.py",
         "            await watch.announce()\n",
         "            pass\n",
     ),
     Mutant(
         "what was refused for the time being stays marked",
-        "_recording.py",
+        "ledger/recorder.py",
         "await self._try(moved(self._key, Step.INTENT))",
         "pass",
     ),
     Mutant(
         "the task of a decision is not kept",
-        "ledger/_store.py",
+        "ledger/sqlite.py",
         'task=Task(id=how.strip(), state="", model=entry.model)',
         "task=None",
     ),
     Mutant(
         "one bad word spoils a transaction",
-        "_ledger_statements.py",
+        "ledger/statements.py",
         'text.encode("utf-8", "backslashreplace").decode()',
         "text",
     ),
     Mutant(
         "a key that is on its way is not looked up",
-        "_once.py",
+        "ledger/once.py",
         "if entry is None or plan(entry.step) is Plan.SUBMIT:",
         "if entry is None or entry.task is None:",
     ),
 )
-CONTROL = Mutant("no mistake", "ledger/_store.py", "\nSCHEMA_VERSION = ", "\n\nSCHEMA_VERSION = ")
+CONTROL = Mutant("no mistake", "ledger/sqlite.py", "\nSCHEMA_VERSION = ", "\n\nSCHEMA_VERSION = ")
 
 
 def search(mutant: Mutant, seed: int) -> tuple[str, str]:

@@ -18,10 +18,10 @@ import apsw
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from apimodels_async._ledger_records import Step
-from apimodels_async._ledger_statements import Statement, begun, moved
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger
+from apimodels_async.ledger.entries import Step
+from apimodels_async.ledger.statements import Statement, begun, moved
 from apimodels_async.models import Task
 
 SECTOR = 512

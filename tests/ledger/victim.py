@@ -21,23 +21,16 @@ from typing import Any
 import anyio
 import httpx
 
-from apimodels_async import (
-    AsyncImagesClient,
-    GenerationRequest,
-    Outcome,
-    _batch,
-    _http,
-    _once,
-    _recording,
-    _resuming,
-    _saving,
-)
-from apimodels_async._ledger_statements import CHANGE
-from apimodels_async.ledger import SqliteLedger, _store
+from apimodels_async import AsyncImagesClient, GenerationRequest, Outcome
+from apimodels_async._download import part_file
+from apimodels_async._http import transport
+from apimodels_async.ledger import SqliteLedger, recorder, sqlite
+from apimodels_async.ledger import run as ledger_run
+from apimodels_async.ledger.statements import CHANGE
 from apimodels_async.pacing import FixedPacing
 
-LOADED = (_batch, _once)
-"""What a client imports when it needs it: here beforehand."""
+for _module in ("_batch.batch", "ledger.once"):  # what a client imports when it needs it
+    import_module(f"apimodels_async.{_module}")
 
 PATIENCE = 30.0
 """Seconds for one batch."""
@@ -133,12 +126,12 @@ def around_async(holder: Any, name: str, fuse: Fuse, before: str, after: str) ->
 def wire(fuse: Fuse) -> Callable[[str], Any]:
     """Put the fuse at every point; gives how to connect."""
     around(SqliteLedger, "apply", fuse, "before a transaction", "after a transaction")
-    around_async(_recording.LedgerJournal, "sending", fuse, "before the first byte", "after the mark")
-    around_async(_http.Http, "submit", fuse, "", "after the answer")
-    around(_saving.PartFile, "finish", fuse, "before a rename", "after a rename")
+    around_async(recorder.LedgerJournal, "sending", fuse, "before the first byte", "after the mark")
+    around_async(transport.Http, "submit", fuse, "", "after the answer")
+    around(part_file.PartFile, "finish", fuse, "before a rename", "after a rename")
     around(os, "fsync", fuse, "", "between the flush and the rename")
-    around_async(_resuming.Records, "saved", fuse, "before the sums", "after the sums")
-    connect = _store._connect
+    around_async(ledger_run.LedgerRun, "saved", fuse, "before the sums", "after the sums")
+    connect = sqlite._connect
     return lambda path: Wired(connect(path), fuse)
 
 
@@ -184,7 +177,7 @@ def child(order: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork for each order."""
-    setattr(_http.Http, "_ssl", httpx.create_ssl_context())  # noqa: B010  (read once, not in every fork)
+    setattr(transport.Http, "_ssl", httpx.create_ssl_context())  # noqa: B010  (read once, not in every fork)
     for name in ("cattrs.gen", "httpx_aiohttp"):  # what is imported on first use, likewise
         with suppress(ImportError):
             import_module(name)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from apimodels_async._images import (
+from apimodels_async._wire.pictures import (
     HEAD,
     TAIL,
     Kind,

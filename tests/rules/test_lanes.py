@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from apimodels_async._lanes import WIDTH, Lanes
+from apimodels_async._http.pools import WIDTH, PoolSet
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ class Yard:
         self.closed: list[int] = []
         self.now = 100.0
         self.broken = False
-        self.lanes = Lanes(self.make, self.close, idle=IDLE, clock=lambda: self.now)
+        self.lanes = PoolSet(self.make, self.close, idle=IDLE, clock=lambda: self.now)
 
     def make(self) -> int:
         self.made += 1

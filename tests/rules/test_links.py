@@ -4,7 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apimodels_async._links import check_link, file_stem, is_loopback, next_hop
+from apimodels_async._download.links import check_link, file_stem, next_hop
+from apimodels_async._urls import is_loopback
 
 
 def unhurried(examples: int = 100) -> settings:

@@ -59,8 +59,8 @@ def cost(seen: Sequence[tuple[int, float]]) -> float:
 
 
 def fixed_cost(durations: Sequence[float], interval: float) -> float:
-    looks = [math.floor(duration / interval) + 1 for duration in durations]
-    return sum(0.1 * n + n * interval - duration for n, duration in zip(looks, durations, strict=True)) / len(looks)
+    queries = [math.floor(duration / interval) + 1 for duration in durations]
+    return sum(0.1 * n + n * interval - duration for n, duration in zip(queries, durations, strict=True)) / len(queries)
 
 
 # --- what it asks before it knows anything
@@ -156,12 +156,12 @@ def test_the_order_of_what_is_seen_hardly_matters(durations: list[float], random
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0.1, 300), max_size=40), st.floats(0, 300), st.floats(0, 100), st.floats(0, 100))
-def test_urgency_grows_with_time_from_nothing(durations: list[float], looked: float, wait: float, more: float) -> None:
+def test_urgency_grows_with_time_from_nothing(durations: list[float], queried: float, wait: float, more: float) -> None:
     pacing = AdaptivePacing()
     for duration in durations:
         pacing.observe("model", duration)
     pacing.next_delay("model", 0.0)
-    urgencies = [pacing.urgency("model", looked, looked + waited) for waited in (0.0, wait, wait + more)]
+    urgencies = [pacing.urgency("model", queried, queried + waited) for waited in (0.0, wait, wait + more)]
 
     assert urgencies[0] == 0
     assert urgencies[1] <= urgencies[2] + 1e-6

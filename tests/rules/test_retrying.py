@@ -7,18 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apimodels_async._retrying import (
-    BASE,
-    CAP,
-    RetryQuota,
-    Trace,
-    Verdict,
-    full_jitter,
-    http_date,
-    judge_refusal,
-    retry_after,
-)
-from apimodels_async._wire import Answer, read_task
+from apimodels_async._create.verdict import Verdict, judge_refusal
+from apimodels_async._http.trace import SendFacts
+from apimodels_async._limits import BASE, CAP, RetryQuota, full_jitter
+from apimodels_async._wire.headers import http_date, retry_after
+from apimodels_async._wire.tasks import RawResponse, read_task
 from apimodels_async.errors import APIError
 
 
@@ -173,7 +166,7 @@ def test_an_http_date_is_aware(value: str | None, date: datetime | None) -> None
     ],
 )
 def test_what_proves_that_nothing_was_sent(header_sent: bool, spoke: bool, refused: bool, unsent: bool) -> None:
-    assert Trace(header_sent, spoke, refused).provably_unsent is unsent
+    assert SendFacts(header_sent, spoke, refused).provably_unsent is unsent
 
 
 # --- what a refused create means
@@ -181,7 +174,7 @@ def test_what_proves_that_nothing_was_sent(header_sent: bool, spoke: bool, refus
 
 def refusal(status: int, code: object) -> APIError:
     with pytest.raises(APIError) as error:
-        read_task(Answer(status, json.dumps({"code": code, "msg": "no"}).encode()))
+        read_task(RawResponse(status, json.dumps({"code": code, "msg": "no"}).encode()))
     return error.value
 
 

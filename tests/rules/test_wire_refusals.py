@@ -6,7 +6,7 @@ import re
 import pytest
 
 from apimodels_async import errors
-from apimodels_async._wire import Answer, read_balance, read_models, read_public_url, read_task
+from apimodels_async._wire.tasks import RawResponse, read_balance, read_models, read_public_url, read_task
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,
@@ -19,11 +19,11 @@ from apimodels_async.errors import (
 )
 
 
-def answer(payload: object, status: int = 200, **rest: object) -> Answer:
-    return Answer(status, json.dumps(payload).encode(), **rest)  # type: ignore[arg-type]
+def answer(payload: object, status: int = 200, **rest: object) -> RawResponse:
+    return RawResponse(status, json.dumps(payload).encode(), **rest)  # type: ignore[arg-type]
 
 
-def refusal_of(given: Answer, task_id: str | None = None) -> APIError:
+def refusal_of(given: RawResponse, task_id: str | None = None) -> APIError:
     with pytest.raises(APIError) as error:
         read_task(given, task_id=task_id)
     return error.value
@@ -145,7 +145,7 @@ def test_a_refusal_that_the_user_can_mend_says_where(code: int, hint: str) -> No
 
 
 def test_a_redirect_is_a_refusal_that_points_at_the_base_url() -> None:
-    error = refusal_of(Answer(308, b""))
+    error = refusal_of(RawResponse(308, b""))
 
     assert type(error) is APIError
     assert "check base_url" in str(error)
@@ -153,7 +153,7 @@ def test_a_redirect_is_a_refusal_that_points_at_the_base_url() -> None:
 
 def test_a_refused_query_carries_the_task_id_that_was_asked_for() -> None:
     assert refusal_of(answer({"code": 404, "msg": "unknown"}), "t").task_id == "t"
-    assert refusal_of(Answer(500, b"<html>"), "t").task_id == "t"
+    assert refusal_of(RawResponse(500, b"<html>"), "t").task_id == "t"
     assert refusal_of(answer({"code": 404})).task_id is None
 
 
@@ -175,7 +175,7 @@ def test_a_refused_query_carries_the_task_id_that_was_asked_for() -> None:
 )
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b'{"code": 5', b"[]", b'"no"', b"\xff\xfe\xfd"])
 def test_a_status_that_says_enough_needs_no_json(status: int, kind: type[APIError], body: bytes) -> None:
-    error = refusal_of(Answer(status, body))
+    error = refusal_of(RawResponse(status, body))
 
     assert type(error) is kind
     assert (error.status, error.code, error.msg) == (status, None, "")
@@ -186,7 +186,7 @@ def test_a_status_that_says_enough_needs_no_json(status: int, kind: type[APIErro
 @pytest.mark.parametrize("body", [b"", b"<html>Just a moment...</html>", b'{"code": 200, "da', b"[]", b"7", b"{}"])
 def test_an_answer_that_says_yes_without_json_is_outside_the_contract(status: int, body: bytes) -> None:
     with pytest.raises(ProtocolError, match="without the JSON that the contract promises") as error:
-        read_task(Answer(status, body), task_id="t")
+        read_task(RawResponse(status, body), task_id="t")
 
     assert (error.value.status, error.value.body, error.value.task_id) == (status, body.decode(), "t")
 
@@ -195,7 +195,7 @@ def test_an_odd_answer_is_shown_in_short_and_kept_in_full() -> None:
     page = b"<html>" + b"x" * 5000
 
     with pytest.raises(ProtocolError) as error:
-        read_task(Answer(200, page))
+        read_task(RawResponse(200, page))
 
     assert len(str(error.value)) < 350
     assert "<html>xxx" in str(error.value)
@@ -250,9 +250,9 @@ def test_a_refusal_of_a_smaller_call_is_typed_as_well(read: object) -> None:
     with pytest.raises(AuthenticationError):
         read(answer({"code": 401, "msg": "bad key"}))
     with pytest.raises(ServerError):
-        read(Answer(503, b"<html>"))
+        read(RawResponse(503, b"<html>"))
     with pytest.raises(ProtocolError):
-        read(Answer(200, b"<html>"))
+        read(RawResponse(200, b"<html>"))
 
 
 @pytest.mark.parametrize("balance", [10**400, float("nan"), float("inf"), "nan", "inf", True])

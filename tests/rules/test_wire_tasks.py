@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from apimodels_async import _wire
-from apimodels_async._wire import Answer, read_task
+from apimodels_async._wire import tasks
+from apimodels_async._wire.tasks import RawResponse, read_task
 from apimodels_async.errors import APIError, BadRequestError, ProtocolError
 from apimodels_async.models import Task, TaskState
 
@@ -50,8 +50,8 @@ FAILED = b"""{
 }"""
 
 
-def answer(payload: object, status: int = 200) -> Answer:
-    return Answer(status, json.dumps(payload).encode())
+def answer(payload: object, status: int = 200) -> RawResponse:
+    return RawResponse(status, json.dumps(payload).encode())
 
 
 def task_of(data: object, **asked: str) -> Task:
@@ -62,11 +62,11 @@ def task_of(data: object, **asked: str) -> Task:
 
 
 def test_the_pages_answer_to_a_create_is_a_pending_task() -> None:
-    assert read_task(Answer(200, PENDING)) == Task(id="clxxx...", state=TaskState.PENDING)
+    assert read_task(RawResponse(200, PENDING)) == Task(id="clxxx...", state=TaskState.PENDING)
 
 
 def test_the_pages_completed_answer_has_its_links_and_its_times() -> None:
-    assert read_task(Answer(200, COMPLETED), task_id="clxxx...") == Task(
+    assert read_task(RawResponse(200, COMPLETED), task_id="clxxx...") == Task(
         id="clxxx...",
         state=TaskState.COMPLETED,
         result_urls=("https://r2.apimodels.app/images/xxx.jpeg",),
@@ -76,7 +76,7 @@ def test_the_pages_completed_answer_has_its_links_and_its_times() -> None:
 
 
 def test_the_pages_failed_answer_is_a_failed_task_with_the_servers_words() -> None:
-    assert read_task(Answer(200, FAILED), task_id="clxxx...") == Task(
+    assert read_task(RawResponse(200, FAILED), task_id="clxxx...") == Task(
         id="clxxx...", state=TaskState.FAILED, fail_msg="Content policy violation"
     )
 
@@ -316,7 +316,7 @@ def test_a_failure_is_one_of_moderation_where_its_code_or_words_say_so(
 ) -> None:
     task = Task(id="t", state=TaskState.FAILED, fail_code=code, fail_msg=msg)
 
-    error = _wire.failure(task)
+    error = tasks.failure(task)
 
     assert (type(error).__name__ == "ContentPolicyError") is moderated
     assert error.task is task
@@ -329,7 +329,7 @@ def test_a_failure_is_one_of_moderation_where_its_code_or_words_say_so(
 def test_a_completed_task_without_links_is_an_error_with_the_whole_answer() -> None:
     task = task_of({"taskId": "t", "state": "completed", "odd": "\u00e9\ud800"})
 
-    error = _wire.missing_links(task)
+    error = tasks.missing_links(task)
 
     assert (error.task_id, error.status) == ("t", 200)
     assert json.loads(error.body) == task.raw
@@ -359,7 +359,7 @@ ASKED = st.sampled_from([None, "t"])
 
 def read_or_refuse(body: bytes, status: int, asked: str | None) -> Task | APIError | ProtocolError:
     try:
-        return read_task(Answer(status, body), task_id=asked, model="m")
+        return read_task(RawResponse(status, body), task_id=asked, model="m")
     except (APIError, ProtocolError) as error:
         return error
 
@@ -388,8 +388,8 @@ def check_task(task: Task, asked: str | None) -> None:
     assert task.retryable in (None, True, False)
     assert isinstance(task.raw, dict)
     assert repr(task)
-    assert _wire.missing_links(task).task_id == task.id
-    assert _wire.failure(task).task is task
+    assert tasks.missing_links(task).task_id == task.id
+    assert tasks.failure(task).task is task
 
 
 @unhurried(300)
@@ -428,7 +428,7 @@ def test_json_nested_to_any_depth_is_a_task_or_outside_the_contract(name: str, o
 @pytest.mark.parametrize("cut", range(len(COMPLETED)))
 def test_a_truncated_answer_is_outside_the_contract(cut: int) -> None:
     with pytest.raises(ProtocolError, match="without the JSON that the contract promises") as error:
-        read_task(Answer(200, COMPLETED[:cut]), task_id="clxxx...")
+        read_task(RawResponse(200, COMPLETED[:cut]), task_id="clxxx...")
 
     assert error.value.body == COMPLETED[:cut].decode()
     assert error.value.task_id == "clxxx..."
