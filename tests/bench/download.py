@@ -19,7 +19,7 @@ if __name__ == "__main__":  # the server is the tests' own
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.bench.rows import Row, at_least, at_most, just, show
-from tests.faults.picture_server import PictureServer, bomb, endless, picture
+from tests.support.picture_server import PictureServer, bomb, endless, picture
 
 SIZE = 400_000_000
 """Of the tests that watch the memory."""

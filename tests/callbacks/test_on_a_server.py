@@ -13,8 +13,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from apimodels_async.callbacks import CallbackReceiver, asgi
-from tests.callbacks import abuse
 from tests.callbacks.conftest import PUBLIC_URL, SECRETS, Heard, body_of
+from tests.proofs import callback_abuse as abuse
 
 
 class Served(uvicorn.Server):

@@ -589,7 +589,7 @@ async def test_a_websocket_is_refused(receiver: CallbackReceiver) -> None:
 async def test_no_token_is_in_a_log_or_in_the_traceback_of_a_function_that_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from tests.faults.test_secrets import lines_with, locals_of_ours, logs
+    from tests.client.test_secrets import lines_with, locals_of_ours, logs
 
     caplog.set_level(logging.DEBUG)
 
@@ -610,7 +610,7 @@ async def test_no_token_is_in_a_log_or_in_the_traceback_of_a_function_that_fails
 
 
 async def test_no_token_is_in_the_traceback_of_a_server_that_has_gone_away(receiver: CallbackReceiver) -> None:
-    from tests.faults.test_secrets import lines_with, locals_of_ours
+    from tests.client.test_secrets import lines_with, locals_of_ours
 
     _, url = receiver.issue()
 
@@ -627,7 +627,7 @@ async def test_no_token_is_in_the_traceback_of_a_server_that_has_gone_away(recei
 
 
 def test_no_key_is_in_a_repr_or_in_the_traceback_of_a_receiver_that_cannot_be_made() -> None:
-    from tests.faults.test_secrets import lines_with, locals_of_ours, words
+    from tests.client.test_secrets import lines_with, locals_of_ours, words
 
     key = "canary-key-Zk3v9QpXw2"
     receiver = CallbackReceiver(PUBLIC_URL, {"k1": key})

@@ -15,7 +15,7 @@ from apimodels_async import AsyncImagesClient, GenerationRequest, SubmissionUnkn
 from apimodels_async.callbacks import CallbackReceiver
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import SqliteLedger, Step
-from tests.client.served import receiving
+from tests.support.served import receiving
 
 pytestmark = pytest.mark.anyio
 MODEL = "grok-image/grok-4.2-image"

@@ -15,7 +15,7 @@ from apimodels_async._batch import pipeline
 from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async._http import transport
 from tests.bench.inputs import BATCH, BATCHED, CREATE, LARGE, REQUESTS, UPLOAD, measure, pictures
-from tests.faults.picture_server import JPEG, PictureServer, Reply, as_json, reset
+from tests.support.picture_server import JPEG, PictureServer, Reply, as_json, reset
 
 pytestmark = pytest.mark.anyio
 

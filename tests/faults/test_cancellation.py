@@ -37,7 +37,7 @@ from apimodels_async import (
 from apimodels_async._download import downloader, writer
 from apimodels_async._http import trace
 from apimodels_async.pacing import FixedPacing
-from tests.faults.picture_server import KEY, PNG, PictureServer, answer, envelope, held, picture
+from tests.support.picture_server import KEY, PNG, PictureServer, answer, envelope, held, picture
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 

@@ -31,8 +31,8 @@ from apimodels_async import (
 )
 from apimodels_async._http import transport
 from apimodels_async._http.pools import WIDTH
-from tests.faults.server import Exchange, FaultServer, accept, html, reply, say
-from tests.faults.virtual import Server, envelope, in_turn, most_jitter, refusal, run, virtually
+from tests.support.server import Exchange, FaultServer, accept, html, reply, say
+from tests.support.virtual import Server, envelope, in_turn, most_jitter, refusal, run, virtually
 
 PROXIES = [name for word in ("http", "https", "all", "no") for name in (f"{word}_proxy", f"{word}_proxy".upper())]
 

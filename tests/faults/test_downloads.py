@@ -21,7 +21,7 @@ import pytest
 from apimodels_async import AsyncImagesClient, ConfigurationError, DownloadError, ResultExpiredError, Task, TaskState
 from apimodels_async._download import downloader, part_file
 from apimodels_async.pacing import FixedPacing
-from tests.faults.picture_server import (
+from tests.support.picture_server import (
     GIF,
     JPEG,
     KEY,

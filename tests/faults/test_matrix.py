@@ -15,8 +15,8 @@ import pytest
 
 from apimodels_async import ApimodelsError, AsyncImagesClient, Task
 from apimodels_async.pacing import FixedPacing
-from tests.faults.matrix import BROKEN, CREATES, QUERIES, Row, Way, a_server
-from tests.faults.server import FaultServer
+from tests.support.matrix import BROKEN, CREATES, QUERIES, Row, Way, a_server
+from tests.support.server import FaultServer
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 

@@ -32,9 +32,9 @@ from apimodels_async import (
 )
 from apimodels_async._poll.poller import LONGEST_HOLD
 from apimodels_async.pacing import FixedPacing
-from tests.faults.server import FaultServer, accept, drip, read_then, reply, say, take_then
-from tests.faults.server import envelope as envelope_of
-from tests.faults.virtual import Server, done, envelope, in_turn, most_jitter, refusal, run, virtually
+from tests.support.server import FaultServer, accept, drip, read_then, reply, say, take_then
+from tests.support.server import envelope as envelope_of
+from tests.support.virtual import Server, done, envelope, in_turn, most_jitter, refusal, run, virtually
 
 
 def pending() -> httpx.Response:

@@ -18,7 +18,7 @@ from apimodels_async.gateway.destinations import Destination, destination_of
 from apimodels_async.gateway.store import Recipe, Store
 from apimodels_async.gateway.store_thread import StoreThread
 from apimodels_async.gateway.tasks import Task
-from tests.faults.virtual import run
+from tests.support.virtual import run
 
 START = 1_705_123_450_000
 DAY = 24 * 3600.0

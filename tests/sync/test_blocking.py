@@ -19,7 +19,7 @@ from apimodels_async import ConfigurationError, ImagesClient
 from apimodels_async.pacing import FixedPacing
 from apimodels_async.sync import Batch
 from apimodels_async.sync.runner import PortalCall, Runner
-from tests.sync.endurance import vendor
+from tests.proofs.mirror import vendor
 
 
 @pytest.fixture(scope="module")

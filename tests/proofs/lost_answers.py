@@ -1,4 +1,4 @@
-"""Five hundred creates, a fifth of whose answers are lost: ``python tests/callbacks/lost_answers.py [TASKS]``.
+"""Five hundred creates, a fifth of whose answers are lost: ``python tests/proofs/lost_answers.py [TASKS]``.
 
 The gateway accepts each, closes the connection where the prompt says so, and calls back when the task has ended.
 """
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from apimodels_async import AsyncImagesClient
 from apimodels_async.gateway import LocalGateway
-from tests.client.served import receiving
+from tests.support.served import receiving
 
 PRICE = 0.03
 MODEL = "grok-image/grok-4.2-image"

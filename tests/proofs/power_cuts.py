@@ -1,6 +1,6 @@
 """The power fails in the middle of writing: is anything lost of what was acknowledged?
 
-    python tests/ledger/power_cuts.py [CUTS]
+    python tests/proofs/power_cuts.py [CUTS]
 
 SQLite runs on a disk in memory that keeps apart what was synced and what was only written. At a cut each file holds
 what was synced, and of the rest any writes in any order, each whole, torn, or not at all. As a control the same is

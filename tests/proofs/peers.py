@@ -1,6 +1,6 @@
 """The same fault for other SDKs: a paid create is accepted, and never answered. How often does each send it?
 
-    python tests/faults/peers.py
+    python tests/proofs/peers.py
 
 The peers are installed from the registry into a temporary environment of their own. Each is given the same read
 timeout and otherwise its defaults, and runs against a server on this machine that takes whatever it is sent.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.faults.server import FaultServer, Visit, take_then
+from tests.support.server import FaultServer, Visit, take_then
 
 READ_TIMEOUT = 1.5
 """Seconds, for every one of them. Of replicate's, `wait=1` makes that; without it a create has no timeout at all."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from tests.faults.server import (
+from tests.support.server import (
     Exchange,
     FaultServer,
     Visit,

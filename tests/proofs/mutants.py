@@ -1,6 +1,6 @@
 """Small mistakes, put into a copy of the package one at a time: does the state machine find every one?
 
-python tests/ledger/mutants.py [NUMBER …]
+python tests/proofs/mutants.py [NUMBER …]
 """
 
 import os

@@ -21,7 +21,7 @@ import apimodels_async
 from apimodels_async import AsyncImagesClient, ConfigurationError, GenerationRequest, Task, TaskState
 from apimodels_async._download import downloader
 from apimodels_async.pacing import FixedPacing
-from tests.faults.picture_server import KEY, PNG, PictureServer, answer, as_json, envelope, picture, raw, reset
+from tests.support.picture_server import KEY, PNG, PictureServer, answer, as_json, envelope, picture, raw, reset
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 

@@ -1,6 +1,6 @@
 """1,000 creates through a proxy that kills every fifth answer after the server has acted: is one lost, or paid twice?
 
-    python tests/faults/proxy_kills.py [--mitmdump PATH]
+    python tests/proofs/proxy_kills.py [--mitmdump PATH]
 
 mitmproxy in reverse mode stands before the embedded gateway, on this machine. Without ``--mitmdump`` it is installed
 from the registry into a temporary environment of its own. What was created is read from the gateway's own store.
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from apimodels_async import AsyncImagesClient, SubmissionUnknownError
 from apimodels_async.gateway import LocalGateway
-from tests.faults.peers import install
+from tests.proofs.peers import install
 
 CREATES = 1000
 AT_ONCE = 32

@@ -1,4 +1,4 @@
-"""A receiver on a real server, called 10,000 times by everybody: ``python tests/callbacks/abuse.py [CALLBACKS]``.
+"""A receiver on a real server, called 10,000 times by everybody: ``python tests/proofs/callback_abuse.py [CALLBACKS]``.
 
 Half of the calls are forged and a third are duplicates. Of both kinds, and of the rest, some are of 2 MB, some nested
 deeply, some cut off. Meanwhile 50 callers with good URLs send one byte now and then, and hang up never. The server runs

@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import attrs
 import httpx
-import pytest
 
 EPOCH = 1_700_000_000.0
 _FAULTY = {
@@ -96,9 +95,3 @@ class Vendor:
 
     def _envelope(self, data: dict[str, Any]) -> httpx.Response:
         return httpx.Response(200, json={"code": 200, "msg": "success", "data": data})
-
-
-@pytest.fixture(scope="session")
-def vendor_of() -> type[Vendor]:
-    """The class, to be made with what a test needs."""
-    return Vendor

@@ -1,6 +1,6 @@
 """kill -9 anywhere, again and again: is a request paid for twice, a task lost, a picture torn?
 
-    python tests/ledger/kills.py [KILLS]
+    python tests/proofs/kills.py [KILLS]
 
 Batches with a ledger run against the embedded gateway, on this machine, and are killed at every fail point and at
 random moments. After a few kills each is run to its end, and what the gateway accepted is compared with what came out.
@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.gateway.store import Store
-from tests.ledger.victim import POINTS
+from tests.proofs.victim import POINTS
 
 ROOT = Path(__file__).parents[2]
 REQUESTS = 6
@@ -129,7 +129,7 @@ class Killing:
         self.figures = Figures()
         paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         self._forge = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/ledger/victim.py")],
+            [sys.executable, str(ROOT / "tests/proofs/victim.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

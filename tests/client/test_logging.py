@@ -13,7 +13,7 @@ import pytest
 from apimodels_async import AsyncImagesClient, GenerationFailedError, Task
 from apimodels_async._download import downloader
 from apimodels_async.pacing import FixedPacing
-from tests.faults.picture_server import KEY, PictureServer, answer, envelope, picture
+from tests.support.picture_server import KEY, PictureServer, answer, envelope, picture
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 

@@ -22,8 +22,8 @@ from apimodels_async import (
     client,
 )
 from apimodels_async.pacing import FixedPacing
-from tests.faults.picture_server import KEY, PNG, PictureServer, envelope, head, silent
-from tests.faults.server import FaultServer
+from tests.support.picture_server import KEY, PNG, PictureServer, envelope, head, silent
+from tests.support.server import FaultServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 

@@ -27,7 +27,7 @@ from apimodels_async import (
 from apimodels_async._http import fast, transport
 from apimodels_async._http.transport import CONNECTIONS, FAST_CONNECTIONS
 from apimodels_async.pacing import FixedPacing
-from tests.faults.picture_server import KEY, PNG, PictureServer, answer, bomb, envelope, picture, raw
+from tests.support.picture_server import KEY, PNG, PictureServer, answer, bomb, envelope, picture, raw
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 

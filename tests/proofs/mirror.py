@@ -1,4 +1,4 @@
-"""Runs the cases beside this file as often as is wanted: ``python tests/sync/endurance.py [TIMES] [CASE …]``."""
+"""Runs the cases beside this file as often as is wanted: ``python tests/proofs/mirror.py [TIMES] [CASE …]``."""
 
 import http.server
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-CASES = Path(__file__).parent / "cases.py"
+CASES = Path(__file__).parents[1] / "sync" / "cases.py"
 LIMIT = 30.0
 """Seconds for one program."""
 EXIT = 5.0
