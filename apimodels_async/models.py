@@ -2,10 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum, StrEnum
-from functools import wraps
 from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
@@ -240,29 +239,6 @@ def _origin(url: str | None) -> str:
     return repr(url) if found is None else repr(f"{found[1]}{found[2]}/…")
 
 
-def _refusing_unseen(cls: type[_T]) -> type[_T]:
-    """Let the traceback of a refusal end here: in the frames below stands the callback URL, which may hold a token."""
-    make: Callable[..., None] = cls.__init__
-
-    @wraps(make)
-    def __init__(*given: Any, **named: Any) -> None:  # noqa: N807
-        try:
-            make(*given, **named)
-        except (TypeError, ValueError) as error:
-            refusal = error.with_traceback(None)
-        else:
-            return
-        del given, named
-        try:
-            raise refusal
-        finally:
-            del refusal  # else it and this frame would keep each other
-
-    cls.__init__ = __init__  # type: ignore[method-assign]
-    return cls
-
-
-@_refusing_unseen
 @frozen
 class GenerationRequest:
     """One request for pictures: a prompt and the parameters of ``create``, checked when it is made.

@@ -14,8 +14,10 @@ import anyio
 import anyio.abc
 
 from apimodels_async._batch.feed import threaded
-from apimodels_async._batch.options import Options, Requests, Tools
+from apimodels_async._batch.options import Options, Requests
 from apimodels_async._batch.pipeline import Pipeline
+from apimodels_async._create.engine import Engine
+from apimodels_async._download.downloader import Downloader
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import BatchStats, Outcome, Task
 
@@ -32,14 +34,16 @@ class Batch:
 
     def __init__(
         self,
-        tools: Tools,
+        engine: Engine,
+        downloader: Downloader,
         requests: Requests,
         options: Options,
         open_ledger: Callable[[], Awaitable[LedgerRun]] | None = None,
     ) -> None:
         self._open_ledger = open_ledger
         self._records: LedgerRun | None = None
-        self._tools = tools
+        self._engine = engine
+        self._downloader = downloader
         self._options = options
         self._requests: Requests = threaded(requests)
         self._outcomes: deque[Outcome] = deque()
@@ -69,7 +73,8 @@ class Batch:
         if self._open_ledger is not None:
             self._records = await self._open_ledger()
         self._production = Pipeline(
-            self._tools,
+            self._engine,
+            self._downloader,
             self._options,
             self._requests,
             hand_over=self._hand_over,
@@ -146,12 +151,12 @@ class Batch:
 
     def _limit_rates(self) -> None:
         if self._options.create_rate is not None:
-            self._tools.create_rate.add(self._options.create_rate)
+            self._engine.create_rate.add(self._options.create_rate)
         if self._options.poll_rate is not None:
-            self._tools.poller.rate.add(self._options.poll_rate)
+            self._engine.poller.rate.add(self._options.poll_rate)
 
     def _lift_rates(self) -> None:
         if self._options.create_rate is not None:
-            self._tools.create_rate.remove(self._options.create_rate)
+            self._engine.create_rate.remove(self._options.create_rate)
         if self._options.poll_rate is not None:
-            self._tools.poller.rate.remove(self._options.poll_rate)
+            self._engine.poller.rate.remove(self._options.poll_rate)

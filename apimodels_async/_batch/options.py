@@ -1,34 +1,17 @@
-"""The words of a batch: what it takes, what it was asked for, what it uses of its client, and one request of it."""
+"""What a batch was asked for, and one request of it."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
-from apimodels_async._create.journal import Journal
-from apimodels_async._create.prepare import PreparedRequest
-from apimodels_async._limits import Rate
-from apimodels_async._poll.poller import Poller
-from apimodels_async.ledger.entries import Entry
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
-from apimodels_async.pacing import Pacing
+
+if TYPE_CHECKING:
+    from apimodels_async._create.prepare import PreparedRequest
 
 Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str]
-
-
-class Tools(NamedTuple):
-    """What a batch uses of its client."""
-
-    weigh: Callable[[GenerationRequest], Awaitable[int]]
-    prepare: Callable[[GenerationRequest], Awaitable[PreparedRequest]]
-    send: Callable[[PreparedRequest, Callable[[Task], object], Journal | None], Awaitable[Task]]
-    model_of: Callable[[GenerationRequest], str]
-    poller: Poller
-    pacing: Pacing
-    create_rate: Rate
-    download: Callable[[Task, Path], Awaitable[list[Path]]]
-    recover_by_callback: Callable[[Entry], Awaitable[Task | None]]
 
 
 class Options(NamedTuple):

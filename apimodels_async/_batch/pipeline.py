@@ -20,9 +20,11 @@ from apimodels_async._batch.budget import Budget, BudgetExceededError, UnpricedM
 from apimodels_async._batch.byte_limit import ByteLimit
 from apimodels_async._batch.feed import read
 from apimodels_async._batch.listener import Listener
-from apimodels_async._batch.options import Item, Options, Requests, Slot, Tools
+from apimodels_async._batch.options import Item, Options, Requests, Slot
 from apimodels_async._batch.scheduler import Scheduler
 from apimodels_async._batch.sidecar import write_sidecar
+from apimodels_async._create.engine import Engine
+from apimodels_async._download.downloader import Downloader
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire import tasks
 from apimodels_async._wire.tasks import is_over
@@ -75,7 +77,8 @@ class Pipeline:
 
     def __init__(
         self,
-        tools: Tools,
+        engine: Engine,
+        downloader: Downloader,
         options: Options,
         requests: Requests,
         *,
@@ -83,7 +86,8 @@ class Pipeline:
         keep: Callable[[Task], None],
         records: LedgerRun | None,
     ) -> None:
-        self._tools = tools
+        self._engine = engine
+        self._downloader = downloader
         self._options = options
         self._requests = requests
         self._hand_over = hand_over
@@ -91,7 +95,7 @@ class Pipeline:
         self._records = records
         self._budget = Budget(options.budget)
         self._listener = None if options.on_event is None else Listener(options.on_event)
-        self._scheduler: Scheduler[Item] = Scheduler(tools.poller, tools.pacing, tools.poller.rate, self)
+        self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
         self._window = anyio.Semaphore(options.max_in_flight + SLACK)
         self._flight = anyio.Semaphore(options.max_in_flight)
         self._creates = anyio.Semaphore(CREATES)
@@ -186,7 +190,7 @@ class Pipeline:
     async def _look_up(self, item: Item, records: LedgerRun) -> None:
         """Find out from the ledger what is left to be done, and do it."""
         try:
-            item.prepared = await self._tools.prepare(item.request)
+            item.prepared = await self._engine.prepare(item.request, for_ledger=self._records is not None)
             item.key = records.next_key(item.prepared)
             entry = await records.claim(item.key, item.prepared)
         except Exception as error:  # noqa: BLE001  (whatever happens to a request becomes its outcome)
@@ -217,7 +221,7 @@ class Pipeline:
         """Nobody knows what came of it, but it ordered a callback, which may name its task."""
         task: Task | None = None
         try:
-            task = await self._tools.recover_by_callback(entry)
+            task = await self._engine.recover(entry.intent_id, entry.model, entry.changed)
         except Exception:  # a receiver that fails must not end the batch
             logger.exception("the callback of entry %s could not be waited for", entry.key)
         if task is None:
@@ -243,7 +247,7 @@ class Pipeline:
             # It came back completed at once, and the run was cut off before that was written down.
             self._finish(item, evolve(task, state=TaskState.COMPLETED))
         else:
-            self._scheduler.add(item, self._tools.poller.watch(task, self._options.wait_timeout))
+            self._scheduler.add(item, self._engine.poller.watch(task, self._options.wait_timeout))
 
     async def _tell_again(self, item: Item, entry: Entry, records: LedgerRun) -> None:
         """It has ended: the ledger knows how."""
@@ -287,7 +291,7 @@ class Pipeline:
     def _afford(self, item: Item) -> bool:
         """Whether the budget allows the item; if not, it has its outcome now."""
         try:
-            item.cost = self._budget.commit(item.request, self._tools.model_of(item.request))
+            item.cost = self._budget.commit(item.request, self._engine.model_of(item.request))
         except BudgetExceededError as error:
             self._stop("the budget is used up", error)
         except UnpricedModelError as error:
@@ -316,7 +320,7 @@ class Pipeline:
     async def _make_room(self, item: Item) -> None:
         """Wait until one more create may be begun, and its body made. What is made already weighs what it is."""
         await self._creates.acquire()
-        weight = await self._tools.weigh(item.request)
+        weight = await self._engine.weigh(item.request)
         item.weight = weight if item.prepared is None else min(weight, item.prepared.size)
         await self._bodies.enter(item.weight)
 
@@ -325,12 +329,12 @@ class Pipeline:
             self._settle(item, _not_sent(item, *self._stopped))
             return
         try:
-            prepared = item.prepared or await self._tools.prepare(item.request)
+            prepared = item.prepared or await self._engine.prepare(item.request, for_ledger=self._records is not None)
             item.prepared = None
             if item.weight:
                 item.weight = self._bodies.change(item.weight, prepared.size)
             journal = None if self._records is None else self._records.journal(item.key, prepared)
-            task = await self._tools.send(prepared, self._keep, journal)
+            task = await self._engine.send(prepared, self._keep, journal, within=self._options.wait_timeout)
         except Exception as error:  # noqa: BLE001  (whatever happens to a request becomes its outcome)
             self._settle(item, error)
             if isinstance(error, LedgerError):
@@ -346,7 +350,7 @@ class Pipeline:
         if task.id is None or is_over(task):
             self._finish(item, task)
         else:
-            self._scheduler.add(item, self._tools.poller.watch(task, self._options.wait_timeout))
+            self._scheduler.add(item, self._engine.poller.watch(task, self._options.wait_timeout))
 
     # --- watching (called by the scheduler)
 
@@ -364,7 +368,7 @@ class Pipeline:
         item.task = watched.task
         if error is None:
             try:
-                task = self._tools.poller.learn(watched, self._tools.pacing)
+                task = self._engine.poller.learn(watched, self._engine.pacing)
             except Exception as odd:  # noqa: BLE001
                 self._settle(item, odd)
             else:
@@ -428,7 +432,7 @@ class Pipeline:
         error: Exception | None = None
         async with self._downloads:
             try:
-                files = await self._tools.download(task, directory)
+                files = await self._downloader.download(task, directory)
                 if self._options.sidecar and files:
                     await anyio.to_thread.run_sync(write_sidecar, item.request, task, files)
                 if self._records is not None:

@@ -43,9 +43,9 @@ class DownloadLimits(NamedTuple):
         attempts: how often one picture is fetched.
     """
 
-    max_bytes: int
-    timeout: float | None
-    min_rate: int
+    max_bytes: int = 512 << 20
+    timeout: float | None = 600.0
+    min_rate: int = 1024
     attempts: int = 5
 
 
@@ -57,7 +57,7 @@ class Downloader:
         self.poller = poller
         self.uniform = uniform
 
-    async def download(self, task: Task, directory: Path, limits: DownloadLimits) -> list[Path]:
+    async def download(self, task: Task, directory: Path, limits: DownloadLimits | None = None) -> list[Path]:
         """Save all pictures of a completed task, in the order of its links.
 
         Raises:
@@ -69,6 +69,7 @@ class Downloader:
                 f"task {task.id} is {task.state or 'of no known state'} and has no pictures: wait for it first",
                 task_id=task.id,
             )
+        limits = limits or DownloadLimits()
         started = anyio.current_time()
         fetches = [_Fetch(self, task, at, directory, limits) for at in range(len(task.result_urls))]
         saved: list[Path | None] = [None] * len(fetches)

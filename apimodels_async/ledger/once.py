@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 from apimodels_async._create.journal import Journal
 from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async.errors import NotSubmittedError
-from apimodels_async.ledger.entries import Entry, Plan, Step, plan
+from apimodels_async.ledger.entries import Plan, Step, plan
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import Task
 
@@ -22,8 +22,8 @@ class Send(Protocol):
         ...
 
 
-Recover: TypeAlias = Callable[[Entry], Awaitable[Task | None]]
-"""Finds the task of an entry whose create lost its answer, if it can."""
+Recover: TypeAlias = Callable[[str | None, str, float], Awaitable[Task | None]]
+"""Finds the task of a create request that lost its answer, by intent id, model and time, if it can."""
 
 
 async def create_once(
@@ -46,7 +46,7 @@ async def create_once(
             records.begin(named, prepared)
             return await send(prepared, None, records.journal(named, prepared))
         if plan(entry.step) is Plan.REPORT_UNKNOWN:
-            task = await recover(entry)
+            task = await recover(entry.intent_id, entry.model, entry.changed)
             if task is None:
                 raise records.unknown(entry)
             await records.found(entry, task)

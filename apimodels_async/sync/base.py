@@ -91,7 +91,7 @@ def _keep_tasks(client: AsyncImagesClient, result: object) -> None:
     for each in cast("Iterable[Any]", result) if isinstance(result, list) else (result,):
         task = each.task if isinstance(each, Outcome) else each
         if isinstance(task, Task):
-            client._submitter.detach(task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            client._engine.submitter.detach(task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _give_back(mirrored: object, result: object) -> None:

@@ -174,29 +174,26 @@ class ImagesClient(MirroredClient):
             SubmissionUnknownError: the server may have accepted it; it was not sent again.
             LedgerError: it could not be written down: nothing was sent, or the error carries the task id.
         """
-        try:
-            return self._portal.call(
-                self._async.create(
-                    prompt,
-                    model=model,
-                    size=size,
-                    n=n,
-                    image=image,
-                    images=images,
-                    mask=mask,
-                    callback_url=callback_url,
-                    aspect_ratio=aspect_ratio,
-                    resolution=resolution,
-                    quality=quality,
-                    output_format=output_format,
-                    seed=seed,
-                    extra_body=extra_body,
-                    ledger=ledger,
-                    key=key,
-                )
+        return self._portal.call(
+            self._async.create(
+                prompt,
+                model=model,
+                size=size,
+                n=n,
+                image=image,
+                images=images,
+                mask=mask,
+                callback_url=callback_url,
+                aspect_ratio=aspect_ratio,
+                resolution=resolution,
+                quality=quality,
+                output_format=output_format,
+                seed=seed,
+                extra_body=extra_body,
+                ledger=ledger,
+                key=key,
             )
-        finally:
-            del callback_url
+        )
 
     def get(self, task_id: str) -> Task:
         """Ask once how a task is doing.
@@ -266,29 +263,26 @@ class ImagesClient(MirroredClient):
             GenerationFailedError: the task failed (`ContentPolicyError`: refused by moderation); not billed.
             ApimodelsError: as `create` and `wait` raise.
         """
-        try:
-            return self._portal.call(
-                self._async.generate(
-                    prompt,
-                    model=model,
-                    size=size,
-                    n=n,
-                    image=image,
-                    images=images,
-                    mask=mask,
-                    callback_url=callback_url,
-                    aspect_ratio=aspect_ratio,
-                    resolution=resolution,
-                    quality=quality,
-                    output_format=output_format,
-                    seed=seed,
-                    extra_body=extra_body,
-                    timeout=timeout,
-                    pacing=pacing,
-                )
+        return self._portal.call(
+            self._async.generate(
+                prompt,
+                model=model,
+                size=size,
+                n=n,
+                image=image,
+                images=images,
+                mask=mask,
+                callback_url=callback_url,
+                aspect_ratio=aspect_ratio,
+                resolution=resolution,
+                quality=quality,
+                output_format=output_format,
+                seed=seed,
+                extra_body=extra_body,
+                timeout=timeout,
+                pacing=pacing,
             )
-        finally:
-            del callback_url
+        )
 
     def batch(
         self,

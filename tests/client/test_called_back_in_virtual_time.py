@@ -178,7 +178,7 @@ def test_when_nobody_calls_about_a_known_model_the_first_look_comes_after_thrice
 
     async def work(client: AsyncImagesClient) -> Any:
         for _ in range(12):
-            client._pacing.observe("m", 10.0)
+            client._engine.pacing.observe("m", 10.0)
         await client.generate("x")
         first: float = world.vendor.get_times[0] - world.vendor.created["cl000000"][0]
         return first

@@ -35,9 +35,11 @@ class Client(AsyncImagesClient):
         super().__init__("sk_test", base_url=base_url, model="m", **arguments)
         self.prepared: list[PreparedRequest] = []
         self.most = self.most_at_once = 0
+        self._real_prepare = self._engine.prepare
+        self._engine.prepare = self._noted_prepare  # type: ignore[method-assign]
 
-    async def _prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> PreparedRequest:
-        prepared = await super()._prepare(request, for_ledger=for_ledger)
+    async def _noted_prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> PreparedRequest:
+        prepared = await self._real_prepare(request, for_ledger=for_ledger)
         self.prepared.append(prepared)
         sizes = [each.size for each in self.prepared if at_hand(each)]
         self.most, self.most_at_once = max(self.most, sum(sizes)), max(self.most_at_once, len(sizes))

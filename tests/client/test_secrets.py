@@ -281,8 +281,17 @@ async def test_no_repr_shows_a_secret(server: PictureServer) -> None:
     async with AsyncImagesClient(KEY, base_url=server.base_url, model="m") as client:
         task = await client.create(request)
         await client.get(task.id or "")
-        http: Any = client._http
-        for each in (client, request, task, http, vars(client), vars(http), client._owner, client._submitter):
+        http: Any = client._engine.http
+        for each in (
+            client,
+            request,
+            task,
+            http,
+            vars(client),
+            vars(http),
+            client._engine.jobs,
+            client._engine.submitter,
+        ):
             assert KEY not in repr(each)
             assert TOKEN not in repr(each)
 

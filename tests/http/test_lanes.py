@@ -56,7 +56,7 @@ def done(*links: str) -> Task:
 
 def used(client: AsyncImagesClient) -> set[str]:
     """The lanes that were made."""
-    made = vars(client._http)
+    made = vars(client._engine.http)
     names = {"_submit_lanes": "submit", "_query_lane": "query", "_download_lane": "download", "_fast_lane": "fast"}
     return {name for lane, name in names.items() if made.get(lane) is not None}
 

@@ -154,7 +154,7 @@ class World:
                         "sk_test", base_url="https://api.example/v1", model="m", http_client=http,
                         pacing=FixedPacing(0.001), wait_timeout=20.0,
                     )  # fmt: skip
-                    client._submitter._uniform = client._poller._uniform = _no_jitter
+                    client._engine.submitter._uniform = client._engine.poller._uniform = _no_jitter
                     try:
                         with SqliteLedger(self.path, connect=life.connect) as ledger:
                             async with client:
