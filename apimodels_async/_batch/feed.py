@@ -5,12 +5,13 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import anyio
-import anyio.lowlevel
+
+from apimodels_async._threads import LoopCaller
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class _Reader(Generic[T]):
 
     def __init__(self, items: ThreadedIterable[T]) -> None:
         self._items = items
-        self._soon = _soon()
+        self._call_in_loop = LoopCaller()
         self._allowed: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._ahead = 0
         self._read: deque[T] = deque()
@@ -165,13 +166,4 @@ class _Reader(Generic[T]):
     def _tell(self) -> None:
         if not self._told:
             self._told = True
-            with suppress(RuntimeError):  # the loop has ended
-                self._soon(self._wake)
-
-
-def _soon() -> Callable[[Callable[[], object]], object]:
-    """How a thread has something called in the loop that is running now."""
-    native: Any = anyio.lowlevel.current_token().native_token
-    soon: Callable[[Callable[[], object]], object]
-    soon = native.call_soon_threadsafe if hasattr(native, "call_soon_threadsafe") else native.run_sync_soon
-    return soon
+            self._call_in_loop(self._wake)

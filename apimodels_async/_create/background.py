@@ -4,7 +4,6 @@ A create may not be cut off between the server's yes and our note of the task id
 that: ``asyncio.Task.cancel`` and Ctrl-C pierce it. So it runs in a task of the loop's own, and the caller only waits.
 """
 
-import contextlib
 import contextvars
 import os
 import sys
@@ -15,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import anyio.lowlevel
 
+from apimodels_async._threads import LoopCaller
 from apimodels_async.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -53,6 +53,7 @@ class BackgroundJobs:
         self._jobs: set[Job[Any]] = set()
         self._tasks: set[Any] = set()
         self._loop: Any = None
+        self._call_in_loop: LoopCaller | None = None
         self._pid = os.getpid()
         self._closed = False
 
@@ -68,7 +69,7 @@ class BackgroundJobs:
             raise ConfigurationError("this client was made before a fork: make one in each process")
         loop = anyio.lowlevel.current_token().native_token
         if self._loop is None:
-            self._loop = loop
+            self._loop, self._call_in_loop = loop, LoopCaller()
         elif self._loop is not loop:
             raise ConfigurationError("this client is used in a second event loop: make one in each")
 
@@ -87,13 +88,9 @@ class BackgroundJobs:
         return job
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Have `function` called in the client's loop; from any thread. Where the loop is over, nobody waits for it."""
-        trio = sys.modules.get("trio")
-        with contextlib.suppress(RuntimeError):
-            if trio is None or not isinstance(self._loop, trio.lowlevel.TrioToken):
-                self._loop.call_soon_threadsafe(function)
-            else:
-                self._loop.run_sync_soon(function)
+        """Have `function` called in the client's loop; from any thread. Where the loop has ended, nothing happens."""
+        if self._call_in_loop is not None:
+            self._call_in_loop(function)
 
     async def _run(self, job: Job[Any]) -> None:
         try:

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from apimodels_async._limits import Rate
-from apimodels_async._threads import Threads
+from apimodels_async._threads import WorkerThreads
 from apimodels_async.callbacks.parsing import Callback, as_confirmed
 from apimodels_async.models import Task
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 LONGEST_PAUSE = 2.0
 """Seconds that a callback waits for its turn to be confirmed. Then the server has to try again."""
-_handlers = Threads("handlers", 16)
+_handlers = WorkerThreads("handlers", 16)
 
 
 class UnconfirmedCallbackError(Exception):

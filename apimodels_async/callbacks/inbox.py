@@ -3,13 +3,17 @@
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 
+from apimodels_async._threads import LoopCaller
 from apimodels_async.callbacks.parsing import Callback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Inbox", "InboxFullError"]
 
@@ -75,7 +79,8 @@ class Inbox:
                     return callback
                 if self._closed:
                     raise StopAsyncIteration
-                event, wake = _waker()
+                event, call_in_loop = anyio.Event(), LoopCaller()
+                wake = partial(call_in_loop, event.set)
                 self._waiting.append(wake)
             try:
                 await event.wait()
@@ -96,16 +101,3 @@ class Inbox:
             waiting, self._waiting = self._waiting, []
         for wake in waiting:
             wake()
-
-
-def _waker() -> tuple[anyio.Event, Callable[[], None]]:
-    """An event, and what sets it from any thread."""
-    event = anyio.Event()
-    loop: Any = anyio.lowlevel.current_token().native_token
-    soon = getattr(loop, "call_soon_threadsafe", None) or loop.run_sync_soon
-
-    def wake() -> None:
-        with contextlib.suppress(RuntimeError):  # that loop has ended
-            soon(event.set)
-
-    return event, wake

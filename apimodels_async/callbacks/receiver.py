@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from apimodels_async._secret import Secret
-from apimodels_async._threads import Threads
+from apimodels_async._threads import WorkerThreads
 from apimodels_async.callbacks.asgi import (
     BAD_REQUEST,
     BUSY,
@@ -42,8 +42,8 @@ T = TypeVar("T")
 
 STORE_SECONDS = 5.0
 """For one step in a shared store; with what else there is to do, less than the 10 s that the server waits."""
-_readers = Threads("readers", 2)
-_writers = Threads("writers", 8)
+_readers = WorkerThreads("readers", 2)
+_writers = WorkerThreads("writers", 8)
 """Those who read do not queue behind those who write; and what is written together costs one flush of the disk."""
 
 
@@ -301,7 +301,7 @@ class CallbackReceiver:
         await self._in_store(settle, _writers)
         return OK
 
-    async def _in_store(self, step: Callable[[], T], threads: Threads) -> T:
+    async def _in_store(self, step: Callable[[], T], threads: WorkerThreads) -> T:
         """Take a step that may wait for a disk, without making the event loop wait."""
         if not self._store.shared:
             return step()
