@@ -331,7 +331,13 @@ class Member:
     def __init__(self, path: Path) -> None:
         place = Path(__file__).parents[2]
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", str(Path(__file__).with_name("member.py")), str(path)],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                str(Path(__file__).parents[1] / "proofs" / "callback_member.py"),
+                str(path),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
