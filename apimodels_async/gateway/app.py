@@ -18,20 +18,20 @@ from starlette.routing import Route
 
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
-from apimodels_async.gateway.answers import envelope, plain_json, refused
-from apimodels_async.gateway.deliveries import Deliveries
-from apimodels_async.gateway.destinations import Hosts
-from apimodels_async.gateway.fetching import LARGEST_BODY
+from apimodels_async.gateway.envelope import envelope, plain_json, refused
+from apimodels_async.gateway.fetch import LARGEST_BODY
 from apimodels_async.gateway.files import Hosting
-from apimodels_async.gateway.gallery import Gallery, Paint
 from apimodels_async.gateway.generations import Generations
 from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
 from apimodels_async.gateway.openapi import DOCUMENT
-from apimodels_async.gateway.posting import Poster
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import authenticate, body_of, check_keys
+from apimodels_async.gateway.results import Gallery, Paint
 from apimodels_async.gateway.store import Store
 from apimodels_async.gateway.store_thread import StoreThread
+from apimodels_async.gateway.webhook_delivery import Deliveries
+from apimodels_async.gateway.webhook_post import Poster
+from apimodels_async.gateway.webhook_url import Hosts
 
 __all__ = ["DEFAULT_API_KEY", "Options", "create_app"]
 

@@ -11,10 +11,10 @@ from python_multipart.exceptions import FormParserError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from apimodels_async.gateway.answers import envelope
-from apimodels_async.gateway.fetching import LARGEST_BODY
+from apimodels_async.gateway.create_request import json_object
+from apimodels_async.gateway.envelope import envelope
+from apimodels_async.gateway.fetch import LARGEST_BODY
 from apimodels_async.gateway.inputs import content_type_of
-from apimodels_async.gateway.orders import json_object
 from apimodels_async.gateway.refusals import Refusal, quoted
 from apimodels_async.gateway.requests import body_of, origin_of
 from apimodels_async.gateway.store import HostedFile, Store

@@ -12,25 +12,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from apimodels_async.gateway.account import dollars, price_of
-from apimodels_async.gateway.answers import envelope, plain_json
-from apimodels_async.gateway.calls import beginning
-from apimodels_async.gateway.deliveries import Deliveries
-from apimodels_async.gateway.destinations import Hosts
-from apimodels_async.gateway.fetching import fetch_here
+from apimodels_async.gateway.create_request import Order, Source, read_order
+from apimodels_async.gateway.disconnect import NoAnswer
+from apimodels_async.gateway.envelope import envelope, plain_json
+from apimodels_async.gateway.fetch import fetch_here
 from apimodels_async.gateway.files import Hosting
-from apimodels_async.gateway.gallery import Gallery
-from apimodels_async.gateway.hanging_up import NoAnswer
 from apimodels_async.gateway.inputs import measure
 from apimodels_async.gateway.latency import Latency
-from apimodels_async.gateway.orders import Order, Source, read_order
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import origin_of
+from apimodels_async.gateway.results import Gallery
 from apimodels_async.gateway.sizes import Size, final_size
 from apimodels_async.gateway.store import Recipe, Store
 from apimodels_async.gateway.store_thread import StoreThread
 from apimodels_async.gateway.tasks import State, Task, result_urls, schedule, state_of, view
-from apimodels_async.gateway.waiting import Sleep
-from apimodels_async.gateway.words import Oddity, failure_of, oddities_of
+from apimodels_async.gateway.timeouts import Sleep
+from apimodels_async.gateway.triggers import Oddity, failure_of, oddities_of
+from apimodels_async.gateway.webhook_delivery import Deliveries
+from apimodels_async.gateway.webhook_url import Hosts
+from apimodels_async.gateway.webhooks import beginning
 
 __all__ = ["OPENAI_SHAPED", "SYNCHRONOUS", "Generations"]
 

@@ -2,7 +2,7 @@
 
 from apimodels_async.catalogue import AS_OF, MODELS
 from apimodels_async.gateway.openapi_callback import CALLBACK
-from apimodels_async.gateway.words import ODD_WORDS, WORDS
+from apimodels_async.gateway.triggers import ODD_WORDS, WORDS
 
 __all__ = ["DOCUMENT"]
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from apimodels_async.gateway.app import DEFAULT_API_KEY, PREFIXES, Options, create_app
-from apimodels_async.gateway.hanging_up import HANG_UP
+from apimodels_async.gateway.disconnect import HANG_UP
 from apimodels_async.gateway.requests import check_keys
 
 __all__ = ["LocalGateway", "serve"]

@@ -16,9 +16,9 @@ from pathlib import Path
 from attrs import frozen
 
 from apimodels_async.gateway.account import Account
-from apimodels_async.gateway.calls import Progress
 from apimodels_async.gateway.tasks import Task
-from apimodels_async.gateway.words import Failure
+from apimodels_async.gateway.triggers import Failure
+from apimodels_async.gateway.webhooks import Progress
 
 __all__ = ["HostedFile", "Recipe", "Store"]
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from apimodels_async.gateway.words import Failure
+from apimodels_async.gateway.triggers import Failure
 
 __all__ = ["QUEUED_PART", "RETENTION", "State", "Task", "result_urls", "schedule", "state_of", "view"]
 

@@ -17,7 +17,7 @@ from apimodels_async.cli import exit_codes
 from apimodels_async.cli.app import app
 from apimodels_async.gateway import create_app
 from apimodels_async.gateway.generations import OPENAI_SHAPED, SYNCHRONOUS
-from apimodels_async.gateway.words import ODD_WORDS, WORDS
+from apimodels_async.gateway.triggers import ODD_WORDS, WORDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

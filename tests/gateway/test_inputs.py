@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from apimodels_async.gateway.fetching import TIME_LIMIT, fetch_here
+from apimodels_async.gateway.fetch import TIME_LIMIT, fetch_here
 from apimodels_async.gateway.refusals import Refusal
 
 

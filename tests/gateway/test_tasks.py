@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apimodels_async.gateway.tasks import QUEUED_PART, State, Task, schedule, state_of, view
-from apimodels_async.gateway.words import WORDS
+from apimodels_async.gateway.triggers import WORDS
 
 CREATED = 1_705_123_450_000
 DURATIONS = st.floats(0, 10_000)

@@ -19,11 +19,11 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from apimodels_async.gateway.call_records import call_of, note, unfinished
-from apimodels_async.gateway.calls import RETRIES, Progress, after, body_of
-from apimodels_async.gateway.destinations import Destination, destination_of
 from apimodels_async.gateway.store_thread import StoreThread
-from apimodels_async.gateway.waiting import Sleep, within
+from apimodels_async.gateway.timeouts import Sleep, within
+from apimodels_async.gateway.webhook_records import call_of, note, unfinished
+from apimodels_async.gateway.webhook_url import Destination, destination_of
+from apimodels_async.gateway.webhooks import RETRIES, Progress, after, body_of
 
 __all__ = ["AT_ONCE", "FOR_ONE", "Deliveries"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apimodels_async.gateway.words import LATENESS, ODD_WORDS, WORDS, Oddity, failure_of, oddities_of
+from apimodels_async.gateway.triggers import LATENESS, ODD_WORDS, WORDS, Oddity, failure_of, oddities_of
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -12,7 +12,7 @@ from random import Random
 from attrs import evolve, frozen
 
 from apimodels_async.gateway.tasks import Task, result_urls
-from apimodels_async.gateway.words import LATENESS, Oddity
+from apimodels_async.gateway.triggers import LATENESS, Oddity
 
 __all__ = ["BACKGROUND", "INTERVAL", "RETRIES", "SPREAD", "Call", "Progress", "after", "beginning", "body_of"]
 

@@ -14,8 +14,8 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
-from apimodels_async.gateway.destinations import Destination, Hosts, address_of
-from apimodels_async.gateway.waiting import Sleep, within
+from apimodels_async.gateway.timeouts import Sleep, within
+from apimodels_async.gateway.webhook_url import Destination, Hosts, address_of
 
 __all__ = ["TIME_LIMIT", "Poster"]
 

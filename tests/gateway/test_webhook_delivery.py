@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from apimodels_async.gateway.calls import Progress
-from apimodels_async.gateway.deliveries import AT_ONCE, FOR_ONE, Deliveries
-from apimodels_async.gateway.destinations import Destination, destination_of
 from apimodels_async.gateway.store import Recipe, Store
 from apimodels_async.gateway.store_thread import StoreThread
 from apimodels_async.gateway.tasks import Task
+from apimodels_async.gateway.webhook_delivery import AT_ONCE, FOR_ONE, Deliveries
+from apimodels_async.gateway.webhook_url import Destination, destination_of
+from apimodels_async.gateway.webhooks import Progress
 from tests.faults.virtual import run
 
 START = 1_705_123_450_000

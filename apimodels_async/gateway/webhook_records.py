@@ -1,7 +1,7 @@
 """The calls in the store. Each function is for the store's thread: `StoreThread.ask` takes it like a method."""
 
-from apimodels_async.gateway.calls import Call, Progress
 from apimodels_async.gateway.store import Store
+from apimodels_async.gateway.webhooks import Call, Progress
 
 __all__ = ["call_of", "note", "unfinished"]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from apimodels_async.gateway.destinations import Hosts, destination_of
-from apimodels_async.gateway.posting import Poster
+from apimodels_async.gateway.webhook_post import Poster
+from apimodels_async.gateway.webhook_url import Hosts, destination_of
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 BODY = b'{"code": 200}'

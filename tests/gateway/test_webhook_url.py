@@ -4,8 +4,8 @@ import ipaddress
 
 import pytest
 
-from apimodels_async.gateway.destinations import Hosts, destination_of
 from apimodels_async.gateway.refusals import Refusal
+from apimodels_async.gateway.webhook_url import Hosts, destination_of
 
 
 @pytest.mark.parametrize(

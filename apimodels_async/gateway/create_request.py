@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from apimodels_async import catalogue
-from apimodels_async.gateway.destinations import Destination, destination_of
 from apimodels_async.gateway.refusals import Refusal, quoted
 from apimodels_async.gateway.sizes import Size, check_ratio, check_resolution, check_size
+from apimodels_async.gateway.webhook_url import Destination, destination_of
 
 __all__ = ["MOST_PICTURES", "Order", "Source", "json_object", "read_order"]
 

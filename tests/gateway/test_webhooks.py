@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apimodels_async.gateway.calls import BACKGROUND, INTERVAL, SPREAD, Call, Progress, after, beginning, body_of
 from apimodels_async.gateway.tasks import Task
-from apimodels_async.gateway.words import WORDS, Failure, Oddity
+from apimodels_async.gateway.triggers import WORDS, Failure, Oddity
+from apimodels_async.gateway.webhooks import BACKGROUND, INTERVAL, SPREAD, Call, Progress, after, beginning, body_of
 
 CREATED, ENDED = 1_705_123_450_000, 1_705_123_465_000
 
