@@ -1,29 +1,29 @@
-"""No answer at all: what a client sees whose create was accepted and whose connection then broke."""
+"""A closed connection instead of an answer: what a client sees whose create request was accepted and then lost."""
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["HANG_UP", "NoAnswer"]
+__all__ = ["DISCONNECT", "Disconnect"]
 
-HANG_UP = "apimodels_async.hang_up"
-"""The ASGI extension with which a server lets an application close the connection. The gateway's own server has it."""
+DISCONNECT = "apimodels_async.disconnect"
+"""The ASGI extension by which an application can have the connection closed. The gateway's own server has it."""
 
 
-class NoAnswer(Response):
+class Disconnect(Response):
     """Closes the connection instead of answering.
 
-    A server without the extension `HANG_UP` cannot do that for an ASGI application; there the answer breaks off after
-    its head, before the first byte of its body.
+    A server without the extension `DISCONNECT` cannot do that for an ASGI application; there the answer ends after its
+    head, before the first byte of its body.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hang up."""
-        hang_up = scope.get("extensions", {}).get(HANG_UP)
-        if hang_up is None:
+        """Close the connection."""
+        disconnect = scope.get("extensions", {}).get(DISCONNECT)
+        if disconnect is None:
             headers = [(b"content-type", b"application/json"), (b"content-length", b"1")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             return
-        hang_up()
-        # Until the server has noticed, it would take the end of this for an error and answer 500.
+        disconnect()
+        # Until the server has noticed, it would treat a return without an answer as an error and send 500.
         while (await receive())["type"] != "http.disconnect":
             pass

@@ -1,11 +1,11 @@
-"""Words in a prompt that make things go wrong, so that a program's handling of that can be tried.
+"""Words in a prompt that cause faults, so that a program's handling of them can be tested.
 
 Whole words count, in any case: "CONTRABAND!" does, "contrabands" does not.
 
-`WORDS` make the task fail. The first word of the table that is in the prompt decides. Such a task is accepted, takes
-its time like any other, fails at the end of it and is not billed.
+`FAILURE_TRIGGERS` make the task fail. The first word of the table that is in the prompt decides. Such a task is
+accepted, takes its time like any other, fails at the end of it and is not billed.
 
-`ODD_WORDS` make its call, or the create's answer, go astray, whatever becomes of the task itself. They add up.
+`BEHAVIOUR_TRIGGERS` change the webhook, or the answer to the create request, whatever the task's result. They add up.
 """
 
 import re
@@ -14,7 +14,15 @@ from enum import Enum
 
 from attrs import frozen
 
-__all__ = ["LATENESS", "ODD_WORDS", "WORDS", "Failure", "Oddity", "failure_of", "oddities_of"]
+__all__ = [
+    "BEHAVIOUR_TRIGGERS",
+    "FAILURE_TRIGGERS",
+    "LATENESS",
+    "Behaviour",
+    "Failure",
+    "behaviours_of",
+    "failure_of",
+]
 
 
 @frozen
@@ -32,7 +40,7 @@ class Failure:
     retryable: bool
 
 
-WORDS: Mapping[str, Failure] = {
+FAILURE_TRIGGERS: Mapping[str, Failure] = {
     "contraband": Failure("CONTENT_MODERATION", "Content policy violation", retryable=False),
     "brownout": Failure("UPSTREAM_BUSY", "The upstream provider is busy", retryable=True),
     "standstill": Failure("TIMEOUT", "The upstream provider did not answer in time", retryable=True),
@@ -41,39 +49,39 @@ WORDS: Mapping[str, Failure] = {
 
 
 LATENESS = 10_000
-"""Milliseconds from the end of a task to a call that comes late."""
+"""Milliseconds from the end of a task to a webhook that is late."""
 
 
-class Oddity(Enum):
-    """What can be odd about a call, or about the answer to a create."""
+class Behaviour(Enum):
+    """How a webhook, or the answer to a create request, can differ from the usual."""
 
-    LATE = "the call comes 10 s late"
-    TWICE = "the call comes again after a 2xx"
-    EARLY = "the answer to the create waits for the first attempt of the call"
-    NEVER = "there is no call"
-    LOST = "the create is accepted, and the connection closed without an answer"
+    LATE = "the webhook is sent 10 s late"
+    TWICE = "the webhook is sent again after a 2xx"
+    EARLY = "the answer to the create request waits for the first attempt of the webhook"
+    NEVER = "no webhook is sent"
+    LOST = "the create request is accepted, and the connection closed without an answer"
 
 
-ODD_WORDS: Mapping[str, Oddity] = {
-    "latecomer": Oddity.LATE,
-    "doppelganger": Oddity.TWICE,
-    "harbinger": Oddity.EARLY,
-    "absentee": Oddity.NEVER,
-    "castaway": Oddity.LOST,
+BEHAVIOUR_TRIGGERS: Mapping[str, Behaviour] = {
+    "latecomer": Behaviour.LATE,
+    "doppelganger": Behaviour.TWICE,
+    "harbinger": Behaviour.EARLY,
+    "absentee": Behaviour.NEVER,
+    "castaway": Behaviour.LOST,
 }
 """The words and what they do."""
 
 
-def _spoken(prompt: str) -> set[str]:
+def _words(prompt: str) -> set[str]:
     return set(re.findall(r"\w+", prompt.lower()))
 
 
 def failure_of(prompt: str) -> Failure | None:
-    """How a task with this prompt fails, or ``None`` when it does not."""
-    spoken = _spoken(prompt)
-    return next((failure for word, failure in WORDS.items() if word in spoken), None)
+    """How a task with this prompt fails, or ``None`` if it does not."""
+    words = _words(prompt)
+    return next((failure for word, failure in FAILURE_TRIGGERS.items() if word in words), None)
 
 
-def oddities_of(prompt: str) -> frozenset[Oddity]:
-    """What is odd about the call, or the answer, of a task with this prompt."""
-    return frozenset(ODD_WORDS[word] for word in _spoken(prompt) & ODD_WORDS.keys())
+def behaviours_of(prompt: str) -> frozenset[Behaviour]:
+    """How the webhook, or the answer, of a task with this prompt differs from the usual."""
+    return frozenset(BEHAVIOUR_TRIGGERS[word] for word in _words(prompt) & BEHAVIOUR_TRIGGERS.keys())

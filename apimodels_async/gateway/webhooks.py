@@ -1,7 +1,7 @@
-"""The call that tells the end of a task, as pure rules: what it says, and when it is tried again.
+"""The webhook that reports the end of a task, as pure rules: its body, and when it is sent again.
 
-The vendor's page: one POST; if no 2xx answers within 10 s, three more attempts after 1, 2 and 4 s; then a background
-job "keeps retrying for up to 30 minutes until your endpoint returns 2xx".
+The vendor's page: one POST; if no 2xx is received within 10 s, three more attempts after 1, 2 and 4 s; then a
+background job "keeps retrying for up to 30 minutes until your endpoint returns 2xx".
 
 All times are epoch milliseconds.
 """
@@ -11,28 +11,38 @@ from random import Random
 
 from attrs import evolve, frozen
 
-from apimodels_async.gateway.tasks import Task, result_urls
-from apimodels_async.gateway.triggers import LATENESS, Oddity
+from apimodels_async.gateway.tasks import TaskRecord, result_urls
+from apimodels_async.gateway.triggers import LATENESS, Behaviour
 
-__all__ = ["BACKGROUND", "INTERVAL", "RETRIES", "SPREAD", "Call", "Progress", "after", "beginning", "body_of"]
+__all__ = [
+    "BACKGROUND",
+    "INTERVAL",
+    "RETRIES",
+    "SPREAD",
+    "DeliveryProgress",
+    "Webhook",
+    "first_progress",
+    "next_progress",
+    "webhook_body",
+]
 
 RETRIES = (1_000, 2_000, 4_000)
-"""Milliseconds from a failed attempt to the next one, for the first of them."""
+"""Milliseconds from a failed attempt to the next one, for the first failures."""
 BACKGROUND = 30 * 60 * 1000
-"""Milliseconds that the background job goes on once those are used up."""
+"""Milliseconds that the background job continues after those."""
 INTERVAL, SPREAD = 30_000, 5_000
-"""Milliseconds between two attempts of the background job, and how far each may lie off, either way. The page does not
-say; calls that failed together should not come back together."""
+"""Milliseconds between two attempts of the background job, and how far each may deviate, either way. The page does not
+say; deliveries that failed together should not be repeated together."""
 
 
 @frozen(kw_only=True)
-class Progress:
-    """How far a call has come.
+class DeliveryProgress:
+    """The state of a webhook's delivery.
 
     Attributes:
-        due: when it is tried next; ``None`` when it is over.
-        owed: how many 2xx it still has to get: 1, or 2 where two calls were ordered. What is over and still owes some
-            was given up.
+        due: when the next attempt is made; ``None`` when the delivery has ended.
+        owed: how many 2xx are still to be received: 1, or 2 where two deliveries were requested. A delivery that has
+            ended with some owed was given up.
         failures: attempts that failed since the last 2xx.
         until: when the background job ends; ``None`` before it has begun.
     """
@@ -44,36 +54,38 @@ class Progress:
 
 
 @frozen(kw_only=True)
-class Call:
-    """The call of a task.
+class Webhook:
+    """The webhook of a task.
 
     Attributes:
         task: the task.
-        url: where to call.
+        url: where it is posted.
         origin: where the links to the pictures start.
-        request: the create's body as JSON.
-        progress: how far it has come.
+        request: the create request's body as JSON.
+        progress: the state of its delivery.
     """
 
-    task: Task
+    task: TaskRecord
     url: str
     origin: str
     request: str
-    progress: Progress
+    progress: DeliveryProgress
 
 
-def beginning(ended: int, oddities: frozenset[Oddity]) -> Progress | None:
-    """How the call of a task begins that ends at `ended`; ``None`` if there is to be none."""
-    if Oddity.NEVER in oddities:
+def first_progress(ended: int, behaviours: frozenset[Behaviour]) -> DeliveryProgress | None:
+    """The delivery of a new task that ends at `ended`; ``None`` if nothing is to be sent."""
+    if Behaviour.NEVER in behaviours:
         return None
-    return Progress(due=ended + LATENESS * (Oddity.LATE in oddities), owed=1 + (Oddity.TWICE in oddities))
+    return DeliveryProgress(
+        due=ended + LATENESS * (Behaviour.LATE in behaviours), owed=1 + (Behaviour.TWICE in behaviours)
+    )
 
 
-def after(progress: Progress, *, succeeded: bool, now: int, rng: Random) -> Progress:
-    """How far a call has come after one more attempt, which ended `now`."""
+def next_progress(progress: DeliveryProgress, *, succeeded: bool, now: int, rng: Random) -> DeliveryProgress:
+    """The state of a delivery after one more attempt, which ended `now`."""
     if succeeded:
         owed = progress.owed - 1
-        return Progress(due=now if owed else None, owed=owed)
+        return DeliveryProgress(due=now if owed else None, owed=owed)
     failed = evolve(progress, failures=progress.failures + 1)
     if progress.failures < len(RETRIES):
         return evolve(failed, due=now + RETRIES[progress.failures])
@@ -82,19 +94,19 @@ def after(progress: Progress, *, succeeded: bool, now: int, rng: Random) -> Prog
     return evolve(failed, due=due if due <= until else None, until=until)
 
 
-def body_of(call: Call) -> bytes:
-    """What is posted. ``param`` and ``resultJson`` are JSON inside of JSON, as on the page.
+def webhook_body(webhook: Webhook) -> bytes:
+    """The body. ``param`` and ``resultJson`` are JSON inside of JSON, as on the page.
 
-    "When state=failed, resultJson is typically null or {"resultUrls":[]}": both are sent, so that both are met with:
-    null where another try is of no use, the empty list where it may be.
+    "When state=failed, resultJson is typically null or {"resultUrls":[]}": both are sent, so that a receiver meets
+    both: null where the failure is not retryable, the empty list where it is.
     """
-    task, failure = call.task, call.task.failure
-    urls = result_urls(task, call.origin) if failure is None else []
+    task, failure = webhook.task, webhook.task.failure
+    urls = result_urls(task, webhook.origin) if failure is None else []
     data: dict[str, object] = {
         "taskId": task.id,
         "model": task.model,
         "state": "completed" if failure is None else "failed",
-        "param": call.request,
+        "param": webhook.request,
         "resultJson": None if failure is not None and not failure.retryable else json.dumps({"resultUrls": urls}),
         "failCode": None if failure is None else failure.code,
         "failMsg": None if failure is None else failure.message,
