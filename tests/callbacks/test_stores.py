@@ -325,6 +325,9 @@ def test_a_store_that_was_opened_before_a_fork_serves_parent_and_child(tmp_path:
 # --- several processes
 
 
+MEMBER = Path(__file__).parents[1] / "proofs" / "callback_member.py"
+
+
 class Member:
     """A process with a receiver."""
 

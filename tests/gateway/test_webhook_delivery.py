@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from apimodels_async.gateway.calls import Progress
-from apimodels_async.gateway.deliveries import AT_ONCE, FOR_ONE, Deliveries
-from apimodels_async.gateway.destinations import Destination, destination_of
-from apimodels_async.gateway.store import Recipe, Store
+from apimodels_async.gateway.store import PaintSpec, Store
 from apimodels_async.gateway.store_thread import StoreThread
-from apimodels_async.gateway.tasks import Task
+from apimodels_async.gateway.tasks import TaskRecord
+from apimodels_async.gateway.urls import HttpUrl, parse_url
+from apimodels_async.gateway.webhook_delivery import MAX_ATTEMPTS, MAX_PER_RECEIVER, WebhookDelivery
+from apimodels_async.gateway.webhooks import DeliveryProgress
 from tests.support.virtual import run
 
 START = 1_705_123_450_000
 DAY = 24 * 3600.0
 
-Post = Callable[[Destination, bytes], Awaitable[int]]
+Post = Callable[[HttpUrl, bytes], Awaitable[int]]
 
 
 class Inline(StoreThread):
@@ -38,11 +38,11 @@ class Inline(StoreThread):
 
 
 class Scene:
-    """A store, and deliveries on it that start at virtual time 0."""
+    """A store, and delivery on it that start at virtual time 0."""
 
     def __init__(self, store: Store, post: Post) -> None:
         self.thread = Inline(store)
-        self.deliveries = Deliveries(store=self.thread, post=post, now=self.now, sleep=asyncio.sleep, rng=Random(1))
+        self.delivery = WebhookDelivery(store=self.thread, post=post, now=self.now, sleep=asyncio.sleep, rng=Random(1))
 
     def now(self) -> int:
         return START + int(asyncio.get_running_loop().time() * 1000)
@@ -50,15 +50,15 @@ class Scene:
     def accept(self, task_id: str, *, ends: float = 0, url: str = "http://127.0.0.1:1/hook", owed: int = 1) -> None:
         """A task that ends so many seconds after the start."""
         due = START + round(ends * 1000)
-        task = Task(
+        task = TaskRecord(
             id=task_id, model="m", n=1, output_format="png", created=START, started=START, ended=due, failure=None
         )  # fmt: skip
-        recipe = Recipe(prompt="a fox", seed=1, size=(16, 16))
-        call = Progress(due=due, owed=owed)
+        spec = PaintSpec(prompt="a fox", seed=1, size=(16, 16))
+        progress = DeliveryProgress(due=due, owed=owed)
         self.thread.inside.accept(
-            task, recipe, price=0, request="{}", callback_url=url, call=call, origin="http://here"
+            task, spec, price=0, request="{}", callback_url=url, progress=progress, origin="http://here"
         )
-        self.deliveries.expect(task_id, due, destination_of(url).origin)
+        self.delivery.schedule(task_id, due, parse_url("callback_url", url).origin)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ class Posts:
         self.answers = list(answers)
         self.times: list[float] = []
 
-    async def __call__(self, _: Destination, __: bytes) -> int:
+    async def __call__(self, _: HttpUrl, __: bytes) -> int:
         self.times.append(round(asyncio.get_running_loop().time(), 2))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, OSError):
@@ -91,10 +91,10 @@ def test_a_call_goes_out_when_the_task_ends_and_after_a_2xx_never_again(store: S
 
     async def work() -> None:
         scene = Scene(store, posts)
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1", ends=15)
             await asyncio.sleep(DAY)
-        async with Scene(store, posts).deliveries:
+        async with Scene(store, posts).delivery:
             await asyncio.sleep(DAY)
 
     virtually(work)
@@ -107,7 +107,7 @@ def test_anything_but_a_2xx_is_tried_again_after_1_2_and_4_s_and_then_for_30_min
 
     async def work() -> None:
         scene = Scene(store, posts)
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1", ends=2)
             await asyncio.sleep(DAY)
 
@@ -125,7 +125,7 @@ def test_a_2xx_ends_the_background_job(store: Store) -> None:
 
     async def work() -> None:
         scene = Scene(store, posts)
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1")
             await asyncio.sleep(DAY)
 
@@ -137,7 +137,7 @@ def test_a_2xx_ends_the_background_job(store: Store) -> None:
 def test_the_pause_begins_when_the_attempt_has_failed(store: Store) -> None:
     posts = Posts(TimeoutError("hangs"))
 
-    async def hang(to: Destination, body: bytes) -> int:
+    async def hang(to: HttpUrl, body: bytes) -> int:
         with suppress(TimeoutError):
             return await posts(to, body)
         await asyncio.sleep(10)
@@ -145,7 +145,7 @@ def test_the_pause_begins_when_the_attempt_has_failed(store: Store) -> None:
 
     async def work() -> None:
         scene = Scene(store, hang)
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1")
             await asyncio.sleep(60)
 
@@ -158,7 +158,7 @@ def test_a_second_call_follows_the_first_and_no_third(store: Store) -> None:
 
     async def work() -> None:
         scene = Scene(store, posts)
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1", owed=2)
             await asyncio.sleep(DAY)
 
@@ -171,11 +171,11 @@ def test_a_restart_goes_on_where_it_was(store: Store) -> None:
 
     async def work() -> None:
         scene = Scene(store, before)
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1", ends=1)
             scene.accept("cl2", ends=5000)
             await asyncio.sleep(3)
-        async with Scene(store, behind).deliveries:
+        async with Scene(store, behind).delivery:
             await asyncio.sleep(DAY)
 
     virtually(work)
@@ -191,7 +191,7 @@ def test_what_fell_due_while_the_gateway_was_off_is_made_up_for_at_once(store: S
         scene = Scene(store, posts)
         scene.accept("cl1", ends=5)
         await asyncio.sleep(DAY)
-        async with Scene(store, posts).deliveries:
+        async with Scene(store, posts).delivery:
             await asyncio.sleep(1)
 
     virtually(work)
@@ -201,13 +201,13 @@ def test_what_fell_due_while_the_gateway_was_off_is_made_up_for_at_once(store: S
 def test_a_call_that_is_due_sooner_goes_first_whenever_it_was_announced(store: Store) -> None:
     called: list[str] = []
 
-    async def post(to: Destination, _: bytes) -> int:
+    async def post(to: HttpUrl, _: bytes) -> int:
         called.append(f"{to.target} {asyncio.get_running_loop().time():.2f}")
         return 200
 
     async def work() -> None:
         scene = Scene(store, post)
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1", ends=100, url="http://127.0.0.1/late")
             await asyncio.sleep(0.5)
             scene.accept("cl2", ends=0.75, url="http://127.0.0.1/soon")
@@ -225,8 +225,8 @@ def test_a_clock_that_jumps_is_noticed_within_a_second(store: Store) -> None:
     async def work() -> None:
         scene = Scene(store, posts)
         jumped = 0
-        scene.deliveries._now = lambda: scene.now() + jumped
-        async with scene.deliveries:
+        scene.delivery._now = lambda: scene.now() + jumped
+        async with scene.delivery:
             scene.accept("cl1", ends=3600)
             await asyncio.sleep(5)
             jumped = 3_600_000
@@ -240,7 +240,7 @@ def test_a_clock_that_jumps_is_noticed_within_a_second(store: Store) -> None:
 def test_ten_thousand_that_are_due_at_once_are_a_few_at_a_time(store: Store) -> None:
     busy, most, called = Counter[str](), Counter[str](), Counter[str]()
 
-    async def post(to: Destination, _: bytes) -> int:
+    async def post(to: HttpUrl, _: bytes) -> int:
         for key in (to.netloc, "all"):
             busy[key] += 1
             most[key] = max(most[key], busy[key])
@@ -254,7 +254,7 @@ def test_ten_thousand_that_are_due_at_once_are_a_few_at_a_time(store: Store) -> 
 
     async def work() -> None:
         scene = Scene(store, post)
-        async with scene.deliveries:
+        async with scene.delivery:
             store.db.execute("PRAGMA synchronous = OFF")
             for number in range(10_000):
                 scene.accept(f"cl{number}", ends=1, url=f"http://127.0.0.1:{number % 7 + 1}/{number}")
@@ -263,15 +263,15 @@ def test_ten_thousand_that_are_due_at_once_are_a_few_at_a_time(store: Store) -> 
 
     virtually(work)
     assert called == {f"/{number}": 1 for number in range(10_000)}
-    assert most["all"] == AT_ONCE
-    assert max(most[f"127.0.0.1:{port}"] for port in range(1, 8)) <= FOR_ONE
-    assert max(tasks) < AT_ONCE + 10
+    assert most["all"] == MAX_ATTEMPTS
+    assert max(most[f"127.0.0.1:{port}"] for port in range(1, 8)) <= MAX_PER_RECEIVER
+    assert max(tasks) < MAX_ATTEMPTS + 10
 
 
 def test_receivers_that_hang_hold_nobody_else_up(store: Store) -> None:
     quick: list[float] = []
 
-    async def post(to: Destination, _: bytes) -> int:
+    async def post(to: HttpUrl, _: bytes) -> int:
         if to.port < 4:
             await asyncio.sleep(10)
             raise TimeoutError
@@ -281,7 +281,7 @@ def test_receivers_that_hang_hold_nobody_else_up(store: Store) -> None:
 
     async def work() -> None:
         scene = Scene(store, post)
-        async with scene.deliveries:
+        async with scene.delivery:
             for number in range(300):
                 scene.accept(f"cl{number}", url=f"http://127.0.0.1:{number % 3 + 1}/")
             for number in range(100):
@@ -296,7 +296,7 @@ def test_receivers_that_hang_hold_nobody_else_up(store: Store) -> None:
 def test_the_end_breaks_off_what_is_on_the_wire_and_makes_it_again(store: Store) -> None:
     broken: list[str] = []
 
-    async def hang(_: Destination, __: bytes) -> int:
+    async def hang(_: HttpUrl, __: bytes) -> int:
         try:
             await asyncio.sleep(10)
         except asyncio.CancelledError:
@@ -308,12 +308,12 @@ def test_the_end_breaks_off_what_is_on_the_wire_and_makes_it_again(store: Store)
 
     async def work() -> None:
         scene = Scene(store, hang)
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1")
             await asyncio.sleep(1)
         assert broken == ["off"]
         assert asyncio.get_running_loop().time() == 1
-        async with Scene(store, posts).deliveries:
+        async with Scene(store, posts).delivery:
             await asyncio.sleep(DAY)
 
     virtually(work)
@@ -330,16 +330,16 @@ def test_the_end_waits_until_a_2xx_that_came_is_noted(store: Store) -> None:
             noting = asyncio.Event()
 
             async def slow(method: Any, *args: Any, **kwargs: Any) -> Any:
-                if method.__name__ == "note":
+                if method.__name__ == "save_progress":
                     noting.set()
                     await asyncio.sleep(1)
                 return await ask(method, *args, **kwargs)
 
             scene.thread.ask = slow  # type: ignore[method-assign]
-            await stack.enter_async_context(scene.deliveries)
+            await stack.enter_async_context(scene.delivery)
             scene.accept("cl1")
             await noting.wait()
-        async with Scene(store, posts).deliveries:
+        async with Scene(store, posts).delivery:
             await asyncio.sleep(DAY)
 
     virtually(work)
@@ -350,10 +350,10 @@ def test_a_first_attempt_can_be_waited_for_whether_it_succeeds_or_not(store: Sto
     async def work() -> None:
         for number, answer in enumerate([200, 500]):
             scene = Scene(store, Posts(answer))
-            async with scene.deliveries:
+            async with scene.delivery:
                 begun = asyncio.get_running_loop().time()
                 scene.accept(f"cl{number}", ends=begun + 5)
-                await scene.deliveries.attempted(f"cl{number}")
+                await scene.delivery.first_attempt(f"cl{number}")
                 assert asyncio.get_running_loop().time() - begun == pytest.approx(5, abs=0.01)
 
     virtually(work)
@@ -368,13 +368,13 @@ def test_a_store_that_fails_is_told_and_the_other_calls_go_on(store: Store, capl
         broken = [True]
 
         async def fails_once(method: Any, *args: Any, **kwargs: Any) -> Any:
-            if method.__name__ == "note" and broken.pop():
+            if method.__name__ == "save_progress" and broken.pop():
                 broken.append(False)
                 raise sqlite3.OperationalError("disk full")
             return await ask(method, *args, **kwargs)
 
         scene.thread.ask = fails_once  # type: ignore[method-assign]
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1")
             scene.accept("cl2", ends=1)
             scene.accept("cl3", ends=2)
@@ -389,7 +389,7 @@ def test_a_store_that_fails_is_told_and_the_other_calls_go_on(store: Store, capl
 def test_the_log_tells_what_fails_and_holds_no_url(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
         scene = Scene(store, Posts(ConnectionRefusedError("nobody there")))
-        async with scene.deliveries:
+        async with scene.delivery:
             scene.accept("cl1", url="http://127.0.0.1:1/SECRET")
             await asyncio.sleep(DAY)
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from apimodels_async.gateway.refusals import Refusal
 
-__all__ = ["LARGEST_BODY", "fetch_here"]
+__all__ = ["LARGEST_BODY", "fetch_local"]
 
 LARGEST_BODY = 50 * 1024 * 1024
 """The most bytes of a request, and of a picture fetched by its URL."""
@@ -24,7 +24,7 @@ def _is_here(host: str) -> bool:
         return False
 
 
-def fetch_here(name: str, url: str, time_limit: float = TIME_LIMIT) -> bytes:
+def fetch_local(name: str, url: str, time_limit: float = TIME_LIMIT) -> bytes:
     """What is at an http URL on a loopback address. Blocks; goes through no proxy and follows no redirect.
 
     Args:

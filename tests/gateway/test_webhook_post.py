@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from apimodels_async.gateway.destinations import Hosts, destination_of
-from apimodels_async.gateway.posting import Poster
+from apimodels_async.gateway.urls import AllowedHosts, parse_url
+from apimodels_async.gateway.webhook_post import WebhookClient
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 BODY = b'{"code": 200}'
@@ -69,9 +69,9 @@ def post(
         async with contextlib.AsyncExitStack() as stack:
             if peer is not None:
                 await stack.enter_async_context(peer.listening(host, tls))
-            poster = Poster(Hosts.parse(hosts), lambda seconds: asyncio.sleep(seconds / pace))
+            poster = WebhookClient(AllowedHosts.parse(hosts), lambda seconds: asyncio.sleep(seconds / pace))
             await stack.enter_async_context(poster)
-            return await poster.post(destination_of(url.format(port=peer and peer.port)), BODY)
+            return await poster.post(parse_url("callback_url", url.format(port=peer and peer.port)), BODY)
 
     return asyncio.run(main())
 
@@ -202,13 +202,13 @@ def test_a_name_with_one_address_that_is_not_allowed_is_not_called(
     names: dict[str, list[str]], addresses: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names["hooks.example"] = addresses
-    monkeypatch.setattr(asyncio, "open_connection", None)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", None)
     with pytest.raises(PermissionError, match=f"{addresses[-1]}, which callback_hosts does not allow"):
         post(None, "http://hooks.example/", hosts=("hooks.example",))
 
 
 def test_an_address_that_was_allowed_once_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asyncio, "open_connection", None)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", None)
     with pytest.raises(PermissionError):
         post(None, "http://10.0.0.1/")
 
@@ -232,8 +232,8 @@ def test_many_who_ask_for_one_name_ask_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def main() -> list[int]:
         peer = Peer()
-        async with peer.listening(), Poster(Hosts.parse(["hooks.example"]), asyncio.sleep) as poster:
-            to = destination_of(f"http://hooks.example:{peer.port}/")
+        async with peer.listening(), WebhookClient(AllowedHosts.parse(["hooks.example"]), asyncio.sleep) as poster:
+            to = parse_url("callback_url", f"http://hooks.example:{peer.port}/")
             posts = [asyncio.create_task(poster.post(to, BODY)) for _ in range(20)]
             await asyncio.sleep(0)
             asyncio.get_running_loop().call_later(0.05, go.set)

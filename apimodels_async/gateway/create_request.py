@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from apimodels_async import catalogue
-from apimodels_async.gateway.destinations import Destination, destination_of
 from apimodels_async.gateway.refusals import Refusal, quoted
 from apimodels_async.gateway.sizes import Size, check_ratio, check_resolution, check_size
+from apimodels_async.gateway.urls import HttpUrl, parse_url
 
-__all__ = ["MOST_PICTURES", "Order", "Source", "json_object", "read_order"]
+__all__ = ["MOST_PICTURES", "CreateBody", "ImageSource", "json_object", "read_create_body"]
 
 MOST_PICTURES = 10
 """The most pictures that one task makes."""
@@ -33,7 +33,7 @@ _SEEDS = 2**63
 
 
 @frozen
-class Source:
+class ImageSource:
     """A picture to work on, as the request gave it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Source:
 
 
 @frozen(kw_only=True)
-class Order:
+class CreateBody:
     """A create's body, checked as far as that goes without looking into pictures.
 
     Attributes:
@@ -72,9 +72,9 @@ class Order:
     longer: int | None
     output_format: str
     seed: int | None
-    sources: tuple[Source, ...]
-    mask: Source | None
-    callback: Destination | None
+    sources: tuple[ImageSource, ...]
+    mask: ImageSource | None
+    callback: HttpUrl | None
     request: Mapping[str, object]
 
 
@@ -153,7 +153,7 @@ def _url(name: str, value: object) -> str:
     return value
 
 
-def _encoded(name: str, value: object) -> Source:
+def _encoded(name: str, value: object) -> ImageSource:
     if not isinstance(value, str):
         raise Refusal(400, f"{name} {quoted(value)}: give a picture in base64")
     text = "".join(value.split())
@@ -163,7 +163,7 @@ def _encoded(name: str, value: object) -> Source:
     except ValueError:
         hint = "; a URL goes into image_url" if _WEB.match(value) else ""
         raise Refusal(400, f"{name} is not valid base64{hint}") from None
-    return Source(name, content)
+    return ImageSource(name, content)
 
 
 def _list(body: Mapping[str, object], name: str) -> list[object]:
@@ -173,17 +173,17 @@ def _list(body: Mapping[str, object], name: str) -> list[object]:
     return cast("list[object]", value)
 
 
-def _sources(body: Mapping[str, object]) -> tuple[Source, ...]:
-    sources: list[Source] = []
+def _sources(body: Mapping[str, object]) -> tuple[ImageSource, ...]:
+    sources: list[ImageSource] = []
     if "image" in body:
         sources.append(_encoded("image", body["image"]))
     if "image_url" in body:
-        sources.append(Source("image_url", _url("image_url", body["image_url"])))
+        sources.append(ImageSource("image_url", _url("image_url", body["image_url"])))
     for index, value in enumerate(_list(body, "images")):
         name = f"images[{index}]"
-        sources.append(Source(name, _url(name, value)) if _is_web(value) else _encoded(name, value))
+        sources.append(ImageSource(name, _url(name, value)) if _is_web(value) else _encoded(name, value))
     for index, value in enumerate(_list(body, "image_urls")):
-        sources.append(Source(f"image_urls[{index}]", _url(f"image_urls[{index}]", value)))
+        sources.append(ImageSource(f"image_urls[{index}]", _url(f"image_urls[{index}]", value)))
     if len(sources) > MOST_INPUTS:
         raise Refusal(400, f"{sources[MOST_INPUTS].name}: give {MOST_INPUTS} pictures at most")
     return tuple(sources)
@@ -197,7 +197,7 @@ def _for_the_record(value: object) -> object:
     return value
 
 
-def read_order(body: bytes) -> Order:
+def read_create_body(body: bytes) -> CreateBody:
     """The order in the body of a create.
 
     Raises:
@@ -207,7 +207,7 @@ def read_order(body: bytes) -> Order:
     sources = _sources(fields)
     if "mask" in fields and not sources:
         raise Refusal(400, "mask: give the image it belongs to as well")
-    order = Order(
+    order = CreateBody(
         model=_model(fields),
         prompt=_text(fields, "prompt"),
         n=_whole(fields, "n", 1, MOST_PICTURES) or 1,
@@ -218,7 +218,7 @@ def read_order(body: bytes) -> Order:
         seed=_whole(fields, "seed", -_SEEDS, _SEEDS - 1),
         sources=sources,
         mask=_encoded("mask", fields["mask"]) if "mask" in fields else None,
-        callback=destination_of(fields["callback_url"]) if "callback_url" in fields else None,
+        callback=parse_url("callback_url", fields["callback_url"]) if "callback_url" in fields else None,
         request={
             name: _for_the_record(value) if name in {"image", "images", "mask"} else value
             for name, value in fields.items()

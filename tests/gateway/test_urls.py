@@ -4,8 +4,8 @@ import ipaddress
 
 import pytest
 
-from apimodels_async.gateway.destinations import Hosts, destination_of
 from apimodels_async.gateway.refusals import Refusal
+from apimodels_async.gateway.urls import AllowedHosts, parse_url
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from apimodels_async.gateway.refusals import Refusal
     ],
 )
 def test_a_url_is_taken_apart(url: str, origin: str, host: str, port: int, target: str) -> None:
-    to = destination_of(url)
+    to = parse_url("callback_url", url)
 
     assert (to.origin, to.host, to.port, to.target) == (origin, host, port, target)
     assert to.tls == origin.startswith("https")
@@ -54,19 +54,19 @@ def test_a_url_is_taken_apart(url: str, origin: str, host: str, port: int, targe
 )
 def test_anything_else_is_refused_and_not_quoted(url: object) -> None:
     with pytest.raises(Refusal, match=r"^callback_url: give an http or https URL") as caught:
-        destination_of(url)
+        parse_url("callback_url", url)
     assert caught.value.code == 400
 
 
 @pytest.mark.parametrize("url", ["http://me:secret@127.0.0.1/", "http://me@127.0.0.1/", "http://@127.0.0.1/"])
 def test_credentials_are_refused_and_not_quoted(url: str) -> None:
     with pytest.raises(Refusal, match=r"^callback_url: leave out the user and the password$"):
-        destination_of(url)
+        parse_url("callback_url", url)
 
 
-def taken(hosts: Hosts, url: str) -> bool:
+def taken(hosts: AllowedHosts, url: str) -> bool:
     try:
-        hosts.check(destination_of(url))
+        hosts.check(parse_url("callback_url", url))
     except Refusal:
         return False
     return True
@@ -74,7 +74,7 @@ def taken(hosts: Hosts, url: str) -> bool:
 
 def test_the_refusal_names_the_host_and_the_option_that_allows_it() -> None:
     with pytest.raises(Refusal, match=r'"hooks\.example" .* callback_hosts= .* --callback-to') as caught:
-        Hosts.parse([]).check(destination_of("https://hooks.example/SECRET"))
+        AllowedHosts.parse([]).check(parse_url("callback_url", "https://hooks.example/SECRET"))
     assert caught.value.code == 400
     assert "SECRET" not in caught.value.message
 
@@ -83,7 +83,7 @@ def test_the_refusal_names_the_host_and_the_option_that_allows_it() -> None:
     "host", ["127.0.0.1", "127.8.9.1", "[::1]", "[::ffff:127.0.0.1]", "localhost", "LOCALHOST.", "app.localhost"]
 )
 def test_this_machine_is_always_allowed(host: str) -> None:
-    assert taken(Hosts.parse([]), f"http://{host}:3000/")
+    assert taken(AllowedHosts.parse([]), f"http://{host}:3000/")
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,11 @@ def test_this_machine_is_always_allowed(host: str) -> None:
     ],
 )
 def test_nothing_else_is_allowed_unless_an_option_says_so(host: str) -> None:
-    assert not taken(Hosts.parse([]), f"http://{host}/")
+    assert not taken(AllowedHosts.parse([]), f"http://{host}/")
 
 
 def test_a_name_is_allowed_as_it_stands_at_any_port() -> None:
-    hosts = Hosts.parse(["Hooks.Example."])
+    hosts = AllowedHosts.parse(["Hooks.Example."])
     assert taken(hosts, "https://hooks.example/x")
     assert taken(hosts, "http://HOOKS.example.:8000/x")
     assert not taken(hosts, "https://more.hooks.example/x")
@@ -115,11 +115,11 @@ def test_a_name_is_allowed_as_it_stands_at_any_port() -> None:
 
 
 def test_one_host_may_be_given_as_text() -> None:
-    assert taken(Hosts.parse("hooks.example"), "https://hooks.example/x")
+    assert taken(AllowedHosts.parse("hooks.example"), "https://hooks.example/x")
 
 
 def test_addresses_and_networks_are_allowed() -> None:
-    hosts = Hosts.parse(["10.0.0.5", "192.168.0.0/16", "[fd00::1]", "fd12::/16"])
+    hosts = AllowedHosts.parse(["10.0.0.5", "192.168.0.0/16", "[fd00::1]", "fd12::/16"])
     for host in ("10.0.0.5", "192.168.44.1", "[fd00::1]", "[fd12::9]", "[::ffff:10.0.0.5]"):
         assert taken(hosts, f"http://{host}/")
     for host in ("10.0.0.6", "192.169.0.1", "[fd00::2]", "web"):
@@ -132,7 +132,7 @@ def test_addresses_and_networks_are_allowed() -> None:
 )
 def test_an_option_that_is_no_host_is_an_error_that_shows_how(host: str) -> None:
     with pytest.raises(ValueError, match=r"callback_hosts: .* 10\.0\.0\.0/8"):
-        Hosts.parse([host])
+        AllowedHosts.parse([host])
 
 
 @pytest.mark.parametrize(
@@ -144,18 +144,18 @@ def test_an_option_that_is_no_host_is_an_error_that_shows_how(host: str) -> None
     ],
 )
 def test_a_name_is_good_for_its_public_addresses_and_for_networks_that_are_allowed(address: str, reached: bool) -> None:
-    hosts = Hosts.parse(["hooks.example", "10.1.0.0/16"])
-    assert hosts.reach("hooks.example", ipaddress.ip_address(address)) is reached
+    hosts = AllowedHosts.parse(["hooks.example", "10.1.0.0/16"])
+    assert hosts.allow_address("hooks.example", ipaddress.ip_address(address)) is reached
 
 
 def test_localhost_is_this_machine_whatever_a_resolver_says() -> None:
-    hosts = Hosts.parse([])
+    hosts = AllowedHosts.parse([])
     assert hosts.known("localhost") == hosts.known("app.localhost") == ["127.0.0.1", "::1"]
     assert hosts.known("10.0.0.1") == ["10.0.0.1"]
     assert hosts.known("hooks.example") is None
 
 
 def test_what_is_shown_of_a_url_is_its_host_alone() -> None:
-    to = destination_of("https://hooks.example/cb/SECRET?t=SECRET")
+    to = parse_url("callback_url", "https://hooks.example/cb/SECRET?t=SECRET")
     assert "SECRET" not in to.origin
     assert "SECRET" not in repr(to)

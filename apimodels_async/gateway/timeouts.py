@@ -1,4 +1,4 @@
-"""A bound on how long something may take, by a clock that can be another one than the event loop's."""
+"""A time limit by a clock that can be another one than the event loop's."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -13,10 +13,10 @@ Sleep = Callable[[float], Awaitable[object]]
 
 
 async def within(sleep: Sleep, seconds: float, work: Coroutine[Any, Any, _T]) -> _T:
-    """What `work` returns, if it does so before `sleep` has waited the seconds.
+    """Return what `work` returns, if it ends before `sleep` has waited the seconds.
 
     Raises:
-        TimeoutError: it does not, and has been cancelled.
+        TimeoutError: it does not, and was cancelled.
     """
     working = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(sleep(seconds))

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.store import Store
 from apimodels_async.gateway.store_thread import StoreThread
-from apimodels_async.gateway.tasks import RETENTION, State, Task, state_of
+from apimodels_async.gateway.tasks import RETENTION, State, TaskRecord, state_of
 
-__all__ = ["AT_ONCE", "Gallery", "Paint"]
+__all__ = ["MAX_PAINTERS", "Paint", "Results"]
 
-AT_ONCE = 2
+MAX_PAINTERS = 2
 """The most pictures that are painted at the same time."""
 
 
@@ -39,7 +39,7 @@ class Paint(Protocol):
         ...
 
 
-class Gallery:
+class Results:
     """The results of tasks.
 
     Args:
@@ -53,18 +53,18 @@ class Gallery:
         self._paint = paint
         self._now = now
         self._painters: ThreadPoolExecutor | None = None
-        self._on_the_easel: dict[tuple[str, int], asyncio.Task[bytes]] = {}
+        self._painting: dict[tuple[str, int], asyncio.Task[bytes]] = {}
 
     async def __aenter__(self) -> Self:
         """Open the gallery."""
-        self._painters = ThreadPoolExecutor(AT_ONCE, "apimodels-gateway-painter")
+        self._painters = ThreadPoolExecutor(MAX_PAINTERS, "apimodels-gateway-painter")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Drop what nobody will see any more."""
-        unfinished = list(self._on_the_easel.values())
+        unfinished = list(self._painting.values())
         for painting in unfinished:
             painting.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
@@ -92,40 +92,40 @@ class Gallery:
         data, content_type = await self.picture(request.path_params["name"])
         return Response(data, media_type=content_type)
 
-    async def painted(self, task: Task, index: int) -> bytes:
+    async def painted(self, task: TaskRecord, index: int) -> bytes:
         """Picture `index` of a task, painted now if it never was."""
         kept = await self._store.ask(Store.result, task.id, index)
         if kept is not None:
             return kept
         key = (task.id, index)
-        painting = self._on_the_easel.get(key)
+        painting = self._painting.get(key)
         if painting is None:
             painting = asyncio.create_task(self._make(task, index))
-            self._on_the_easel[key] = painting
+            self._painting[key] = painting
             painting.add_done_callback(lambda done: self._take_down(key, done))
         # Whoever asked first may hang up; the others still want it.
         return await asyncio.shield(painting)
 
     def _take_down(self, key: tuple[str, int], done: "asyncio.Task[bytes]") -> None:
-        del self._on_the_easel[key]
+        del self._painting[key]
         if not done.cancelled():
             done.exception()  # all who waited may have hung up: asyncio would complain that nobody looked
 
-    async def _make(self, task: Task, index: int) -> bytes:
-        recipe = await self._store.ask(Store.recipe, task.id)
+    async def _make(self, task: TaskRecord, index: int) -> bytes:
+        spec = await self._store.ask(Store.spec, task.id)
 
         def paint() -> bytes:
             return self._paint(
-                prompt=recipe.prompt,
+                prompt=spec.prompt,
                 model=task.model,
-                seed=recipe.seed,
+                seed=spec.seed,
                 index=index,
-                size=recipe.size,
+                size=spec.size,
                 output_format=task.output_format,
-                images=recipe.inputs,
-                mask=recipe.mask,
+                images=spec.inputs,
+                mask=spec.mask,
             )
 
         data = await asyncio.get_running_loop().run_in_executor(self._painters, paint)
-        await self._store.ask(Store.keep_result, task.id, index, data)
+        await self._store.ask(Store.save_result, task.id, index, data)
         return data

@@ -1,7 +1,7 @@
-"""Where a call may go: a callback URL taken apart, and the hosts and networks that are allowed.
+"""An http or https URL taken apart, and the hosts that a webhook may be sent to.
 
 A server that posts to any URL it is given can be made to reach what only it can reach. So this machine is allowed, and
-everything else only by name or by network; and a name is good for the addresses it has in public, no others.
+everything else only by name or by network; a name is allowed for its public addresses only.
 """
 
 import ipaddress
@@ -14,19 +14,19 @@ from attrs import field, frozen
 
 from apimodels_async.gateway.refusals import Refusal, quoted
 
-__all__ = ["Address", "Destination", "Hosts", "address_of", "destination_of"]
+__all__ = ["Address", "AllowedHosts", "HttpUrl", "address_of", "local_addresses", "parse_url"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_HOME = "localhost"
+_LOCALHOST = "localhost"
 _NAME = re.compile(r"(?!.{254})[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*", re.ASCII)
 _URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
-"""No white space and no control characters, which `urlsplit` would drop in silence."""
+"""No white space and no control characters, which `urlsplit` would silently drop."""
 
 
 def address_of(host: str) -> Address | None:
-    """The address that `host` is, or ``None`` when it is a name; of an IPv4 address in IPv6's clothes the IPv4 one."""
+    """The IP address in `host`, or ``None`` for a name. An IPv4-mapped IPv6 address gives the IPv4 address."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -34,14 +34,19 @@ def address_of(host: str) -> Address | None:
     return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
 
 
+def local_addresses(host: str) -> list[str] | None:
+    """The addresses of a name that always means this machine (RFC 6761); ``None`` for any other name."""
+    return ["127.0.0.1", "::1"] if host == _LOCALHOST or host.endswith(f".{_LOCALHOST}") else None
+
+
 @frozen
-class Destination:
+class HttpUrl:
     """An http or https URL, taken apart.
 
     Attributes:
-        url: all of it.
+        url: the whole URL.
         tls: whether it is https.
-        host: the name or address, in small letters, without brackets.
+        host: the name or address, in lower case, without brackets.
         port: the port.
         netloc: host and port as the Host header has them.
         target: path and query.
@@ -56,17 +61,17 @@ class Destination:
 
     @property
     def origin(self) -> str:
-        """The URL without what comes after the host, which may hold a token: for logs."""
+        """The URL without path and query, which may hold a token: for logs."""
         return f"{'https' if self.tls else 'http'}://{self.netloc}"
 
 
-def destination_of(url: object) -> Destination:
-    """Take a callback URL apart.
+def parse_url(name: str, url: object) -> HttpUrl:
+    """Take the URL in the field `name` apart.
 
     Raises:
-        Refusal: it is no http or https URL that can be called. The URL is not quoted: it may hold a token.
+        Refusal: it is not an http or https URL. The URL is not quoted: it may hold a token.
     """
-    malformed = Refusal(400, "callback_url: give an http or https URL, in ASCII and without spaces")
+    malformed = Refusal(400, f"{name}: give an http or https URL, in ASCII and without spaces")
     if not isinstance(url, str) or not _URL.fullmatch(url):
         raise malformed
     try:
@@ -75,28 +80,28 @@ def destination_of(url: object) -> Destination:
     except ValueError:
         raise malformed from None
     if "@" in parts.netloc:
-        raise Refusal(400, "callback_url: leave out the user and the password")
+        raise Refusal(400, f"{name}: leave out the user and the password")
     if port == 0 or not (_NAME.fullmatch(host) or (address_of(host) and "%" not in host)):
         raise malformed
     tls = parts.scheme.lower() == "https"
-    name = f"[{host}]" if ":" in host else host
-    return Destination(
+    bracketed = f"[{host}]" if ":" in host else host
+    return HttpUrl(
         url=url,
         tls=tls,
         host=host,
         port=port or (443 if tls else 80),
-        netloc=name if port is None else f"{name}:{port}",
+        netloc=bracketed if port is None else f"{bracketed}:{port}",
         target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
     )
 
 
 @frozen
-class Hosts:
-    """The hosts that may be called, besides this machine itself.
+class AllowedHosts:
+    """The hosts that webhooks may be sent to, besides this machine.
 
     Attributes:
-        names: by name.
-        networks: by address.
+        names: hosts allowed by name.
+        networks: hosts allowed by address.
     """
 
     names: frozenset[str]
@@ -118,38 +123,36 @@ class Hosts:
                 name = host.lower().removesuffix(".")
                 if not _NAME.fullmatch(name) or name.replace(".", "").isdecimal():
                     raise ValueError(
-                        f"callback_hosts: {host!r} is no host name, address or network: give it as hooks.example.com, "
-                        "10.0.0.5 or 10.0.0.0/8, without scheme and port"
+                        f"callback_hosts: {host!r} is not a host name, address or network: give it as "
+                        "hooks.example.com, 10.0.0.5 or 10.0.0.0/8, without scheme and port"
                     ) from None
                 names.add(name)
         return cls(frozenset(names), tuple(networks))
 
-    def check(self, to: Destination) -> None:
-        """Let a URL pass if its host is allowed as it stands, without a look at what a name stands for.
+    def check(self, to: HttpUrl) -> None:
+        """Check the host of a callback URL as it is written. A name is not looked up.
 
         Raises:
-            Refusal: it is not; the message says which option allows it.
+            Refusal: it is not allowed; the message says which option allows it.
         """
         address = address_of(to.host)
-        if not (self._is_home(to.host) or to.host in self.names if address is None else self.reach(to.host, address)):
+        if address is None:
+            allowed = to.host in self.names or local_addresses(to.host) is not None
+        else:
+            allowed = self.allow_address(to.host, address)
+        if not allowed:
             raise Refusal(
                 400,
-                f"callback_url: the host {quoted(to.host)} is not allowed. This gateway calls its own machine, and "
-                "what callback_hosts= (apimodels gateway --callback-to HOST) names",
+                f"callback_url: the host {quoted(to.host)} is not allowed. This gateway posts to its own machine, and "
+                "to what callback_hosts= (apimodels gateway --callback-to HOST) names",
             )
 
-    def reach(self, host: str, address: Address) -> bool:
-        """Whether a call to `host` may connect to `address`, which is what `host` stands for."""
+    def allow_address(self, host: str, address: Address) -> bool:
+        """Whether a webhook to `host` may connect to `address`, one of the addresses of `host`."""
         if address.is_loopback or any(address in network for network in self.networks):
             return True
         return host in self.names and address.is_global and not address.is_multicast
 
     def known(self, host: str) -> list[str] | None:
-        """The addresses of a host that nobody needs to be asked for; ``None`` if its name must be looked up."""
-        if self._is_home(host):
-            return ["127.0.0.1", "::1"]  # RFC 6761: whatever a resolver would say
-        return None if address_of(host) is None else [host]
-
-    @staticmethod
-    def _is_home(host: str) -> bool:
-        return host == _HOME or host.endswith(f".{_HOME}")
+        """The addresses of `host` where no lookup is needed; ``None`` if the name must be looked up."""
+        return local_addresses(host) or (None if address_of(host) is None else [host])
