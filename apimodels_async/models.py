@@ -10,6 +10,8 @@ from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, Typ
 
 from attrs import Attribute, field, frozen
 
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+
 __all__ = [
     "UNSET",
     "BatchEvent",
@@ -119,17 +121,17 @@ class Task:
         return self.state in _TERMINAL_STATES
 
 
-def _check(condition: object, argument: str, value: object, right: str) -> None:
+def _check(condition: object, argument: str, value: object, right: str, hint: str = "") -> None:
     if not condition:
         shown = repr(value)
         if len(shown) > 80:
             shown = f"{shown[:77]}…"
-        raise ValueError(f"{argument}={shown}: {right}")
+        raise ArgumentError(argument, right, value=shown, hint=hint)
 
 
 def _check_type(value: object, kinds: type | tuple[type, ...], argument: str, right: str) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
-        raise TypeError(f"{argument} is a {type(value).__name__}: {right}")
+        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: {right}")
 
 
 # Patterns are compiled on first use, and kept, by `re` itself: an import need not pay for them.
@@ -143,11 +145,11 @@ _ELSE = "; another value the server may know goes through extra_body"
 _URL = r"(?ai)https?://[^\s/?#]+\S*"
 
 
-def _pattern(regex: str, right: str) -> Any:
+def _pattern(regex: str, right: str, hint: str = _ELSE) -> Any:
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
         if value is not None:
             _check_type(value, str, attribute.name, f"give {right}")
-            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}")
+            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}", hint)
 
     return validate
 
@@ -156,14 +158,14 @@ def _callback(_: object, __: "Attribute[Any]", value: str | None) -> None:
     if value is not None:
         _check_type(value, str, "callback_url", "give an absolute http(s) URL")
         if not re.fullmatch(_URL, value):
-            raise ValueError("callback_url: give an absolute http(s) URL")  # not quoted: it may hold a token
+            raise ArgumentError("callback_url", "give an absolute http(s) URL")  # not quoted: it may hold a token
 
 
 def _one_of(*words: str) -> Any:
-    right = "give one of " + ", ".join(map(repr, words)) + _ELSE
+    right = "give one of " + ", ".join(map(repr, words))
 
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
-        _check(value is None or value in words, attribute.name, value, right)
+        _check(value is None or value in words, attribute.name, value, right, _ELSE)
 
     return validate
 
@@ -201,7 +203,7 @@ def _pictures(self: object, attribute: "Attribute[Any]", values: object) -> None
     if values is None:
         return
     if isinstance(values, (str, *_BYTES)) or not isinstance(values, Sequence):
-        raise TypeError("images: give a list of pictures; a single one goes to image")
+        raise ArgumentTypeError("images", "give a list of pictures", hint="; a single one goes to image")
     pictures = cast("Sequence[object]", values)
     _check(pictures, attribute.name, pictures, "give at least one picture, or leave it out")
     for picture in pictures:
@@ -266,7 +268,7 @@ class GenerationRequest:
 
     prompt: str = field(validator=_text)
     model: str | None = field(default=None, kw_only=True, validator=_text)
-    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"' + _ELSE))
+    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"'))
     n: int | None = field(default=None, kw_only=True, validator=_whole(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
     images: Sequence[ImageInput] | None = field(
@@ -274,12 +276,8 @@ class GenerationRequest:
     )
     mask: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
     callback_url: str | None = field(default=None, kw_only=True, validator=_callback, repr=_origin)
-    aspect_ratio: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"' + _ELSE)
-    )
-    resolution: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"' + _ELSE)
-    )
+    aspect_ratio: str | None = field(default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"'))
+    resolution: str | None = field(default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"'))
     quality: Quality | None = field(default=None, kw_only=True, validator=_one_of("low", "medium", "high", "auto"))
     output_format: OutputFormat | None = field(default=None, kw_only=True, validator=_one_of("png", "jpeg", "webp"))
     seed: int | None = field(default=None, kw_only=True, validator=_whole(None))
@@ -288,12 +286,12 @@ class GenerationRequest:
     def __attrs_post_init__(self) -> None:
         """Check what concerns several arguments at once."""
         if self.image is not None and self.images is not None:
-            raise ValueError("image and images: give one of the two")
+            raise ArgumentError("image and images", "give one of the two")
         if self.mask is not None:
             if self.image is None and self.images is None:
-                raise ValueError("mask: give the image it belongs to as well")
+                raise ArgumentError("mask", "give the image it belongs to as well")
             if isinstance(self.mask, str) and re.fullmatch(_URL, self.mask):
-                raise ValueError("mask is a URL, which the server does not take: give the mask's path or bytes")
+                raise ArgumentError("mask", "is a URL, which the server does not take: give the mask's path or bytes")
 
 
 @frozen(kw_only=True)
