@@ -238,20 +238,15 @@ async def test_the_token_of_a_callback_is_in_no_error_and_no_log(
 @pytest.mark.parametrize("fault", ["400", "500", "a page", "closed"])
 @pytest.mark.parametrize("call", ["create", "generate"])
 async def test_a_url_of_our_own_receiver_is_in_no_traceback_error_or_log(
-    server: PictureServer,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: str,
-    call: str,
+    server: PictureServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, fault: str, call: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(Engine, "_patience", lambda *_, **__: 0.1)  # seconds that a lost answer's callback is awaited
-    scene = await scene_of(server, fault, tmp_path)
-    await scene.client.aclose()
+    for play in (server.create, server.query):
+        play(FAULTS[fault])
     receiver = CallbackReceiver("https://callbacks.invalid/cb", {"k1": "a signing secret of at least 32 characters"})
     async with AsyncImagesClient(KEY, base_url=server.base_url, model="m", callbacks=receiver) as client:
-        error = await provoke_unattended(Scene(server, client, scene.out), call)
+        error = await provoke_unattended(Scene(server, client, Path()), call)
         assert error is not None
         assert issued_token(server) not in words(error) + locals_of_ours(error)
         assert issued_token(server) not in repr(vars(client._engine))
