@@ -42,6 +42,7 @@ PURE = (
     "_wire",
     "pacing",
     "_create.verdict",
+    "_create.gate",
     "_create.journal",
     "_batch.budget",
     "ledger.entries",
