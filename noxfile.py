@@ -92,14 +92,14 @@ def demo(session: nox.Session) -> None:
 def peers(session: nox.Session) -> None:
     """How often other clients send a paid create whose answer never comes; ours beside them."""
     session.install("--quiet", PACKAGE)
-    session.run("python", "tests/faults/peers.py", *session.posargs)
+    session.run("python", "tests/proofs/peers.py", *session.posargs)
 
 
 @nox.session
 def kills(session: nox.Session) -> None:
     """A thousand creates through a proxy that kills a fifth of the answers after the server acted."""
     session.install("--quiet", PACKAGE)
-    session.run("python", "tests/faults/proxy_kills.py", *session.posargs)
+    session.run("python", "tests/proofs/proxy_kills.py", *session.posargs)
 
 
 @nox.session
@@ -107,15 +107,15 @@ def ledger(session: nox.Session) -> None:
     """The long proofs of the ledger: 1,000 kills, 500 power cuts, and mutants; `nox -s ledger -- kills` for one."""
     session.install("--quiet", PACKAGE, *group("test"))
     for name in session.posargs or ("kills", "power_cuts", "mutants"):
-        session.run("python", f"tests/ledger/{name}.py")
+        session.run("python", f"tests/proofs/{name}.py")
 
 
 @nox.session
 def callbacks(session: nox.Session) -> None:
     """10,000 callbacks, most of them abuse, and 500 creates that lose a fifth of their answers; or one of the two."""
     session.install("--quiet", PACKAGE, *group("test"))
-    for name in session.posargs or ("abuse", "lost_answers"):
-        session.run("python", f"tests/callbacks/{name}.py")
+    for name in session.posargs or ("callback_abuse", "lost_answers"):
+        session.run("python", f"tests/proofs/{name}.py")
 
 
 @nox.session
@@ -129,7 +129,7 @@ def network(session: nox.Session) -> None:
 def mirror(session: nox.Session) -> None:
     """The mirror where legacy code runs, a hundred times each case, on every Python that is found."""
     session.install("--quiet", PACKAGE, *group("test"))
-    session.run("python", "tests/sync/endurance.py", *session.posargs)
+    session.run("python", "tests/proofs/mirror.py", *session.posargs)
 
 
 @nox.session

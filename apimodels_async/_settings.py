@@ -11,10 +11,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from apimodels_async._links import is_loopback
 from apimodels_async._secret import Secret
+from apimodels_async._urls import check_endpoint, exposed_host
 from apimodels_async.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://apimodels.app/api/v1"
@@ -94,18 +93,10 @@ def _key_from_file(home: Path | None) -> Secret[str]:
 
 def _checked_base_url(url: str, source: str) -> str:
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        parts, host = None, None
-    if parts is None or parts.scheme not in ("http", "https") or not host or not re.fullmatch(_PRINTABLE, url):
-        # The URL may hold a password and is not quoted.
-        raise ConfigurationError(f"{source}: give an absolute http(s) URL, such as {DEFAULT_BASE_URL}")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(f"{source}: a URL with credentials in it is refused; the key goes to api_key=")
-    if "?" in url or "#" in url:
-        raise ConfigurationError(f"{source}: give the URL without a query or a fragment, such as {DEFAULT_BASE_URL}")
-    if parts.scheme == "http" and not is_loopback(host):
+        parts = check_endpoint(url, source, example=DEFAULT_BASE_URL, credentials="the key goes to api_key=")
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    if (host := exposed_host(parts)) is not None:
         warnings.warn(
             f"{source} is plain http to {host}: the API key and the pictures travel unprotected",
             UserWarning,

@@ -1,7 +1,6 @@
 """`AsyncImagesClient`: what users hold. Every rule it follows stands in a module of its own below."""
 
 import os
-import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -9,23 +8,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio.to_thread
-from attrs import evolve
+from attrs import evolve, fields
 
-from apimodels_async import _inputs, _wire
-from apimodels_async._callback_source import CallbackSource
-from apimodels_async._calls import Calls
-from apimodels_async._exchange import RequestFailed
-from apimodels_async._http import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
-from apimodels_async._journal import Journal
-from apimodels_async._owner import Owner
-from apimodels_async._polling import Poller, pass_through
-from apimodels_async._preparing import Prepared, prepare
-from apimodels_async._rates import Rate
-from apimodels_async._retrying import RetryQuota
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+from apimodels_async._create import inputs
+from apimodels_async._create.engine import Engine
+from apimodels_async._http.trace import RequestFailed
+from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
-from apimodels_async._seeking import AFTER_THE_LONGEST, CALLED_WITHIN, seek
 from apimodels_async._settings import resolve
-from apimodels_async._submitting import Submitter
+from apimodels_async._wire import tasks
+from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.errors import ConnectionFailedError
 from apimodels_async.models import (
     UNSET,
@@ -41,17 +34,15 @@ from apimodels_async.models import (
 )
 
 if TYPE_CHECKING:
-    from apimodels_async._batch import Batch
-    from apimodels_async._ledger_records import Entry
-    from apimodels_async._ledgers import Ledgers
-    from apimodels_async._resuming import Records
+    from apimodels_async._batch.batch import Batch
+    from apimodels_async._download.downloader import Downloader
     from apimodels_async.ledger import SqliteLedger
+    from apimodels_async.ledger.opened import OpenLedgers
+    from apimodels_async.ledger.run import LedgerRun
     from apimodels_async.pacing import Pacing
 
 __all__ = ["AsyncImagesClient"]
 
-_PREPARED_AT_ONCE = 4
-"""Requests with pictures. Each thread keeps memory of its own for what is as large as that."""
 _CLOSING_GRACE = 5.0
 """Seconds that creates under way get for their answers when the client is closed."""
 
@@ -102,31 +93,34 @@ class AsyncImagesClient:
         secret = None if api_key is None else Secret(api_key)
         del api_key  # a traceback that shows this frame's locals must not show the key
         if isinstance(timeout, (int, float)) and timeout <= 0:
-            raise ValueError(f"timeout={timeout}: give seconds above 0, or None for no bound")
+            raise ArgumentError("timeout", "give seconds above 0", value=str(timeout), hint=", or None for no bound")
         if max_retries < 0:
-            raise ValueError(f"max_retries={max_retries}: give 0 or more")
+            raise ArgumentError("max_retries", "give 0 or more", value=str(max_retries))
         self._wait_timeout = _checked_wait(wait_timeout, "wait_timeout")
         settings = resolve(secret, base_url, model)
         self._base_url, self._model = settings.base_url, settings.model
-        self._http = Http(settings.api_key, settings.base_url, timeout, http_client)
-        self._owner = Owner()
-        quota = RetryQuota()
-        self._calls = None if callbacks is None else _calls_of(callbacks, self._owner)
-        self._poller = Poller(self._http, quota, self._calls)
-        self._submitter = Submitter(self._http, self._owner, quota, max_retries=max_retries, poller=self._poller)
-        self._create_rate = Rate()
-        self._ledgers: Ledgers | None = None
+        if callbacks is not None and not callable(getattr(callbacks, "issue", None)):
+            raise ArgumentTypeError(
+                "callbacks", "give an apimodels_async.callbacks.CallbackReceiver", value=type(callbacks).__name__
+            )
         if pacing is None:
             from apimodels_async.pacing import AdaptivePacing  # noqa: PLC0415  (an import need not pay for it)
 
             pacing = AdaptivePacing()
-        self._pacing = pacing
+        self._engine = Engine(
+            Http(settings.api_key, settings.base_url, timeout, http_client),
+            model=settings.model,
+            pacing=pacing,
+            callbacks=callbacks,
+            max_retries=max_retries,
+        )
+        self._ledgers: OpenLedgers | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._base_url!r}, model={self._model!r})"
 
     async def __aenter__(self) -> Self:
-        self._owner.bind()
+        self._engine.jobs.bind()
         return self
 
     async def __aexit__(
@@ -136,13 +130,13 @@ class AsyncImagesClient:
 
     async def aclose(self) -> None:
         """Close the client. Creates under way get five seconds for their answers; may be called twice."""
-        await self._owner.aclose(_CLOSING_GRACE)
+        await self._engine.jobs.aclose(_CLOSING_GRACE)
         try:
             if self._ledgers is not None:
                 with anyio.CancelScope(shield=True):
                     await self._ledgers.aclose()
         finally:
-            await self._http.aclose()
+            await self._engine.http.aclose()
 
     @property
     def detached(self) -> list[Task]:
@@ -150,7 +144,7 @@ class AsyncImagesClient:
 
         ``await client.wait(task)`` takes one up again. The last thousand are kept; each is logged as well.
         """
-        return list(self._submitter.detached)
+        return list(self._engine.submitter.detached)
 
     async def create(
         self,
@@ -210,107 +204,31 @@ class AsyncImagesClient:
             SubmissionUnknownError: the server may have accepted it; it was not sent again.
             LedgerError: it could not be written down: nothing was sent, or the error carries the task id.
         """
-        hidden = None if callback_url is None else Secret(callback_url)
-        del callback_url  # it may hold a token, which a traceback that shows this frame's locals must not show
-        self._owner.bind()
-        request = _as_request(
-            prompt,
-            hidden,
-            model=model,
-            size=size,
-            n=n,
-            image=image,
-            images=images,
-            mask=mask,
-            aspect_ratio=aspect_ratio,
-            resolution=resolution,
-            quality=quality,
-            output_format=output_format,
-            seed=seed,
-            extra_body=extra_body,
-        )
+        request = _request_of(prompt, locals())
+        self._engine.jobs.bind()
         if ledger is not None:
             return await self._create_once(request, ledger, key)
         if key is not None:
-            raise ValueError("key: give the ledger it is a key of as well")
-        return await self._create(request)
-
-    async def _create(self, request: GenerationRequest, within: float | None = None) -> Task:
-        return await self._send(await self._prepare(request), within=within)
+            raise ArgumentError("key", "give the ledger it is a key of as well")
+        return await self._engine.send(await self._engine.prepare(request))
 
     async def _create_once(
         self, request: GenerationRequest, ledger: "SqliteLedger | str | os.PathLike[str]", key: str | None
     ) -> Task:
         """`create` with a ledger: what an earlier call with this key has begun is not begun again."""
-        from apimodels_async._once import create_once  # noqa: PLC0415  (many have no ledger)
+        from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
         records = await self._open(ledger, match=False)
-        return await create_once(records, await self._prepare(request, for_ledger=True), key, self._send, self._seek)
+        engine = self._engine
+        prepared = await engine.prepare(request, for_ledger=True)
+        return await create_once(records, prepared, key, engine.send, engine.recover)
 
-    @cached_property
-    def _preparing(self) -> anyio.CapacityLimiter:
-        return anyio.CapacityLimiter(_PREPARED_AT_ONCE)
-
-    async def _prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> Prepared:
-        self._owner.bind()
-        order = None if self._calls is None or request.callback_url is not None else self._calls.order()
-        ready = partial(prepare, request, self._model_of(request), for_ledger=for_ledger, order=order)
-        return await anyio.to_thread.run_sync(ready, limiter=self._preparing) if _inputs.has_local(request) else ready()
-
-    async def _send(
-        self,
-        prepared: Prepared,
-        keep: Callable[[Task], object] | None = None,
-        journal: Journal | None = None,
-        *,
-        within: float | None = None,
-    ) -> Task:
-        """Send a create. If its answer is lost, its callback is waited for, not longer than `within` seconds."""
-        await pass_through(self._create_rate)
-        self._owner.bind()
-        if self._calls is None or prepared.intent_id is None:
-            return await self._submitter.submit(prepared.body, prepared.model, keep, journal)
-        call = self._calls.open(prepared.intent_id)
-        patience = self._patience(prepared.model, within)
-        return await self._submitter.submit(prepared.body, prepared.model, keep, journal, call=call, patience=patience)
-
-    def _patience(self, model: str, within: float | None = None) -> float:
-        """Seconds that the callback of a create without an answer is waited for."""
-        from apimodels_async.pacing import longest  # noqa: PLC0415  (an import need not pay for it)
-
-        patience = longest(self._pacing, model) + AFTER_THE_LONGEST
-        return patience if within is None else min(patience, within)
-
-    async def _seek(self, entry: "Entry") -> Task | None:
-        """The task of an entry whose create lost its answer in an earlier run, if its callback has come or comes."""
-        if self._calls is None or entry.intent_id is None:
-            return None
-        call = self._calls.open(entry.intent_id)
-        task = None
-        try:
-            patience = self._patience(entry.model)
-            if time.time() - entry.changed > patience + CALLED_WITHIN:
-                patience = 1.0  # nobody calls any more: it is in the receiver's store, or nowhere
-            task = await seek(call, entry.model, patience, self._poller.query)
-        finally:
-            self._calls.settle(call, task)
-        return task
-
-    async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "Records":
+    async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
-            from apimodels_async._ledgers import Ledgers  # noqa: PLC0415  (many have none)
+            from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
-            self._ledgers = Ledgers()
+            self._ledgers = OpenLedgers()
         return await self._ledgers.records(ledger, match=match)
-
-    def _model_of(self, request: GenerationRequest) -> str:
-        model = request.model or self._model
-        if model is None:
-            from apimodels_async import catalogue  # noqa: PLC0415  (read only to help with a mistake)
-
-            known = ", ".join(each.id for each in catalogue.MODELS)
-            raise ValueError(f"model: name one here, for the client, or in APIMODELS_MODEL; known are {known}")
-        return model
 
     async def get(self, task_id: str) -> Task:
         """Ask once how a task is doing.
@@ -323,8 +241,8 @@ class AsyncImagesClient:
             ProtocolError: the answer is outside the contract.
             ConnectionFailedError: there was no answer; ask again.
         """
-        self._owner.bind()
-        return await self._poller.query(_checked_id(task_id))
+        self._engine.jobs.bind()
+        return await self._engine.poller.query(_checked_id(task_id))
 
     async def wait(
         self,
@@ -350,10 +268,10 @@ class AsyncImagesClient:
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no answer brings a link to a picture.
         """
-        self._owner.bind()
+        self._engine.jobs.bind()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
-        return await self._poller.wait(task, pacing or self._pacing, bound, on_change)
+        return await self._engine.poller.wait(task, pacing or self._engine.pacing, bound, on_change)
 
     async def generate(
         self,
@@ -384,36 +302,19 @@ class AsyncImagesClient:
             GenerationFailedError: the task failed (`ContentPolicyError`: refused by moderation); not billed.
             ApimodelsError: as `create` and `wait` raise.
         """
-        hidden = None if callback_url is None else Secret(callback_url)
-        del callback_url  # as in `create`
-        self._owner.bind()
-        request = _as_request(
-            prompt,
-            hidden,
-            model=model,
-            size=size,
-            n=n,
-            image=image,
-            images=images,
-            mask=mask,
-            aspect_ratio=aspect_ratio,
-            resolution=resolution,
-            quality=quality,
-            output_format=output_format,
-            seed=seed,
-            extra_body=extra_body,
-        )
+        request = _request_of(prompt, locals())
+        self._engine.jobs.bind()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
-        task = await self._create(request, bound)
+        task = await self._engine.send(await self._engine.prepare(request), within=bound)
         try:
             task = await self.wait(task, timeout=timeout, pacing=pacing)
         except Exception:
             raise  # every error of ours carries the task id
         except BaseException:
-            self._submitter.detach(task)  # cancelled: the caller never saw the id
+            self._engine.submitter.detach(task)  # cancelled: the caller never saw the id
             raise
         if task.state == TaskState.FAILED:
-            raise _wire.failure(task)
+            raise tasks.failure(task)
         return task
 
     def batch(
@@ -463,33 +364,23 @@ class AsyncImagesClient:
         Raises:
             ValueError: a number out of range.
         """
-        from apimodels_async._batch import Batch  # noqa: PLC0415  (many never make a batch)
-        from apimodels_async._batch_terms import Options, Tools  # noqa: PLC0415
+        from apimodels_async._batch.batch import Batch  # noqa: PLC0415  (many never make a batch)
+        from apimodels_async._batch.options import Options  # noqa: PLC0415
 
         if max_in_flight < 1:
-            raise ValueError(f"max_in_flight={max_in_flight}: give 1 or more")
+            raise ArgumentError("max_in_flight", "give 1 or more", value=str(max_in_flight))
         if retry_failed < 0:
-            raise ValueError(f"retry_failed={retry_failed}: give 0 or more")
+            raise ArgumentError("retry_failed", "give 0 or more", value=str(retry_failed))
         for name, figure in (("budget", budget), ("create_rate", create_rate), ("poll_rate", poll_rate)):
             if figure is not None and not figure > 0:
-                raise ValueError(f"{name}={figure}: give a number above 0, or None for no bound")
+                raise ArgumentError(name, "give a number above 0", value=str(figure), hint=", or None for no bound")
         bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else Path(download_to)
-        tools = Tools(
-            weigh=_weigh,
-            prepare=partial(self._prepare, for_ledger=ledger is not None),
-            send=partial(self._send, within=bound),
-            model_of=self._model_of,
-            poller=self._poller,
-            pacing=self._pacing,
-            create_rate=self._create_rate,
-            download=self.download,
-            seek=self._seek,
-        )
         options = Options(
             max_in_flight, directory, budget, retry_failed, create_rate, poll_rate, bound, on_event, sidecar
         )
-        return Batch(tools, requests, options, None if ledger is None else partial(self._open, ledger, match=True))
+        open_ledger = None if ledger is None else partial(self._open, ledger, match=True)
+        return Batch(self._engine, self._downloader, requests, options, open_ledger)
 
     async def generate_many(
         self,
@@ -532,7 +423,7 @@ class AsyncImagesClient:
         except BaseException:
             for task in [outcome.task for outcome in outcomes] + list(batch.detached):
                 if task is not None:
-                    self._submitter.detach(task)
+                    self._engine.submitter.detach(task)
             raise
         return sorted(outcomes, key=lambda outcome: outcome.index)
 
@@ -564,11 +455,17 @@ class AsyncImagesClient:
             DownloadError: a picture could not be saved; the task stays done and can be downloaded again.
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
-        self._owner.bind()
-        from apimodels_async._downloading import Downloader, DownloadLimits  # noqa: PLC0415  (many never download)
+        self._engine.jobs.bind()
+        from apimodels_async._download.downloader import DownloadLimits  # noqa: PLC0415  (many never download)
 
         limits = DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
-        return await Downloader(self._http, self._poller).download(task, Path(directory), limits)
+        return await self._downloader.download(task, Path(directory), limits)
+
+    @cached_property
+    def _downloader(self) -> "Downloader":
+        from apimodels_async._download.downloader import Downloader  # noqa: PLC0415  (many never download)
+
+        return Downloader(self._engine.http, self._engine.poller)
 
     async def models(self) -> list[str]:
         """The ids of the models that the server offers.
@@ -576,8 +473,7 @@ class AsyncImagesClient:
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
-        self._owner.bind()
-        return _wire.read_models(await self._read("/models"))
+        return tasks.read_models(await self._engine.read("/models"))
 
     async def balance(self) -> float:
         """What is left on the account, in US dollars.
@@ -585,8 +481,7 @@ class AsyncImagesClient:
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
-        self._owner.bind()
-        return _wire.read_balance(await self._read("/balance"))
+        return tasks.read_balance(await self._engine.read("/balance"))
 
     async def upload(self, file: ImageInput) -> str:
         """Have a picture hosted by the vendor for 7 days.
@@ -601,49 +496,35 @@ class AsyncImagesClient:
             TypeError, ValueError: no local picture.
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
-        self._owner.bind()
-        if _inputs.is_remote(file):
-            raise ValueError("file is a URL, so it is hosted already: give it to create as it is")
-        picture = await anyio.to_thread.run_sync(_inputs.read_picture, file, "file")
+        self._engine.jobs.bind()
+        if inputs.is_remote(file):
+            raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
+        picture = await anyio.to_thread.run_sync(inputs.read_picture, file, "file")
         try:
-            answer = await self._http.upload(f"upload{picture.kind.suffix}", picture.data, picture.kind.media_type)
+            answer = await self._engine.http.upload(
+                f"upload{picture.kind.suffix}", picture.data, picture.kind.media_type
+            )
         except RequestFailed as failure:
             raise ConnectionFailedError(f"the upload got no answer ({failure})") from failure.__cause__
-        return _wire.read_public_url(answer)
-
-    async def _read(self, path: str) -> _wire.Answer:
-        try:
-            return await self._http.query(path)
-        except RequestFailed as failure:
-            raise ConnectionFailedError(f"{path[1:]}: no answer ({failure})") from failure.__cause__
+        return tasks.read_public_url(answer)
 
 
-def _as_request(prompt: str | GenerationRequest, callback_url: Secret[str] | None, **given: Any) -> GenerationRequest:
-    if isinstance(prompt, GenerationRequest):
-        changes = {name: value for name, value in given.items() if value is not None}
-        if callback_url is not None:
-            return evolve(prompt, callback_url=callback_url.reveal(), **changes)
-        return evolve(prompt, **changes)
-    return GenerationRequest(prompt, callback_url=None if callback_url is None else callback_url.reveal(), **given)
+_FIELDS = tuple(each.name for each in fields(GenerationRequest) if each.name != "prompt")
 
 
-def _calls_of(callbacks: CallbackSource, owner: Owner) -> Calls:
-    if not callable(getattr(callbacks, "issue", None)):
-        raise TypeError(f"callbacks={type(callbacks).__name__}: give an apimodels_async.callbacks.CallbackReceiver")
-    return Calls(callbacks, owner.call_soon)
-
-
-async def _weigh(request: GenerationRequest) -> int:
-    return await anyio.to_thread.run_sync(_inputs.weight, request) if _inputs.has_local(request) else 0
+def _request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) -> GenerationRequest:
+    """The request of `create` or `generate`. `arguments` are the method's: those that are fields of a request count."""
+    given = {name: arguments[name] for name in _FIELDS if arguments[name] is not None}
+    return evolve(prompt, **given) if isinstance(prompt, GenerationRequest) else GenerationRequest(prompt, **given)
 
 
 def _checked_id(task_id: str) -> str:
     if not task_id.strip():
-        raise ValueError("task_id is empty: give the id that create brought")
+        raise ArgumentError("task_id", "is empty: give the id that create brought")
     return task_id
 
 
 def _checked_wait(seconds: float | None, argument: str) -> float | None:
     if seconds is not None and not seconds >= 0:
-        raise ValueError(f"{argument}={seconds}: give seconds from 0, or None for no bound")
+        raise ArgumentError(argument, "give seconds from 0", value=str(seconds), hint=", or None for no bound")
     return seconds

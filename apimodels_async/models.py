@@ -2,14 +2,15 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum, StrEnum
-from functools import wraps
 from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from attrs import Attribute, field, frozen
+
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 
 __all__ = [
     "UNSET",
@@ -120,17 +121,17 @@ class Task:
         return self.state in _TERMINAL_STATES
 
 
-def _check(condition: object, argument: str, value: object, right: str) -> None:
+def _check(condition: object, argument: str, value: object, right: str, hint: str = "") -> None:
     if not condition:
         shown = repr(value)
         if len(shown) > 80:
             shown = f"{shown[:77]}…"
-        raise ValueError(f"{argument}={shown}: {right}")
+        raise ArgumentError(argument, right, value=shown, hint=hint)
 
 
 def _check_type(value: object, kinds: type | tuple[type, ...], argument: str, right: str) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
-        raise TypeError(f"{argument} is a {type(value).__name__}: {right}")
+        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: {right}")
 
 
 # Patterns are compiled on first use, and kept, by `re` itself: an import need not pay for them.
@@ -144,11 +145,11 @@ _ELSE = "; another value the server may know goes through extra_body"
 _URL = r"(?ai)https?://[^\s/?#]+\S*"
 
 
-def _pattern(regex: str, right: str) -> Any:
+def _pattern(regex: str, right: str, hint: str = _ELSE) -> Any:
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
         if value is not None:
             _check_type(value, str, attribute.name, f"give {right}")
-            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}")
+            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}", hint)
 
     return validate
 
@@ -157,14 +158,14 @@ def _callback(_: object, __: "Attribute[Any]", value: str | None) -> None:
     if value is not None:
         _check_type(value, str, "callback_url", "give an absolute http(s) URL")
         if not re.fullmatch(_URL, value):
-            raise ValueError("callback_url: give an absolute http(s) URL")  # not quoted: it may hold a token
+            raise ArgumentError("callback_url", "give an absolute http(s) URL")  # not quoted: it may hold a token
 
 
 def _one_of(*words: str) -> Any:
-    right = "give one of " + ", ".join(map(repr, words)) + _ELSE
+    right = "give one of " + ", ".join(map(repr, words))
 
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
-        _check(value is None or value in words, attribute.name, value, right)
+        _check(value is None or value in words, attribute.name, value, right, _ELSE)
 
     return validate
 
@@ -202,7 +203,7 @@ def _pictures(self: object, attribute: "Attribute[Any]", values: object) -> None
     if values is None:
         return
     if isinstance(values, (str, *_BYTES)) or not isinstance(values, Sequence):
-        raise TypeError("images: give a list of pictures; a single one goes to image")
+        raise ArgumentTypeError("images", "give a list of pictures", hint="; a single one goes to image")
     pictures = cast("Sequence[object]", values)
     _check(pictures, attribute.name, pictures, "give at least one picture, or leave it out")
     for picture in pictures:
@@ -240,29 +241,6 @@ def _origin(url: str | None) -> str:
     return repr(url) if found is None else repr(f"{found[1]}{found[2]}/…")
 
 
-def _refusing_unseen(cls: type[_T]) -> type[_T]:
-    """Let the traceback of a refusal end here: in the frames below stands the callback URL, which may hold a token."""
-    make: Callable[..., None] = cls.__init__
-
-    @wraps(make)
-    def __init__(*given: Any, **named: Any) -> None:  # noqa: N807
-        try:
-            make(*given, **named)
-        except (TypeError, ValueError) as error:
-            refusal = error.with_traceback(None)
-        else:
-            return
-        del given, named
-        try:
-            raise refusal
-        finally:
-            del refusal  # else it and this frame would keep each other
-
-    cls.__init__ = __init__  # type: ignore[method-assign]
-    return cls
-
-
-@_refusing_unseen
 @frozen
 class GenerationRequest:
     """One request for pictures: a prompt and the parameters of ``create``, checked when it is made.
@@ -290,7 +268,7 @@ class GenerationRequest:
 
     prompt: str = field(validator=_text)
     model: str | None = field(default=None, kw_only=True, validator=_text)
-    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"' + _ELSE))
+    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"'))
     n: int | None = field(default=None, kw_only=True, validator=_whole(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
     images: Sequence[ImageInput] | None = field(
@@ -298,12 +276,8 @@ class GenerationRequest:
     )
     mask: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
     callback_url: str | None = field(default=None, kw_only=True, validator=_callback, repr=_origin)
-    aspect_ratio: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"' + _ELSE)
-    )
-    resolution: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"' + _ELSE)
-    )
+    aspect_ratio: str | None = field(default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"'))
+    resolution: str | None = field(default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"'))
     quality: Quality | None = field(default=None, kw_only=True, validator=_one_of("low", "medium", "high", "auto"))
     output_format: OutputFormat | None = field(default=None, kw_only=True, validator=_one_of("png", "jpeg", "webp"))
     seed: int | None = field(default=None, kw_only=True, validator=_whole(None))
@@ -312,12 +286,12 @@ class GenerationRequest:
     def __attrs_post_init__(self) -> None:
         """Check what concerns several arguments at once."""
         if self.image is not None and self.images is not None:
-            raise ValueError("image and images: give one of the two")
+            raise ArgumentError("image and images", "give one of the two")
         if self.mask is not None:
             if self.image is None and self.images is None:
-                raise ValueError("mask: give the image it belongs to as well")
+                raise ArgumentError("mask", "give the image it belongs to as well")
             if isinstance(self.mask, str) and re.fullmatch(_URL, self.mask):
-                raise ValueError("mask is a URL, which the server does not take: give the mask's path or bytes")
+                raise ArgumentError("mask", "is a URL, which the server does not take: give the mask's path or bytes")
 
 
 @frozen(kw_only=True)

@@ -1,12 +1,15 @@
 """What all tests share: both back ends, and a gateway on a real socket."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from apimodels_async.gateway import LocalGateway
+from tests.support.vendor import Vendor
 
 
 def pytest_configure() -> None:
@@ -20,13 +23,22 @@ ONCE = (
     *("cli", "docs", "gateway"),
     *("callbacks/test_on_a_server.py", "callbacks/test_stores.py"),
     *("ledger/test_kills.py", "ledger/test_power_cuts.py"),
-    "rules/test_pacing_adaptive.py",
+    "pacing/test_adaptive.py",
 )
 """What takes long and is no matter of the Python version."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is run on one Python only."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is run on one Python only, and leave out the fast lane on trio, where there is none."""
+
+    def is_impossible(item: Any) -> bool:
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        return given.get("lane") == "fast" and given.get("anyio_backend") == "trio"
+
+    left_out = [item for item in items if is_impossible(item)]
+    if left_out:
+        items[:] = [item for item in items if not is_impossible(item)]
+        config.hook.pytest_deselected(items=left_out)
     once = [TESTS / place for place in ONCE]
     for item in items:
         if any(item.path == place or place in item.path.parents for place in once):
@@ -38,6 +50,23 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Everything async runs on both."""
     backend: str = request.param
     return backend
+
+
+@pytest.fixture(params=["fast", "stock"])
+def lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The transport of queries and downloads: aiohttp, with the extra `fast`, or httpx's own."""
+    wanted: str = request.param
+    if wanted == "fast":
+        pytest.importorskip("httpx_aiohttp")
+    else:
+        monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    return wanted
+
+
+@pytest.fixture(scope="session")
+def vendor_of() -> type[Vendor]:
+    """The vendor in memory, to be made with what a test needs."""
+    return Vendor
 
 
 @pytest.fixture(autouse=True)

@@ -16,62 +16,42 @@ from apimodels_async.client import AsyncImagesClient
 ROOT = "apimodels_async"
 HOME = Path(apimodels_async.__file__).parent
 
-FLOORS: dict[str, set[str]] = {
-    "words": {"_secret", "_version", "errors", "models"},
-    "rules": {
-        "_bodies",
-        "_budget",
-        "_call",
-        "_callback_reading",
-        "_callback_signing",
-        "_callback_source",
-        "_exchange",
-        "_images",
-        "_journal",
-        "_lanes",
-        "_ledger_records",
-        "_ledger_statements",
-        "_links",
-        "_rates",
-        "_retrying",
-        "_watching",
-        "_wire",
-        "catalogue",
-        "pacing",
-    },
-    "pipes": {"_aiohttp", "_under_way"},
-    "edges": {"callbacks", "_http", "_inputs", "_saving", "_settings", "ledger"},
-    "client": {
-        "_batch",
-        "_batch_terms",
-        "_calls",
-        "_downloading",
-        "_events",
-        "_ledgers",
-        "_once",
-        "_owner",
-        "_polling",
-        "_pouring",
-        "_preparing",
-        "_production",
-        "_reading",
-        "_recording",
-        "_resuming",
-        "_room",
-        "_scheduler",
-        "_seeking",
-        "_sidecar",
-        "_submitting",
-        "client",
-    },
-    "sync": {"_generate_sync", "sync"},
-    "front": {""},
-    "doors": {"cli", "gateway"},
-}
-"""From the ground up. A package stands for all that is in it; the front is the package's own ``__init__``."""
+ORDER = (
+    "_arguments errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit",
+    "_wire",
+    "_http",
+    "pacing",
+    "callbacks",
+    "_poll",
+    "_create",
+    "_download",
+    "ledger",
+    "_batch",
+    "client",
+    "sync",
+    "gateway",
+    "cli",
+)
+"""Each line imports only from lines above it, and from its own."""
 
-HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in FLOORS[floor]}
-FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
+PLACE = {name: place for place, names in enumerate(ORDER) for name in names.split()} | {"": len(ORDER)}
+"""The package's own front comes last: no module imports from it."""
+
+PURE = (
+    "_limits",
+    "_wire",
+    "pacing",
+    "_create.verdict",
+    "_create.gate",
+    "_create.journal",
+    "_batch.budget",
+    "ledger.entries",
+    "callbacks.signing",
+    "callbacks.parsing",
+    "_urls",
+    "catalogue",
+)
+"""Modules and packages without any I/O: the clock and chance are arguments."""
 
 NOT_PURE = {
     *("anyio", "asyncio", "httpx", "os", "pathlib", "random", "secrets", "shutil", "socket", "ssl", "subprocess"),
@@ -93,8 +73,8 @@ FILES = source_files()
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 
 
-def place(module: str) -> str:
-    """The name under which a module stands in the table: its package's, if it is in one."""
+def top(module: str) -> str:
+    """The package or module below the root to which a module belongs."""
     return module.partition(".")[0]
 
 
@@ -142,36 +122,31 @@ def foreign_imports(module: str) -> set[str]:
 
 
 MODULES = sorted(FILES)
-BELOW_THE_DOORS = [module for module in MODULES if FLOOR_OF.get(place(module)) != "doors"]
-RULES = [module for module in MODULES if FLOOR_OF.get(place(module)) == "rules"]
-WORDS = [module for module in MODULES if FLOOR_OF.get(place(module)) == "words"]
-EDGES = [module for module in MODULES if FLOOR_OF.get(place(module)) == "edges"]
 
 
-# --- the floors
+def is_pure(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in PURE)
 
 
-def test_every_file_has_its_place_on_one_floor() -> None:
-    assert {place(module) for module in MODULES} <= set(HEIGHT)
-    assert sum(map(len, FLOORS.values())) == len(HEIGHT)
+# --- the order
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_file_imports_nothing_from_a_higher_floor(module: str) -> None:
-    height = HEIGHT[place(module)]
-
-    assert {other for other in own_imports(module) if HEIGHT[place(other)] > height} == set()
+def test_every_module_has_its_place_in_the_order() -> None:
+    assert {top(module) for module in MODULES} <= set(PLACE)
 
 
-@pytest.mark.parametrize("module", EDGES)
-def test_the_edges_do_not_know_each_other(module: str) -> None:
-    assert {other for other in own_imports(module) & set(EDGES) if place(other) != place(module)} == set()
+def test_the_table_of_the_design_is_this_order() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text.partition("## Where things are")[2].partition("\n\n| change")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(names.split()) for names in ORDER]
 
 
-@pytest.mark.parametrize("module", WORDS)
-def test_the_words_stand_on_nothing(module: str) -> None:
-    assert own_imports(module) == set()
-    assert foreign_imports(module) & (NOT_PURE - {"os", "pathlib"}) == set()
+def test_no_import_runs_against_the_order() -> None:
+    wrong = [(m, other) for m in MODULES for other in own_imports(m) if PLACE[top(other)] > PLACE[top(m)]]
+
+    assert wrong == []
 
 
 def test_there_are_no_import_cycles() -> None:
@@ -185,42 +160,45 @@ def test_there_are_no_import_cycles() -> None:
     assert len(order) == len(MODULES)
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module])
-def test_a_name_is_imported_from_the_file_that_defines_it_and_not_from_the_front(module: str) -> None:
-    assert "" not in own_imports(module)
+def test_pure_modules_touch_neither_clock_nor_chance_nor_disk_nor_network() -> None:
+    pure = [module for module in MODULES if is_pure(module)]
+    imported = {module: foreign_imports(module) & NOT_PURE for module in pure}
+    called = {
+        module: {
+            name
+            for node in ast.walk(TREES[module])
+            if isinstance(node, ast.Call)
+            and ((name := ast.unparse(node.func)) == "open" or name.endswith((".now", ".utcnow", ".today")))
+        }
+        for module in pure
+    }
+
+    assert pure
+    assert {module: names for module, names in imported.items() if names} == {}
+    assert {module: names for module, names in called.items() if names} == {}
 
 
-@pytest.mark.parametrize("module", RULES)
-def test_a_pure_rule_touches_neither_clock_nor_chance_nor_disk_nor_network(module: str) -> None:
-    called = {ast.unparse(node.func) for node in ast.walk(TREES[module]) if isinstance(node, ast.Call)}
+def test_only_one_package_imports_httpx() -> None:
+    known = {
+        (top(module), name.partition(".")[0])
+        for module in MODULES
+        for name in foreign_imports(module)
+        if name.startswith(("httpx", "httpcore"))
+    }
 
-    assert foreign_imports(module) & NOT_PURE == set()
-    assert {name for name in called if name == "open" or name.endswith((".now", ".utcnow", ".today"))} == set()
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_only_one_file_knows_httpx(module: str) -> None:
-    known = {name for name in foreign_imports(module) if name.startswith(("httpx", "httpcore"))}
-
-    assert not known or module == "_http"
+    # The gateway's own requests (webhooks, pictures by URL) go through httpcore, for its network backend.
+    assert {package for package, _ in known} == {"_http", "gateway"}
+    assert {name for package, name in known if package == "gateway"} == {"httpcore"}
 
 
-def test_that_one_file_does_know_httpx() -> None:
-    assert "httpx" in foreign_imports("_http")
+def test_the_gateway_shares_no_wire_code_with_the_client() -> None:
+    shared = {other for m in MODULES if top(m) == "gateway" for other in own_imports(m) if top(other) != "gateway"}
 
-
-@pytest.mark.parametrize("module", [module for module in MODULES if place(module) == "gateway"])
-def test_the_gateway_shares_nothing_with_the_client_but_the_catalogue(module: str) -> None:
-    assert {other for other in own_imports(module) if place(other) != "gateway"} <= {"catalogue"}
-
-
-@pytest.mark.parametrize("module", BELOW_THE_DOORS)
-def test_nothing_below_the_doors_knows_them(module: str) -> None:
-    assert {other for other in own_imports(module) if place(other) in FLOORS["doors"]} == set()
+    assert shared <= {"catalogue", "_urls", "_sqlite", "_group_commit"}
 
 
 def test_one_wire_has_one_converter() -> None:
-    assert [module for module in MODULES if "cattrs" in foreign_imports(module)] == ["_wire"]
+    assert [module for module in MODULES if "cattrs" in foreign_imports(module)] == ["_wire.tasks"]
 
 
 # --- what nobody does

@@ -13,7 +13,8 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from apimodels_async._version import __version__
-from apimodels_async.cli import account, batch, exit_codes, gateway, generate, ledger, listen, tasks
+from apimodels_async.cli import account, exit_codes, gateway, generate, ledger, listen, tasks
+from apimodels_async.cli.batch import command as batch
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.screen import Screen
 from apimodels_async.errors import ApimodelsError

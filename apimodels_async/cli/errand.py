@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrs import define, field
 
-from apimodels_async import _wire
+from apimodels_async._wire import tasks
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
 from apimodels_async.cli.screen import Activity, Screen, task_view
@@ -71,7 +71,7 @@ class Errand:
         self.activity.words = f"waiting for the picture ({task.state})" if task.state else "waiting for the picture"
         self.task = task = await client.wait(task, timeout=self.timeout, on_change=self._show)
         if task.state == TaskState.FAILED:
-            raise _wire.failure(task)
+            raise tasks.failure(task)
         self.activity.words = "saving"
         self.files = await client.download(task, self.directory)
 

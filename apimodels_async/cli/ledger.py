@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from rich.table import Table
 
-from apimodels_async import _saving
+from apimodels_async._download import part_file
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.ledger_report import MEANINGS, Report, lines, moment, money, row
@@ -216,7 +216,7 @@ def _as_csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 def _save(texts: Iterator[str], path: Path) -> None:
     """All of it, or nothing."""
-    part = _saving.PartFile(path.parent, path.name)
+    part = part_file.PartFile(path.parent, path.name)
     try:
         part.begin()
         try:

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import typer
 
-from apimodels_async._callback_signing import INTENT_BYTES, SHORTEST_SECRET, intent_id_of
-from apimodels_async._http import Forwarder
-from apimodels_async._links import is_loopback
+from apimodels_async._http.transport import Forwarder
 from apimodels_async._secret import Secret
+from apimodels_async._urls import is_loopback
 from apimodels_async.callbacks import Callback, CallbackReceiver
+from apimodels_async.callbacks.signing import INTENT_BYTES, SHORTEST_SECRET, intent_id_of
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.arrivals import show
 from apimodels_async.cli.failures import CommandFailed, cannot_listen

@@ -6,8 +6,8 @@ code with the client, so that a wrong field name cannot hide on both sides.
 
 try:
     from apimodels_async.gateway.app import DEFAULT_API_KEY, Options, create_app
-    from apimodels_async.gateway.gallery import Paint
     from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
+    from apimodels_async.gateway.results import Paint
     from apimodels_async.gateway.serving import LocalGateway, serve
 except ModuleNotFoundError as _error:
     if (_error.name or "").partition(".")[0] not in {"PIL", "python_multipart", "starlette", "uvicorn"}:

@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: its parts put together, and the routes to them."""
+"""The gateway as an ASGI application: its parts and the routes to them."""
 
 import asyncio
 import os
@@ -18,25 +18,25 @@ from starlette.routing import Route
 
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
-from apimodels_async.gateway.answers import envelope, plain_json, refused
-from apimodels_async.gateway.deliveries import Deliveries
-from apimodels_async.gateway.destinations import Hosts
-from apimodels_async.gateway.fetching import LARGEST_BODY
-from apimodels_async.gateway.files import Hosting
-from apimodels_async.gateway.gallery import Gallery, Paint
+from apimodels_async.gateway.envelope import json_reply, refusal, success
+from apimodels_async.gateway.fetch import LARGEST_BODY
+from apimodels_async.gateway.files import FileHosting
 from apimodels_async.gateway.generations import Generations
 from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
 from apimodels_async.gateway.openapi import DOCUMENT
-from apimodels_async.gateway.posting import Poster
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import authenticate, body_of, check_keys
+from apimodels_async.gateway.results import Paint, Results
 from apimodels_async.gateway.store import Store
 from apimodels_async.gateway.store_thread import StoreThread
+from apimodels_async.gateway.urls import AllowedHosts
+from apimodels_async.gateway.webhook_delivery import WebhookDelivery
+from apimodels_async.gateway.webhook_post import WebhookClient
 
 __all__ = ["DEFAULT_API_KEY", "Options", "create_app"]
 
 DEFAULT_API_KEY = "sk_localdevelopment"
-"""The key that the gateway takes unless it is told others."""
+"""The key that the gateway accepts unless others are given."""
 
 PREFIXES = ("/api/v1", "/v1")
 """Where the API is served; the second is the vendor's alias."""
@@ -45,7 +45,7 @@ _Endpoint = Callable[[Request, bytes], Awaitable[Response]]
 
 
 class Options(TypedDict, total=False):
-    """The keywords of `create_app`, for those who pass them on."""
+    """The keyword arguments of `create_app`, for functions that pass them on."""
 
     store: str | os.PathLike[str] | None
     api_keys: Collection[str]
@@ -77,41 +77,42 @@ def create_app(
     Args:
         store: the file that keeps tasks and pictures over restarts; ``None`` for a temporary one. One gateway at
             a time can use it.
-        api_keys: the keys it takes.
+        api_keys: the keys it accepts.
         latency: seconds that a task takes, as a `Latency` or as text, ``"MEDIAN/P90"``.
-        balance: US dollars that were paid into the account; every completed task in the store draws them down.
+        balance: US dollars paid into the account; every completed task in the store reduces it.
         errors_in_envelope: answer every refusal of the API with HTTP 200 and its code only in the envelope, as the
             vendor does at times.
         paint: paints the pictures; ``None`` for the gateway's own painter.
-        callback_hosts: where a ``callback_url`` may lead besides this machine: host names, addresses, and networks as
-            ``"10.0.0.0/8"``. A name is good for its public addresses; for others their network must be given too.
+        callback_hosts: the hosts that a ``callback_url`` may have besides this machine: host names, addresses, and
+            networks as ``"10.0.0.0/8"``. A name is allowed for its public addresses; for others, allow their network
+            as well.
         clock: the time, epoch seconds.
-        sleep: waits some seconds; synchronous models need it, and callbacks.
-        rng: draws durations and the seeds of those who give none, and spreads the repeats of callbacks.
+        sleep: waits some seconds; used by synchronous models and webhooks.
+        rng: draws durations and missing seeds, and spreads the retries of webhooks.
 
     Raises:
         ValueError: a bad latency, key or host.
     """
     if paint is None:
-        from apimodels_async.gateway import painting  # noqa: PLC0415  (a stand-in needs none of it)
+        from apimodels_async.gateway import painting  # noqa: PLC0415  (not needed with a painter given)
 
         paint = painting.paint
 
     def now() -> int:
         return int(clock() * 1000)
 
-    memory = StoreThread(None if store is None else Path(store), round(balance * 1e6))
-    gallery = Gallery(memory, paint, now)
-    hosting = Hosting(memory, now)
-    hosts = Hosts.parse(callback_hosts)
-    poster = Poster(hosts, sleep)
+    store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6))
+    results = Results(store_thread, paint, now)
+    hosting = FileHosting(store_thread, now)
+    hosts = AllowedHosts.parse(callback_hosts)
+    webhook_client = WebhookClient(hosts, sleep)
     rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)
-    deliveries = Deliveries(store=memory, post=poster.post, now=now, sleep=sleep, rng=rng)
+    delivery = WebhookDelivery(store=store_thread, post=webhook_client.post, now=now, sleep=sleep, rng=rng)
     generations = Generations(
-        store=memory,
-        gallery=gallery,
+        store=store_thread,
+        results=results,
         hosting=hosting,
-        deliveries=deliveries,
+        delivery=delivery,
         hosts=hosts,
         latency=Latency.parse(latency) if isinstance(latency, str) else latency,
         now=now,
@@ -119,14 +120,14 @@ def create_app(
         rng=rng,
     )
     guard = _Guard(check_keys(api_keys))
-    refusing = _Refusing(refusals_status=200 if errors_in_envelope else None)
+    handlers = _ErrorHandlers(refusals_status=200 if errors_in_envelope else None)
 
     async def balance_left(_: Request, __: bytes) -> Response:
-        return envelope({"balance": dollars(await memory.ask(Store.balance, now()))})
+        return success({"balance": dollars(await store_thread.ask(Store.balance, now()))})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with memory, gallery, poster, deliveries:
+        async with store_thread, results, webhook_client, delivery:
             yield
 
     app = Starlette(
@@ -135,16 +136,16 @@ def create_app(
             *guard.routes("/models", {"GET": _models}),
             *guard.routes("/balance", {"GET": balance_left}),
             *guard.routes("/files", {"POST": hosting.upload}),
-            Route("/results/{name}", gallery.get),
+            Route("/results/{name}", results.get),
             Route("/hosted/{id}", hosting.get),
             Route("/uploads/{id}", hosting.put, methods=["PUT"]),
             Route("/openapi.json", _openapi),
         ],
         exception_handlers={
-            Refusal: refusing.on_refusal,
-            HTTPException: refusing.on_refusal,
-            ClientDisconnect: refusing.on_hang_up,
-            Exception: refusing.on_fault,
+            Refusal: handlers.on_refusal,
+            HTTPException: handlers.on_refusal,
+            ClientDisconnect: handlers.on_disconnect,
+            Exception: handlers.on_fault,
         },
         lifespan=lifespan,
     )
@@ -153,16 +154,16 @@ def create_app(
 
 
 async def _models(_: Request, __: bytes) -> Response:
-    return plain_json({"data": [{"id": model.id, "prices": dict(model.prices)} for model in MODELS]})
+    return json_reply({"data": [{"id": model.id, "prices": dict(model.prices)} for model in MODELS]})
 
 
 async def _openapi(_: Request) -> Response:
-    return plain_json(DOCUMENT)
+    return json_reply(DOCUMENT)
 
 
 @frozen
 class _Guard:
-    """Lets those through who have a key.
+    """Checks the API key of every call.
 
     Attributes:
         keys: the keys.
@@ -174,7 +175,7 @@ class _Guard:
         """The routes to an API call, below every prefix."""
 
         async def answer(request: Request) -> Response:
-            # A refusal waits until the body is in: a client that is still sending would not read it.
+            # A refusal is sent after the body was received: a client that is still sending would not read it.
             body = await body_of(request) if request.method == "POST" else b""
             authenticate(request, self.keys)
             if body is None:
@@ -185,8 +186,8 @@ class _Guard:
 
 
 @frozen
-class _Refusing:
-    """Turns what was raised into an envelope.
+class _ErrorHandlers:
+    """Turns an exception into an envelope.
 
     Attributes:
         refusals_status: the HTTP status of the API's refusals; ``None`` for the envelope's own code.
@@ -196,7 +197,7 @@ class _Refusing:
 
     def _answer(self, request: Request, code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
         of_the_api = request.scope["path"].startswith(tuple(f"{prefix}/" for prefix in PREFIXES))
-        return refused(code, message, status=self.refusals_status if of_the_api else None, headers=headers)
+        return refusal(code, message, status=self.refusals_status if of_the_api else None, headers=headers)
 
     async def on_refusal(self, request: Request, error: Exception) -> Response:
         match error:
@@ -207,8 +208,10 @@ class _Refusing:
             case _:
                 raise error
 
-    async def on_hang_up(self, request: Request, _: Exception) -> Response:
-        return self._answer(request, 400, "the body broke off")  # nobody is there to read it
+    async def on_disconnect(self, request: Request, _: Exception) -> Response:
+        return self._answer(request, 400, "the body is incomplete")  # the client is gone
 
     async def on_fault(self, request: Request, _: Exception) -> Response:
-        return self._answer(request, 500, "internal error of the gateway")  # Starlette passes the error on to the log
+        return self._answer(
+            request, 500, "internal error of the gateway"
+        )  # Starlette raises the error again, for the log

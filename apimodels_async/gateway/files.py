@@ -11,17 +11,17 @@ from python_multipart.exceptions import FormParserError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from apimodels_async.gateway.answers import envelope
-from apimodels_async.gateway.fetching import LARGEST_BODY
+from apimodels_async.gateway.create_request import json_object
+from apimodels_async.gateway.envelope import success
+from apimodels_async.gateway.fetch import LARGEST_BODY
 from apimodels_async.gateway.inputs import content_type_of
-from apimodels_async.gateway.orders import json_object
 from apimodels_async.gateway.refusals import Refusal, quoted
 from apimodels_async.gateway.requests import body_of, origin_of
 from apimodels_async.gateway.store import HostedFile, Store
 from apimodels_async.gateway.store_thread import StoreThread
 from apimodels_async.gateway.tasks import RETENTION
 
-__all__ = ["UPLOAD_TIME", "Hosting"]
+__all__ = ["UPLOAD_TIME", "FileHosting"]
 
 UPLOAD_TIME = 10 * 60 * 1000
 """Milliseconds that an upload URL is valid."""
@@ -49,7 +49,7 @@ def _parts(body: bytes, boundary: bytes) -> dict[bytes, bytes]:
     return {file.field_name or b"": file.file_object.read() for file in files}
 
 
-class Hosting:
+class FileHosting:
     """The calls on ``/files``, and the files behind them.
 
     Args:
@@ -73,8 +73,8 @@ class Hosting:
         if data is None:
             raise Refusal(400, "file is missing: send a form field of this name with a file in it")
         file = self._new_file(content_type_of(data), len(data), data)
-        await self._store.ask(Store.keep_file, file)
-        return envelope({"publicUrl": f"{origin_of(request)}/hosted/{file.id}"})
+        await self._store.ask(Store.save_file, file)
+        return success({"publicUrl": f"{origin_of(request)}/hosted/{file.id}"})
 
     async def _announce(self, request: Request, body: bytes) -> Response:
         fields = json_object(body)
@@ -87,9 +87,9 @@ class Hosting:
         if not isinstance(length, int) or isinstance(length, bool) or not 0 < length <= LARGEST_BODY:
             raise Refusal(400, f"fileSize {quoted(length)}: give the number of bytes, {LARGEST_BODY} at most")
         file = self._new_file(content_type.lower(), length, None)
-        await self._store.ask(Store.keep_file, file)
+        await self._store.ask(Store.save_file, file)
         origin = origin_of(request)
-        return envelope(
+        return success(
             {
                 "uploadUrl": f"{origin}/uploads/{file.id}",
                 "publicUrl": f"{origin}/hosted/{file.id}",
@@ -120,8 +120,8 @@ class Hosting:
         if body is None or len(body) != file.length:
             raise Refusal(400, f"the body is not as long as announced: fileSize was {file.length}")
         uploaded = evolve(file, expires=self._now() + RETENTION, data=body)
-        await self._store.ask(Store.keep_file, uploaded)
-        return envelope({"publicUrl": f"{origin_of(request)}/hosted/{file.id}"})
+        await self._store.ask(Store.save_file, uploaded)
+        return success({"publicUrl": f"{origin_of(request)}/hosted/{file.id}"})
 
     async def content(self, file_id: str) -> bytes:
         """The bytes of a hosted file.

@@ -1,4 +1,4 @@
-"""Creating a task and asking for it."""
+"""Create requests and queries."""
 
 import asyncio
 import base64
@@ -12,25 +12,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from apimodels_async.gateway.account import dollars, price_of
-from apimodels_async.gateway.answers import envelope, plain_json
-from apimodels_async.gateway.calls import beginning
-from apimodels_async.gateway.deliveries import Deliveries
-from apimodels_async.gateway.destinations import Hosts
-from apimodels_async.gateway.fetching import fetch_here
-from apimodels_async.gateway.files import Hosting
-from apimodels_async.gateway.gallery import Gallery
-from apimodels_async.gateway.hanging_up import NoAnswer
+from apimodels_async.gateway.create_request import CreateBody, ImageSource, read_create_body
+from apimodels_async.gateway.disconnect import Disconnect
+from apimodels_async.gateway.envelope import json_reply, success
+from apimodels_async.gateway.fetch import fetch_local
+from apimodels_async.gateway.files import FileHosting
 from apimodels_async.gateway.inputs import measure
 from apimodels_async.gateway.latency import Latency
-from apimodels_async.gateway.orders import Order, Source, read_order
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import origin_of
+from apimodels_async.gateway.results import Results
 from apimodels_async.gateway.sizes import Size, final_size
-from apimodels_async.gateway.store import Recipe, Store
+from apimodels_async.gateway.store import PaintSpec, Store
 from apimodels_async.gateway.store_thread import StoreThread
-from apimodels_async.gateway.tasks import State, Task, result_urls, schedule, state_of, view
-from apimodels_async.gateway.waiting import Sleep
-from apimodels_async.gateway.words import Oddity, failure_of, oddities_of
+from apimodels_async.gateway.tasks import State, TaskRecord, result_urls, schedule, state_of, task_data
+from apimodels_async.gateway.timeouts import Sleep
+from apimodels_async.gateway.triggers import Behaviour, behaviours_of, failure_of
+from apimodels_async.gateway.urls import AllowedHosts
+from apimodels_async.gateway.webhook_delivery import WebhookDelivery
+from apimodels_async.gateway.webhooks import first_progress
 
 __all__ = ["OPENAI_SHAPED", "SYNCHRONOUS", "Generations"]
 
@@ -44,7 +44,7 @@ _LETTERS = string.ascii_lowercase + string.digits
 
 
 def _new_id() -> str:
-    # Whoever has a result's link may see the picture, so nobody may guess it: never from the seeded generator.
+    # A link to a result needs no key, so its id must not be guessable: never from the seeded generator.
     return "cl" + "".join(secrets.choice(_LETTERS) for _ in range(23))
 
 
@@ -52,11 +52,11 @@ class Generations:
     """The two calls on ``/images/generations``.
 
     Args:
-        store: where tasks are kept.
-        gallery: where pictures come from.
-        hosting: where uploaded pictures are.
-        deliveries: makes the calls.
-        hosts: where they may go.
+        store: the store.
+        results: the pictures of tasks.
+        hosting: the hosted files.
+        delivery: delivers the webhooks.
+        hosts: the hosts that webhooks may be sent to.
         latency: how long a task takes.
         now: the clock, epoch milliseconds.
         sleep: waits some seconds, for synchronous models.
@@ -67,19 +67,19 @@ class Generations:
         self,
         *,
         store: StoreThread,
-        gallery: Gallery,
-        hosting: Hosting,
-        deliveries: Deliveries,
-        hosts: Hosts,
+        results: Results,
+        hosting: FileHosting,
+        delivery: WebhookDelivery,
+        hosts: AllowedHosts,
         latency: Latency,
         now: Callable[[], int],
         sleep: Sleep,
         rng: random.Random,
     ) -> None:
         self._store = store
-        self._gallery = gallery
+        self._results = results
         self._hosting = hosting
-        self._deliveries = deliveries
+        self._delivery = delivery
         self._hosts = hosts
         self._latency = latency
         self._now = now
@@ -87,80 +87,80 @@ class Generations:
         self._rng = rng
 
     async def query(self, request: Request, _: bytes) -> Response:
-        """Answer what has become of a task."""
+        """Return the state of a task."""
         task_id = request.query_params.get("task_id")
         if not task_id:
             raise Refusal(400, "task_id is missing")
         task = await self._store.ask(Store.task, task_id)
         if task is None:
             raise Refusal(404, "there is no task with this task_id")
-        return envelope(view(task, self._now(), origin_of(request)))
+        return success(task_data(task, self._now(), origin_of(request)))
 
     async def create(self, request: Request, body: bytes) -> Response:
-        """Accept a task, and see it to its end if its model is synchronous."""
-        # A small body is read in less time than a thread needs to be asked.
-        order = read_order(body) if len(body) <= _SMALL_BODY else await asyncio.to_thread(read_order, body)
-        if order.callback is not None:
-            self._hosts.check(order.callback)
+        """Accept a task, and wait for its end if its model is synchronous."""
+        # A small body takes less time to read than a thread to start.
+        asked = read_create_body(body) if len(body) <= _SMALL_BODY else await asyncio.to_thread(read_create_body, body)
+        if asked.callback is not None:
+            self._hosts.check(asked.callback)
         origin = origin_of(request)
-        pictures = [await self._bytes_of(source, origin) for source in order.sources]
-        mask = None if order.mask is None else await self._bytes_of(order.mask, origin)
-        sizes = await asyncio.to_thread(_measure_all, order, pictures, mask) if pictures else []
-        size = final_size(order.size, order.ratio, order.longer, sizes[0] if sizes else None)
-        oddities = oddities_of(order.prompt)
-        task, called = await self._accept(order, size, pictures, mask, origin)
-        if called and Oddity.EARLY in oddities:
-            await self._deliveries.attempted(task.id)
-        if Oddity.LOST in oddities:
-            return NoAnswer()
-        openai_shaped = task.model in OPENAI_SHAPED and order.size is not None
+        pictures = [await self._bytes_of(source, origin) for source in asked.sources]
+        mask = None if asked.mask is None else await self._bytes_of(asked.mask, origin)
+        sizes = await asyncio.to_thread(_measure_all, asked, pictures, mask) if pictures else []
+        size = final_size(asked.size, asked.ratio, asked.longer, sizes[0] if sizes else None)
+        behaviours = behaviours_of(asked.prompt)
+        task, notified = await self._accept(asked, size, pictures, mask, origin)
+        if notified and Behaviour.EARLY in behaviours:
+            await self._delivery.first_attempt(task.id)
+        if Behaviour.LOST in behaviours:
+            return Disconnect()
+        openai_shaped = task.model in OPENAI_SHAPED and asked.size is not None
         if not openai_shaped and task.model not in SYNCHRONOUS:
-            return envelope({"taskId": task.id, "state": State.PENDING.value, "model": task.model})
+            return success({"taskId": task.id, "state": State.PENDING.value, "model": task.model})
         await self._sleep(max(0, task.ended - self._now()) / 1000)
         if openai_shaped and state_of(task, task.ended) is State.COMPLETED:
             return await self._as_openai(task, origin)
-        return envelope(view(task, task.ended, origin))
+        return success(task_data(task, task.ended, origin))
 
-    async def _bytes_of(self, source: Source, origin: str) -> bytes:
+    async def _bytes_of(self, source: ImageSource, origin: str) -> bytes:
         if isinstance(source.content, bytes):
             return source.content
         try:
             if source.content.startswith(f"{origin}/results/"):
-                return (await self._gallery.picture(source.content.removeprefix(f"{origin}/results/")))[0]
+                return (await self._results.picture(source.content.removeprefix(f"{origin}/results/")))[0]
             if source.content.startswith(f"{origin}/hosted/"):
                 return await self._hosting.content(source.content.removeprefix(f"{origin}/hosted/"))
         except Refusal as refusal:
             raise Refusal(400, f"{source.name}: {refusal.message}") from refusal
-        return await asyncio.to_thread(fetch_here, source.name, source.content)
+        return await asyncio.to_thread(fetch_local, source.name, source.content)
 
     async def _accept(
-        self, order: Order, size: Size, pictures: list[bytes], mask: bytes | None, origin: str
-    ) -> tuple[Task, bool]:
-        """The task, and whether there will be a call."""
+        self, asked: CreateBody, size: Size, pictures: list[bytes], mask: bytes | None, origin: str
+    ) -> tuple[TaskRecord, bool]:
+        """The task, and whether a webhook will be sent."""
         created = self._now()
         started, ended = schedule(created, self._latency.draw(self._rng))
-        task = Task(
+        task = TaskRecord(
             id=_new_id(),
-            model=order.model.id,
-            n=order.n,
-            output_format=order.output_format,
+            model=asked.model.id,
+            n=asked.n,
+            output_format=asked.output_format,
             created=created,
             started=started,
             ended=ended,
-            failure=failure_of(order.prompt),
+            failure=failure_of(asked.prompt),
         )
-        seed = self._rng.getrandbits(32) if order.seed is None else order.seed
-        recipe = Recipe(prompt=order.prompt, seed=seed, size=size, inputs=pictures, mask=mask)
-        price = price_of(order.model, size, order.n)
-        call = None if order.callback is None else beginning(ended, oddities_of(order.prompt))
+        seed = self._rng.getrandbits(32) if asked.seed is None else asked.seed
+        spec = PaintSpec(prompt=asked.prompt, seed=seed, size=size, inputs=pictures, mask=mask)
+        price = price_of(asked.model, size, asked.n)
+        progress = None if asked.callback is None else first_progress(ended, behaviours_of(asked.prompt))
         available = await self._store.ask(
             Store.accept,
             task,
-            recipe,
+            spec,
             price=price,
-            request=json.dumps(order.request),
-            callback_url=None if order.callback is None else order.callback.url,
-            call=call,
+            request=json.dumps(asked.request),
+            callback_url=None if asked.callback is None else asked.callback.url,
+            progress=progress,
             origin=origin,
         )
         if available is not None:
@@ -169,19 +169,19 @@ class Generations:
                 f"insufficient credits: this costs ${dollars(price):g}, and ${dollars(available):g} is available "
                 "after the tasks in flight",
             )
-        if order.callback is None or call is None or call.due is None:
+        if asked.callback is None or progress is None or progress.due is None:
             return task, False
-        self._deliveries.expect(task.id, call.due, order.callback.origin)
+        self._delivery.schedule(task.id, progress.due, asked.callback.origin)
         return task, True
 
-    async def _as_openai(self, task: Task, origin: str) -> Response:
-        pictures = [await self._gallery.painted(task, index) for index in range(task.n)]
+    async def _as_openai(self, task: TaskRecord, origin: str) -> Response:
+        pictures = [await self._results.painted(task, index) for index in range(task.n)]
         encoded = await asyncio.to_thread(lambda: [base64.b64encode(data).decode() for data in pictures])
         data = [{"b64_json": text, "url": url} for text, url in zip(encoded, result_urls(task, origin), strict=True)]
-        return plain_json({"created": task.ended // 1000, "data": data})
+        return json_reply({"created": task.ended // 1000, "data": data})
 
 
-def _measure_all(order: Order, pictures: list[bytes], mask: bytes | None) -> list[Size]:
-    if order.mask is not None and mask is not None:
-        measure(order.mask.name, mask)
-    return [measure(source.name, data) for source, data in zip(order.sources, pictures, strict=True)]
+def _measure_all(asked: CreateBody, pictures: list[bytes], mask: bytes | None) -> list[Size]:
+    if asked.mask is not None and mask is not None:
+        measure(asked.mask.name, mask)
+    return [measure(source.name, data) for source, data in zip(asked.sources, pictures, strict=True)]

@@ -2,7 +2,7 @@
 
 from apimodels_async.catalogue import AS_OF, MODELS
 from apimodels_async.gateway.openapi_callback import CALLBACK
-from apimodels_async.gateway.words import ODD_WORDS, WORDS
+from apimodels_async.gateway.triggers import BEHAVIOUR_TRIGGERS, FAILURE_TRIGGERS
 
 __all__ = ["DOCUMENT"]
 
@@ -76,9 +76,9 @@ _CREATE = _object(
             "type": "string",
             "pattern": r"\S",
             "description": "What to paint. These words make the task fail: "
-            + ", ".join(f"`{word}` ({failure.code})" for word, failure in WORDS.items())
+            + ", ".join(f"`{word}` ({failure.code})" for word, failure in FAILURE_TRIGGERS.items())
             + ". These have other effects: "
-            + ", ".join(f"`{word}` ({oddity.value})" for word, oddity in ODD_WORDS.items())
+            + ", ".join(f"`{word}` ({oddity.value})" for word, oddity in BEHAVIOUR_TRIGGERS.items())
             + ".",
         },
     },

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from starlette.requests import Request
 
-from apimodels_async.gateway.fetching import LARGEST_BODY
+from apimodels_async.gateway.fetch import LARGEST_BODY
 from apimodels_async.gateway.refusals import Refusal
 
 __all__ = ["authenticate", "body_of", "check_keys", "origin_of"]

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from apimodels_async.gateway.app import DEFAULT_API_KEY, PREFIXES, Options, create_app
-from apimodels_async.gateway.hanging_up import HANG_UP
+from apimodels_async.gateway.disconnect import DISCONNECT
 from apimodels_async.gateway.requests import check_keys
 
 __all__ = ["LocalGateway", "serve"]
@@ -44,7 +44,7 @@ def _protocol(**given: object) -> asyncio.Protocol:
     app = protocol.app
 
     async def with_a_way_to_hang_up(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["extensions"] = {**scope.get("extensions", {}), HANG_UP: protocol.transport.abort}
+        scope["extensions"] = {**scope.get("extensions", {}), DISCONNECT: protocol.transport.abort}
         await app(scope, receive, send)
 
     protocol.app = with_a_way_to_hang_up

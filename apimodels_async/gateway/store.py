@@ -1,4 +1,4 @@
-"""What the gateway remembers: tasks, pictures in and out, and hosted files, in one SQLite file.
+"""Tasks, pictures and hosted files, in one SQLite file.
 
 `Store` blocks and belongs to one thread, which `apimodels_async.gateway.store_thread` provides. A commit survives the
 process being killed. Only a power cut can lose the last ones (the write-ahead log is not synced at each commit), which
@@ -16,11 +16,11 @@ from pathlib import Path
 from attrs import frozen
 
 from apimodels_async.gateway.account import Account
-from apimodels_async.gateway.calls import Progress
-from apimodels_async.gateway.tasks import Task
-from apimodels_async.gateway.words import Failure
+from apimodels_async.gateway.tasks import TaskRecord
+from apimodels_async.gateway.triggers import Failure
+from apimodels_async.gateway.webhooks import DeliveryProgress
 
-__all__ = ["HostedFile", "Recipe", "Store"]
+__all__ = ["HostedFile", "PaintSpec", "Store"]
 
 _TASKS_AND_FILES = """
 CREATE TABLE tasks (
@@ -48,8 +48,8 @@ CREATE TABLE calls (
 CREATE INDEX calls_due ON calls (due) WHERE due IS NOT NULL;
 """
 _STEPS = (_TASKS_AND_FILES, _CALLS)
-"""What makes each version out of the one before it. Version 1 said that it never calls, and took any URL: its tasks are
-not called for."""
+"""The migration to each version from the one before. Version 1 sent no webhooks and accepted any URL: its tasks get
+none."""
 _NEW_TASK = f"INSERT INTO tasks VALUES ({', '.join('?' * 19)})"  # noqa: S608  (only question marks)
 _FIND_TASK = """
 SELECT id, model, n, output_format, created, started, ended, fail_code, fail_msg, retryable FROM tasks WHERE id = ?
@@ -57,8 +57,8 @@ SELECT id, model, n, output_format, created, started, ended, fail_code, fail_msg
 
 
 @frozen(kw_only=True)
-class Recipe:
-    """What a task's pictures are painted from.
+class PaintSpec:
+    """What a task's pictures are painted from, apart from model and format.
 
     Attributes:
         prompt: the prompt.
@@ -97,14 +97,14 @@ class HostedFile:
 
 
 class Store:
-    """The SQLite file. Use it in the thread that made it.
+    """The SQLite file. Use it in the thread that opened it.
 
     Args:
-        path: the file, made if it is not there.
-        deposited: what was paid into the account, in millionths of a dollar; the file's tasks draw it down.
+        path: the file; made if it does not exist.
+        deposited: paid into the account, in millionths of a dollar; the completed tasks in the file reduce it.
 
     Raises:
-        OSError: the file cannot be used: it is no store, a store of another version, or another gateway's.
+        OSError: the file is not a store, is a store of another version, or is in use by another gateway.
     """
 
     def __init__(self, path: Path, deposited: int) -> None:
@@ -120,7 +120,7 @@ class Store:
             raise
 
     def _open(self, path: Path) -> None:
-        # The balance is kept in memory, so a second gateway on the same file must not be.
+        # The balance is kept in memory, so the file must not be shared with a second gateway.
         self.db.executescript(
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
         )
@@ -147,23 +147,23 @@ class Store:
             self._db = None
 
     def balance(self, now: int) -> int:
-        """What is left after the tasks that have completed by `now`."""
+        """The balance after the tasks that have completed by `now`."""
         return self.account.balance(now)
 
     def accept(
         self,
-        task: Task,
-        recipe: Recipe,
+        task: TaskRecord,
+        spec: PaintSpec,
         *,
         price: int,
         request: str,
         callback_url: str | None = None,
-        call: Progress | None = None,
+        progress: DeliveryProgress | None = None,
         origin: str = "",
     ) -> int | None:
-        """Keep a new task, if the account can pay for it: ``None``. Else nothing is kept: what is available.
+        """Record a new task and return ``None``; or, if the account cannot pay for it, return what is available.
 
-        `call` is what is to become of its call, if there is to be one, and `origin` is where the links in it start.
+        `progress` is the delivery of its webhook, if it has one; `origin` is where the links in the webhook start.
         """
         available = self.account.available(task.created)
         if price > available:
@@ -174,20 +174,20 @@ class Store:
             values = (
                 task.id, task.model, task.n, task.output_format, task.created, task.started, task.ended,
                 *((failure.code, failure.message, failure.retryable) if failure else (None, None, None)),
-                price, recipe.prompt, recipe.seed, *recipe.size,
-                json.dumps([self._keep_input(data) for data in recipe.inputs]),
-                None if recipe.mask is None else self._keep_input(recipe.mask),
+                price, spec.prompt, spec.seed, *spec.size,
+                json.dumps([self._save_input(data) for data in spec.inputs]),
+                None if spec.mask is None else self._save_input(spec.mask),
                 request, callback_url,
             )  # fmt: skip
             db.execute(_NEW_TASK, values)
-            if call is not None:
-                progress = (call.due, call.owed, call.failures, call.until)
-                db.execute("INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?)", (task.id, origin, *progress))
+            if progress is not None:
+                values = (task.id, origin, progress.due, progress.owed, progress.failures, progress.until)
+                db.execute("INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?)", values)
         self.account.add(ended=task.ended, price=price, billed=failure is None)
         return None
 
-    def _keep_input(self, data: bytes) -> str:
-        # Batches send the same picture many times over; it is kept once.
+    def _save_input(self, data: bytes) -> str:
+        # Batches send the same picture many times; it is stored once.
         digest = hashlib.sha256(data).hexdigest()
         self.db.execute("INSERT OR IGNORE INTO inputs VALUES (?, ?)", (digest, data))
         return digest
@@ -196,23 +196,23 @@ class Store:
         (data,) = self.db.execute("SELECT data FROM inputs WHERE digest = ?", (digest,)).fetchone()
         return data  # type: ignore[no-any-return]
 
-    def task(self, task_id: str) -> Task | None:
+    def task(self, task_id: str) -> TaskRecord | None:
         """The task with this id."""
         row = self.db.execute(_FIND_TASK, (task_id,)).fetchone()
         if row is None:
             return None
         *_, code, message, retryable = row
-        return Task(
+        return TaskRecord(
             id=row[0], model=row[1], n=row[2], output_format=row[3], created=row[4], started=row[5], ended=row[6],
             failure=None if code is None else Failure(code, message, bool(retryable)),
         )  # fmt: skip
 
-    def recipe(self, task_id: str) -> Recipe:
+    def spec(self, task_id: str) -> PaintSpec:
         """What the pictures of an existing task are painted from."""
         prompt, seed, width, height, inputs, mask = self.db.execute(
             "SELECT prompt, seed, width, height, inputs, mask FROM tasks WHERE id = ?", (task_id,)
         ).fetchone()
-        return Recipe(
+        return PaintSpec(
             prompt=prompt,
             seed=seed,
             size=(width, height),
@@ -227,8 +227,8 @@ class Store:
         ).fetchone()
         return row and row[0]  # type: ignore[no-any-return]
 
-    def keep_result(self, task_id: str, picture: int, data: bytes) -> None:
-        """Keep a painted picture."""
+    def save_result(self, task_id: str, picture: int, data: bytes) -> None:
+        """Store a painted picture."""
         self.db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", (task_id, picture, data))
 
     def file(self, file_id: str) -> HostedFile | None:
@@ -240,7 +240,7 @@ class Store:
             id=row[0], content_type=row[1], length=row[2], upload_until=row[3], expires=row[4], data=row[5]
         )
 
-    def keep_file(self, file: HostedFile) -> None:
-        """Keep a file, in place of what was known of it before."""
+    def save_file(self, file: HostedFile) -> None:
+        """Store a file, replacing its earlier record."""
         values = (file.id, file.content_type, file.length, file.upload_until, file.expires, file.data)
         self.db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", values)

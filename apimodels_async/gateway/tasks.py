@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from apimodels_async.gateway.words import Failure
+from apimodels_async.gateway.triggers import Failure
 
-__all__ = ["QUEUED_PART", "RETENTION", "State", "Task", "result_urls", "schedule", "state_of", "view"]
+__all__ = ["QUEUED_PART", "RETENTION", "State", "TaskRecord", "result_urls", "schedule", "state_of", "task_data"]
 
 QUEUED_PART = 0.1
 """The part of a task's duration that it spends as pending."""
@@ -35,7 +35,7 @@ class State(StrEnum):
 
 
 @frozen(kw_only=True)
-class Task:
+class TaskRecord:
     """One task as it was settled when it was made.
 
     Attributes:
@@ -64,19 +64,19 @@ def schedule(created: int, duration: float) -> tuple[int, int]:
     return created + round(duration * 1000 * QUEUED_PART), created + round(duration * 1000)
 
 
-def state_of(task: Task, now: int) -> State:
+def state_of(task: TaskRecord, now: int) -> State:
     """The task's state at `now` (epoch ms)."""
     if now >= task.ended:
         return State.COMPLETED if task.failure is None else State.FAILED
     return State.PROCESSING if now >= task.started else State.PENDING
 
 
-def result_urls(task: Task, origin: str) -> list[str]:
+def result_urls(task: TaskRecord, origin: str) -> list[str]:
     """Where the task's pictures are. `origin` is where the gateway's links start."""
     return [f"{origin}/results/{task.id}-{index}.{task.output_format}" for index in range(task.n)]
 
 
-def view(task: Task, now: int, origin: str) -> Json:
+def task_data(task: TaskRecord, now: int, origin: str) -> Json:
     """What a query at `now` (epoch ms) answers as ``data``. `origin` is where the pictures' links start."""
     state = state_of(task, now)
     data: Json = {"taskId": task.id, "state": state.value, "model": task.model, "modelType": "image"}

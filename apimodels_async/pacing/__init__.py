@@ -1,6 +1,6 @@
 """When to ask next whether a task is done. Pure: no clock, no randomness, no I/O."""
 
-from apimodels_async.pacing._adaptive import AdaptivePacing
-from apimodels_async.pacing._plans import BackoffPacing, FixedPacing, Pacing, longest, typical, urgency
+from apimodels_async.pacing.adaptive import AdaptivePacing
+from apimodels_async.pacing.protocol import BackoffPacing, FixedPacing, Pacing, longest, typical, urgency
 
 __all__ = ["AdaptivePacing", "BackoffPacing", "FixedPacing", "Pacing", "longest", "typical", "urgency"]

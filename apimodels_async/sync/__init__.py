@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from apimodels_async.sync._batch import Batch
-from apimodels_async.sync._client import ImagesClient
+from apimodels_async.sync.batch import Batch
+from apimodels_async.sync.client import ImagesClient
 
 if TYPE_CHECKING:
-    from apimodels_async.sync._receiver import CallbackReceiver
+    from apimodels_async.sync.receiver import CallbackReceiver
 
 __all__ = ["Batch", "CallbackReceiver", "ImagesClient"]
 
@@ -14,7 +14,7 @@ __all__ = ["Batch", "CallbackReceiver", "ImagesClient"]
 def __getattr__(name: str) -> Any:
     """Whoever is not called back need not pay for it."""
     if name == "CallbackReceiver":
-        from apimodels_async.sync._receiver import CallbackReceiver  # noqa: PLC0415
+        from apimodels_async.sync.receiver import CallbackReceiver  # noqa: PLC0415
 
         return CallbackReceiver
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

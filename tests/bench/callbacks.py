@@ -46,14 +46,14 @@ class Round(NamedTuple):
 async def forty(client: AsyncImagesClient) -> Round:
     """Make forty pictures at once."""
     asked = 0
-    query = client._http.query
+    query = client._engine.http.query
 
     async def counted(path: str, **params: str) -> Any:
         nonlocal asked
         asked += 1
         return await query(path, **params)
 
-    client._http.query = counted  # type: ignore[method-assign]
+    client._engine.http.query = counted  # type: ignore[method-assign]
 
     async def one(number: int) -> float:
         task = await client.generate(f"bell {number}", model="grok-image/grok-4.2-image")
@@ -61,7 +61,7 @@ async def forty(client: AsyncImagesClient) -> Round:
         return time.time() - task.complete_time.timestamp()
 
     delays = await asyncio.gather(*map(one, range(TASKS)))
-    client._http.query = query  # type: ignore[method-assign]
+    client._engine.http.query = query  # type: ignore[method-assign]
     return Round(asked / TASKS, statistics.median(delays))
 
 

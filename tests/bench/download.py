@@ -19,7 +19,7 @@ if __name__ == "__main__":  # the server is the tests' own
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.bench.rows import Row, at_least, at_most, just, show
-from tests.faults.picture_server import PictureServer, bomb, endless, picture
+from tests.support.picture_server import PictureServer, bomb, endless, picture
 
 SIZE = 400_000_000
 """Of the tests that watch the memory."""
@@ -29,9 +29,10 @@ ROUNDS = 3
 OURS = """
 import json, sys, time
 import anyio
-from apimodels_async import AsyncImagesClient, DownloadError, Task, TaskState, _downloading
+from apimodels_async import AsyncImagesClient, DownloadError, Task, TaskState
+from apimodels_async._download import downloader
 
-_downloading.full_jitter = lambda *_: 0.0  # the pauses between attempts are not what is measured
+downloader.full_jitter = lambda *_: 0.0  # the pauses between attempts are not what is measured
 backend, base_url, small, large, out = sys.argv[1:]
 
 def peak():

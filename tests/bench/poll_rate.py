@@ -5,7 +5,7 @@ Thousands of tasks are alive at once, started over time, of models that take 10,
 log-normal); a task that is seen to be done makes room for another. What counts is the lag: seconds between the end of
 a task and the look that finds it.
 
-The test `tests/client/test_poll_rate.py` does the same with a tenth of the tasks.
+The test `tests/batch/test_poll_rate.py` does the same with a tenth of the tasks.
 """
 
 import logging
@@ -29,7 +29,7 @@ try:
     import trio.testing
 
     from tests.bench.rows import Row, at_most, show
-    from tests.client.conftest import Vendor
+    from tests.support.vendor import Vendor
 except ModuleNotFoundError as missing:
     raise SystemExit(f"this measurement needs trio and pytest: {missing}") from missing
 

@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from apimodels_async.callbacks import CallbackReceiver, _asgi
-from tests.callbacks import abuse
+from apimodels_async.callbacks import CallbackReceiver, asgi
 from tests.callbacks.conftest import PUBLIC_URL, SECRETS, Heard, body_of
+from tests.proofs import callback_abuse as abuse
 
 
 class Served(uvicorn.Server):
@@ -98,7 +98,7 @@ def server(request: pytest.FixtureRequest, receiver: CallbackReceiver) -> Iterat
 def test_one_connection_serves_many_callbacks(server: Served, receiver: CallbackReceiver) -> None:
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
     with server.connect() as line:
         for body in (body_of("a"), body_of("a"), b"broken"):
             line.post(url, body)
@@ -121,7 +121,7 @@ def test_a_refusal_comes_before_the_body_and_closes_the_connection(server: Serve
 def test_a_slow_body_is_not_waited_for(
     server: Served, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_asgi, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.3)
     with server.connect() as line:
         line.post(receiver.issue()[1], b"{", length=1000)
         assert line.answer()[0] == 408
@@ -139,7 +139,7 @@ def test_a_body_that_is_longer_than_it_may_be_is_answered_when_it_was_read(
 def test_a_length_that_lies_is_no_use(server: Served, receiver: CallbackReceiver) -> None:
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
     with server.connect() as line:  # less than it says
         line.post(url, body_of("a"), length=3_000_000_000)
     with server.connect() as line:  # more than it says
@@ -158,7 +158,7 @@ def test_a_length_that_lies_is_no_use(server: Served, receiver: CallbackReceiver
 def test_half_a_body_leaves_nothing_behind(server: Served, receiver: CallbackReceiver) -> None:
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
     with server.connect() as line:
         line.post(url, body_of("half")[:-5], length=len(body_of("half")))
     with server.connect() as line:
@@ -173,7 +173,7 @@ def test_it_is_mounted_in_starlette() -> None:
     app.mount("/hooks/pictures", receiver)
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
     with Served(app) as server:
         for address, status in ((url, 200), (url.replace("/k1/", "/k2/"), 404), (url.replace("/hooks", ""), 404)):
             with server.connect() as line:

@@ -15,7 +15,7 @@ from apimodels_async.callbacks import (
     CallbackReceiver,
     CallbackSigner,
     MemoryCallbackStore,
-    _asgi,
+    asgi,
     new_intent_id,
 )
 from tests.callbacks.conftest import PUBLIC_URL, SECRETS, Heard, ask, body_of, post
@@ -41,7 +41,7 @@ class Untouched:
 async def test_a_callback_to_an_issued_url_is_accepted_and_told(receiver: CallbackReceiver) -> None:
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
 
     assert await post(receiver, url, body_of("task-1")) == 200
     assert heard == ["task-1"]
@@ -78,7 +78,7 @@ async def test_whatever_is_not_authentic_gets_the_same_404_and_is_not_read(name:
     receiver = CallbackReceiver(PUBLIC_URL, SECRETS, store=store)
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
     usual = await ask(receiver, "/callbacks/x/y/z", Untouched())
     method, path = forged(url)[name]
 
@@ -115,7 +115,7 @@ async def test_every_key_verifies_and_the_last_one_signs() -> None:
 
 
 async def test_a_body_of_a_mebibyte_is_read_and_one_byte_more_is_not(receiver: CallbackReceiver) -> None:
-    body = body_of().ljust(_asgi.MOST_BYTES)
+    body = body_of().ljust(asgi.MOST_BYTES)
     _, url = receiver.issue()
 
     assert await post(receiver, url, body + b" ") == 413
@@ -132,7 +132,7 @@ async def test_a_body_without_end_is_cut_off(receiver: CallbackReceiver) -> None
 
 
 async def test_a_slow_body_gets_408(receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_asgi, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.05)
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"{"
@@ -147,7 +147,7 @@ async def test_a_slow_body_gets_408(receiver: CallbackReceiver, monkeypatch: pyt
 async def test_nobody_is_answered_who_has_left(receiver: CallbackReceiver) -> None:
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
 
     assert await ask(receiver, url, [body_of()[:-10]], leaves=True) is None
     assert heard == []
@@ -161,7 +161,7 @@ async def test_a_duplicate_gets_200_whatever_is_in_it_and_nothing_happens() -> N
     receiver = CallbackReceiver(PUBLIC_URL, SECRETS, on_callback=lambda callback: seen.append(callback.task_id))
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
 
     bodies = [body_of("task-1"), body_of("task-1"), b"broken", body_of("task-of-a-forger")]
     assert [await post(receiver, url, body) for body in bodies] == [200] * 4
@@ -188,16 +188,16 @@ async def test_a_callback_before_the_creates_answer_is_kept(receiver: CallbackRe
     heard = Heard()
 
     assert await post(receiver, url, body_of("task-1")) == 200
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
     assert heard == ["task-1"]
 
 
 async def test_who_has_stopped_following_is_told_nothing(receiver: CallbackReceiver) -> None:
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
-    receiver.unfollow(intent)
-    receiver.unfollow("never followed")
+    receiver.subscribe(intent, heard)
+    receiver.unsubscribe(intent)
+    receiver.unsubscribe("never followed")
 
     assert await post(receiver, url, body_of("task-1")) == 200
     assert heard == []
@@ -210,7 +210,7 @@ async def test_a_reusable_url_serves_each_task_once() -> None:
     )
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
 
     for name in ("a", "b", "a", "c", "b"):
         assert await post(receiver, url, body_of(name)) == 200
@@ -273,7 +273,7 @@ async def test_a_task_that_came_first_stays_the_intents_while_its_function_fails
     receiver = CallbackReceiver(PUBLIC_URL, SECRETS, on_callback=handler)
     intent, url = receiver.issue()
     heard = Heard()
-    receiver.follow(intent, heard)
+    receiver.subscribe(intent, heard)
 
     names = ["right", "wrong", "right"]
     assert [await post(receiver, url, body_of(name)) for name in names] == [503, 200, 200]
@@ -348,7 +348,7 @@ async def test_what_follows_may_fail_and_the_callback_is_accepted_all_the_same(
     def fails(_: str) -> None:
         raise RuntimeError("gone")
 
-    receiver.follow(intent, fails)
+    receiver.subscribe(intent, fails)
     assert await post(receiver, url, body_of("task-1")) == 200
     assert "task-1" in caplog.text
 
@@ -589,7 +589,7 @@ async def test_a_websocket_is_refused(receiver: CallbackReceiver) -> None:
 async def test_no_token_is_in_a_log_or_in_the_traceback_of_a_function_that_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from tests.faults.test_secrets import lines_with, locals_of_ours, logs
+    from tests.client.test_secrets import lines_with, locals_of_ours, logs
 
     caplog.set_level(logging.DEBUG)
 
@@ -610,7 +610,7 @@ async def test_no_token_is_in_a_log_or_in_the_traceback_of_a_function_that_fails
 
 
 async def test_no_token_is_in_the_traceback_of_a_server_that_has_gone_away(receiver: CallbackReceiver) -> None:
-    from tests.faults.test_secrets import lines_with, locals_of_ours
+    from tests.client.test_secrets import lines_with, locals_of_ours
 
     _, url = receiver.issue()
 
@@ -627,7 +627,7 @@ async def test_no_token_is_in_the_traceback_of_a_server_that_has_gone_away(recei
 
 
 def test_no_key_is_in_a_repr_or_in_the_traceback_of_a_receiver_that_cannot_be_made() -> None:
-    from tests.faults.test_secrets import lines_with, locals_of_ours, words
+    from tests.client.test_secrets import lines_with, locals_of_ours, words
 
     key = "canary-key-Zk3v9QpXw2"
     receiver = CallbackReceiver(PUBLIC_URL, {"k1": key})

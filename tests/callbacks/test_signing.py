@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apimodels_async._callback_signing import intent_id_of, without_tokens
 from apimodels_async.callbacks import CallbackSigner, new_intent_id
+from apimodels_async.callbacks.signing import intent_id_of, without_tokens
 from tests.callbacks.conftest import PUBLIC_URL, SECRETS
 
 keys = st.binary(min_size=16, max_size=64) | st.text(min_size=16)

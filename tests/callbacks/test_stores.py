@@ -25,7 +25,7 @@ from apimodels_async.callbacks import (
     MemoryCallbackStore,
     SqliteCallbackStore,
     StoreFullError,
-    _following,
+    subscriptions,
 )
 from tests.callbacks.conftest import PUBLIC_URL, SECRETS, body_of, post
 
@@ -224,15 +224,15 @@ def watchers() -> list[threading.Thread]:
 
 @pytest.mark.anyio
 async def test_a_thread_looks_around_only_while_somebody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_following, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(subscriptions, "LOOK_EVERY", 0.01)
     before = set(watchers())
     async with CallbackReceiver(PUBLIC_URL, SECRETS, store=tmp_path / "s") as receiver:
         assert set(watchers()) == before
         for _ in range(2):
             intent, _ = receiver.issue()
-            receiver.follow(intent, print)
+            receiver.subscribe(intent, print)
             assert len(set(watchers()) - before) == 1
-            receiver.unfollow(intent)
+            receiver.unsubscribe(intent)
             await anyio.to_thread.run_sync(until, lambda: set(watchers()) <= before)
 
 
@@ -245,7 +245,7 @@ async def test_following_never_waits_for_a_locked_store_and_is_told_when_it_can_
         other.execute("BEGIN EXCLUSIVE")
         async with CallbackReceiver(PUBLIC_URL, SECRETS, store=store) as receiver:
             intent, url = receiver.issue()
-            receiver.follow(intent, lambda _: heard.set())
+            receiver.subscribe(intent, lambda _: heard.set())
             assert not heard.is_set()
             other.execute("ROLLBACK")
             other.close()
@@ -261,10 +261,10 @@ class Shared(MemoryCallbackStore):
     def __init__(self) -> None:
         super().__init__()
         self.broken = True
-        self.looked = threading.Event()
+        self.queried = threading.Event()
 
     def arrivals(self, intent_ids: Sequence[str]) -> list[Arrival]:
-        self.looked.set()
+        self.queried.set()
         if self.broken:
             raise OSError("away")
         return super().arrivals(intent_ids)
@@ -274,16 +274,16 @@ class Shared(MemoryCallbackStore):
 async def test_a_store_that_cannot_be_read_is_tried_until_it_can(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(_following, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(subscriptions, "LOOK_EVERY", 0.01)
     store = Shared()
     async with CallbackReceiver(PUBLIC_URL, SECRETS, store=store) as receiver:
         intent, url = receiver.issue()
         assert await post(receiver, url, body_of("a")) == 200
         heard: list[str] = []
-        receiver.follow(intent, heard.append)
+        receiver.subscribe(intent, heard.append)
         for _ in range(3):
-            store.looked.clear()
-            await anyio.to_thread.run_sync(store.looked.wait, 20)
+            store.queried.clear()
+            await anyio.to_thread.run_sync(store.queried.wait, 20)
         assert heard == []
         store.broken = False
         await anyio.to_thread.run_sync(until, lambda: heard == ["a"])
@@ -325,13 +325,22 @@ def test_a_store_that_was_opened_before_a_fork_serves_parent_and_child(tmp_path:
 # --- several processes
 
 
+MEMBER = Path(__file__).parents[1] / "proofs" / "callback_member.py"
+
+
 class Member:
     """A process with a receiver."""
 
     def __init__(self, path: Path) -> None:
         place = Path(__file__).parents[2]
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", str(Path(__file__).with_name("member.py")), str(path)],
+            [
+                sys.executable,
+                "-W",
+                "error",
+                str(Path(__file__).parents[1] / "proofs" / "callback_member.py"),
+                str(path),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -377,7 +386,7 @@ def test_what_came_before_a_kill_is_there_after_a_restart(tmp_path: Path) -> Non
         first.process.wait(20)
 
     second = Member(tmp_path / "s")
-    second("follow", url.split("/")[-2])
+    second("subscribe", url.split("/")[-2])
     assert second("heard") == ["task-1"]
     assert second("post", url, "task-of-a-forger") == 200
     second.end()

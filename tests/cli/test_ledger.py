@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from apimodels_async import Task, TaskState
-from apimodels_async._ledger_records import digest_of, key_of
-from apimodels_async._ledger_statements import begun, moved
+from apimodels_async._create.identity import digest_of
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import SavedFile, SqliteLedger, Step
+from apimodels_async.ledger.entries import key_of
+from apimodels_async.ledger.statements import begun, moved
 from tests.cli.conftest import at
 
 PATIENCE = 45.0

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from apimodels_async import GenerationRequest
+from apimodels_async.cli.batch.request_files import RequestFile
+from apimodels_async.cli.batch.request_lines import FORMS, BadLineError, Line
 from apimodels_async.cli.failures import CommandFailed
-from apimodels_async.cli.request_files import RequestFile
-from apimodels_async.cli.request_lines import FORMS, BadLineError, Line
 
 
 @pytest.fixture

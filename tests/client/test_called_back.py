@@ -15,7 +15,7 @@ from apimodels_async import AsyncImagesClient, GenerationRequest, SubmissionUnkn
 from apimodels_async.callbacks import CallbackReceiver
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import SqliteLedger, Step
-from tests.client.served import receiving
+from tests.support.served import receiving
 
 pytestmark = pytest.mark.anyio
 MODEL = "grok-image/grok-4.2-image"
@@ -130,9 +130,9 @@ async def test_a_later_run_learns_from_the_store_what_became_of_a_lost_answer(
         with SqliteLedger(tmp_path / "run.db") as ledger:
             [entry] = ledger.entries()
         called = threading.Event()
-        receiver.follow(entry.intent_id or "", lambda _: called.set())
+        receiver.subscribe(entry.intent_id or "", lambda _: called.set())
         assert await anyio.to_thread.run_sync(called.wait, 10)  # while no client is there
-        receiver.unfollow(entry.intent_id or "")
+        receiver.unsubscribe(entry.intent_id or "")
     with receiving(store=tmp_path / "calls.db") as receiver:
         async with client_of(receiver) as client:
             outcomes = await client.generate_many(requests, ledger=tmp_path / "run.db", download_to=tmp_path)

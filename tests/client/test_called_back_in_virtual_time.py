@@ -32,12 +32,12 @@ class Switchboard:
         intent = f"intent-{next(self.numbers)}"
         return intent, f"https://here.example/k/{intent}/token"
 
-    def follow(self, intent_id: str, told: Callable[[str], object]) -> None:
+    def subscribe(self, intent_id: str, told: Callable[[str], object]) -> None:
         self.followed[intent_id] = told
         if intent_id in self.kept:
             told(self.kept[intent_id])
 
-    def unfollow(self, intent_id: str) -> None:
+    def unsubscribe(self, intent_id: str) -> None:
         del self.followed[intent_id]
         self.unfollowed += 1
 
@@ -178,7 +178,7 @@ def test_when_nobody_calls_about_a_known_model_the_first_look_comes_after_thrice
 
     async def work(client: AsyncImagesClient) -> Any:
         for _ in range(12):
-            client._pacing.observe("m", 10.0)
+            client._engine.pacing.observe("m", 10.0)
         await client.generate("x")
         first: float = world.vendor.get_times[0] - world.vendor.created["cl000000"][0]
         return first
@@ -359,7 +359,7 @@ def test_a_receiver_that_fails_costs_a_later_run_one_outcome_and_not_the_batch(w
         raise RuntimeError("no receiver")
 
     async def second(client: AsyncImagesClient) -> None:
-        world.board.follow = broken
+        world.board.subscribe = broken
         [outcome] = await client.generate_many(["x"], ledger=path)
         assert isinstance(outcome.error, SubmissionUnknownError)
 

@@ -10,10 +10,12 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from apimodels_async import AsyncImagesClient, GenerationRequest, SubmissionUnknownError, _http, _production
-from apimodels_async._preparing import Prepared
+from apimodels_async import AsyncImagesClient, GenerationRequest, SubmissionUnknownError
+from apimodels_async._batch import pipeline
+from apimodels_async._create.prepare import PreparedRequest
+from apimodels_async._http import transport
 from tests.bench.inputs import BATCH, BATCHED, CREATE, LARGE, REQUESTS, UPLOAD, measure, pictures
-from tests.faults.picture_server import JPEG, PictureServer, Reply, as_json, reset
+from tests.support.picture_server import JPEG, PictureServer, Reply, as_json, reset
 
 pytestmark = pytest.mark.anyio
 
@@ -31,18 +33,20 @@ class Client(AsyncImagesClient):
 
     def __init__(self, base_url: str, **arguments: Any) -> None:
         super().__init__("sk_test", base_url=base_url, model="m", **arguments)
-        self.prepared: list[Prepared] = []
+        self.prepared: list[PreparedRequest] = []
         self.most = self.most_at_once = 0
+        self._real_prepare = self._engine.prepare
+        self._engine.prepare = self._noted_prepare  # type: ignore[method-assign]
 
-    async def _prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> Prepared:
-        prepared = await super()._prepare(request, for_ledger=for_ledger)
+    async def _noted_prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> PreparedRequest:
+        prepared = await self._real_prepare(request, for_ledger=for_ledger)
         self.prepared.append(prepared)
         sizes = [each.size for each in self.prepared if at_hand(each)]
         self.most, self.most_at_once = max(self.most, sum(sizes)), max(self.most_at_once, len(sizes))
         return prepared
 
 
-def at_hand(prepared: Prepared) -> bool:
+def at_hand(prepared: PreparedRequest) -> bool:
     try:
         prepared.body.reveal()
     except AttributeError:
@@ -69,7 +73,7 @@ async def test_a_large_picture_arrives_byte_for_byte_with_its_length_announced()
             await client.create("a cat", image=PICTURE)
     (seen,) = server.seen
     assert read(seen.body) == PICTURE
-    assert len(seen.body) > 4 * _http.PIECE
+    assert len(seen.body) > 4 * transport.PIECE
     assert seen.header("content-length") == [str(len(seen.body))]
     assert seen.header("transfer-encoding") == []
     assert seen.header("host") == [server.origin.removeprefix("http://")]
@@ -115,7 +119,7 @@ async def test_a_large_upload_arrives_byte_for_byte() -> None:
 async def test_the_bodies_of_a_batch_take_no_more_than_their_room_however_many_may_be_under_way(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(_production, "BODIES", 5 << 20)
+    monkeypatch.setattr(pipeline, "BODIES", 5 << 20)
     file = tmp_path / "a.jpg"
     file.write_bytes(PICTURE)
     with PictureServer() as server:
@@ -130,7 +134,7 @@ async def test_the_bodies_of_a_batch_take_no_more_than_their_room_however_many_m
 
 
 async def test_a_picture_larger_than_all_the_room_is_made_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_production, "BODIES", 1 << 20)
+    monkeypatch.setattr(pipeline, "BODIES", 1 << 20)
     with PictureServer() as server:
         server.create(server.accepted(state="completed", resultUrls=["https://pictures.example/a.png"]))
         async with Client(server.base_url) as client:
@@ -143,7 +147,7 @@ async def test_a_picture_larger_than_all_the_room_is_made_alone(monkeypatch: pyt
 async def test_large_pictures_that_fail_and_are_tried_again_do_not_wait_for_one_another(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ledger: bool
 ) -> None:
-    monkeypatch.setattr(_production, "BODIES", 1 << 20)
+    monkeypatch.setattr(pipeline, "BODIES", 1 << 20)
     with PictureServer() as server:
         server.create(
             *[server.accepted(state="failed", retryable=True)] * 3,

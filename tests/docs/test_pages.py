@@ -17,7 +17,7 @@ from apimodels_async.cli import exit_codes
 from apimodels_async.cli.app import app
 from apimodels_async.gateway import create_app
 from apimodels_async.gateway.generations import OPENAI_SHAPED, SYNCHRONOUS
-from apimodels_async.gateway.words import ODD_WORDS, WORDS
+from apimodels_async.gateway.triggers import BEHAVIOUR_TRIGGERS, FAILURE_TRIGGERS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -167,12 +167,13 @@ def test_the_words_in_prompts_are_those_of_the_gateway() -> None:
         codes(word)[0]: (codes(code)[0], retryable == "yes")
         for word, code, retryable, _ in rows(text_of("docs/guide/gateway.md"), "## Words in prompts")
     }
-    assert told == {word: (failure.code, failure.retryable) for word, failure in WORDS.items()}
+    assert told == {word: (failure.code, failure.retryable) for word, failure in FAILURE_TRIGGERS.items()}
 
 
 def test_the_words_for_odd_calls_are_those_of_the_gateway() -> None:
     table = rows(text_of("docs/guide/gateway.md"), "### Odd calls on request")
-    assert {codes(word)[0]: what for word, what in table} == {word: oddity.value for word, oddity in ODD_WORDS.items()}
+    told = {codes(word)[0]: what for word, what in table}
+    assert told == {word: how.value for word, how in BEHAVIOUR_TRIGGERS.items()}
 
 
 def test_every_option_of_the_gateway_is_listed() -> None:

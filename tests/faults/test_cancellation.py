@@ -32,13 +32,12 @@ from apimodels_async import (
     SubmissionUnknownError,
     Task,
     TaskState,
-    _downloading,
-    _exchange,
-    _pouring,
     client,
 )
+from apimodels_async._download import downloader, writer
+from apimodels_async._http import trace
 from apimodels_async.pacing import FixedPacing
-from tests.faults.picture_server import KEY, PNG, PictureServer, answer, envelope, held, picture
+from tests.support.picture_server import KEY, PNG, PictureServer, answer, envelope, held, picture
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
@@ -62,22 +61,22 @@ def trust() -> ssl.SSLContext:
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificates are read once, and a download hands over small pieces without pauses."""
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
-    monkeypatch.setattr(_pouring, "PIECE", 64 << 10)
-    monkeypatch.setattr(_downloading, "full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr(writer, "PIECE", 64 << 10)
+    monkeypatch.setattr(downloader, "full_jitter", lambda *_: 0.0)
 
 
 @pytest.fixture
 def first_bytes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows when a request is about to be written."""
     began: list[str] = []
-    call = _exchange.Watch.__call__
+    call = trace.SendTrace.__call__
 
-    async def watch(self: _exchange.Watch, event: str, info: Any) -> None:
+    async def watch(self: trace.SendTrace, event: str, info: Any) -> None:
         await call(self, event, info)
         if event.endswith("send_request_headers.started"):
             began.append(event)
 
-    monkeypatch.setattr(_exchange.Watch, "__call__", watch)
+    monkeypatch.setattr(trace.SendTrace, "__call__", watch)
     return began
 
 
@@ -223,7 +222,7 @@ async def test_no_task_is_lost_wherever_a_call_that_pays_is_cancelled(
     cancelled_at: Callable[[Work, int], Awaitable[bool]],
     call: str,
 ) -> None:
-    monkeypatch.setattr("apimodels_async._submitting.full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr("apimodels_async._create.submitter.full_jitter", lambda *_: 0.0)
     server.query(envelope({"taskId": "task-1", "state": "processing"}), server.completed("https://pictures.invalid/a"))
     before = alive()
     step, swept = 0, True

@@ -28,11 +28,11 @@ from apimodels_async import (
     RateLimitError,
     SubmissionUnknownError,
     Task,
-    _http,
 )
-from apimodels_async._lanes import WIDTH
-from tests.faults.server import Exchange, FaultServer, accept, html, reply, say
-from tests.faults.virtual import Server, envelope, in_turn, most_jitter, refusal, run, virtually
+from apimodels_async._http import transport
+from apimodels_async._http.pools import WIDTH
+from tests.support.server import Exchange, FaultServer, accept, html, reply, say
+from tests.support.virtual import Server, envelope, in_turn, most_jitter, refusal, run, virtually
 
 PROXIES = [name for word in ("http", "https", "all", "no") for name in (f"{word}_proxy", f"{word}_proxy".upper())]
 
@@ -65,7 +65,7 @@ async def test_a_429_with_a_date_is_left_alone_by_the_servers_own_clock(anyio_ba
 async def test_backoff_doubles_to_a_cap_and_ends_within_thirty_seconds(anyio_backend: str) -> None:
     server = Server(post=in_turn(partial(refusal, 429)))
     async with server.client(max_retries=100) as client:
-        client._submitter._uniform = most_jitter
+        client._engine.submitter._uniform = most_jitter
         with pytest.raises(RateLimitError):
             await client.create("a cat")
 
@@ -82,7 +82,7 @@ async def test_backoff_is_drawn_from_nought_to_its_bound(anyio_backend: str) -> 
 
     server = Server(post=in_turn(partial(refusal, 429)))
     async with server.client(max_retries=6) as client:
-        client._submitter._uniform = note
+        client._engine.submitter._uniform = note
         with pytest.raises(RateLimitError):
             await client.create("a cat")
 
@@ -135,7 +135,7 @@ async def test_two_hundred_refused_creates_share_a_hundred_retries(anyio_backend
 async def test_a_success_gives_one_retry_back(anyio_backend: str) -> None:
     server = Server(post=in_turn(accepted_now, partial(refusal, 429)))
     async with server.client() as client:
-        client._submitter._quota.tokens = 0
+        client._engine.submitter._quota.tokens = 0
         await client.create("a cat")
         with pytest.raises(RateLimitError):
             await client.create("a dog")
@@ -516,7 +516,7 @@ def test_a_second_event_loop_is_an_error_before_a_byte(anyio_backend: str) -> No
 
         async def first_and_close() -> None:
             await first()
-            for lane in client._http._owned:
+            for lane in client._engine.http._owned:
                 await lane.aclose()
 
         anyio.run(first_and_close, backend=anyio_backend)
@@ -535,7 +535,7 @@ client = AsyncImagesClient("k", base_url=sys.argv[1], model="m")
 
 async def parent():
     await client.create("a cat")
-    await client._http.aclose()
+    await client._engine.http.aclose()
 
 async def child():
     try:
@@ -633,7 +633,7 @@ def test_a_blocking_client_in_place_of_an_async_one_is_a_type_error() -> None:
 async def test_connections_that_a_burst_of_creates_left_behind_go_with_a_later_create(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_http, "SUBMIT_KEEPALIVE", 0.0)
+    monkeypatch.setattr(transport, "SUBMIT_KEEPALIVE", 0.0)
     together = threading.Barrier(WIDTH + 1)
 
     def wait_for_the_others(exchange: Exchange) -> None:
@@ -646,9 +646,9 @@ async def test_connections_that_a_burst_of_creates_left_behind_go_with_a_later_c
                 async with anyio.create_task_group() as group:
                     for _ in range(WIDTH + 1):
                         group.start_soon(client.create, "a cat")
-            before = list(client._http._owned)
+            before = list(client._engine.http._owned)
             await client.create("a cat")
-            after = list(client._http._owned)
+            after = list(client._engine.http._owned)
     assert len(before) == 2
     assert after == before[:1]
     assert before[1].is_closed
@@ -659,7 +659,7 @@ async def test_connections_that_a_burst_of_creates_left_behind_go_with_a_later_c
 async def test_a_client_of_the_callers_own_is_not_closed_after_a_burst_of_creates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_http, "SUBMIT_KEEPALIVE", 0.0)
+    monkeypatch.setattr(transport, "SUBMIT_KEEPALIVE", 0.0)
     with FaultServer(post=[accept()]) as server:
         async with (
             httpx.AsyncClient() as given,

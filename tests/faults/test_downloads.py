@@ -18,18 +18,10 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from apimodels_async import (
-    AsyncImagesClient,
-    ConfigurationError,
-    DownloadError,
-    ResultExpiredError,
-    Task,
-    TaskState,
-    _downloading,
-    _saving,
-)
+from apimodels_async import AsyncImagesClient, ConfigurationError, DownloadError, ResultExpiredError, Task, TaskState
+from apimodels_async._download import downloader, part_file
 from apimodels_async.pacing import FixedPacing
-from tests.faults.picture_server import (
+from tests.support.picture_server import (
     GIF,
     JPEG,
     KEY,
@@ -78,7 +70,7 @@ def _read_the_certificates_once(trust: ssl.SSLContext, monkeypatch: pytest.Monke
 @pytest.fixture(autouse=True)
 def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow at once; how long they wait is a rule with tests of its own."""
-    monkeypatch.setattr(_downloading, "full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr(downloader, "full_jitter", lambda *_: 0.0)
 
 
 def done(*links: str, task_id: str | None = "task-1", age: float = 3600.0) -> Task:
@@ -221,7 +213,7 @@ async def test_retry_after_beyond_the_deadline_ends_at_once_and_says_why(server:
 async def test_a_byte_now_and_then_is_given_up_for_its_rate(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_downloading, "RATE_WINDOW", 0.4)
+    monkeypatch.setattr(downloader, "RATE_WINDOW", 0.4)
     (path,) = await fetch(server, done(server.play("/a", drip(JPEG, 0.1), picture(JPEG))), tmp_path)
     assert path.read_bytes() == JPEG
     assert names(tmp_path) == ["task-1-0.jpg"]
@@ -231,7 +223,7 @@ async def test_a_byte_now_and_then_is_given_up_for_its_rate(
 async def test_a_byte_now_and_then_for_ever_is_a_download_error(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_downloading, "RATE_WINDOW", 0.1)
+    monkeypatch.setattr(downloader, "RATE_WINDOW", 0.1)
     with pytest.raises(DownloadError, match="not saved in 5 attempts: slower than 1024 bytes a second"):
         await fetch(server, done(server.play("/a", drip(JPEG, 0.06, first=0))), tmp_path)
     assert names(tmp_path) == []
@@ -240,7 +232,7 @@ async def test_a_byte_now_and_then_for_ever_is_a_download_error(
 async def test_the_rate_may_be_as_low_as_one_likes(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_downloading, "RATE_WINDOW", 0.05)
+    monkeypatch.setattr(downloader, "RATE_WINDOW", 0.05)
     url = server.play("/a", drip(PNG, 0.03, first=len(PNG) - 10))
     (path,) = await fetch(server, done(url), tmp_path, min_rate=0)
     assert path.read_bytes() == PNG
@@ -574,13 +566,13 @@ async def test_a_full_disk_leaves_nothing_and_is_not_tried_again(
     elif where == "rename":
         monkeypatch.setattr(Path, "replace", _full)
     else:
-        begin = _saving.PartFile.begin
+        begin = part_file.PartFile.begin
 
-        def begin_full(self: _saving.PartFile) -> None:
+        def begin_full(self: part_file.PartFile) -> None:
             begin(self)
             monkeypatch.setattr(self, "_file", _FullFile(self._begun))
 
-        monkeypatch.setattr(_saving.PartFile, "begin", begin_full)
+        monkeypatch.setattr(part_file.PartFile, "begin", begin_full)
     big = PNG[:33] + bytes(3 << 20) + PNG[-12:]
     with pytest.raises(DownloadError, match=r"cannot be written: .*No space left") as caught:
         await fetch(server, done(server.play("/a", picture(big))), tmp_path)
@@ -713,7 +705,7 @@ async def test_a_picture_that_came_inside_the_answer_needs_no_request(
 async def test_a_data_uri_without_a_picture_is_refused_at_once(
     server: PictureServer, tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_downloading, "full_jitter", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr(downloader, "full_jitter", lambda *_: pytest.fail("tried again"))
     with pytest.raises(DownloadError, match="refused"):
         await fetch(server, done(uri), tmp_path)
     assert names(tmp_path) == []

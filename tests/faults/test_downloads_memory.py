@@ -7,7 +7,7 @@ import anyio.to_thread
 import pytest
 
 from tests.bench.download import OURS, SIZE, measure
-from tests.faults.picture_server import PictureServer, Reply, bomb, endless
+from tests.support.picture_server import PictureServer, Reply, bomb, endless
 
 MOST = 8 << 20
 

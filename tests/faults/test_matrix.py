@@ -15,9 +15,9 @@ import pytest
 
 from apimodels_async import ApimodelsError, AsyncImagesClient, Task
 from apimodels_async.pacing import FixedPacing
-from tests.faults.matrix import BROKEN, CREATES, QUERIES, Row, Way, a_server
-from tests.faults.server import FaultServer
 from tests.proofs.network.report import HEADING
+from tests.support.matrix import BROKEN, CREATES, QUERIES, Row, Way, a_server
+from tests.support.server import FaultServer
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -58,11 +58,11 @@ async def client_for(row: Row, server: FaultServer) -> AsyncGenerator[AsyncImage
             server.listen()
         return 0.0
 
-    vars(client._http)["_ssl"] = TLS
-    client._submitter._uniform = no_jitter
-    client._poller._uniform = no_jitter
-    client._poller.gate._uniform = no_jitter
-    client._poller._quota.tokens = 10
+    vars(client._engine.http)["_ssl"] = TLS
+    client._engine.submitter._uniform = no_jitter
+    client._engine.poller._uniform = no_jitter
+    client._engine.poller.gate._uniform = no_jitter
+    client._engine.poller._quota.tokens = 10
     try:
         async with client:
             yield client
@@ -77,7 +77,7 @@ async def busy_pool(row: Row, server: FaultServer, client: AsyncImagesClient) ->
     if row.way is not Way.BUSY_POOL:
         yield
         return
-    own = client._http._given
+    own = client._engine.http._given
     assert own is not None
     async with anyio.create_task_group() as tasks:
 

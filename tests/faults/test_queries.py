@@ -30,11 +30,11 @@ from apimodels_async import (
     TaskState,
     WaitTimeoutError,
 )
-from apimodels_async._polling import LONGEST_HOLD
+from apimodels_async._poll.poller import LONGEST_HOLD
 from apimodels_async.pacing import FixedPacing
-from tests.faults.server import FaultServer, accept, drip, read_then, reply, say, take_then
-from tests.faults.server import envelope as envelope_of
-from tests.faults.virtual import Server, done, envelope, in_turn, most_jitter, refusal, run, virtually
+from tests.support.server import FaultServer, accept, drip, read_then, reply, say, take_then
+from tests.support.server import envelope as envelope_of
+from tests.support.virtual import Server, done, envelope, in_turn, most_jitter, refusal, run, virtually
 
 
 def pending() -> httpx.Response:
@@ -160,7 +160,7 @@ async def test_no_more_than_eight_queries_are_under_way_at_once(anyio_backend: s
 async def test_failed_looks_back_off_with_doubling_bounds_and_never_past_the_pacing(anyio_backend: str) -> None:
     server = Server(get=in_turn(partial(refusal, 503)))
     async with server.client(pacing=FixedPacing(6.0)) as client:
-        client._poller._uniform = most_jitter
+        client._engine.poller._uniform = most_jitter
         with pytest.raises(WaitTimeoutError):
             await client.wait("task-1", timeout=26.0)
 
@@ -262,7 +262,7 @@ async def test_a_client_that_is_closed_ends_the_waits_that_are_asleep(anyio_back
 
         client = AsyncImagesClient("k", base_url=server.base_url, model="m")
         # The wait is asleep when the client is closed: it has not even made its connections yet.
-        client._poller.gate.opens = anyio.current_time() + 60.0
+        client._engine.poller.gate.opens = anyio.current_time() + 60.0
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
             await anyio.sleep(1.0)
@@ -504,7 +504,7 @@ async def test_a_wait_outlives_a_server_that_restarts() -> None:
                 server.listen()
                 return low
 
-            client._poller._uniform = up_again
+            client._engine.poller._uniform = up_again
             task = await client.wait("task-1", timeout=20.0)
 
     assert task.state == TaskState.COMPLETED

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from apimodels_async.gateway.fetching import TIME_LIMIT, fetch_here
+from apimodels_async.gateway.fetch import TIME_LIMIT, fetch_local
 from apimodels_async.gateway.refusals import Refusal
 
 
@@ -201,7 +201,7 @@ def test_a_url_that_does_not_answer_in_time_is_refused(said: bytes) -> None:
         thread = threading.Thread(target=mumble)
         thread.start()
         with pytest.raises(Refusal, match=r"^image_url: .* did not answer within 0.1 s"):
-            fetch_here("image_url", f"http://127.0.0.1:{silent.getsockname()[1]}/", 0.1)
+            fetch_local("image_url", f"http://127.0.0.1:{silent.getsockname()[1]}/", 0.1)
         thread.join()
 
 

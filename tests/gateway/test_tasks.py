@@ -3,18 +3,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apimodels_async.gateway.tasks import QUEUED_PART, State, Task, schedule, state_of, view
-from apimodels_async.gateway.words import WORDS
+from apimodels_async.gateway.tasks import QUEUED_PART, State, TaskRecord, schedule, state_of, task_data
+from apimodels_async.gateway.triggers import FAILURE_TRIGGERS
 
 CREATED = 1_705_123_450_000
 DURATIONS = st.floats(0, 10_000)
-FAILURES = st.sampled_from([None, *WORDS.values()])
+FAILURES = st.sampled_from([None, *FAILURE_TRIGGERS.values()])
 ORDER = [State.PENDING, State.PROCESSING, State.COMPLETED, State.FAILED]
 
 
-def task(duration: float, failure: object = None) -> Task:
+def task(duration: float, failure: object = None) -> TaskRecord:
     started, ended = schedule(CREATED, duration)
-    return Task(
+    return TaskRecord(
         id="clabc",
         model="sparkpix-image",
         n=2,
@@ -52,7 +52,7 @@ def test_a_task_is_queued_for_a_small_part_of_its_duration() -> None:
 
 def test_links_and_times_are_told_when_the_task_is_completed() -> None:
     subject = task(15)
-    assert view(subject, subject.ended, "http://here") == {
+    assert task_data(subject, subject.ended, "http://here") == {
         "taskId": "clabc",
         "state": "completed",
         "model": "sparkpix-image",
@@ -64,8 +64,8 @@ def test_links_and_times_are_told_when_the_task_is_completed() -> None:
 
 
 def test_until_then_nothing_but_the_state_is_told() -> None:
-    for failure in (None, WORDS["contraband"]):
-        assert view(task(15, failure), CREATED, "http://here") == {
+    for failure in (None, FAILURE_TRIGGERS["contraband"]):
+        assert task_data(task(15, failure), CREATED, "http://here") == {
             "taskId": "clabc",
             "state": "pending",
             "model": "sparkpix-image",
@@ -74,8 +74,8 @@ def test_until_then_nothing_but_the_state_is_told() -> None:
 
 
 def test_a_failed_task_tells_why_and_has_no_links() -> None:
-    subject = task(15, WORDS["contraband"])
-    assert view(subject, subject.ended, "http://here") == {
+    subject = task(15, FAILURE_TRIGGERS["contraband"])
+    assert task_data(subject, subject.ended, "http://here") == {
         "taskId": "clabc",
         "state": "failed",
         "model": "sparkpix-image",

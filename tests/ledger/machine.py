@@ -14,7 +14,7 @@ import httpx
 
 from apimodels_async import AsyncImagesClient, Outcome
 from apimodels_async.ledger import SqliteLedger, Step
-from apimodels_async.ledger._store import _connect
+from apimodels_async.ledger.sqlite import _connect
 from apimodels_async.pacing import FixedPacing
 
 logger = logging.getLogger("apimodels_async")
@@ -154,7 +154,7 @@ class World:
                         "sk_test", base_url="https://api.example/v1", model="m", http_client=http,
                         pacing=FixedPacing(0.001), wait_timeout=20.0,
                     )  # fmt: skip
-                    client._submitter._uniform = client._poller._uniform = _no_jitter
+                    client._engine.submitter._uniform = client._engine.poller._uniform = _no_jitter
                     try:
                         with SqliteLedger(self.path, connect=life.connect) as ledger:
                             async with client:
@@ -166,7 +166,7 @@ class World:
             return None if life.dead else result
 
         logger.setLevel(logging.CRITICAL + 1)  # the dead would have much to say
-        with mock.patch("apimodels_async._downloading.full_jitter", return_value=0.0):
+        with mock.patch("apimodels_async._download.downloader.full_jitter", return_value=0.0):
             return anyio.run(process, backend=backend)
 
     def batch(self, backend: str, events: int | None, prompts: list[str]) -> list[Outcome] | None:

@@ -81,7 +81,7 @@ async def test_an_empty_ledger_of_every_schema_is_begun(name: str, tmp_path: Pat
 
 
 def test_there_is_a_golden_ledger_for_this_schema() -> None:
-    from apimodels_async.ledger import _store
+    from apimodels_async.ledger import sqlite
 
     for kind in ("empty", "every-step", "repeated"):
-        assert (GOLDEN / f"v{_store.SCHEMA_VERSION}-{kind}.db").is_file()
+        assert (GOLDEN / f"v{sqlite.SCHEMA_VERSION}-{kind}.db").is_file()

@@ -8,8 +8,8 @@ import pytest
 if os.name != "posix":
     pytest.skip("there is no SIGKILL", allow_module_level=True)
 
-from tests.ledger.kills import kill_many
-from tests.ledger.victim import POINTS
+from tests.proofs.kills import kill_many
+from tests.proofs.victim import POINTS
 
 
 @pytest.mark.timeout(120)

@@ -23,7 +23,7 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 BACKENDS = st.sampled_from(["asyncio", "asyncio", "asyncio", "trio"])
 
 
-class Ledgers(RuleBasedStateMachine):
+class OpenLedgers(RuleBasedStateMachine):
     """Lines are added, removed and moved; runs end or die; the vendor fails; people decide."""
 
     def __init__(self) -> None:
@@ -175,7 +175,7 @@ class Ledgers(RuleBasedStateMachine):
         assert before <= self._undecided(), "decided by itself"
 
 
-TestLedgers = pytest.mark.timeout(150)(Ledgers.TestCase)
+TestLedgers = pytest.mark.timeout(150)(OpenLedgers.TestCase)
 TestLedgers.settings = settings(
     max_examples=int(os.environ.get("LEDGER_EXAMPLES", "25")),
     stateful_step_count=12,

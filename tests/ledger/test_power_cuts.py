@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("apsw")
 
-from tests.ledger.power_cuts import cut_often
+from tests.proofs.power_cuts import cut_often
 
 
 def test_sixty_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from apimodels_async import _recording
-from apimodels_async._ledger_statements import Statement, begun, moved
-from apimodels_async._recording import LedgerJournal, Recorder
 from apimodels_async.errors import LedgerError, SubmissionUnknownError
 from apimodels_async.ledger import SqliteLedger, Step
+from apimodels_async.ledger import recorder as recorder_module
+from apimodels_async.ledger.recorder import GroupCommitWriter, LedgerJournal
+from apimodels_async.ledger.statements import Statement, begun, moved
 from apimodels_async.models import Task
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +52,7 @@ def intent(key: str) -> Statement:
 
 
 async def test_thousands_of_writes_need_few_transactions(ledger: Counting) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     async with anyio.create_task_group() as group:
         for number in range(3000):
             group.start_soon(recorder.write, intent(f"k{number}"))
@@ -64,8 +64,8 @@ async def test_thousands_of_writes_need_few_transactions(ledger: Counting) -> No
 async def test_where_several_write_what_comes_a_moment_later_joins_them(
     ledger: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_recording, "GATHER", 0.5)
-    recorder = Recorder(ledger)
+    monkeypatch.setattr(recorder_module, "GATHER", 0.5)
+    recorder = GroupCommitWriter(ledger)
     ledger.may_go.clear()
     async with anyio.create_task_group() as group:
         group.start_soon(recorder.write, intent("alone"))
@@ -86,8 +86,8 @@ async def test_where_several_write_what_comes_a_moment_later_joins_them(
 
 
 async def test_whoever_writes_alone_waits_for_nobody(ledger: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_recording, "GATHER", 3600.0)
-    recorder = Recorder(ledger)
+    monkeypatch.setattr(recorder_module, "GATHER", 3600.0)
+    recorder = GroupCommitWriter(ledger)
 
     with anyio.fail_after(20):
         for key in ("a", "b", "c"):
@@ -97,7 +97,7 @@ async def test_whoever_writes_alone_waits_for_nobody(ledger: Counting, monkeypat
 
 
 async def test_each_writer_is_told_what_its_own_statements_changed(ledger: Counting) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     told: dict[int, list[int]] = {}
 
     async def write(number: int) -> None:
@@ -111,7 +111,7 @@ async def test_each_writer_is_told_what_its_own_statements_changed(ledger: Count
 
 
 async def test_an_error_reaches_every_writer_of_its_transaction_and_no_other(ledger: Counting) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     ledger.spoiled = True
     failed = 0
 
@@ -132,7 +132,7 @@ async def test_an_error_reaches_every_writer_of_its_transaction_and_no_other(led
 
 
 async def test_what_is_posted_comes_with_the_next_write_or_with_a_flush(ledger: Counting) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     recorder.post(intent("a"))
     await recorder.write(moved("a", Step.SENDING))
     recorder.post(intent("b"))
@@ -145,7 +145,7 @@ async def test_what_is_posted_comes_with_the_next_write_or_with_a_flush(ledger: 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_native_cancellation_loses_no_others_writes_and_writes_nothing_twice(ledger: Counting) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     ledger.may_go.clear()
     cut_off = asyncio.create_task(recorder.write(intent("first")))
     await asyncio.to_thread(ledger.begun.wait, 20)
@@ -166,7 +166,7 @@ async def test_a_native_cancellation_loses_no_others_writes_and_writes_nothing_t
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_write_that_was_left_alone_never_comes_after_a_later_one(ledger: Counting) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     await recorder.write(intent("k"), moved("k", Step.SENDING))
     ledger.begun.clear()
     ledger.may_go.clear()
@@ -184,7 +184,7 @@ async def test_a_write_that_was_left_alone_never_comes_after_a_later_one(ledger:
 
 
 async def test_only_one_can_mark_an_entry(ledger: Counting) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     await recorder.write(intent("k"))
     first, second = LedgerJournal(recorder, "k"), LedgerJournal(recorder, "k")
     await first.sending()
@@ -200,13 +200,13 @@ async def test_only_one_can_mark_an_entry(ledger: Counting) -> None:
 
 async def test_an_entry_that_was_never_begun_cannot_be_marked(ledger: Counting) -> None:
     with pytest.raises(LedgerError):
-        await LedgerJournal(Recorder(ledger), "k").sending()
+        await LedgerJournal(GroupCommitWriter(ledger), "k").sending()
 
 
 async def test_a_task_id_that_cannot_be_written_is_in_the_error_and_in_the_log(
     ledger: Counting, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     journal = LedgerJournal(recorder, "k")
     await recorder.write(intent("k"))
     await journal.sending()
@@ -227,7 +227,7 @@ async def test_a_task_id_that_cannot_be_written_is_in_the_error_and_in_the_log(
 async def test_news_is_not_hidden_by_a_ledger_that_cannot_be_written(
     ledger: Counting, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     journal = LedgerJournal(recorder, "k")
     await recorder.write(intent("k"))
     await journal.sending()
@@ -244,7 +244,7 @@ async def test_news_is_not_hidden_by_a_ledger_that_cannot_be_written(
 async def test_a_cancelled_caller_does_not_take_the_mark_of_what_is_not_sent_into_the_next_run(
     ledger: Counting,
 ) -> None:
-    recorder = Recorder(ledger)
+    recorder = GroupCommitWriter(ledger)
     journal = LedgerJournal(recorder, "k")
     recorder.post(intent("k"))
     with anyio.CancelScope() as scope:

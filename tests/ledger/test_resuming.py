@@ -20,12 +20,12 @@ from apimodels_async import (
     Task,
     TaskState,
 )
-from apimodels_async._ledger_records import task_to_json
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger, Step
+from apimodels_async.ledger.entries import task_to_json
 from apimodels_async.pacing import FixedPacing
-from tests.faults.server import FaultServer, accept, envelope, reply, say
 from tests.ledger.machine import Life, Vendor
+from tests.support.server import FaultServer, accept, envelope, reply, say
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

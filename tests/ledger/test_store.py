@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apimodels_async._ledger_records import FOLLOWS, Plan, SavedFile, plan, steps_before
-from apimodels_async._ledger_statements import Statement, begun, moved
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger import SqliteLedger, Step, _store
+from apimodels_async.ledger import SqliteLedger, Step, sqlite
+from apimodels_async.ledger.entries import FOLLOWS, Plan, SavedFile, plan, steps_before
+from apimodels_async.ledger.statements import Statement, begun, moved
 from apimodels_async.models import Task, TaskState
 
 HASH = "d" * 64
@@ -57,16 +57,16 @@ def test_a_new_ledger_is_wal_full_marked_and_versioned(tmp_path: Path) -> None:
         "journal_mode": "wal",
         "synchronous": 2,
         "application_id": 0x41504D4C,
-        "user_version": _store.SCHEMA_VERSION,
+        "user_version": sqlite.SCHEMA_VERSION,
     }
 
 
 def test_a_migration_happens_in_one_transaction_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.db"
     SqliteLedger(path).close()
-    now, migrations = _store.SCHEMA_VERSION, _store._MIGRATIONS
-    monkeypatch.setattr(_store, "SCHEMA_VERSION", now + 1)
-    monkeypatch.setattr(_store, "_MIGRATIONS", (*migrations, ("CREATE TABLE more (x)", "a mistake")))
+    now, migrations = sqlite.SCHEMA_VERSION, sqlite._MIGRATIONS
+    monkeypatch.setattr(sqlite, "SCHEMA_VERSION", now + 1)
+    monkeypatch.setattr(sqlite, "_MIGRATIONS", (*migrations, ("CREATE TABLE more (x)", "a mistake")))
 
     with pytest.raises(LedgerError, match="cannot be used"):
         SqliteLedger(path)
@@ -74,7 +74,7 @@ def test_a_migration_happens_in_one_transaction_or_not_at_all(tmp_path: Path, mo
         assert database.execute("PRAGMA user_version").fetchone() == (now,)
         assert database.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchall() == []
 
-    monkeypatch.setattr(_store, "_MIGRATIONS", (*migrations, ("CREATE TABLE more (x)",)))
+    monkeypatch.setattr(sqlite, "_MIGRATIONS", (*migrations, ("CREATE TABLE more (x)",)))
     SqliteLedger(path).close()
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (now + 1,)
@@ -101,7 +101,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(LedgerError, match=rf"newer version.*schema 99, here {_store.SCHEMA_VERSION}.*update"):
+    with pytest.raises(LedgerError, match=rf"newer version.*schema 99, here {sqlite.SCHEMA_VERSION}.*update"):
         SqliteLedger(path)
 
 
@@ -186,7 +186,7 @@ def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -
 
 KILLED = """
 import os, signal, sys
-from apimodels_async._ledger_statements import begun
+from apimodels_async.ledger.statements import begun
 from apimodels_async.ledger import SqliteLedger
 
 ledger = SqliteLedger(sys.argv[1])
@@ -266,7 +266,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 # In processes of their own: nobody forks a process that has the threads of a test run.
 FORKED = """
 import os, sys
-from apimodels_async._ledger_statements import begun, moved
+from apimodels_async.ledger.statements import begun, moved
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger, Step
 

@@ -63,6 +63,6 @@ async def _in_a_thread(call: Callable[..., Any], *arguments: Any, **more: Any) -
 
 
 def _companion(call: Callable[..., Any], *arguments: Any, **more: Any) -> Awaited:
-    from apimodels_async._batch import Batch
+    from apimodels_async._batch.batch import Batch
 
     return Awaited(call(*arguments, **more), Batch)

@@ -18,8 +18,8 @@ import apimodels_async
 from apimodels_async import ConfigurationError, ImagesClient
 from apimodels_async.pacing import FixedPacing
 from apimodels_async.sync import Batch
-from apimodels_async.sync._runner import Call, Runner
-from tests.sync.endurance import vendor
+from apimodels_async.sync.runner import PortalCall, Runner
+from tests.proofs.mirror import vendor
 
 
 @pytest.fixture(scope="module")
@@ -189,15 +189,15 @@ def test_several_threads_may_take_from_one_batch(client: ImagesClient) -> None:
 def late(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """While it is set, Ctrl-C comes when a call has its result and has not given it yet."""
     interrupt = threading.Event()
-    wait = Call.wait
+    wait = PortalCall.wait
 
-    def wait_and_be_interrupted(self: Call[Any]) -> None:
+    def wait_and_be_interrupted(self: PortalCall[Any]) -> None:
         wait(self)
         if interrupt.is_set():
             interrupt.clear()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Call, "wait", wait_and_be_interrupted)
+    monkeypatch.setattr(PortalCall, "wait", wait_and_be_interrupted)
     return interrupt
 
 
@@ -246,7 +246,7 @@ def test_a_call_that_ends_in_the_loops_last_turn_gives_what_came_of_it(error: Ex
         return "done"
 
     loop = asyncio.new_event_loop()
-    call = Call(work(), lambda _: None)
+    call = PortalCall(work(), lambda _: None)
     call.start(loop)
     loop.call_soon(loop.stop)
     loop.run_forever()  # one turn: in the next, the task would tell that it has ended
@@ -264,7 +264,7 @@ def test_a_call_that_begins_in_the_loops_last_turn_is_ended_like_any_other() -> 
     runner = Runner(nothing)
     runner.start()
     runner._discarded = True  # the loop's own task ends in the turn after it is told to
-    call = Call(nothing(), lambda _: None)
+    call = PortalCall(nothing(), lambda _: None)
 
     def tell() -> None:
         runner._stopping.set()
@@ -292,8 +292,8 @@ def test_whoever_stops_the_loop_in_its_last_turn_keeps_nobody_waiting(how: str) 
     runner = Runner(nothing)
     runner.start()
     runner._discarded = True
-    stopping = Call(stop(), lambda _: None)
-    sleeping = Call(asyncio.sleep(3600), lambda _: None)
+    stopping = PortalCall(stop(), lambda _: None)
+    sleeping = PortalCall(asyncio.sleep(3600), lambda _: None)
 
     def tell() -> None:
         sleeping.hand_in(runner)

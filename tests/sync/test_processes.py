@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.sync.endurance import names, run, vendor
+from tests.proofs.mirror import names, run, vendor
 
 ALWAYS, ONCE = 2, 3
 

@@ -8,7 +8,7 @@ import pytest
 from apimodels_async import ImagesClient, TaskState
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.sync import CallbackReceiver
-from tests.client.served import SECRETS, served
+from tests.support.served import SECRETS, served
 
 MODEL = "grok-image/grok-4.2-image"
 

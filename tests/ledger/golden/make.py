@@ -12,10 +12,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from apimodels_async._ledger_records import SavedFile, digest_of, key_of, request_view
-from apimodels_async._ledger_statements import Statement, begun, moved
+from apimodels_async._create.identity import digest_of, request_view
 from apimodels_async.ledger import SqliteLedger, Step
-from apimodels_async.ledger._store import SCHEMA_VERSION
+from apimodels_async.ledger.entries import SavedFile, key_of
+from apimodels_async.ledger.sqlite import SCHEMA_VERSION
+from apimodels_async.ledger.statements import Statement, begun, moved
 from apimodels_async.models import GenerationRequest, Task, TaskState
 
 HERE = Path(__file__).parent

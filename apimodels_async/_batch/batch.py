@@ -1,0 +1,162 @@
+"""`Batch`: what the user of a batch holds.
+
+It is a context manager over a queue of outcomes: its work runs in a task group that ``async with`` opens and closes,
+and no group is held open across a ``yield``.
+"""
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.abc
+
+from apimodels_async._batch.feed import threaded
+from apimodels_async._batch.options import Options, Requests
+from apimodels_async._batch.pipeline import Pipeline
+from apimodels_async._create.engine import Engine
+from apimodels_async._download.downloader import Downloader
+from apimodels_async.ledger.run import LedgerRun
+from apimodels_async.models import BatchStats, Outcome, Task
+
+logger = logging.getLogger("apimodels_async")
+
+
+class Batch:
+    """Many requests on their way; made by ``AsyncImagesClient.batch``.
+
+    ``async with client.batch(requests) as batch: async for outcome in batch: …`` gives one outcome for each request,
+    as they complete. Leaving the block early stops the local work; what is under way at the vendor goes on there, and
+    its tasks are found in `detached`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        downloader: Downloader,
+        requests: Requests,
+        options: Options,
+        open_ledger: Callable[[], Awaitable[LedgerRun]] | None = None,
+    ) -> None:
+        self._open_ledger = open_ledger
+        self._records: LedgerRun | None = None
+        self._engine = engine
+        self._downloader = downloader
+        self._options = options
+        self._requests: Requests = threaded(requests)
+        self._outcomes: deque[Outcome] = deque()
+        self._arrived = anyio.Event()
+        self._left_behind: list[Task] = []
+        self._left = False
+        self._production: Pipeline | None = None
+        self._group: anyio.abc.TaskGroup | None = None
+
+    @property
+    def stats(self) -> BatchStats:
+        """How far the batch is; cheap enough for a progress bar."""
+        return BatchStats() if self._production is None else self._production.stats
+
+    @property
+    def detached(self) -> list[Task]:
+        """After the block was left early: every task that the server accepted and whose outcome was not taken.
+
+        A create whose answer was still under way adds its task when it comes. The vendor has no call to cancel a
+        task: these go on, and ``client.wait`` takes each up again.
+        """
+        return list(self._left_behind)
+
+    async def __aenter__(self) -> Self:
+        if self._production is not None:
+            raise RuntimeError("a batch is used once: make a new one")
+        if self._open_ledger is not None:
+            self._records = await self._open_ledger()
+        self._production = Pipeline(
+            self._engine,
+            self._downloader,
+            self._options,
+            self._requests,
+            hand_over=self._hand_over,
+            keep=self._left_behind.append,
+            records=self._records,
+        )
+        self._limit_rates()
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._production.start(self._group)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        group, production = self._group, self._production
+        if group is None or production is None:
+            return None
+        try:
+            if kind is None and production.done:
+                await production.tell_the_rest()
+        finally:
+            self._leave(production)
+            self._lift_rates()
+            group.cancel_scope.cancel()
+            # The group must see a cancellation, which may be its own; an error of the user's it would wrap into an
+            # exception group, so that it passes by the group instead.
+            if isinstance(error, anyio.get_cancelled_exc_class()):
+                suppress = await group.__aexit__(kind, error, traceback)
+            else:
+                suppress = await group.__aexit__(None, None, None) and False
+            if self._records is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._records.flush()
+        return suppress
+
+    def __aiter__(self) -> AsyncIterator[Outcome]:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        production = self._production
+        if production is None:
+            raise RuntimeError("a batch is entered first: async with client.batch(…) as batch")
+        while not self._outcomes:
+            if self._left:  # nothing comes any more
+                raise StopAsyncIteration
+            if production.done:
+                if production.input_error is not None:
+                    error, production.input_error = production.input_error, None
+                    raise error
+                raise StopAsyncIteration
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        production.taken()
+        return self._outcomes.popleft()
+
+    def _hand_over(self, outcome: Outcome | None) -> None:
+        """An outcome has arrived, or (``None``) the end of the input."""
+        if outcome is not None:
+            self._outcomes.append(outcome)
+        self._arrived.set()
+
+    def _leave(self, production: Pipeline) -> None:
+        """Note every task whose outcome was not taken."""
+        waiting = [outcome.task for outcome in self._outcomes] + [item.task for item in production.alive.values()]
+        self._left_behind += [task for task in waiting if task is not None]
+        self._outcomes.clear()
+        self._left = True
+        if self._left_behind:
+            logger.warning(
+                "the batch was left with %d tasks whose outcomes were not taken: see batch.detached",
+                len(self._left_behind),
+            )
+
+    def _limit_rates(self) -> None:
+        if self._options.create_rate is not None:
+            self._engine.create_rate.add(self._options.create_rate)
+        if self._options.poll_rate is not None:
+            self._engine.poller.rate.add(self._options.poll_rate)
+
+    def _lift_rates(self) -> None:
+        if self._options.create_rate is not None:
+            self._engine.create_rate.remove(self._options.create_rate)
+        if self._options.poll_rate is not None:
+            self._engine.poller.rate.remove(self._options.poll_rate)

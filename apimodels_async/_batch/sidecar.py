@@ -1,0 +1,30 @@
+"""A note beside a task's pictures that says what they were made from. Blocking, for threads."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from apimodels_async._create.identity import request_view
+from apimodels_async._download.part_file import PartFile
+from apimodels_async.models import GenerationRequest, Task
+
+
+def write_sidecar(request: GenerationRequest, task: Task, files: Sequence[Path]) -> Path:
+    """Write ``<task id>.json`` beside `files`: the prompt, the parameters, the task id.
+
+    Raises:
+        OSError: as the system says.
+    """
+    stem = files[0].stem.rpartition("-")[0]
+    about = {
+        "task_id": task.id,
+        **request_view(request, task.model or request.model or "", {}),
+        "files": [file.name for file in files],
+    }
+    part = PartFile(files[0].parent, stem)
+    try:
+        part.begin()
+        part.write(json.dumps(about, ensure_ascii=False, indent=2, default=str).encode() + b"\n")
+        return part.finish(f"{stem}.json")
+    finally:
+        part.discard()

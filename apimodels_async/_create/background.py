@@ -1,0 +1,120 @@
+"""Work that must outlive the task that asked for it, and the loop it belongs to.
+
+A create may not be cut off between the server's yes and our note of the task id. A shielded scope does not do
+that: ``asyncio.Task.cancel`` and Ctrl-C pierce it. So it runs in a task of the loop's own, and the caller only waits.
+"""
+
+import contextvars
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from apimodels_async._threads import LoopCaller
+from apimodels_async.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+class Job(Generic[T]):
+    """One piece of owned work.
+
+    Attributes:
+        scope: cancel it to cut the work short; it then ends with neither a result nor an error.
+        ended: set when the work has ended, however.
+    """
+
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+        self._work = work
+        self.scope = anyio.CancelScope()
+        self.ended = anyio.Event()
+        self.result: T | None = None
+        self.error: Exception | None = None
+
+    async def run(self) -> None:
+        """Do the work, keep its outcome, and never raise but for a cancellation of the loop itself."""
+        try:
+            with self.scope:
+                self.result = await self._work()
+        except Exception as error:  # noqa: BLE001  (handed to the caller)
+            self.error = error
+        finally:
+            self.ended.set()
+
+
+class BackgroundJobs:
+    """Owns the jobs of one client, in one event loop of one process."""
+
+    def __init__(self) -> None:
+        self._jobs: set[Job[Any]] = set()
+        self._tasks: set[Any] = set()
+        self._loop: Any = None
+        self._call_in_loop: LoopCaller | None = None
+        self._pid = os.getpid()
+        self._closed = False
+
+    def bind(self) -> None:
+        """Bind to the running loop at first, and check ever after that it is the same one in the same process.
+
+        Raises:
+            ConfigurationError: closed, forked, or in another event loop.
+        """
+        if self._closed:
+            raise ConfigurationError("this client is closed: make a new one")
+        if self._pid != os.getpid():
+            raise ConfigurationError("this client was made before a fork: make one in each process")
+        loop = anyio.lowlevel.current_token().native_token
+        if self._loop is None:
+            self._loop, self._call_in_loop = loop, LoopCaller()
+        elif self._loop is not loop:
+            raise ConfigurationError("this client is used in a second event loop: make one in each")
+
+    def start(self, work: Callable[[], Awaitable[T]]) -> Job[T]:
+        """Begin `work` in a task of the loop's own, with a copy of the caller's context variables."""
+        job = Job(work)
+        self._jobs.add(job)
+        run = partial(self._run, job)
+        trio = sys.modules.get("trio")
+        if trio is None or not isinstance(self._loop, trio.lowlevel.TrioToken):
+            task = self._loop.create_task(run(), name="apimodels_async create")
+            self._tasks.add(task)  # the loop itself keeps only a weak reference
+            task.add_done_callback(self._tasks.discard)
+        else:
+            trio.lowlevel.spawn_system_task(run, name="apimodels_async create", context=contextvars.copy_context())
+        return job
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Have `function` called in the client's loop; from any thread. Where the loop has ended, nothing happens."""
+        if self._call_in_loop is not None:
+            self._call_in_loop(function)
+
+    async def _run(self, job: Job[Any]) -> None:
+        try:
+            await job.run()
+        finally:
+            self._jobs.discard(job)
+
+    async def aclose(self, grace: float) -> None:
+        """Take no more work; give what is under way `grace` seconds to end, then cancel it.
+
+        Safe to call while being cancelled, and twice.
+        """
+        self._closed = True
+        if not self._jobs:
+            return
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(grace):
+                await _all_ended(self._jobs)
+            for job in self._jobs:
+                job.scope.cancel()
+            with anyio.move_on_after(1.0):
+                await _all_ended(self._jobs)
+
+
+async def _all_ended(jobs: set[Job[Any]]) -> None:
+    for job in list(jobs):
+        await job.ended.wait()

@@ -1,0 +1,150 @@
+"""What one client does, without its public face: the client and its batches hold the same engine."""
+
+import time
+from collections.abc import Callable
+from functools import cached_property, partial
+
+import anyio
+import anyio.to_thread
+
+from apimodels_async import catalogue
+from apimodels_async._arguments import ArgumentError
+from apimodels_async._create import inputs
+from apimodels_async._create.background import BackgroundJobs
+from apimodels_async._create.journal import Journal
+from apimodels_async._create.prepare import PreparedRequest, prepare
+from apimodels_async._create.recovery import AFTER_THE_LONGEST, CALLED_WITHIN, recover_by_callback
+from apimodels_async._create.submitter import Submitter
+from apimodels_async._http.trace import RequestFailed
+from apimodels_async._http.transport import Http
+from apimodels_async._limits import Rate, RetryQuota
+from apimodels_async._poll.poller import Poller, pass_through
+from apimodels_async._wire.tasks import RawResponse
+from apimodels_async.callbacks.expected import ExpectedCallbacks
+from apimodels_async.callbacks.source import CallbackSource
+from apimodels_async.errors import ConnectionFailedError
+from apimodels_async.models import GenerationRequest, Task
+from apimodels_async.pacing.protocol import Pacing, longest
+
+_PREPARED_AT_ONCE = 4
+"""Requests with pictures. Each thread keeps memory of its own for what is as large as that."""
+
+
+class Engine:
+    """Prepares and sends create requests, and holds what they share.
+
+    Attributes:
+        http: the transports.
+        jobs: the tasks that outlive their callers.
+        poller: asks about tasks.
+        submitter: sends create requests.
+        pacing: when to ask.
+        create_rate: create requests a second.
+        model: for requests that name none.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        *,
+        model: str | None,
+        pacing: Pacing,
+        callbacks: CallbackSource | None,
+        max_retries: int,
+    ) -> None:
+        self.http: Http = http
+        self.model: str | None = model
+        self.pacing: Pacing = pacing
+        self.jobs: BackgroundJobs = BackgroundJobs()
+        quota = RetryQuota()
+        self._callbacks = None if callbacks is None else ExpectedCallbacks(callbacks, self.jobs.call_soon)
+        self.poller: Poller = Poller(http, quota, self._callbacks)
+        self.submitter: Submitter = Submitter(http, self.jobs, quota, max_retries=max_retries, poller=self.poller)
+        self.create_rate: Rate = Rate()
+
+    def model_of(self, request: GenerationRequest) -> str:
+        """The model of a request, or the client's.
+
+        Raises:
+            ValueError: there is none.
+        """
+        model = request.model or self.model
+        if model is None:
+            known = ", ".join(each.id for each in catalogue.MODELS)
+            raise ArgumentError("model", f"name one here, for the client, or in APIMODELS_MODEL; known are {known}")
+        return model
+
+    @cached_property
+    def _preparing(self) -> anyio.CapacityLimiter:
+        return anyio.CapacityLimiter(_PREPARED_AT_ONCE)
+
+    async def weigh(self, request: GenerationRequest) -> int:
+        """About how many bytes the body of a request will have because of its local pictures."""
+        return await anyio.to_thread.run_sync(inputs.weight, request) if inputs.has_local(request) else 0
+
+    async def prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> PreparedRequest:
+        """Read a request's pictures and write its body.
+
+        Raises:
+            TypeError, ValueError: a picture or a parameter that cannot be sent.
+        """
+        self.jobs.bind()
+        ordered = self._callbacks is not None and request.callback_url is None
+        order = self._callbacks.order() if self._callbacks is not None and ordered else None
+        ready = partial(prepare, request, self.model_of(request), for_ledger=for_ledger, order=order)
+        return await anyio.to_thread.run_sync(ready, limiter=self._preparing) if inputs.has_local(request) else ready()
+
+    async def send(
+        self,
+        prepared: PreparedRequest,
+        keep: Callable[[Task], object] | None = None,
+        journal: Journal | None = None,
+        *,
+        within: float | None = None,
+    ) -> Task:
+        """Send a create request. If its answer is lost, its callback is waited for, at most `within` seconds."""
+        await pass_through(self.create_rate)
+        self.jobs.bind()
+        if self._callbacks is None or prepared.intent_id is None:
+            return await self.submitter.submit(prepared.body, prepared.model, keep, journal)
+        call = self._callbacks.open(prepared.intent_id)
+        patience = self._patience(prepared.model, within)
+        return await self.submitter.submit(prepared.body, prepared.model, keep, journal, call=call, patience=patience)
+
+    def _patience(self, model: str, within: float | None = None) -> float:
+        """Seconds that the callback of a create request without an answer is waited for."""
+        patience = longest(self.pacing, model) + AFTER_THE_LONGEST
+        return patience if within is None else min(patience, within)
+
+    async def recover(self, intent_id: str | None, model: str, since: float) -> Task | None:
+        """The task of a create request of an earlier run that lost its answer, if its callback has come or comes.
+
+        Args:
+            intent_id: of the callback that it ordered.
+            model: of the request.
+            since: epoch seconds when it was sent.
+        """
+        if self._callbacks is None or intent_id is None:
+            return None
+        call = self._callbacks.open(intent_id)
+        task = None
+        try:
+            patience = self._patience(model)
+            if time.time() - since > patience + CALLED_WITHIN:
+                patience = 1.0  # no further call comes: it is in the receiver's store, or nowhere
+            task = await recover_by_callback(call, model, patience, self.poller.query)
+        finally:
+            self._callbacks.settle(call, task)
+        return task
+
+    async def read(self, path: str) -> RawResponse:
+        """The answer to a GET without parameters.
+
+        Raises:
+            ConnectionFailedError: there is no answer.
+        """
+        self.jobs.bind()
+        try:
+            return await self.http.query(path)
+        except RequestFailed as failure:
+            raise ConnectionFailedError(f"{path[1:]}: no answer ({failure})") from failure.__cause__

@@ -1,0 +1,36 @@
+"""What makes two requests the same: the content that a ledger keeps, and its digest. Pure.
+
+The fields come from `GenerationRequest` itself, so that a new field cannot be left out of the digest.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import fields
+
+from apimodels_async.models import GenerationRequest
+
+_APART = frozenset({"model", "image", "images", "mask", "callback_url", "extra_body"})
+"""Fields that enter the identity in another form, or, like the callback URL, do not change what is generated."""
+
+_PLAIN = tuple(each.name for each in fields(GenerationRequest) if each.name not in _APART)
+
+
+def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """What a ledger keeps of a request. `pictures` are its picture fields, local ones as digests.
+
+    The callback URL is left out: it may hold a token, and it does not change what is painted.
+    """
+    view: dict[str, Any] = {"model": model}
+    view.update({name: getattr(request, name) for name in _PLAIN if getattr(request, name) is not None})
+    view.update(pictures)
+    if request.extra_body:
+        view["extra_body"] = dict(request.extra_body)
+    return view
+
+
+def digest_of(view: Mapping[str, Any]) -> str:
+    """The sha256 of a request's content, as `request_view` gives it."""
+    return hashlib.sha256(json.dumps(view, sort_keys=True, default=str).encode()).hexdigest()

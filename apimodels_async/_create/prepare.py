@@ -1,0 +1,58 @@
+"""A request made ready to send: its pictures read, its JSON written, its content summed up. Blocking, for threads."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+from apimodels_async._create import inputs
+from apimodels_async._create.identity import digest_of, request_view
+from apimodels_async._secret import Secret
+from apimodels_async._wire import tasks
+from apimodels_async.callbacks.expected import CallbackUrl
+from apimodels_async.models import GenerationRequest
+
+
+class PreparedRequest(NamedTuple):
+    """A request that is ready to send.
+
+    Attributes:
+        body: the JSON of its create: hidden, because it holds the callback URL.
+        model: the model id.
+        view: what a ledger keeps of it; empty where there is no ledger.
+        digest: of `view`.
+        intent_id: of the callback it orders, if it does.
+    """
+
+    body: Secret[bytes]
+    model: str
+    view: dict[str, Any]
+    digest: str
+    intent_id: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return len(self.body.reveal())
+
+
+def prepare(
+    request: GenerationRequest, model: str, *, for_ledger: bool = False, order: CallbackUrl | None = None
+) -> PreparedRequest:
+    """Read a request's pictures and write its JSON, with the callback that is ordered for it.
+
+    Raises:
+        TypeError, ValueError: a picture that is none.
+    """
+    pictures = inputs.request_fields(request)
+    body = Secret(tasks.create_body(request, model, pictures, None if order is None else order.url))
+    intent_id = None if order is None else order.intent_id
+    if not for_ledger:
+        return PreparedRequest(body, model, {}, "", intent_id)
+    view = request_view(request, model, {name: _summed_up(value) for name, value in pictures.items()})
+    return PreparedRequest(body, model, view, digest_of(view), intent_id)
+
+
+def _summed_up(picture: inputs.Sent | list[inputs.Sent]) -> str | list[str]:
+    """A local picture's sha256 in place of its bytes; a URL stays as it is."""
+    if isinstance(picture, list):
+        return [str(_summed_up(each)) for each in picture]
+    return picture if isinstance(picture, str) else "sha256:" + hashlib.sha256(picture).hexdigest()

@@ -1,0 +1,264 @@
+"""How a task is watched until it has ended: patient with everything but a clear no, and never a storm."""
+
+import logging
+import math
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from apimodels_async._http.trace import RequestFailed
+from apimodels_async._http.transport import Http
+from apimodels_async._limits import Rate, RetryQuota, full_jitter
+from apimodels_async._poll.watch import TaskWatch
+from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, read_task
+from apimodels_async.callbacks.expected import ExpectedCallback, ExpectedCallbacks
+from apimodels_async.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    ProtocolError,
+    RateLimitError,
+    ServerError,
+    TaskNotFoundError,
+)
+from apimodels_async.models import Task
+
+if TYPE_CHECKING:
+    from apimodels_async.pacing import Pacing
+
+logger = logging.getLogger("apimodels_async")
+
+NOT_FOUND_YET = 60.0
+"""Seconds after our own create in which a 404 is taken for a replica that lags (assumed, the vendor says nothing)."""
+LONGEST_HOLD = 300.0
+"""Seconds: no 429 holds the queries back for longer, because one absurd header would stop all of a client's tasks."""
+_REMEMBERED = 50_000
+
+
+def _tell(listener: Callable[[Task], object], task: Task) -> None:
+    try:
+        listener(task)
+    except Exception:  # a listener must not cost anybody a task that is paid for
+        logger.exception("on_change failed at task %s", task.id, extra={"task_id": task.id, "model": task.model})
+
+
+class Gate:
+    """Shared by all queries of a client: when the server says 429 to one, all of them hold back.
+
+    Attributes:
+        opens: on the loop's clock, when the next query may go.
+    """
+
+    def __init__(self, uniform: Callable[[float, float], float]) -> None:
+        self._uniform = uniform
+        self._refusals = 0
+        self.opens: float = -math.inf
+
+    def pause(self, now: float) -> float:
+        """Seconds this query must hold back: until the gate opens, and a little more so that not all go at once."""
+        if self.opens <= now:
+            return 0.0
+        return self.opens - now + self._uniform(0.0, 1.0)
+
+    def refused(self, now: float, retry_after: float | None) -> None:
+        """A query was answered 429."""
+        wait = full_jitter(self._refusals + 1, self._uniform) if retry_after is None else retry_after
+        self._refusals += 1
+        self.opens = max(self.opens, now + min(wait, LONGEST_HOLD))
+
+    def passed(self) -> None:
+        """A query was answered otherwise."""
+        self._refusals = 0
+
+
+async def pass_through(rate: Rate) -> None:
+    """Wait until a rate lets one more pass, and be that one."""
+    while pause := rate.pause(anyio.current_time()):  # noqa: ASYNC110  (only time opens the way, no event could)
+        await anyio.sleep(pause)
+    rate.take(anyio.current_time())
+
+
+class Poller:
+    """Asks about the tasks of one client.
+
+    Attributes:
+        gate: what holds all queries back after a 429.
+        rate: how many queries a second.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        quota: RetryQuota,
+        calls: ExpectedCallbacks | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._http = http
+        self._calls = calls
+        self._quota = quota
+        self._uniform = uniform
+        self.gate: Gate = Gate(uniform)
+        self.rate: Rate = Rate()
+        self._born: dict[str, float] = {}
+
+    @property
+    def at_once(self) -> int:
+        """How many queries can be under way."""
+        return self._http.queries_at_once
+
+    def born(self, task: Task) -> None:
+        """Remember when a task of our own was created, on the loop's clock."""
+        if task.id is not None and not is_over(task):
+            if len(self._born) >= _REMEMBERED:
+                del self._born[next(iter(self._born))]
+            self._born[task.id] = anyio.current_time()
+
+    def watch(self, task: Task, timeout: float | None) -> TaskWatch:
+        """Begin to watch a task, for `timeout` seconds at most (``None``: for ever)."""
+        call = None if self._calls is None else self._calls.of(task.id)
+        return TaskWatch(task, now=anyio.current_time(), born=self._born.get(task.id or ""), timeout=timeout, call=call)
+
+    def settle(self, call: ExpectedCallback, task: Task | None) -> None:
+        """A create has ended: its callback is its task's, or is no longer waited for."""
+        if self._calls is not None:
+            self._calls.settle(call, task)
+
+    async def query(self, task_id: str, model: str | None = None) -> Task:
+        """Ask once.
+
+        Raises:
+            APIError, ProtocolError: the answer is a refusal, or none that can be understood.
+            ConnectionFailedError: there is no answer.
+        """
+        try:
+            answer = await self._http.query("/images/generations", task_id=task_id)
+        except ConfigurationError as error:  # the client was closed meanwhile
+            error.task_id = task_id
+            raise
+        except RequestFailed as failure:
+            raise ConnectionFailedError(
+                f"task {task_id}: the query got no answer ({failure})", task_id=task_id
+            ) from failure.__cause__
+        task = read_task(answer, task_id=task_id, model=model)
+        logger.debug("task %s is %s", task_id, task.state, extra={"task_id": task_id, "model": task.model})
+        return task
+
+    async def wait(
+        self, task: Task, pacing: "Pacing", timeout: float | None, on_change: Callable[[Task], object] | None = None
+    ) -> Task:
+        """Ask until `task` has ended, for `timeout` seconds at most (``None``: for ever).
+
+        `on_change` is called with the task whenever its state is another; what it raises is logged.
+
+        Raises:
+            APIError: a refusal that no waiting mends: 400, 401, 402, 404, a redirect.
+            ProtocolError: completed, but without a single link, however often asked.
+            WaitTimeoutError: still running.
+        """
+        if task.id is None or is_over(task):
+            return task
+        watched = self.watch(task, timeout)
+        try:
+            return await self._wait(watched, pacing, timeout, on_change)
+        finally:
+            watched.unsubscribe()
+
+    async def _wait(
+        self, watched: TaskWatch, pacing: "Pacing", timeout: float | None, on_change: Callable[[Task], object] | None
+    ) -> Task:
+        seen = watched.task.state
+        deadline = math.inf if timeout is None else anyio.current_time() + timeout
+        watched.begin(pacing, anyio.current_time())
+        while True:
+            await self._sleep_until_due(watched)
+            if watched.defer(pacing, anyio.current_time()):
+                continue
+            await pass_through(self.rate)
+            with anyio.move_on_after(max(1.0, deadline - anyio.current_time())):
+                await self.look(watched)
+            if on_change is not None and watched.task.state != seen:
+                seen = watched.task.state
+                _tell(on_change, watched.task)
+            if watched.ended:
+                return self.learn(watched, pacing)
+            if watched.last or anyio.current_time() >= deadline:  # or the look itself used up the time
+                raise watched.timed_out()
+            self.plan(watched, pacing)
+
+    async def _sleep_until_due(self, watched: TaskWatch) -> None:
+        """Sleep until the look is due and the gate is open; the last look does not wait for the gate."""
+        while True:
+            now = anyio.current_time()
+            watched.advance_on_callback(now)
+            if not watched.last:
+                watched.postpone(max(watched.due, now + self.gate.pause(now)))
+            if watched.due <= now:
+                return
+            called = anyio.Event()
+            watched.unsubscribe()
+            watched.listen(called.set)
+            try:
+                await self._http.pause(called.wait, watched.due - now)
+            except ConfigurationError as error:  # the client was closed meanwhile
+                error.task_id = watched.task.id
+                raise
+
+    async def look(self, watched: TaskWatch) -> None:
+        """Ask once, and put up with all that may pass.
+
+        Where looks have been failing, the last one is left out when the shared quota of retries is used up.
+
+        Raises:
+            APIError: a refusal that no waiting mends.
+        """
+        if watched.last and watched.trouble is not None and not self._quota.take():
+            return
+        watched.look(anyio.current_time())
+        try:
+            task = await self.query(watched.task.id or "", watched.task.model)
+        except RateLimitError as refusal:
+            self.gate.refused(anyio.current_time(), refusal.retry_after)
+            watched.failed(refusal)
+        except TaskNotFoundError as refusal:
+            if anyio.current_time() - self._born.get(watched.task.id or "", -math.inf) > NOT_FOUND_YET:
+                raise
+            watched.failed(refusal)
+        except (ConnectionFailedError, ProtocolError, ServerError) as error:
+            watched.failed(error)
+        else:
+            self.gate.passed()
+            self._quota.give_back()
+            watched.record_result(task)
+
+    def plan(self, watched: TaskWatch, pacing: "Pacing") -> None:
+        """Plan the next look."""
+        watched.plan(pacing, self._quota, self._uniform, anyio.current_time())
+
+    def learn(self, watched: TaskWatch, pacing: "Pacing") -> Task:
+        """The task that has ended; how long it took is told to the pacing.
+
+        Raises:
+            ProtocolError: completed, but without a single link.
+        """
+        task = watched.task
+        self._born.pop(task.id or "", None)
+        if self._calls is not None:
+            self._calls.close(task.id)
+        if task.create_time is not None and task.complete_time is not None:
+            pacing.observe(task.model or "", max(0.0, (task.complete_time - task.create_time).total_seconds()))
+        if lacks_links(task):
+            raise missing_links(task)
+        logger.info(
+            "task %s %s after %d looks",
+            task.id,
+            task.state,
+            watched.queries,
+            extra={
+                "task_id": task.id,
+                "model": task.model,
+                "attempt": watched.queries,
+                "elapsed": anyio.current_time() - watched.born,
+            },
+        )
+        return task

@@ -1,0 +1,66 @@
+"""One check of an absolute http(s) URL, and which hosts are this machine. Pure: nothing is looked up."""
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+_PRINTABLE = "[!-~]+"
+
+
+def split_http_url(url: str) -> SplitResult:
+    """The parts of an absolute http(s) URL.
+
+    Raises:
+        ValueError: it is relative, has another scheme, no host, an impossible port, or is not printable ASCII. It is
+            not quoted, because it may hold a password or a token.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("not an absolute http(s) URL") from None
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(_PRINTABLE, url):
+        raise ValueError("not an absolute http(s) URL")
+    return parts
+
+
+def check_endpoint(url: str, argument: str, *, example: str, credentials: str) -> SplitResult:
+    """Check a URL that paths are appended to: absolute http(s), without credentials, a query or a fragment.
+
+    Args:
+        url: the URL.
+        argument: its name in messages.
+        example: a right one.
+        credentials: what to say about credentials in it.
+
+    Raises:
+        ValueError: why it cannot be used. The URL is not quoted.
+    """
+    try:
+        parts = split_http_url(url)
+    except ValueError:
+        raise ValueError(f"{argument}: give an absolute http(s) URL, such as {example}") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{argument}: a URL with credentials in it is refused; {credentials}")
+    if "?" in url or "#" in url:
+        raise ValueError(f"{argument}: give the URL without a query or a fragment, such as {example}")
+    return parts
+
+
+def exposed_host(parts: SplitResult) -> str | None:
+    """The host of a plain http URL that is not this machine: what is sent there travels unprotected."""
+    host = parts.hostname or ""
+    return host if parts.scheme == "http" and not is_loopback(host) else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine, by name or by address."""
+    host = host.removesuffix(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return plain.is_loopback or plain.is_unspecified  # a connection to 0.0.0.0 ends here as well

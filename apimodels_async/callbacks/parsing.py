@@ -1,0 +1,235 @@
+"""What the server posts to a callback URL, read: `parse_callback`. Pure.
+
+The body comes from whoever knows the URL. What holds it together is read strictly (one JSON object, a task id), so that
+nothing odd gets any further. Single fields are read tolerantly, as everywhere: nobody should miss the end of a task
+because of a date.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from attrs import evolve, field, frozen
+
+from apimodels_async._wire.tasks import structured
+from apimodels_async.errors import ProtocolError
+from apimodels_async.models import Task, TaskState
+
+DEEPEST = 64
+"""Levels of lists and objects. Real callbacks have five; Python's own parser gives up at about a thousand."""
+LONGEST_ID = 256
+"""Characters of a task id."""
+
+
+class UnreadableCallbackError(ProtocolError, ValueError):
+    """A callback's body is not what the server would send. Its `body` is kept, as text."""
+
+
+@frozen(kw_only=True)
+class Callback:
+    """What a callback says. Whoever knows the URL can have said it: only a query of your own is proof.
+
+    Attributes:
+        task_id: the task that has ended, as the callback says.
+        state: `TaskState.COMPLETED` or `TaskState.FAILED`; another word is kept as it came.
+        result_urls: links to the pictures; none where the task failed, or where they could not be read.
+        model: the model that worked on it.
+        param: the request as the server understood it.
+        fail_code: the server's code for a failure.
+        fail_msg: the server's words for a failure.
+        cost_time: how long the task took, seconds, as everywhere in this package; the server says milliseconds.
+        create_time: when the server took the task (aware, UTC).
+        complete_time: when the task ended (aware, UTC).
+        confirmed: whether `state`, `result_urls` and what goes with them come from a query of ours.
+        raw: the ``data`` object as it came. Not part of equality.
+        body: the bytes as they came. Not part of equality.
+    """
+
+    task_id: str
+    state: TaskState | str
+    result_urls: tuple[str, ...] = ()
+    model: str | None = None
+    param: Mapping[str, Any] | None = field(default=None, repr=False)
+    fail_code: str | None = None
+    fail_msg: str | None = None
+    cost_time: float | None = None
+    create_time: datetime | None = None
+    complete_time: datetime | None = None
+    confirmed: bool = False
+    raw: Mapping[str, Any] = field(factory=dict[str, Any], eq=False, repr=False)
+    body: bytes = field(default=b"", eq=False, repr=False)
+
+    @property
+    def task(self) -> Task:
+        """The same as a `Task`, such as `AsyncImagesClient.download` takes."""
+        return Task(
+            id=self.task_id,
+            state=self.state,
+            result_urls=self.result_urls,
+            model=self.model,
+            create_time=self.create_time,
+            complete_time=self.complete_time,
+            fail_code=self.fail_code,
+            fail_msg=self.fail_msg,
+            raw=self.raw,
+        )
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it says that the task has ended."""
+        return self.task.is_terminal
+
+
+def parse_callback(body: bytes | str) -> Callback:
+    """Read the body of a callback.
+
+    ``param`` and ``resultJson`` may be JSON strings, as the vendor documents, or what these stand for; the envelope may
+    be missing; what cannot be read in any field but ``taskId`` is left out.
+
+    Args:
+        body: as it was posted, UTF-8.
+
+    Raises:
+        UnreadableCallbackError: no JSON object, or one with ``NaN``, with half a surrogate pair, with a name twice,
+            too deep, or without a task id. It is a `ProtocolError` and a `ValueError`.
+        TypeError: neither bytes nor text.
+    """
+    if not isinstance(body, (bytes, bytearray, memoryview, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"body is a {type(body).__name__}: give the bytes or the text that was posted")
+    try:
+        content = body.encode() if isinstance(body, str) else bytes(body)
+        payload = _json(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        # A surrogate in the text would be its own error's, which holds all of the text once more.
+        raise _unreadable(_reason(error), body) from None
+    if not isinstance(payload, dict):
+        raise _unreadable("no JSON object", body)
+    envelope = cast("dict[str, Any]", payload)
+    inner = _object(envelope.get("data"))
+    data = inner if inner is not None and "taskId" in inner else envelope
+    task = structured(_fields(data), raw=data)
+    if task.id is None or len(task.id) > LONGEST_ID or not task.id.isprintable() or not task.id.strip():
+        raise _unreadable("no taskId", body)
+    return Callback(
+        task_id=task.id,
+        state=task.state,
+        result_urls=task.result_urls,
+        model=task.model,
+        param=_object(data.get("param")),
+        fail_code=task.fail_code,
+        fail_msg=task.fail_msg,
+        cost_time=_seconds(data.get("costTime")),
+        create_time=task.create_time,
+        complete_time=task.complete_time,
+        raw=data,
+        body=content,
+    )
+
+
+def as_confirmed(callback: Callback, task: Task) -> Callback:
+    """The callback with everything that a query tells in the place of what it said itself."""
+    return evolve(
+        callback,
+        state=task.state,
+        result_urls=task.result_urls,
+        model=task.model or callback.model,
+        fail_code=task.fail_code,
+        fail_msg=task.fail_msg,
+        create_time=task.create_time,
+        complete_time=task.complete_time,
+        confirmed=True,
+    )
+
+
+def _fields(data: dict[str, Any]) -> dict[str, Any]:
+    result = _object(data.get("resultJson")) or data
+    links: object = result.get("resultUrls")
+    return {"state": "", **data, "taskId": data.get("taskId"), "resultUrls": links}
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    """A JSON object, or the one that a JSON string stands for; ``None`` for anything else."""
+    if isinstance(value, str):
+        try:
+            value = _json(value)
+        except (ValueError, RecursionError):
+            return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _seconds(milliseconds: object) -> float | None:
+    try:
+        number = math.nan if isinstance(milliseconds, bool) else float(cast("Any", milliseconds)) / 1000
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+# --- JSON, strictly
+
+
+def _json(text: str) -> object:
+    """The value that a text stands for.
+
+    Raises:
+        ValueError: it stands for none that could be passed on.
+        RecursionError: it is far too deep.
+    """
+    value: object = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once_each)
+    if text.count("[") + text.count("{") > DEEPEST:
+        _check_depth(value)
+    if re.search(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]", text):
+        json.dumps(value, ensure_ascii=False).encode()  # half a pair is no text: it could be neither stored nor sent
+    return value
+
+
+def _refuse(word: str) -> object:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number beyond all bounds")
+    return number
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name twice in one object")  # two readers might take two different ones
+    return found
+
+
+def _check_depth(value: object) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, (dict, list))
+            for inner in (cast("dict[str, object]", each).values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return
+    raise ValueError(f"deeper than {DEEPEST} levels")
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case RecursionError():
+            return f"deeper than {DEEPEST} levels"
+        case UnicodeError():
+            return "no text in UTF-8"
+        case json.JSONDecodeError():
+            return f"no JSON: {error.msg} at {error.pos}"
+        case _:
+            return str(error)
+
+
+def _unreadable(what: str, body: bytes | str) -> UnreadableCallbackError:
+    text = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
+    return UnreadableCallbackError(f"not a callback: {what}", body=text.decode("utf-8", "replace"))

@@ -1,0 +1,315 @@
+"""`CallbackReceiver`: an ASGI app that is called by anybody, and believes nobody."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+
+from apimodels_async._secret import Secret
+from apimodels_async._threads import WorkerThreads
+from apimodels_async.callbacks.asgi import (
+    BAD_REQUEST,
+    BUSY,
+    NOT_FOUND,
+    OK,
+    Receive,
+    Reply,
+    Send,
+    read_body,
+    refuse_websocket,
+    say,
+)
+from apimodels_async.callbacks.delivery import Confirm, Confirming, Handler, Together, UnconfirmedCallbackError, call
+from apimodels_async.callbacks.inbox import Inbox, InboxFullError
+from apimodels_async.callbacks.intents import new_intent_id
+from apimodels_async.callbacks.parsing import Callback, UnreadableCallbackError, parse_callback
+from apimodels_async.callbacks.signing import CallbackSigner, Match
+from apimodels_async.callbacks.sqlite import SqliteCallbackStore
+from apimodels_async.callbacks.stores import Arrival, CallbackStore, MemoryCallbackStore
+from apimodels_async.callbacks.subscriptions import Subscriptions
+from apimodels_async.errors import ApimodelsError
+
+__all__ = ["CallbackReceiver"]
+
+logger = logging.getLogger("apimodels_async")
+
+T = TypeVar("T")
+
+STORE_SECONDS = 5.0
+"""For one step in a shared store; with what else there is to do, less than the 10 s that the server waits."""
+_readers = WorkerThreads("readers", 2)
+_writers = WorkerThreads("writers", 8)
+"""Those who read do not queue behind those who write; and what is written together costs one flush of the disk."""
+
+
+class CallbackReceiver:
+    """Receives callbacks: mount it in FastAPI, Starlette or any other ASGI app, or run it alone.
+
+    Give it to a client as ``callbacks=``, or give it a function as ``on_callback=``, or iterate over it::
+
+        receiver = CallbackReceiver("https://example.com/callbacks", {"k1": os.environ["CALLBACK_KEY"]})
+        app.mount("/callbacks", receiver)
+
+        async for callback in receiver: ...
+
+    Whatever does not come to a URL that was made by `issue` gets one and the same 404, before its body is read. A body
+    over 1 MiB gets 413, one that takes more than 5 s 408, one that cannot be read 400, a duplicate 200 and no more.
+    503 asks the server to try again: the function failed or took too long, nobody takes what is iterated over, or the
+    store is full or busy.
+
+    Args:
+        public_url: where the server reaches this app from outside, the path of the mount included.
+        secrets: keys by their ids; see `CallbackSigner`.
+        signing_key: the id of the key that makes new URLs; else the last one given.
+        on_callback: called with each `Callback`, at least once: until it has returned, the callback is tried again. An
+            ``async`` function, or a plain one, which is called in a worker thread.
+        handler_timeout: seconds for `confirm` and `on_callback` together; the server itself waits 10 s.
+        confirm: asks the server about a task, such as ``client.get``; awaited, or called in a worker thread. What
+            `on_callback` and iterations get is then what it said, and a callback whose task has not ended is not
+            believed.
+        confirm_rate: how many times a second `confirm` is called at most.
+        store: remembers what was accepted; a path stands for a `SqliteCallbackStore`, which several processes can
+            share. Without it, this process remembers.
+        queue_size: callbacks kept for iterations. When it is full, more are answered 503; but as long as nobody has
+            begun to iterate, the oldest give way.
+        reusable: whether one URL may serve many tasks. Without that, the first task that a URL was called for is its
+            task, whatever is posted to it later.
+        plain: also accept what is posted to `public_url` itself, without a token: for a URL that is registered
+            somewhere and cannot change. Anybody can post there, so `confirm` is compulsory.
+
+    Raises:
+        ValueError: a bad URL, key or number, or `plain` without `confirm`.
+        ConfigurationError: the store's file cannot be used.
+    """
+
+    def __init__(
+        self,
+        public_url: str,
+        secrets: Mapping[str, str | bytes],
+        *,
+        signing_key: str | None = None,
+        on_callback: Handler | None = None,
+        handler_timeout: float = 8.0,
+        confirm: Confirm | None = None,
+        confirm_rate: float = 20.0,
+        store: CallbackStore | str | os.PathLike[str] | None = None,
+        queue_size: int = 256,
+        reusable: bool = False,
+        plain: bool = False,
+    ) -> None:
+        hidden = Secret(secrets)
+        del secrets  # tracebacks show arguments
+        self.signer: CallbackSigner = CallbackSigner(public_url, hidden.reveal(), signing_key=signing_key)
+        if plain and confirm is None:
+            raise ValueError("plain=True lets anybody post: give confirm= as well, such as client.get")
+        for name, number in (
+            ("handler_timeout", handler_timeout),
+            ("confirm_rate", confirm_rate),
+            ("queue_size", queue_size),
+        ):
+            if not number > 0:
+                raise ValueError(f"{name}={number}: give more than 0")
+        self._plain = plain
+        self._reusable = reusable
+        self._on_callback = on_callback
+        self._handler_timeout = handler_timeout
+        self._confirming = None if confirm is None else Confirming(confirm, confirm_rate)
+        self._owns_store = store is None or isinstance(store, (str, os.PathLike))
+        self._store: CallbackStore = _opened(store)
+        self._following = Subscriptions(self._store)
+        self._inbox = Inbox(queue_size)
+        self._together = Together()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"CallbackReceiver({self.signer!r})"
+
+    # --- URLs, and who follows them: a CallbackSource
+
+    def issue(self) -> tuple[str, str]:
+        """A fresh intent id, and the authenticated URL to give to a create as ``callback_url``."""
+        intent_id = new_intent_id()
+        return intent_id, self.signer.url(intent_id)
+
+    def subscribe(self, intent_id: str, told: Callable[[str], object]) -> None:
+        """Have `told` called with the id of every task that the URL of an intent is called for.
+
+        That includes one that was called for already. With a store that processes share, it does not matter which of
+        them was called.
+
+        Args:
+            intent_id: from `issue`.
+            told: called in any thread; has to be quick, and must not raise.
+        """
+        self._following.subscribe(intent_id, told)
+
+    def unsubscribe(self, intent_id: str) -> None:
+        """Have it called no more."""
+        self._following.unsubscribe(intent_id)
+
+    # --- iteration
+
+    def __aiter__(self) -> Self:
+        self._inbox.wanted = True
+        return self
+
+    async def __anext__(self) -> Callback:
+        return await self._inbox.get()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `aclose` was called."""
+        return self._closed
+
+    def put_back(self, callback: Callback) -> None:
+        """Make one that was taken from the iteration, and not used after all, the next."""
+        self._inbox.put_back(callback)
+
+    async def aclose(self) -> None:
+        """Accept no more, and end the iterations. May be called twice. A store that was given stays open."""
+        self._closed = True
+        self._inbox.close()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._close_store)
+
+    def _close_store(self) -> None:
+        self._following.close()
+        if self._owns_store:
+            self._store.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # --- ASGI
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """What an ASGI server calls."""
+        match scope["type"]:
+            case "http":
+                place = self.signer.place(scope["path"], scope.get("root_path", ""))
+                welcome = scope["method"] == "POST" and (place.intent_id is not None or (self._plain and place.plain))
+                del scope  # it holds the token, and tracebacks show arguments
+                answer = await self._answer(place, receive) if welcome else NOT_FOUND
+                if answer is not None:
+                    await say(send, answer)
+            case "lifespan":
+                del scope
+                await self._live(receive, send)
+            case "websocket":
+                del scope
+                await refuse_websocket(receive, send)
+            case kind:
+                raise ValueError(f"no idea what {kind} is")
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.aclose()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _answer(self, place: Match, receive: Receive) -> Reply | None:
+        body = await read_body(receive)
+        if not isinstance(body, bytes):
+            return body
+        if self._closed:
+            return BUSY
+        try:
+            return await (self._from_anybody(body) if place.intent_id is None else self._accept(place.intent_id, body))
+        except UnreadableCallbackError as error:
+            logger.warning("a callback that cannot be read: %s", error)
+            return BAD_REQUEST
+        except Exception as error:  # noqa: BLE001  (whatever a store may raise; the server is asked to try again)
+            logger.warning("a callback cannot be remembered: %s: %s", type(error).__name__, error)
+            return BUSY
+
+    async def _accept(self, intent_id: str, body: bytes) -> Reply:
+        """A callback whose URL is ours: remembered first, then handled."""
+        # Nobody there to do anything more about it: then there is no second step that could fail.
+        settled = self._on_callback is None and self._confirming is None and not self._inbox.wanted
+        if not self._reusable and await self._in_store(partial(self._is_settled, intent_id), _readers):
+            return OK
+        callback = parse_callback(body)
+        arrival = Arrival(intent_id, callback.task_id, settled=settled)
+        key = self._key(arrival)
+        if self._reusable and await self._in_store(partial(self._is_settled, key), _readers):
+            return OK
+        kept = await self._in_store(partial(self._store.add, key, arrival), _writers)
+        if kept.task_id != callback.task_id:
+            logger.warning("a callback for %s came to the URL of task %s: passed over", callback.task_id, kept.task_id)
+            return OK
+        if kept.settled and not settled:
+            return OK  # by another process, a moment ago
+        followed = self._following.tell((arrival,))
+        if settled:
+            if not followed:
+                self._inbox.put(callback)
+            return OK
+        return await self._handle(key, callback, partial(self._store.settle, key))
+
+    def _is_settled(self, key: str) -> bool:
+        earlier = self._store.find(key)
+        return earlier is not None and earlier.settled
+
+    async def _from_anybody(self, body: bytes) -> Reply:
+        """A callback to the plain URL: nothing is remembered of it before it is confirmed."""
+        callback = parse_callback(body)
+        arrival = Arrival("", callback.task_id, settled=True)
+        key = self._key(arrival)
+        if await self._in_store(partial(self._is_settled, key), _readers):
+            return OK
+        return await self._handle(key, callback, partial(self._store.add, key, arrival))
+
+    def _key(self, arrival: Arrival) -> str:
+        one_task = arrival.intent_id and not self._reusable
+        return arrival.intent_id if one_task else f"{arrival.intent_id}/{arrival.task_id}"
+
+    async def _handle(self, key: str, callback: Callback, settle: Callable[[], object]) -> Reply:
+        answer = await self._together.run(key, partial(self._deliver, callback, settle))
+        return BUSY if answer is None else cast("Reply", answer)
+
+    async def _deliver(self, callback: Callback, settle: Callable[[], object]) -> Reply:
+        """Confirm it, hand it over, and only then count it as done."""
+        try:
+            self._inbox.check_room()
+            with anyio.fail_after(self._handler_timeout):
+                if self._confirming is not None:
+                    callback = await self._confirming(callback)
+                if self._on_callback is not None:
+                    await call(self._on_callback, callback)
+        except (InboxFullError, UnconfirmedCallbackError) as error:
+            logger.warning("the callback of task %s is not taken now: %s", callback.task_id, error)
+            return BUSY
+        except Exception as error:
+            words = str(error) if isinstance(error, ApimodelsError) else f"{type(error).__name__}: {error}"
+            logger.exception("task %s: its callback was not handled, it will come again (%s)", callback.task_id, words)
+            return BUSY
+        self._inbox.put(callback)
+        await self._in_store(settle, _writers)
+        return OK
+
+    async def _in_store(self, step: Callable[[], T], threads: WorkerThreads) -> T:
+        """Take a step that may wait for a disk, without making the event loop wait."""
+        if not self._store.shared:
+            return step()
+        with anyio.fail_after(STORE_SECONDS):
+            return await threads.run(step)
+
+
+def _opened(store: CallbackStore | str | os.PathLike[str] | None) -> CallbackStore:
+    if store is None:
+        return MemoryCallbackStore()
+    return SqliteCallbackStore(store) if isinstance(store, (str, os.PathLike)) else store

@@ -1,0 +1,172 @@
+r"""Callback URLs that nobody can guess or forge: ``https://host/…/<key id>/<intent id>/<token>``. Pure.
+
+The vendor signs nothing, so the URL itself has to say that its caller was told it by us. The intent id is 128 random
+bits, in hex; the token is base64url(HMAC-SHA256(key, b"cb1\0" + intent id)), without padding. Nothing about the task
+is in it: the URL is made before there is one.
+"""
+
+import hashlib
+import hmac
+import re
+import warnings
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, cast
+from urllib.parse import unquote, urlsplit
+
+from apimodels_async._secret import Secret
+from apimodels_async._urls import check_endpoint, exposed_host
+
+INTENT_BYTES: Final = 16
+"""How much randomness an intent id takes."""
+SHORTEST_SECRET: Final = 16
+"""Bytes."""
+
+_KEY_ID = r"[A-Za-z0-9_~.-]{0,63}[A-Za-z0-9_~-]"  # a segment of dots alone would be resolved away
+_INTENT = r"[0-9a-f]{32}"
+_TOKEN = r"[A-Za-z0-9_-]{43}"  # noqa: S105  (what one looks like)
+_EXAMPLE = "https://example.com/callbacks"
+_NO_KEY = Secret(b"\0" * 32)
+"""Stands in for a key that there is not, so that an unknown key id takes as long as a wrong token."""
+
+
+class Match(NamedTuple):
+    """Where a request arrived.
+
+    Attributes:
+        plain: whether that is the public URL itself, with nothing behind it.
+        intent_id: of the authentic URL that was called, or ``None``: there is none, or it is forged.
+    """
+
+    plain: bool
+    intent_id: str | None
+
+
+class CallbackSigner:
+    """Makes callback URLs and knows its own again. It holds no state: what it made yesterday is still good.
+
+    To rotate keys, first give the new one as well, everywhere, with ``signing_key=`` still the old one; then sign with
+    the new one; and take the old one away when the last URL made with it has been called: the longest task plus the
+    30 minutes for which the server keeps trying.
+
+    Args:
+        public_url: where the server reaches the receiver: http(s), without credentials, query and fragment.
+        secrets: keys by their ids, at least 16 bytes each. A key id stands in the URL: letters, digits, ``-._~``.
+        signing_key: the id of the key to sign with; else the last one given. Any of them verifies.
+
+    Raises:
+        ValueError: a bad URL, id or key.
+        TypeError: a key that is neither text nor bytes.
+    """
+
+    def __init__(self, public_url: str, secrets: Mapping[str, str | bytes], *, signing_key: str | None = None) -> None:
+        hidden = _hidden(secrets)
+        del secrets  # tracebacks show arguments
+        _check_secrets(hidden)
+        self._secrets: dict[str, Secret[bytes]] = {id_: cast("Secret[bytes]", key) for id_, key in hidden.items()}
+        if signing_key is not None and signing_key not in self._secrets:
+            raise ValueError(f"signing_key={signing_key!r} is none of {sorted(self._secrets)}")
+        self.signing_key: str = next(reversed(self._secrets)) if signing_key is None else signing_key
+        self.public_url: str = _checked_public_url(public_url)
+        self._public_path = unquote(urlsplit(self.public_url).path)
+
+    def __repr__(self) -> str:
+        return f"CallbackSigner({self.public_url!r}, keys={list(self._secrets)}, signing_key={self.signing_key!r})"
+
+    def url(self, intent_id: str) -> str:
+        """The authenticated URL for an intent.
+
+        Args:
+            intent_id: 32 hex digits, as `new_intent_id` makes them.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        if not re.fullmatch(_INTENT, intent_id):
+            raise ValueError("intent_id: give 32 lowercase hex digits, such as new_intent_id() makes")
+        token = _token(self._secrets[self.signing_key], intent_id)
+        return f"{self.public_url}/{self.signing_key}/{intent_id}/{token}"
+
+    def verify(self, url: str) -> str | None:
+        """The intent id of an authentic callback URL or of its path; ``None`` if it is anything else."""
+        try:
+            path = unquote(urlsplit(url).path)
+        except ValueError:
+            path = ""
+        return self.place(path, "").intent_id
+
+    def place(self, path: str, root_path: str) -> Match:
+        """Where a request with this path has arrived.
+
+        Args:
+            path: of the request.
+            root_path: the part of it under which the receiver is mounted. A proxy may have taken it away.
+        """
+        root = root_path.rstrip("/")
+        heads = {"", root, self._public_path, root + self._public_path}
+        head, key_id, intent_id, token = ["", "", "", *path.rsplit("/", 3)][-4:]
+        # All of it for every path, in the same time, whatever is wrong with it.
+        expected = _token(self._secrets.get(key_id, _NO_KEY), intent_id)
+        same = hmac.compare_digest(expected.encode(), token.encode("utf-8", "replace"))
+        known = (key_id in self._secrets) & (head in heads) & bool(re.fullmatch(_INTENT, intent_id))
+        return Match(path.rstrip("/") in heads, intent_id if same & known else None)
+
+
+def intent_id_of(randomness: bytes) -> str:
+    """An intent id from 16 random bytes."""
+    if len(randomness) != INTENT_BYTES:
+        raise ValueError(f"randomness: give {INTENT_BYTES} bytes")
+    return randomness.hex()
+
+
+def without_tokens(text: str) -> str:
+    """A text, such as a line of a log, with the tokens of all callback URLs in it taken out."""
+    return re.sub(rf"(/{_INTENT}/){_TOKEN}", r"\1…", text)
+
+
+def _token(key: Secret[bytes], intent_id: str) -> str:
+    message = b"cb1\0" + intent_id.encode("utf-8", "replace")
+    return urlsafe_b64encode(hmac.digest(key.reveal(), message, hashlib.sha256)).rstrip(b"=").decode()
+
+
+def _hidden(secrets: object) -> dict[Any, Secret[bytes] | str]:
+    """The keys, out of sight; for what cannot be one, the name of its type. Never raises: no traceback shows them."""
+    if not isinstance(secrets, Mapping):
+        return {}
+    found: dict[Any, Secret[bytes] | str] = {}
+    for key_id, given in cast("Mapping[object, object]", secrets).items():
+        if isinstance(given, str):
+            found[key_id] = Secret(given.encode("utf-8", "surrogatepass"))
+        elif isinstance(given, (bytes, bytearray)):
+            found[key_id] = Secret(bytes(given))
+        else:
+            found[key_id] = type(given).__name__
+    return found
+
+
+def _check_secrets(secrets: Mapping[Any, Secret[bytes] | str]) -> None:
+    if not secrets:
+        raise ValueError('secrets: give a mapping of key ids to keys, such as {"k1": os.environ["CALLBACK_KEY"]}')
+    for key_id, key in secrets.items():
+        if not isinstance(key_id, str) or not re.fullmatch(_KEY_ID, key_id):
+            raise ValueError("secrets: a key id stands in the URL: give 1 to 64 letters, digits, '-', '_', '.' or '~'")
+        if isinstance(key, str):
+            raise TypeError(f"secrets: the key {key_id!r} is a {key}: give text or bytes")
+        if len(key.reveal()) < SHORTEST_SECRET:
+            raise ValueError(
+                f"secrets: the key {key_id!r} is shorter than {SHORTEST_SECRET} bytes: make one with "
+                "secrets.token_urlsafe()"
+            )
+
+
+def _checked_public_url(url: object) -> str:
+    if not isinstance(url, str):
+        raise TypeError(f"public_url is a {type(url).__name__}: give an absolute http(s) URL, such as {_EXAMPLE}")
+    parts = check_endpoint(url, "public_url", example=_EXAMPLE, credentials="its path will be what authenticates")
+    if (host := exposed_host(parts)) is not None:
+        warnings.warn(
+            f"public_url is plain http to {host}: everyone who sees the traffic can repeat and invent callbacks",
+            UserWarning,
+            stacklevel=3,
+        )
+    return url.rstrip("/")

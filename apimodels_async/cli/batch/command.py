@@ -1,0 +1,116 @@
+"""``apimodels batch``: from a file of requests to a folder of pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apimodels_async.cli import exit_codes
+from apimodels_async.cli.batch.progress import BatchProgress
+from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
+from apimodels_async.cli.batch.request_lines import BadLineError
+from apimodels_async.cli.batch.run import BatchRun
+from apimodels_async.cli.failures import CommandFailed
+from apimodels_async.cli.options import DEFAULT_MODEL, Local, Model, Output, Timeout
+from apimodels_async.cli.screen import Screen
+from apimodels_async.cli.session import converse
+from apimodels_async.errors import LedgerError
+
+__all__ = ["batch"]
+
+
+def batch(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Requests: .jsonl, .csv, .txt, or - for stdin.", show_default=False)
+    ],
+    *,
+    output: Output = Path(),
+    model: Model = DEFAULT_MODEL,
+    max_in_flight: Annotated[int, typer.Option(metavar="N", min=1, help="So many paid tasks at once.")] = 64,
+    budget: Annotated[
+        float | None, typer.Option(metavar="DOLLARS", help="Send nothing that would exceed it, by the known prices.")
+    ] = None,
+    retry_failed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Submit a failed task again, where the server says it is worth it.")
+    ] = 0,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            show_default=False,
+            help="Write each step down before it is taken: the same command again goes on where this one ended.",
+        ),
+    ] = None,
+    sidecar: Annotated[
+        bool, typer.Option("--sidecar", help="A .json beside each task's pictures: prompt, parameters, task id.")
+    ] = False,
+    create_rate: Annotated[float | None, typer.Option(metavar="N", help="Creates a second.")] = None,
+    poll_rate: Annotated[float | None, typer.Option(metavar="N", help="Queries a second.")] = None,
+    timeout: Timeout = 600.0,
+    local: Local = False,
+) -> None:
+    """Make the pictures of all requests in FILE, and save them with results.jsonl.
+
+    A .jsonl file has an object a line, with the fields of a request: prompt,
+    model, size, n, image, … A .csv file names them in its header. A .txt file
+    has a prompt a line, and # begins a comment. On stdin, a line that begins
+    with { is an object. Paths of pictures start from the folder of FILE.
+
+    The whole file is checked before anything is sent. Prints the saved files,
+    one a line, unless a terminal shows how far it is. Ctrl-C leaves the batch:
+    what is under way is not lost. With --ledger, the same command again goes
+    on from there, and pays for no request twice.
+    """
+    screen = Screen()
+    source = StandardInput(model) if file == "-" else RequestFile(Path(file), model)
+    total = _number_of_requests(source, screen)
+    if total == 0:
+        screen.say(f"no request in {file}: nothing was sent")
+        return
+    run = BatchRun(
+        source=source,
+        directory=output,
+        options={
+            "max_in_flight": max_in_flight,
+            "budget": budget,
+            "retry_failed": retry_failed,
+            "ledger": ledger,
+            "sidecar": sidecar,
+            "create_rate": create_rate,
+            "poll_rate": poll_rate,
+            "wait_timeout": timeout,
+        },
+        local=local,
+        screen=screen,
+        progress=BatchProgress(total),
+        printing=not (screen.for_people and screen.notes.is_terminal),
+    )
+    run.progress.stats = lambda: run.stats
+    try:
+        with screen.live(run.progress):
+            converse(run.make, local=local)
+    except KeyboardInterrupt:
+        run.interrupted = True
+    except (LedgerError, OSError):
+        if run.begun:
+            run.finish()
+            screen.say(f"apimodels: {run.way_back('the batch was left')}")
+        raise
+    run.finish()
+    for words in (*run.tally.summary(run.stats, total), *run.about_the_ledger()):
+        screen.say(words)
+    ending = run.ending()
+    if ending is not None:
+        raise ending
+
+
+def _number_of_requests(source: RequestFile | StandardInput, screen: Screen) -> int | None:
+    """Counted by reading them all, so that nothing is paid before a slip in line 900 is known."""
+    if isinstance(source, StandardInput):
+        return None
+    with screen.busy("checking the requests"):
+        try:
+            return source.count()
+        except BadLineError as error:
+            raise CommandFailed(str(error), exit_codes.USAGE) from error

@@ -1,0 +1,139 @@
+"""Where the requests of a batch come from: a file, or stdin."""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+
+from apimodels_async.cli import exit_codes
+from apimodels_async.cli.batch.request_lines import EITHER, FORMS, LONGEST, BadLineError, Line, decoded, requests
+from apimodels_async.cli.failures import CommandFailed
+
+__all__ = ["RequestFile", "StandardInput"]
+
+_CHUNK = 1 << 16
+_STDIN = 0
+
+
+class RequestFile:
+    """A file of requests, which can be read again and again.
+
+    Args:
+        path: its suffix says the form.
+        model: for requests that name none.
+
+    Raises:
+        CommandFailed: no form has that suffix, or it is no file.
+    """
+
+    def __init__(self, path: Path, model: str) -> None:
+        self._path = path
+        self._model = model
+        if path.suffix.lower() not in FORMS:
+            raise CommandFailed(f"FILE {path}: its name ends in none of {', '.join(FORMS)}", exit_codes.USAGE)
+        if path.exists() and not path.is_file():
+            raise CommandFailed(f"FILE {path}: not a regular file; - reads stdin", exit_codes.USAGE)
+
+    def __iter__(self) -> Iterator[Line]:
+        """Each request, read as it is asked for.
+
+        Raises:
+            BadLineError: at the first line that is none.
+            CommandFailed: the file cannot be read.
+        """
+        try:
+            with self._path.open("rb") as file:
+                texts = decoded(iter(partial(file.readline, LONGEST), b""))
+                rows = FORMS[self._path.suffix.lower()](texts)
+                yield from requests(rows, self._path.parent, self._model)
+        except OSError as error:
+            raise CommandFailed(f"FILE {self._path}: {error.strerror or error}", exit_codes.USAGE) from error
+        except BadLineError as error:
+            raise BadLineError(f"{self._path}, {error}") from None
+
+    async def __aiter__(self) -> AsyncIterator[Line]:
+        """The same, where it is awaited."""
+        for line in self:
+            yield line
+
+    def count(self) -> int:
+        """Read it all, and say how many requests there are.
+
+        Raises:
+            BadLineError, CommandFailed: as when it is read.
+        """
+        return sum(1 for _ in self)
+
+
+class StandardInput:
+    """Requests from stdin as they come: a prompt a line, or a JSON object where a line begins with ``{``.
+
+    Args:
+        model: for requests that name none.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    async def __aiter__(self) -> AsyncIterator[Line]:
+        """Each request.
+
+        Raises:
+            BadLineError: at the first line that is none.
+            OSError: there is no stdin.
+        """
+        number = 0
+        async for line in _lines(_STDIN):
+            number += 1
+            try:
+                for request in requests(EITHER(decoded([line], number)), Path(), self._model):
+                    yield request
+            except BadLineError as error:
+                raise BadLineError(f"stdin, {error}") from None
+
+
+async def _lines(file: int) -> AsyncIterator[bytes]:
+    begun: list[bytes] = []
+    size = 0
+    while chunk := await _read(file):
+        first, *others = chunk.split(b"\n")
+        begun.append(first)
+        size += len(first)
+        for other in others:
+            yield b"".join(begun)
+            begun, size = [other], len(other)
+        if size > LONGEST:
+            break  # long enough for `decoded` to say so
+    yield b"".join(begun)
+
+
+async def _read(file: int) -> bytes:
+    """What there is to read, or nothing at the end.
+
+    In a thread that nobody waits for: one of a pool's would keep a command from ending as long as the pipe is open.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bytes] = loop.create_future()
+
+    def settle(data: bytes, error: OSError | None) -> None:
+        if answer.cancelled():
+            return
+        if error is None:
+            answer.set_result(data)
+        else:
+            answer.set_exception(error)
+
+    def read() -> None:
+        data, error = b"", None
+        try:
+            data = os.read(file, _CHUNK)
+        except OSError as trouble:
+            error = trouble
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(settle, data, error)
+
+    threading.Thread(target=read, name="apimodels stdin", daemon=True).start()
+    return await answer

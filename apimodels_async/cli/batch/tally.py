@@ -1,0 +1,111 @@
+"""What a batch came to: counted as it goes, and told at its end."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from attrs import define, field
+
+from apimodels_async.cli import exit_codes
+from apimodels_async.cli.batch.request_lines import Line
+from apimodels_async.cli.failures import one_line
+from apimodels_async.errors import (
+    ApimodelsError,
+    AuthenticationError,
+    InsufficientCreditsError,
+    LedgerError,
+    NotSubmittedError,
+    SubmissionUnknownError,
+)
+from apimodels_async.models import BatchStats, Outcome
+
+__all__ = ["Tally"]
+
+_WEIGHTIEST = (
+    SubmissionUnknownError,
+    LedgerError,
+    AuthenticationError,
+    InsufficientCreditsError,
+    NotSubmittedError,
+)
+"""The errors that say more about a whole batch than that some of it failed, the weightiest first."""
+
+
+@define
+class _Failures:
+    """Those of one kind.
+
+    Attributes:
+        number: how many.
+        line: of the first.
+        error: the first.
+    """
+
+    number: int
+    line: int
+    error: Exception
+
+
+@define
+class Tally:
+    """Counts outcomes.
+
+    Attributes:
+        done: all of them.
+        failed: those without pictures.
+        pictures: files saved.
+    """
+
+    done: int = 0
+    failed: int = 0
+    pictures: int = 0
+    _kinds: dict[type[Exception], _Failures] = field(factory=dict[type[Exception], _Failures])
+    _began: float = field(factory=time.monotonic)
+
+    def count(self, line: Line, outcome: Outcome) -> None:
+        """One more."""
+        self.done += 1
+        self.pictures += len(outcome.files)
+        error = outcome.error
+        if error is not None:
+            self.failed += 1
+            if (known := self._kinds.get(type(error))) is None:
+                self._kinds[type(error)] = _Failures(1, line.number, error)
+            else:
+                known.number += 1
+
+    def summary(self, stats: BatchStats, total: int | None) -> Iterator[str]:
+        """What to say at the end, in lines."""
+        words = [
+            f"{self.done} of {_many(self.done if total is None else total, 'request')} done",
+            f"{_many(self.pictures, 'picture')} saved ({stats.bytes / 1e6:.1f} MB)",
+        ]
+        if self.failed:
+            words.append(f"{self.failed} failed")
+        words.append(_span(time.monotonic() - self._began))
+        if stats.spent:
+            words.append(f"about US$ {stats.spent:.2f}")
+        yield ", ".join(words)
+        for kind, those in self._kinds.items():
+            yield f"  {those.number} {kind.__name__}, the first for line {those.line}: {one_line(those.error)}"
+
+    def code(self) -> int:
+        """The exit code."""
+        for kind in _WEIGHTIEST:
+            if any(issubclass(each, kind) for each in self._kinds):
+                return exit_codes.code_of(kind.__new__(kind))
+        codes = {
+            exit_codes.code_of(those.error) if isinstance(those.error, ApimodelsError) else exit_codes.SOME_FAILED
+            for those in self._kinds.values()
+        }
+        if len(codes) == 1 and self.failed == self.done:
+            return codes.pop()
+        return exit_codes.SOME_FAILED if codes else exit_codes.OK
+
+
+def _many(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))

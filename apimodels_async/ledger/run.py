@@ -1,0 +1,127 @@
+"""Which entry of a ledger belongs to which request of a run, and what became of it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from apimodels_async._create.prepare import PreparedRequest
+from apimodels_async.errors import SubmissionUnknownError
+from apimodels_async.ledger.entries import Entry, Plan, SavedFile, Step, key_of, plan
+from apimodels_async.ledger.recorder import GroupCommitWriter, LedgerJournal
+from apimodels_async.ledger.statements import begun, moved
+from apimodels_async.models import Task, TaskState
+
+
+class LedgerRun:
+    """One run's use of a ledger.
+
+    Requests are matched by a digest of their content and by how many times that content has come before: lines may be
+    added, removed or moved, and a changed line is new work.
+
+    Attributes:
+        matched: how many requests had an entry already.
+    """
+
+    def __init__(self, recorder: GroupCommitWriter, steps: Mapping[str, Step]) -> None:
+        self._recorder = recorder
+        self._steps = steps
+        self._seen: Counter[str] = Counter()
+        self.matched = 0
+
+    def next_key(self, prepared: PreparedRequest) -> str:
+        """The key of the next request with this content."""
+        occurrence = self._seen[prepared.digest]
+        self._seen[prepared.digest] += 1
+        return key_of(prepared.digest, occurrence)
+
+    async def claim(self, key: str, prepared: PreparedRequest) -> Entry | None:
+        """The entry of a request, if it is further than an intent; else its intent is written down.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        self.matched += key in self._steps
+        if plan(self._steps.get(key)) is Plan.SUBMIT:
+            self.begin(key, prepared)
+            return None
+        return await self._recorder.find(key)
+
+    async def find(self, key: str) -> Entry | None:
+        """The entry with this key, however far it is.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return await self._recorder.find(key)
+
+    def begin(self, key: str, prepared: PreparedRequest) -> None:
+        """Write down an intent, with what is written next."""
+        self._recorder.post(begun(key, prepared.digest, prepared.model, prepared.view))
+
+    def alone(self, key: str) -> anyio.Lock:
+        """To be held by whoever creates by a key of the user's."""
+        return self._recorder.alone(key)
+
+    def journal(self, key: str, prepared: PreparedRequest) -> LedgerJournal:
+        """Who writes down the create of an entry."""
+        return LedgerJournal(self._recorder, key, prepared.intent_id)
+
+    async def found(self, entry: Entry, task: Task) -> None:
+        """The task of an entry, of which nobody knew what came of it, was named by its callback.
+
+        Raises:
+            LedgerError: it cannot be written down, or somebody has decided otherwise meanwhile; carries the task id.
+        """
+        await LedgerJournal(self._recorder, entry.key).accepted(task)
+
+    def unknown(self, entry: Entry) -> SubmissionUnknownError:
+        """The error for an entry whose outcome only a person can find out."""
+        if entry.step is Step.SENDING:
+            self._recorder.post(moved(entry.key, Step.UNKNOWN, error="the run ended before the answer came"))
+        return SubmissionUnknownError(
+            f"an earlier run sent this request, and never learned what came of it ({entry.error or 'it was cut off'}): "
+            f"it was not sent again; look it up at https://apimodels.app/console/records, then resolve entry "
+            f"{entry.key!r} of the ledger"
+        )
+
+    def ended(self, key: str, task: Task) -> None:
+        """A task has ended. Written soon: were it lost, one query would bring it back."""
+        step = Step.FAILED if task.state == TaskState.FAILED else Step.DONE
+        self._recorder.post(moved(key, step, task=task, error=task.fail_msg))
+
+    async def saved(self, key: str, files: Sequence[Path]) -> None:
+        """A task's pictures are on the disk."""
+        sums = await anyio.to_thread.run_sync(_sums, files)
+        kept = [SavedFile(str(file.absolute()), digest) for file, digest in zip(files, sums, strict=True)]
+        self._recorder.post(moved(key, Step.SAVED, files=kept))
+
+    async def whole_files(self, entry: Entry) -> list[Path] | None:
+        """The files of an entry, if all of them are there as they were saved."""
+        files = [Path(file.path) for file in entry.files]
+        if entry.step is not Step.SAVED or not files:
+            return None
+        try:
+            sums = await anyio.to_thread.run_sync(_sums, files)
+        except OSError:
+            return None
+        return files if sums == [file.sha256 for file in entry.files] else None
+
+    async def flush(self) -> None:
+        """Return when all is written.
+
+        Raises:
+            LedgerError: it cannot be.
+        """
+        await self._recorder.flush()
+
+
+def _sums(files: Sequence[Path]) -> list[str]:
+    sums: list[str] = []
+    for path in files:
+        with path.open("rb") as file:
+            sums.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return sums

@@ -1,0 +1,155 @@
+"""How long tasks take, learned while they run: deaths and exposure by age, as actuaries count them.
+
+The first of a burst to finish are the quick ones, so durations alone mislead. What does not is, for each age, how many
+ended at it out of how many were seen to pass through it (Nelson 1972, Aalen 1978; with late entry as in a life table).
+Each look that finds a task running tells that it lived from the look before to this one, and each duration that it
+lived from the last look to its end, whatever becomes of the others.
+"""
+
+import math
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+BINS = 1200
+FINENESS = 80.0
+"""Bins an e-fold of age: beyond the first tenth of a second they are about 1/80 of the age wide."""
+_WIDTH = 0.05
+EDGES = tuple(_WIDTH * math.expm1(i / FINENESS) for i in range(BINS + 1))
+"""Seconds at which the bins of age begin; the last edge, about two days, ends the last bin."""
+
+_NEWEST = 5.0
+"""Seconds after its create at which a new task is first heard of, at most, unless somebody else created it."""
+_TRIES = 8
+"""Bins in which one is looked for that is asked about before its time."""
+MEMORY = 120.0
+"""Completions after which an old one counts for 1/e: models get quicker and slower."""
+_GROWTH = math.exp(1.0 / MEMORY)
+
+
+def position(age: float) -> float:
+    """Where an age lies, in bins."""
+    return min(math.log1p(age / _WIDTH) * FINENESS, BINS - 1.0)
+
+
+class SurvivalCounts:
+    """What is known about one key. Older knowledge weighs less; instead of shrinking it, the new is made to weigh more.
+
+    Tasks come without a name: a call only says that some task is running at some age. It is taken for the one whose
+    planned look is nearest. Mistaken identities cancel, since only sums over tasks are kept.
+
+    Attributes:
+        completions: durations seen.
+        looks: calls of `alive`.
+        weight: what a completion weighs now.
+    """
+
+    def __init__(self) -> None:
+        self.completions = 0
+        self.queries = 0
+        self.weight = 1.0
+        self._ended = array("d", bytes(8 * BINS))
+        # Changes of exposure from bin to bin: their running sum is the exposure of each bin.
+        self._passing = array("d", bytes(8 * (BINS + 1)))
+        # By the bin of the planned look: how many tasks, and the sum of the positions of their last looks.
+        self._count = array("L", bytes(array("L").itemsize * BINS))
+        self._since = array("d", bytes(8 * BINS))
+        self._occupied = 0  # bit b: bin b of the two above is not empty
+
+    def alive(self, age: float, planned: float) -> None:
+        """A task is running at `age`, and will be looked at again at `planned`."""
+        place = position(age)
+        b = int(place)
+        found = self._nearest(age, b)
+        if found is not None:
+            self._lived(self._take(found), place)
+        b = int(position(planned))
+        self._count[b] += 1
+        self._since[b] += place
+        self._occupied |= 1 << b
+        self.queries += 1
+
+    def _nearest(self, age: float, b: int) -> int | None:
+        """The bin of the planned look that one at `age`, in bin `b`, may well be; None: it is a new task's."""
+        below = self._occupied & ((1 << (b + 1)) - 1)
+        if below:
+            return below.bit_length() - 1
+        above = self._occupied >> b
+        for _ in range(_TRIES):
+            if not above:
+                break
+            planned = b + (above & -above).bit_length() - 1
+            since = _WIDTH * math.expm1(self._since[planned] / self._count[planned] / FINENESS)
+            # Asked before its time. A new task of a few seconds is more likely than one asked that much before.
+            least = 0.001 if age > _NEWEST else 0.1 * (EDGES[planned] - since)
+            if age - since > least:
+                return planned
+            above &= above - 1
+        return None
+
+    def ended(self, age: float) -> None:
+        """A task ended at `age`."""
+        place = position(age)
+        b = int(place)
+        above = self._occupied >> b
+        if above:
+            self._lived(self._take(b + (above & -above).bit_length() - 1), place)
+        elif self._occupied:
+            self._lived(self._take(self._occupied.bit_length() - 1), place)
+        else:
+            self._lived(0.0, place)
+        self._ended[b] += self.weight
+        self.completions += 1
+        self.weight *= _GROWTH
+        if self.weight > 1e12:
+            self._ended = array("d", (x / self.weight for x in self._ended))
+            self._passing = array("d", (x / self.weight for x in self._passing))
+            self.weight = 1.0
+
+    def _take(self, b: int) -> float:
+        """One task whose planned look is in bin `b` leaves it: the position of its last look."""
+        count = self._count[b]
+        since = self._since[b] / count
+        self._count[b] = count - 1
+        self._since[b] -= since
+        if count == 1:
+            self._since[b] = 0.0
+            self._occupied &= ~(1 << b)
+        return since
+
+    def _lived(self, since: float, until: float) -> None:
+        """A task lived from one position to another."""
+        for place, weight in ((since, self.weight), (until, -self.weight)):
+            b = int(place)
+            part = place - b
+            self._passing[b] += weight * (1.0 - part)
+            self._passing[b + 1] += weight * part
+
+    def coarse(self, size: int) -> tuple[list[float], list[float]]:
+        """What ended, and the mean exposure, by `size` bins at a time; one completion of now counts 1."""
+        exposed = [0.0, *accumulate(accumulate(self._passing))]
+        starts = range(0, BINS, size)
+        weight = self.weight
+        return (
+            [sum(self._ended[b : b + size]) / weight for b in starts],
+            [max(0.0, exposed[b + size] - exposed[b]) / (size * weight) for b in starts],
+        )
+
+    def survival(self, expected: Sequence[float]) -> list[float]:
+        """The probability to last beyond each of `EDGES`.
+
+        Args:
+            expected: how many imagined tasks, beside those seen, last beyond each edge.
+        """
+        weight = self.weight
+        lasting = 1.0
+        survival = [1.0]
+        for ended, passing, (before, after) in zip(
+            self._ended, accumulate(self._passing), pairwise(expected), strict=False
+        ):
+            gone = ended / weight + before - after
+            # Exposure can be short of what ended when identities were mistaken.
+            passed = max(passing, ended / 2.0, 0.0) / weight + (before + after) / 2.0
+            lasting *= math.exp(-gone / passed)
+            survival.append(lasting)
+        return survival

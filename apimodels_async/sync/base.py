@@ -1,0 +1,108 @@
+"""What stands behind the generated classes: what they mirror, and the way there."""
+
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from apimodels_async._batch.batch import Batch
+from apimodels_async.client import AsyncImagesClient
+from apimodels_async.errors import ConfigurationError
+from apimodels_async.models import Outcome, Task
+from apimodels_async.sync.host import Manager, TaskHost
+from apimodels_async.sync.portal import Portal
+
+if TYPE_CHECKING:
+    from apimodels_async.callbacks import CallbackReceiver, CallbackSigner
+
+M = TypeVar("M", bound=Manager)
+T = TypeVar("T")
+
+
+class MirroredClient:
+    """A client in a loop of its own."""
+
+    _async: AsyncImagesClient
+    _portal: Portal
+
+    def _mirror(self, client: AsyncImagesClient) -> None:
+        self._async = client
+        self._portal = Portal(client.aclose, partial(_keep_tasks, client))
+
+    def __repr__(self) -> str:
+        if "_async" not in vars(self):  # its constructor failed, and a traceback shows it
+            return object.__repr__(self)
+        return repr(self._async).replace(type(self._async).__name__, type(self).__name__, 1)
+
+
+class Companion(Generic[M]):
+    """Something that a client makes, entered and left by ``with``; in the client's loop, in a task of its own."""
+
+    def __init__(self, portal: Portal, make: Callable[[], M]) -> None:
+        self._async = portal.run(make)
+        self._portal = TaskHost(portal, self._async, partial(_give_back, self._async))
+
+
+class _Iterating(Portal):
+    """A portal to a receiver: closing it ends the iterations, and is no error in them."""
+
+    def __init__(self, receiver: "CallbackReceiver") -> None:
+        super().__init__(receiver.aclose, partial(_take_back, receiver))
+        self._receiver = receiver
+
+    def step(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """See `Portal.step`."""
+        try:
+            return super().step(coroutine)
+        except ConfigurationError:
+            if self._receiver.is_closed:
+                raise StopIteration from None
+            raise
+
+
+class MirroredReceiver:
+    """A receiver whose callbacks are taken in a loop of its own. It can still be mounted as an ASGI app."""
+
+    _async: "CallbackReceiver"
+    _portal: Portal
+
+    def _mirror(self, receiver: "CallbackReceiver") -> None:
+        self._async = receiver
+        self._portal = _Iterating(receiver)
+
+    @property
+    def signer(self) -> "CallbackSigner":
+        """What makes and checks the URLs."""
+        return self._async.signer
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """What an ASGI server calls."""
+        await self._async(scope, receive, send)
+
+    def __repr__(self) -> str:
+        return repr(self._async) if "_async" in vars(self) else object.__repr__(self)
+
+
+# An interrupted call may have had its result all the same: Ctrl-C comes in one thread, the answer in another. The async
+# side cannot know, because there nothing lies between the two. So these put back what would be lost.
+
+
+def _keep_tasks(client: AsyncImagesClient, result: object) -> None:
+    """Make paid tasks that nobody took part of ``client.detached``."""
+    for each in cast("Iterable[Any]", result) if isinstance(result, list) else (result,):
+        task = each.task if isinstance(each, Outcome) else each
+        if isinstance(task, Task):
+            client._engine.submitter.detach(task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def _give_back(mirrored: object, result: object) -> None:
+    """Make an outcome that nobody took the batch's next."""
+    if isinstance(mirrored, Batch) and isinstance(result, Outcome):
+        mirrored._outcomes.appendleft(result)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def _take_back(receiver: "CallbackReceiver", result: object) -> None:
+    """Make a callback that nobody took the receiver's next."""
+    from apimodels_async.callbacks.parsing import Callback  # noqa: PLC0415  (loaded, if there is a receiver)
+
+    if isinstance(result, Callback):
+        receiver.put_back(result)

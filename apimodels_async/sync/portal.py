@@ -1,0 +1,117 @@
+"""The way from threads that block into a client's own event loop."""
+
+import os
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from apimodels_async.errors import ConfigurationError
+from apimodels_async.sync.runner import CLOSING, PortalCall, Runner
+
+T = TypeVar("T")
+
+
+class Portal:
+    """Runs the coroutines of one client in one background loop, which starts with the first of them.
+
+    Any thread may use it, any number at once, also one that has an event loop of its own running; that loop stands
+    still meanwhile. A portal that is forgotten closes its client, as does the interpreter's exit.
+
+    Args:
+        aclose: closes the client; awaited in the loop when it ends.
+        undelivered: called in the loop's thread with what a call gave when its caller was interrupted (Ctrl-C) and
+            the result was already there.
+    """
+
+    def __init__(self, aclose: Callable[[], Awaitable[None]], undelivered: Callable[[object], object]) -> None:
+        self._aclose = aclose
+        self._undelivered = undelivered
+        self._pid = os.getpid()
+        self._starting = threading.Lock()
+        self._runner: Runner | None = None
+
+    def call(self, coroutine: Coroutine[Any, Any, T], undelivered: Callable[[T], object] | None = None) -> T:
+        """Run `coroutine` in the loop and give what it gives.
+
+        An exception that interrupts the caller cancels it first.
+
+        Raises:
+            ConfigurationError: closed, forked, or called from the loop's own thread.
+        """
+        call = PortalCall(coroutine, undelivered or self._undelivered)
+        try:
+            self._hand_in(call)
+            call.wait()
+        except BaseException:
+            call.give_up()
+            raise
+        try:
+            return call.outcome()
+        finally:
+            del call, coroutine  # see `PortalCall.outcome`
+
+    def enter(self, coroutine: Coroutine[Any, Any, object], mirror: T) -> T:
+        """Run an ``__aenter__``; gives the mirror in place of what is mirrored."""
+        self.call(coroutine)
+        return mirror
+
+    def begin(self, function: Callable[[], object], mirror: T) -> T:
+        """Call an ``__aiter__``; gives the mirror in place of what is mirrored."""
+        self.run(function)
+        return mirror
+
+    def step(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run an ``__anext__`` as a ``__next__``."""
+        try:
+            return self.call(coroutine)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def last(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run `coroutine`, then end the loop. The second time, and in a process that was forked, there is none."""
+        if self._pid != os.getpid() or (self._runner is not None and not self._runner.is_open):
+            coroutine.close()
+            return
+        try:
+            self.call(coroutine)
+        finally:
+            if self._runner is not None and not self._runner.is_here:
+                self._runner.stop_soon()
+                self._runner.join(CLOSING)
+
+    def run(self, function: Callable[[], T]) -> T:
+        """Call a plain function where nothing else of the client runs at the same time."""
+        self._check_process()
+        runner = self._runner
+        if runner is None or runner.is_here or not runner.is_open:
+            return function()
+        return self.call(_awaited(function))
+
+    def _hand_in(self, call: PortalCall[Any]) -> None:
+        if not call.hand_in(self._running()):
+            raise ConfigurationError("this client is closed: make a new one")
+
+    def _running(self) -> Runner:
+        self._check_process()
+        if self._runner is None:
+            with self._starting:
+                if self._runner is None:
+                    runner = Runner(self._aclose)
+                    runner.start()
+                    weakref.finalize(self, runner.stop_soon).atexit = False  # the runner sees to that
+                    self._runner = runner
+        if self._runner.is_here:
+            raise ConfigurationError(
+                "a blocking call from the client's own event loop would wait for itself for ever: in an async "
+                "function that the client awaits, use a thread, or AsyncImagesClient"
+            )
+        return self._runner
+
+    def _check_process(self) -> None:
+        if self._pid != os.getpid():
+            raise ConfigurationError("this client was made before a fork: make one in each process")
+
+
+async def _awaited(function: Callable[[], T]) -> T:
+    return function()

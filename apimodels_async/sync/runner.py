@@ -1,0 +1,316 @@
+"""One event loop in one background thread, and the calls that other threads hand in to it.
+
+The thread is a daemon, and so are the worker threads that are started from it: an interpreter that ends joins the
+others first and would wait for ever for idle ones. What has to be closed is closed by `atexit` instead, in bounded
+time.
+"""
+
+import asyncio
+import atexit
+import contextvars
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+from apimodels_async.errors import ConfigurationError
+
+T = TypeVar("T")
+
+logger = logging.getLogger("apimodels_async")
+
+UNWINDING = 0.5
+"""Seconds that an interrupted caller waits for its coroutine to end."""
+ENDING = 2.0
+"""Seconds that coroutines get to end when the loop does."""
+CLOSING = 10.0
+"""Seconds that closing takes at most: the client's own grace for creates, and `ENDING`."""
+OURS = "apimodels-sync"
+"""The name of the thread, and of the tasks in which calls run."""
+POLL = 0.25 if sys.platform == "win32" else -1.0
+"""Seconds of one wait for a lock. On Windows Ctrl-C does not interrupt it; elsewhere one wait is enough."""
+
+
+class PortalCall(Generic[T]):
+    """One coroutine on its way through the loop, and the thread that waits for it.
+
+    Everything but `wait` and `outcome` runs in the loop's thread, so that nothing here needs a lock.
+
+    Args:
+        coroutine: what to run.
+        undelivered: called, in the loop's thread, with a result that came too late for an interrupted caller.
+    """
+
+    __slots__ = (
+        "_abandoned",
+        "_coroutine",
+        "_done",
+        "_error",
+        "_finished",
+        "_result",
+        "_runner",
+        "_task",
+        "_undelivered",
+        "context",
+    )
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], undelivered: Callable[[T], object]) -> None:
+        self._coroutine = coroutine
+        self._undelivered = undelivered
+        self._runner: Runner | None = None
+        self._task: asyncio.Task[T] | None = None
+        self._abandoned = self._finished = False
+        self._result: T
+        self._error: BaseException | None = None
+        self._done = threading.Lock()
+        self._done.acquire()
+        self.context = contextvars.copy_context()
+
+    # --- in the thread of the caller
+
+    def hand_in(self, runner: "Runner") -> bool:
+        """Give it to a loop; whether the loop still takes calls."""
+        self._runner = runner  # first, so that an interruption in the next line finds it
+        if not runner.submit(self):
+            self._runner = None
+            return False
+        return True
+
+    def wait(self) -> None:
+        """Wait until it has ended."""
+        while not self._done.acquire(timeout=POLL):
+            pass
+
+    def give_up(self) -> None:
+        """The caller was interrupted: cancel the coroutine, and give it a moment to end."""
+        if self._runner is None:
+            self._coroutine.close()
+        elif self._runner.soon(self.abandon):
+            self._done.acquire(timeout=UNWINDING)
+
+    def outcome(self) -> T:
+        """The result, or the coroutine's own error."""
+        if self._error is None:
+            return self._result
+        try:
+            if isinstance(self._error, asyncio.CancelledError):
+                raise ConfigurationError("this client was closed while it was being used") from None
+            raise self._error
+        finally:
+            del self  # an error, its traceback and this frame would hold each other
+
+    # --- in the thread of the loop
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin, with the context variables of the caller."""
+        try:
+            _forget_the_callers_library()
+            self._task = loop.create_task(self._coroutine, name=OURS, context=self.context)
+            self._task.add_done_callback(self._finish)
+        except BaseException as error:  # noqa: BLE001  (nobody else would tell the caller)
+            self.cut_off(error)
+
+    def abandon(self) -> None:
+        """Nobody waits any more."""
+        self._abandoned = True
+        if self._task is None:
+            self.cut_off(None)
+        elif not self._task.done():
+            self._task.cancel()
+        elif self._finished:
+            self._deliver_late()
+            self._release()
+
+    def cut_off(self, error: BaseException | None) -> None:
+        """It will not be run, or not to its end, unless it has just come there."""
+        if self._task is None:
+            self._coroutine.close()
+        elif self._task.done():  # in the loop's last turn: there was none left to say so
+            self._finish(self._task)
+            return
+        self._error = error or asyncio.CancelledError()
+        self._release()
+
+    def _finish(self, task: asyncio.Task[T]) -> None:
+        self._finished = True
+        if task.cancelled():
+            self._error = asyncio.CancelledError()
+        else:
+            self._error = task.exception()
+            if self._error is None:
+                self._result = task.result()
+        if self._abandoned:
+            self._deliver_late()
+        self._release()
+
+    def _deliver_late(self) -> None:
+        if self._error is None:
+            try:
+                self._undelivered(self._result)
+            except Exception:
+                logger.exception("nobody took %r", self._result)
+
+    def _release(self) -> None:
+        if self._runner is not None:
+            self._runner.forget(self)
+        with suppress(RuntimeError):  # released before
+            self._done.release()
+
+
+def _forget_the_callers_library() -> None:
+    """Whoever calls from within trio has "trio" in a context variable, by which anyio would go here."""
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is not None and sniffio.current_async_library_cvar.get() is not None:
+        sniffio.current_async_library_cvar.set(None)
+
+
+class Runner:
+    """The loop and its thread.
+
+    Args:
+        aclose: awaited in the loop before it ends.
+    """
+
+    def __init__(self, aclose: Callable[[], Awaitable[None]]) -> None:
+        self._aclose = aclose
+        self._pid = os.getpid()
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._discarded = False
+        self._lock = threading.Lock()
+        self._open = True
+        self._calls: set[PortalCall[Any]] = set()
+        self._told: set[asyncio.Task[Any]] = set()  # to end
+        self._thread = threading.Thread(target=self._run, name=OURS, daemon=True)
+
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            ConfigurationError: the interpreter is shutting down and starts no thread any more.
+        """
+        _RUNNING.add(self)
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            _RUNNING.discard(self)
+            self._loop.close()
+            raise ConfigurationError(f"the client's background thread cannot be started: {error}") from error
+        except BaseException:
+            # Ctrl-C in between: whether it runs cannot be known, so it ends if it does, and the client stays as it is.
+            self._discarded = True
+            self.stop_soon()
+            raise
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are taken."""
+        return self._open
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling thread is the loop's."""
+        return self._thread.ident == threading.get_ident()
+
+    def submit(self, call: PortalCall[Any]) -> bool:
+        """Run a call, if the loop still takes any."""
+        with self._lock:
+            if not self._open:
+                return False
+            self._calls.add(call)
+            self._loop.call_soon_threadsafe(call.start, self._loop, context=call.context)
+            return True
+
+    def soon(self, callback: Callable[[], object]) -> bool:
+        """Call something in the loop's thread, if there still is a loop."""
+        with self._lock:
+            if self._open:
+                self._loop.call_soon_threadsafe(callback)
+            return self._open
+
+    def forget(self, call: PortalCall[Any]) -> None:
+        """A call has ended."""
+        self._calls.discard(call)
+
+    def stop_soon(self) -> None:
+        """Let the loop close the client and end; takes no lock and does not wait, for the garbage collector's sake."""
+        if self._pid == os.getpid():
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def join(self, timeout: float) -> None:
+        """Wait for the end."""
+        self._thread.join(timeout)
+
+    # --- in the thread
+
+    def _run(self) -> None:
+        try:
+            self._complete(self._main())
+        finally:
+            with self._lock:
+                self._open = False
+            try:
+                # What was handed in in the last turns was not run, or not to its end.
+                self._complete(self._end_all())
+            finally:
+                for call in list(self._calls):
+                    call.cut_off(None)
+                self._loop.close()
+                _RUNNING.discard(self)
+
+    def _complete(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Turn the loop until this has ended.
+
+        A callback or a generator of the user's may raise SystemExit. It ends that task, and reaches its caller by it;
+        asyncio lets it out of the loop as well, where it must not end the calls of everybody else. Somebody else may
+        stop the loop too, and what stopped it for the last coroutine may come late: that is a RuntimeError.
+        """
+        task = self._loop.create_task(coroutine)
+        while not task.done():
+            with suppress(KeyboardInterrupt, SystemExit, RuntimeError):
+                self._loop.run_until_complete(task)
+
+    async def _main(self) -> None:
+        await self._stopping.wait()
+        if self._discarded:
+            return
+        try:
+            await self._aclose()
+        except Exception:
+            logger.exception("closing the client failed")
+        await self._end_all()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._loop.shutdown_asyncgens(), ENDING)
+
+    async def _end_all(self) -> None:
+        """Cancel every task. The outermost first: what is in a task group is ended by its group, and in order.
+
+        The second time, only those that have come since: what would not end then will not end now.
+        """
+        told = {*self._told, asyncio.current_task()}
+        for name in (OURS, ""):
+            tasks = {task for task in asyncio.all_tasks() if name in task.get_name()} - told
+            self._told |= tasks
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=ENDING / 2)
+
+
+_RUNNING: set[Runner] = set()
+
+
+@atexit.register
+def close_all() -> None:
+    """At the interpreter's exit: close what the program left open."""
+    runners = list(_RUNNING)
+    for runner in runners:
+        runner.stop_soon()
+    deadline = time.monotonic() + CLOSING
+    for runner in runners:
+        runner.join(max(0.0, deadline - time.monotonic()))

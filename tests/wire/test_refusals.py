@@ -1,0 +1,261 @@
+"""What an answer means that brings no task: refusals, pages in place of JSON, and the smaller calls."""
+
+import json
+import re
+
+import pytest
+
+from apimodels_async import errors
+from apimodels_async._wire.tasks import RawResponse, read_balance, read_models, read_public_url, read_task
+from apimodels_async.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    InsufficientCreditsError,
+    ProtocolError,
+    RateLimitError,
+    ServerError,
+    TaskNotFoundError,
+)
+
+
+def answer(payload: object, status: int = 200, **rest: object) -> RawResponse:
+    return RawResponse(status, json.dumps(payload).encode(), **rest)  # type: ignore[arg-type]
+
+
+def refusal_of(given: RawResponse, task_id: str | None = None) -> APIError:
+    with pytest.raises(APIError) as error:
+        read_task(given, task_id=task_id)
+    return error.value
+
+
+NO_CODE = object()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        # The envelope's code decides, whatever the status line says.
+        (200, 400, BadRequestError),
+        (200, 401, AuthenticationError),
+        (200, 402, InsufficientCreditsError),
+        (200, 404, TaskNotFoundError),
+        (200, 429, RateLimitError),
+        (200, 500, ServerError),
+        (200, 503, ServerError),
+        (200, 599, ServerError),
+        (200, 403, APIError),
+        (200, 422, APIError),
+        (200, "402", InsufficientCreditsError),
+        (500, 400, BadRequestError),
+        (400, 500, ServerError),
+        (429, 401, AuthenticationError),
+        (201, 404, TaskNotFoundError),
+        # A code that is no error of HTTP leaves it to the status line.
+        (400, 0, BadRequestError),
+        (429, 1001, RateLimitError),
+        (500, -1, ServerError),
+        (200, 0, APIError),
+        (200, 201, APIError),
+        (200, 50000, APIError),
+        (404, NO_CODE, TaskNotFoundError),
+        (400, NO_CODE, BadRequestError),
+        (401, None, AuthenticationError),
+        (402, True, InsufficientCreditsError),
+        (429, "", RateLimitError),
+        (500, "ERR_X", ServerError),
+        (502, [], ServerError),
+        (418, NO_CODE, APIError),
+        (301, NO_CODE, APIError),
+        (400, "9" * 5000, BadRequestError),
+        (400, "\u00b2", BadRequestError),
+    ],
+)
+def test_a_refusals_class_follows_the_envelopes_code_and_then_the_status_line(
+    status: int, code: object, kind: type[APIError]
+) -> None:
+    payload = {"msg": "no"} if code is NO_CODE else {"code": code, "msg": "no"}
+
+    error = refusal_of(answer(payload, status))
+
+    assert type(error) is kind
+    assert error.status == status
+    numeric = isinstance(code, int) and not isinstance(code, bool)
+    assert error.code == (code if numeric else 402 if code == "402" else None)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 302, 400, 404, 429, 500, 503])
+@pytest.mark.parametrize("code", [200, "200"])
+def test_a_code_of_200_is_no_refusal_whatever_the_status_line_says(status: int, code: object) -> None:
+    task = read_task(answer({"code": code, "data": {"taskId": "t", "state": "pending"}}, status))
+
+    assert task.id == "t"
+
+
+def test_the_drawings_numbers_are_the_ones_that_are_raised() -> None:
+    lines = re.findall(r"(\w+Error) +(\d)(\d\d|xx)$", errors.__doc__ or "", re.MULTILINE)
+
+    assert len(lines) == 6
+    for name, first, rest in lines:
+        error = refusal_of(answer({"code": int(first + rest.replace("xx", "03"))}))
+        assert type(error).__name__ == name
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"code": 400, "msg": "size is out of range"},
+        {"code": 400, "msg": "  size is out of range\n", "message": "other"},
+        {"code": 400, "msg": "", "message": "size is out of range"},
+        {"code": 400, "error": {"message": "size is out of range", "type": "x"}},
+        {"code": 400, "error": "size is out of range"},
+        {"code": 400, "detail": "size is out of range"},
+        {"code": 400, "msg": ["odd"], "message": None, "error": {"message": 7}, "detail": "size is out of range"},
+    ],
+)
+def test_a_refusal_keeps_the_servers_words(payload: dict[str, object]) -> None:
+    error = refusal_of(answer(payload))
+
+    assert error.msg == "size is out of range"
+    assert str(error).startswith("size is out of range (code 400, HTTP 200)")
+    assert json.loads(error.body) == payload
+
+
+@pytest.mark.parametrize("payload", [{"code": 400}, {"code": 400, "msg": " "}, {"code": 400, "detail": [{"loc": 1}]}])
+def test_a_refusal_without_words_says_that_no_reason_was_given(payload: dict[str, object]) -> None:
+    error = refusal_of(answer(payload, 400))
+
+    assert error.msg == ""
+    assert str(error) == "no reason given (HTTP 400)"
+
+
+def test_a_refusal_names_the_request_and_how_long_to_wait() -> None:
+    error = refusal_of(answer({"code": 429, "msg": "slow down"}, 429, request_id="req-7", retry_after=2.5))
+
+    assert (error.request_id, error.retry_after) == ("req-7", 2.5)
+    assert str(error) == "slow down (HTTP 429, request req-7)"
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"), [(401, "apimodels.app/console/api-keys"), (402, "apimodels.app/console/credits")]
+)
+def test_a_refusal_that_the_user_can_mend_says_where(code: int, hint: str) -> None:
+    assert hint in str(refusal_of(answer({"code": code})))
+    assert hint not in str(refusal_of(answer({"code": 400})))
+
+
+def test_a_redirect_is_a_refusal_that_points_at_the_base_url() -> None:
+    error = refusal_of(RawResponse(308, b""))
+
+    assert type(error) is APIError
+    assert "check base_url" in str(error)
+
+
+def test_a_refused_query_carries_the_task_id_that_was_asked_for() -> None:
+    assert refusal_of(answer({"code": 404, "msg": "unknown"}), "t").task_id == "t"
+    assert refusal_of(RawResponse(500, b"<html>"), "t").task_id == "t"
+    assert refusal_of(answer({"code": 404})).task_id is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, BadRequestError),
+        (401, AuthenticationError),
+        (402, InsufficientCreditsError),
+        (403, APIError),
+        (404, TaskNotFoundError),
+        (413, APIError),
+        (429, RateLimitError),
+        (500, ServerError),
+        (502, ServerError),
+        (504, ServerError),
+        (302, APIError),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b'{"code": 5', b"[]", b'"no"', b"\xff\xfe\xfd"])
+def test_a_status_that_says_enough_needs_no_json(status: int, kind: type[APIError], body: bytes) -> None:
+    error = refusal_of(RawResponse(status, body))
+
+    assert type(error) is kind
+    assert (error.status, error.code, error.msg) == (status, None, "")
+    assert error.body == body.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+@pytest.mark.parametrize("body", [b"", b"<html>Just a moment...</html>", b'{"code": 200, "da', b"[]", b"7", b"{}"])
+def test_an_answer_that_says_yes_without_json_is_outside_the_contract(status: int, body: bytes) -> None:
+    with pytest.raises(ProtocolError, match="without the JSON that the contract promises") as error:
+        read_task(RawResponse(status, body), task_id="t")
+
+    assert (error.value.status, error.value.body, error.value.task_id) == (status, body.decode(), "t")
+
+
+def test_an_odd_answer_is_shown_in_short_and_kept_in_full() -> None:
+    page = b"<html>" + b"x" * 5000
+
+    with pytest.raises(ProtocolError) as error:
+        read_task(RawResponse(200, page))
+
+    assert len(str(error.value)) < 350
+    assert "<html>xxx" in str(error.value)
+    assert str(error.value).endswith("…")
+    assert error.value.body == page.decode()
+
+
+# --- the smaller calls
+
+
+def test_the_models_are_read_from_openais_list() -> None:
+    listed = {"data": [{"id": "a/b"}, {"id": "c"}, {"id": None}, {}, None, "d", {"id": 7}]}
+
+    assert read_models(answer(listed)) == ["a/b", "c"]
+    assert read_models(answer({"code": 200, **listed})) == ["a/b", "c"]
+    assert read_models(answer({"data": []})) == []
+
+
+@pytest.mark.parametrize(("balance", "read"), [(12.5, 12.5), (0, 0.0), ("3.20", 3.2), (-1, -1.0)])
+def test_the_balance_is_a_number_of_dollars(balance: object, read: float) -> None:
+    assert read_balance(answer({"code": 200, "data": {"balance": balance}})) == read
+
+
+def test_the_hosted_link_is_read_from_the_envelope() -> None:
+    assert read_public_url(answer({"code": 200, "data": {"publicUrl": "https://f/1"}})) == "https://f/1"
+
+
+@pytest.mark.parametrize(
+    "data", [None, {}, [], "x", 7, {"balance": None, "publicUrl": None}, {"balance": [], "publicUrl": []}]
+)
+@pytest.mark.parametrize(
+    ("read", "missing"),
+    [(read_balance, "a balance"), (read_public_url, "publicUrl"), (read_models, "a list of models")],
+)
+def test_a_smaller_answer_without_what_was_asked_for_is_outside_the_contract(
+    data: object, read: object, missing: str
+) -> None:
+    if read is read_models and data == []:
+        return
+    assert callable(read)
+
+    with pytest.raises(ProtocolError, match=missing) as error:
+        read(answer({"code": 200, "data": data}))
+
+    assert json.loads(error.value.body) == {"code": 200, "data": data}
+
+
+@pytest.mark.parametrize("read", [read_balance, read_public_url, read_models])
+def test_a_refusal_of_a_smaller_call_is_typed_as_well(read: object) -> None:
+    assert callable(read)
+
+    with pytest.raises(AuthenticationError):
+        read(answer({"code": 401, "msg": "bad key"}))
+    with pytest.raises(ServerError):
+        read(RawResponse(503, b"<html>"))
+    with pytest.raises(ProtocolError):
+        read(RawResponse(200, b"<html>"))
+
+
+@pytest.mark.parametrize("balance", [10**400, float("nan"), float("inf"), "nan", "inf", True])
+def test_a_balance_that_is_no_amount_is_outside_the_contract(balance: object) -> None:
+    with pytest.raises(ProtocolError, match="a balance"):
+        read_balance(answer({"code": 200, "data": {"balance": balance}}))
