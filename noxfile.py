@@ -121,7 +121,7 @@ def callbacks(session: nox.Session) -> None:
 @nox.session
 def network(session: nox.Session) -> None:
     """Real network parts before a server that counts, in namespaces; needs root; `-- outage_1s --lane fast` for one."""
-    session.install("--quiet", PACKAGE, *group("test"), "httpx[http2]")
+    session.install("--quiet", ".[fast,gateway]", "httpx[http2]", "trio>=0.27")
     session.run("python", "tests/proofs/network", *session.posargs)
 
 

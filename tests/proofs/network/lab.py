@@ -118,6 +118,12 @@ class Lab:
         while len(result.unanswered(self.journal) - self._cut) < count and time.monotonic() < until:
             time.sleep(0.02)
 
+    def count_creates(self) -> None:
+        """Count the create requests that are under way now; those of an earlier kill are left out."""
+        fresh = result.unanswered(self.journal) - self._cut
+        self._cut |= fresh
+        self._under_way += len(fresh)
+
     def kill_server(self) -> None:
         """Kill it. The client is stopped meanwhile, so that the server has read all create requests that were sent."""
         assert self._server is not None
@@ -125,9 +131,7 @@ class Lab:
             self._driver.signal(signal.SIGSTOP)
             time.sleep(READ)
         self._server.kill()
-        fresh = result.unanswered(self.journal) - self._cut
-        self._cut |= fresh
-        self._under_way += len(fresh)
+        self.count_creates()
         self._kills += 1
         if self._driver is not None:
             self._driver.signal(signal.SIGCONT)

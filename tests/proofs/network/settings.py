@@ -13,6 +13,9 @@ CONTROL = "naive"
 JUST_BEGUN = 3
 """Create requests, for each kill, that may be written to a connection which has ended a moment ago: none of them
 reaches the server, but the client cannot know that."""
+PROBES = 16
+"""Create requests that may end as unknown beyond those under way, where the answer to all is 5xx for 5 s: those that
+were sent at once with the first, the few in a row after which a batch pauses, and its probes."""
 Check = Callable[[Result], list[str]]
 """What a result misses, in words; nothing if it is as it must be."""
 
@@ -63,8 +66,17 @@ def none_but_unknown(result: Result) -> list[str]:
 
 def none_but_under_way(result: Result) -> list[str]:
     """Every request is ok, but those whose create request was under way when the server was killed."""
+    return _unknown_beyond(result, JUST_BEGUN * result.kills)
+
+
+def few_but_under_way(result: Result) -> list[str]:
+    """The same where the answer is 5xx: a few more are sent before a batch can know, and while it lasts."""
+    return _unknown_beyond(result, PROBES)
+
+
+def _unknown_beyond(result: Result, more: int) -> list[str]:
     missed = none_but_unknown(result)
-    most = result.under_way + JUST_BEGUN * result.kills
+    most = result.under_way + more
     if result.unknown > most:
         missed.append(f"unknown: {result.unknown}, at most {most}: {result.under_way} create requests were under way")
     return missed
