@@ -83,8 +83,8 @@ async def run_batch(client: Any, job: Job) -> list[Line]:
             options["download_to"] = folder
         async with client.batch(prompts, **options) as batch:
             async for outcome in batch:
-                prompt: str = prompts[outcome.index]
-                line = line_of(prompt, outcome.task, outcome.error, began)
+                index: int = outcome.index
+                line = line_of(prompts[index], outcome.task, outcome.error, began)
                 missing = job.get("download") and outcome.ok and not outcome.files
                 lines.append({**line, "error": "no file"} if missing else line)
     return lines
