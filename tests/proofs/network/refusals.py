@@ -58,7 +58,7 @@ def _unauthorized_page(lab: Lab) -> Result:
         lab.at(3.0)
         lab.await_creates(8)
         lab.reload_nginx(parts.refuse_all(401))
-        time.sleep(2.0)
+        time.sleep(15.0)
         lab.reload_nginx()
 
     return lab.drive(batch_job("page 401", url, 200, 90.0), during)
@@ -181,9 +181,9 @@ SETTINGS = (
     ),
     Setting(
         "page_401",
-        "nginx, a page with 401 for 2 s",
+        "nginx, a page with 401 for 15 s",
         "all ok, but ≤ 4 unknown",
-        12.0,
+        24.0,
         _unauthorized_page,
         unknown_at_most(4),  # those that met nginx just closing their connection, when it was reloaded
     ),
