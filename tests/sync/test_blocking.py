@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -373,3 +374,22 @@ def frames(error: BaseException) -> list[str]:
     told = traceback.TracebackException.from_exception(error, capture_locals=True)
     told.stack = traceback.StackSummary.from_list([each for each in told.stack if "sync/_" in each.filename])
     return list(told.format())
+
+
+# --- threads that are none
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "library"),
+    [("gevent.monkey", "is_module_patched", "gevent"), ("eventlet.patcher", "is_monkey_patched", "eventlet")],
+)
+def test_replaced_threads_are_refused_at_once(
+    module: str, function: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stand-ins: the real libraries cannot be undone in a process."""
+    replaced = types.ModuleType(module)
+    setattr(replaced, function, lambda _: True)
+    monkeypatch.setitem(sys.modules, module, replaced)
+
+    with pytest.raises(ConfigurationError, match=f"{library} has replaced the threading module"):
+        ImagesClient("sk_test", base_url="http://127.0.0.1:9", model="m")
