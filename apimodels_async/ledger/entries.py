@@ -6,11 +6,13 @@ A crash leaves an entry where it was written last. ``sending`` is then as good a
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any, NamedTuple
 
-from apimodels_async.models import Task, TaskState
+from attrs import evolve
+
+from apimodels_async._wire.converter import task_from_dict
+from apimodels_async.models import Task
 
 
 class Step(StrEnum):
@@ -133,18 +135,10 @@ def task_to_json(task: Task) -> str:
 
     An answer may quote the request, with its pictures and the token in its callback URL.
     """
-    fields = {
-        "id": task.id,
-        "state": str(task.state),
-        "result_urls": [url for url in task.result_urls if not url.startswith("data:")],
-        "model": task.model,
-        "create_time": None if task.create_time is None else task.create_time.isoformat(),
-        "complete_time": None if task.complete_time is None else task.complete_time.isoformat(),
-        "fail_code": task.fail_code,
-        "fail_msg": task.fail_msg,
-        "retryable": task.retryable,
-    }
-    return json.dumps(fields, default=str)
+    links = tuple(url for url in task.result_urls if not url.startswith("data:"))
+    fields = evolve(task, result_urls=links, raw={}).to_dict()
+    del fields["raw"]
+    return json.dumps(fields)
 
 
 def task_from_json(text: str) -> Task:
@@ -153,20 +147,4 @@ def task_from_json(text: str) -> Task:
     Raises:
         ValueError, KeyError, TypeError: it is none.
     """
-    fields: dict[str, Any] = json.loads(text)
-    state: str = fields["state"]
-    return Task(
-        id=fields["id"],
-        state=TaskState(state) if state in frozenset(TaskState) else state,
-        result_urls=tuple(fields["result_urls"]),
-        model=fields["model"],
-        create_time=_moment(fields["create_time"]),
-        complete_time=_moment(fields["complete_time"]),
-        fail_code=fields["fail_code"],
-        fail_msg=fields["fail_msg"],
-        retryable=fields["retryable"],
-    )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+    return task_from_dict(json.loads(text))
