@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio.to_thread
 from attrs import evolve, fields
 
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create import inputs
 from apimodels_async._create.engine import Engine
 from apimodels_async._http.trace import RequestFailed
@@ -92,14 +93,16 @@ class AsyncImagesClient:
         secret = None if api_key is None else Secret(api_key)
         del api_key  # a traceback that shows this frame's locals must not show the key
         if isinstance(timeout, (int, float)) and timeout <= 0:
-            raise ValueError(f"timeout={timeout}: give seconds above 0, or None for no bound")
+            raise ArgumentError("timeout", "give seconds above 0", value=str(timeout), hint=", or None for no bound")
         if max_retries < 0:
-            raise ValueError(f"max_retries={max_retries}: give 0 or more")
+            raise ArgumentError("max_retries", "give 0 or more", value=str(max_retries))
         self._wait_timeout = _checked_wait(wait_timeout, "wait_timeout")
         settings = resolve(secret, base_url, model)
         self._base_url, self._model = settings.base_url, settings.model
         if callbacks is not None and not callable(getattr(callbacks, "issue", None)):
-            raise TypeError(f"callbacks={type(callbacks).__name__}: give an apimodels_async.callbacks.CallbackReceiver")
+            raise ArgumentTypeError(
+                "callbacks", "give an apimodels_async.callbacks.CallbackReceiver", value=type(callbacks).__name__
+            )
         if pacing is None:
             from apimodels_async.pacing import AdaptivePacing  # noqa: PLC0415  (an import need not pay for it)
 
@@ -206,7 +209,7 @@ class AsyncImagesClient:
         if ledger is not None:
             return await self._create_once(request, ledger, key)
         if key is not None:
-            raise ValueError("key: give the ledger it is a key of as well")
+            raise ArgumentError("key", "give the ledger it is a key of as well")
         return await self._engine.send(await self._engine.prepare(request))
 
     async def _create_once(
@@ -365,12 +368,12 @@ class AsyncImagesClient:
         from apimodels_async._batch.options import Options  # noqa: PLC0415
 
         if max_in_flight < 1:
-            raise ValueError(f"max_in_flight={max_in_flight}: give 1 or more")
+            raise ArgumentError("max_in_flight", "give 1 or more", value=str(max_in_flight))
         if retry_failed < 0:
-            raise ValueError(f"retry_failed={retry_failed}: give 0 or more")
+            raise ArgumentError("retry_failed", "give 0 or more", value=str(retry_failed))
         for name, figure in (("budget", budget), ("create_rate", create_rate), ("poll_rate", poll_rate)):
             if figure is not None and not figure > 0:
-                raise ValueError(f"{name}={figure}: give a number above 0, or None for no bound")
+                raise ArgumentError(name, "give a number above 0", value=str(figure), hint=", or None for no bound")
         bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else Path(download_to)
         options = Options(
@@ -495,7 +498,7 @@ class AsyncImagesClient:
         """
         self._engine.jobs.bind()
         if inputs.is_remote(file):
-            raise ValueError("file is a URL, so it is hosted already: give it to create as it is")
+            raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
         picture = await anyio.to_thread.run_sync(inputs.read_picture, file, "file")
         try:
             answer = await self._engine.http.upload(
@@ -517,11 +520,11 @@ def _request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) -
 
 def _checked_id(task_id: str) -> str:
     if not task_id.strip():
-        raise ValueError("task_id is empty: give the id that create brought")
+        raise ArgumentError("task_id", "is empty: give the id that create brought")
     return task_id
 
 
 def _checked_wait(seconds: float | None, argument: str) -> float | None:
     if seconds is not None and not seconds >= 0:
-        raise ValueError(f"{argument}={seconds}: give seconds from 0, or None for no bound")
+        raise ArgumentError(argument, "give seconds from 0", value=str(seconds), hint=", or None for no bound")
     return seconds

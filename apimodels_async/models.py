@@ -1,5 +1,6 @@
 """The values the SDK takes and gives: requests, tasks and outcomes. Frozen, and free of any I/O."""
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,9 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, fields, frozen
+
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 
 __all__ = [
     "UNSET",
@@ -84,6 +87,23 @@ def _shorten(urls: Sequence[str]) -> str:
     )
 
 
+def _json_value(value: object) -> Any:
+    """A value as JSON has it. A number that is not finite, which JSON cannot say, becomes ``None``."""
+    match value:
+        case None | bool() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return {str(name): _json_value(each) for name, each in cast("Mapping[object, object]", value).items()}
+        case list() | tuple():
+            return [_json_value(each) for each in cast("Sequence[object]", value)]
+        case _:
+            return str(value)  # text, and the members of text enums
+
+
 @frozen(kw_only=True)
 class Task:
     """What the server last said about one generation task.
@@ -118,18 +138,22 @@ class Task:
         """Whether the task has ended: completed or failed. An unknown state has not."""
         return self.state in _TERMINAL_STATES
 
+    def to_dict(self) -> dict[str, Any]:
+        """All ten fields by name, as values that ``json.dumps`` takes: times in ISO 8601, `result_urls` as a list."""
+        return {each.name: _json_value(getattr(self, each.name)) for each in fields(Task)}
 
-def _check(condition: object, argument: str, value: object, right: str) -> None:
+
+def _check(condition: object, argument: str, value: object, right: str, hint: str = "") -> None:
     if not condition:
         shown = repr(value)
         if len(shown) > 80:
             shown = f"{shown[:77]}…"
-        raise ValueError(f"{argument}={shown}: {right}")
+        raise ArgumentError(argument, right, value=shown, hint=hint)
 
 
 def _check_type(value: object, kinds: type | tuple[type, ...], argument: str, right: str) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
-        raise TypeError(f"{argument} is a {type(value).__name__}: {right}")
+        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: {right}")
 
 
 # Patterns are compiled on first use, and kept, by `re` itself: an import need not pay for them.
@@ -143,11 +167,11 @@ _ELSE = "; another value the server may know goes through extra_body"
 _URL = r"(?ai)https?://[^\s/?#]+\S*"
 
 
-def _pattern(regex: str, right: str) -> Any:
+def _pattern(regex: str, right: str, hint: str = _ELSE) -> Any:
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
         if value is not None:
             _check_type(value, str, attribute.name, f"give {right}")
-            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}")
+            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}", hint)
 
     return validate
 
@@ -156,14 +180,14 @@ def _callback(_: object, __: "Attribute[Any]", value: str | None) -> None:
     if value is not None:
         _check_type(value, str, "callback_url", "give an absolute http(s) URL")
         if not re.fullmatch(_URL, value):
-            raise ValueError("callback_url: give an absolute http(s) URL")  # not quoted: it may hold a token
+            raise ArgumentError("callback_url", "give an absolute http(s) URL")  # not quoted: it may hold a token
 
 
 def _one_of(*words: str) -> Any:
-    right = "give one of " + ", ".join(map(repr, words)) + _ELSE
+    right = "give one of " + ", ".join(map(repr, words))
 
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
-        _check(value is None or value in words, attribute.name, value, right)
+        _check(value is None or value in words, attribute.name, value, right, _ELSE)
 
     return validate
 
@@ -201,7 +225,7 @@ def _pictures(self: object, attribute: "Attribute[Any]", values: object) -> None
     if values is None:
         return
     if isinstance(values, (str, *_BYTES)) or not isinstance(values, Sequence):
-        raise TypeError("images: give a list of pictures; a single one goes to image")
+        raise ArgumentTypeError("images", "give a list of pictures", hint="; a single one goes to image")
     pictures = cast("Sequence[object]", values)
     _check(pictures, attribute.name, pictures, "give at least one picture, or leave it out")
     for picture in pictures:
@@ -266,7 +290,7 @@ class GenerationRequest:
 
     prompt: str = field(validator=_text)
     model: str | None = field(default=None, kw_only=True, validator=_text)
-    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"' + _ELSE))
+    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"'))
     n: int | None = field(default=None, kw_only=True, validator=_whole(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
     images: Sequence[ImageInput] | None = field(
@@ -274,12 +298,8 @@ class GenerationRequest:
     )
     mask: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
     callback_url: str | None = field(default=None, kw_only=True, validator=_callback, repr=_origin)
-    aspect_ratio: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"' + _ELSE)
-    )
-    resolution: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"' + _ELSE)
-    )
+    aspect_ratio: str | None = field(default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"'))
+    resolution: str | None = field(default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"'))
     quality: Quality | None = field(default=None, kw_only=True, validator=_one_of("low", "medium", "high", "auto"))
     output_format: OutputFormat | None = field(default=None, kw_only=True, validator=_one_of("png", "jpeg", "webp"))
     seed: int | None = field(default=None, kw_only=True, validator=_whole(None))
@@ -288,12 +308,12 @@ class GenerationRequest:
     def __attrs_post_init__(self) -> None:
         """Check what concerns several arguments at once."""
         if self.image is not None and self.images is not None:
-            raise ValueError("image and images: give one of the two")
+            raise ArgumentError("image and images", "give one of the two")
         if self.mask is not None:
             if self.image is None and self.images is None:
-                raise ValueError("mask: give the image it belongs to as well")
+                raise ArgumentError("mask", "give the image it belongs to as well")
             if isinstance(self.mask, str) and re.fullmatch(_URL, self.mask):
-                raise ValueError("mask is a URL, which the server does not take: give the mask's path or bytes")
+                raise ArgumentError("mask", "is a URL, which the server does not take: give the mask's path or bytes")
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ import anyio
 import anyio.to_thread
 
 from apimodels_async import catalogue
+from apimodels_async._arguments import ArgumentError
 from apimodels_async._create import inputs
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.journal import Journal
@@ -18,7 +19,7 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller, pass_through
-from apimodels_async._wire.tasks import RawResponse
+from apimodels_async._wire.answer import RawResponse
 from apimodels_async.callbacks.expected import ExpectedCallbacks
 from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.errors import ConnectionFailedError
@@ -70,7 +71,7 @@ class Engine:
         model = request.model or self.model
         if model is None:
             known = ", ".join(each.id for each in catalogue.MODELS)
-            raise ValueError(f"model: name one here, for the client, or in APIMODELS_MODEL; known are {known}")
+            raise ArgumentError("model", f"name one here, for the client, or in APIMODELS_MODEL; known are {known}")
         return model
 
     @cached_property

@@ -6,13 +6,13 @@ the step that was written last; ``sending`` then means the same as ``unknown``.
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any, NamedTuple
 
-from attrs import fields
+from attrs import evolve
 
-from apimodels_async.models import Task, TaskState
+from apimodels_async._wire.converter import task_from_dict
+from apimodels_async.models import Task
 
 
 class Step(StrEnum):
@@ -131,15 +131,15 @@ def key_of(digest: str, occurrence: int) -> str:
     return f"{digest[:32]}#{occurrence}"
 
 
-_KEPT = tuple(each for each in fields(Task) if each.name != "raw")
-"""An answer may quote the request, with its pictures and the token in its callback URL, so `Task.raw` is not kept."""
-
-
 def task_to_json(task: Task) -> str:
-    """A task as a ledger keeps it: without `Task.raw`, and without the pictures that came inside the answer."""
-    kept = {each.name: getattr(task, each.name) for each in _KEPT}
-    kept["result_urls"] = [url for url in task.result_urls if not url.startswith("data:")]
-    return json.dumps(kept, default=lambda value: value.isoformat() if isinstance(value, datetime) else str(value))
+    """A task as a ledger keeps it: without `Task.raw`, and without the pictures that came inside the answer.
+
+    An answer may quote the request, with its pictures and the token in its callback URL.
+    """
+    links = tuple(url for url in task.result_urls if not url.startswith("data:"))
+    fields = evolve(task, result_urls=links, raw={}).to_dict()
+    del fields["raw"]
+    return json.dumps(fields)
 
 
 def task_from_json(text: str) -> Task:
@@ -148,12 +148,4 @@ def task_from_json(text: str) -> Task:
     Raises:
         ValueError, KeyError, TypeError: the text is not a task.
     """
-    kept: dict[str, Any] = json.loads(text)
-    values = {each.name: kept[each.name] for each in _KEPT if each.name in kept}
-    for each in _KEPT:
-        if each.type == datetime | None and values.get(each.name) is not None:
-            values[each.name] = datetime.fromisoformat(values[each.name])
-    state: str = kept["state"]
-    values["state"] = TaskState(state) if state in frozenset(TaskState) else state
-    values["result_urls"] = tuple(kept["result_urls"])
-    return Task(**values)
+    return task_from_dict(json.loads(text))

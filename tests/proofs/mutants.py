@@ -105,7 +105,7 @@ MUTANTS = (
     Mutant(
         "a transport without events is not announced",
         "_http/transport.py",
-        "            await watch.announce()\n",
+        "            await trace.announce()\n",
         "            pass\n",
     ),
     Mutant(

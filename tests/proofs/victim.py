@@ -23,7 +23,7 @@ import httpx
 
 from apimodels_async import AsyncImagesClient, GenerationRequest, Outcome
 from apimodels_async._download import part_file
-from apimodels_async._http import transport
+from apimodels_async._http import lanes, transport
 from apimodels_async._sqlite import connect
 from apimodels_async.ledger import SqliteLedger, recorder
 from apimodels_async.ledger import run as ledger_run
@@ -177,7 +177,7 @@ def child(order: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork for each order."""
-    setattr(transport.Http, "_ssl", httpx.create_ssl_context())  # noqa: B010  (read once, not in every fork)
+    setattr(lanes.Lanes, "tls", httpx.create_ssl_context())  # noqa: B010  (read once, not in every fork)
     for name in ("cattrs.gen", "httpx_aiohttp"):  # what is imported on first use, likewise
         with suppress(ImportError):
             import_module(name)
