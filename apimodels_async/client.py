@@ -227,7 +227,7 @@ class AsyncImagesClient:
         if self._ledgers is None:
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
-            self._ledgers = OpenLedgers()
+            self._ledgers = OpenLedgers(self._engine.jobs)
         return await self._ledgers.records(ledger, match=match)
 
     async def get(self, task_id: str) -> Task:

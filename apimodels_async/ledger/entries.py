@@ -1,7 +1,7 @@
 """What a ledger holds of one request, how it may change, and what it means for a later run. Pure.
 
-What the steps of an entry's life say, and what may follow, stands beside `Step` and in `FOLLOWS`.
-A crash leaves an entry where it was written last. ``sending`` is then as good as ``unknown``.
+`Step` says what is certain about an entry, and `FOLLOWS` which step may come after which. A crash leaves an entry at
+the step that was written last; ``sending`` then means the same as ``unknown``.
 """
 
 import json
@@ -27,7 +27,7 @@ class Step(StrEnum):
     DONE = "done"
     """Completed: the links are known."""
     SAVED = "saved"
-    """The pictures are on the disk, and their sums are known."""
+    """The pictures are on the disk, and their sha256 sums are known."""
     FAILED = "failed"
     """The task failed, which is not billed."""
     REJECTED = "rejected"
@@ -35,7 +35,7 @@ class Step(StrEnum):
     UNKNOWN = "unknown"
     """The server may have accepted it. Only a person can decide."""
     ABANDONED = "abandoned"
-    """A person decided that nobody wants it any more."""
+    """A person decided that it is no longer wanted."""
 
 
 FOLLOWS: Mapping[Step, frozenset[Step]] = {
@@ -55,9 +55,9 @@ FOLLOWS: Mapping[Step, frozenset[Step]] = {
 
 
 def steps_before(step: Step) -> frozenset[Step]:
-    """From where an entry may come to `step`, or stay there.
+    """The steps from which an entry may move to `step`. It may also stay there, except at ``sending``.
 
-    There is no staying at ``sending``: whoever finds an entry there would be the second to send it.
+    A second mark at ``sending`` would mean a second create request for the same entry.
     """
     before = frozenset(each for each, following in FOLLOWS.items() if step in following)
     return before if step is Step.SENDING else before | {step}
@@ -79,16 +79,17 @@ class Entry(NamedTuple):
     """One request of a ledger.
 
     Attributes:
-        key: names it within the ledger.
-        digest: of the request's content; two entries with the same content differ in their keys.
+        key: its name within the ledger.
+        digest: sha256 of the request's content; two entries with the same content differ in their keys.
         model: the model id it was sent with.
-        request: its fields as they are sent, pictures as digests, no callback URL.
+        request: its fields as they are sent, pictures as digests, without the callback URL.
         step: how far it is.
         task: the task, once there is one.
         files: where its pictures are.
         error: why it failed, was rejected or is unknown, in words.
         changed: when it was written last, epoch seconds.
-        intent_id: of the callback that its last create ordered, if it did: the way to a task whose id was lost.
+        intent_id: of the callback that its last create request ordered, if it did: it leads to a task whose id was
+            lost.
     """
 
     key: str
@@ -107,9 +108,9 @@ class Plan(Enum):
     """What a run has to do about a request."""
 
     SUBMIT = "send it"
-    WATCH = "the server has it: only ask"
+    WATCH = "the server has it: only query it"
     REPORT_UNKNOWN = "only a person can decide"
-    HAND_OVER = "it has ended: tell how"
+    RETURN = "it has ended: return its outcome"
 
 
 def plan(step: Step | None) -> Plan:
@@ -122,7 +123,7 @@ def plan(step: Step | None) -> Plan:
         case Step.SENDING | Step.UNKNOWN:
             return Plan.REPORT_UNKNOWN
         case Step.DONE | Step.SAVED | Step.FAILED | Step.ABANDONED:
-            return Plan.HAND_OVER
+            return Plan.RETURN
 
 
 def key_of(digest: str, occurrence: int) -> str:
@@ -131,7 +132,7 @@ def key_of(digest: str, occurrence: int) -> str:
 
 
 def task_to_json(task: Task) -> str:
-    """A task as a ledger keeps it: without pictures in it, and without `Task.raw`.
+    """A task as a ledger keeps it: without `Task.raw`, and without the pictures that came inside the answer.
 
     An answer may quote the request, with its pictures and the token in its callback URL.
     """
@@ -142,9 +143,9 @@ def task_to_json(task: Task) -> str:
 
 
 def task_from_json(text: str) -> Task:
-    """The reverse of `task_to_json`.
+    """The reverse of `task_to_json`. A field that an older version did not keep has its default.
 
     Raises:
-        ValueError, KeyError, TypeError: it is none.
+        ValueError, KeyError, TypeError: the text is not a task.
     """
     return task_from_dict(json.loads(text))
