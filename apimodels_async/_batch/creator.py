@@ -1,16 +1,23 @@
 """Sending the create requests of a batch: as many at once as connections and memory allow."""
 
+import logging
 from collections.abc import Callable
 
 import anyio
 
+from apimodels_async._batch.accounts import Accounts
+from apimodels_async._batch.budget import BudgetExceededError, UnpricedModelError
 from apimodels_async._batch.byte_limit import ByteLimit
 from apimodels_async._batch.options import Item, Options, Slot
+from apimodels_async._batch.resume import not_submitted
+from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async.errors import ApimodelsError, SubmissionUnknownError
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import Task
+
+logger = logging.getLogger("apimodels_async")
 
 QUICK = 2.0
 """Seconds for which a create request holds one of the `CREATES` slots at most: those of a synchronous model take a
@@ -27,19 +34,53 @@ class Creator:
     Args:
         engine: what sends them.
         options: what was asked for.
+        accounts: whose budget bounds them.
         records: the ledger's, if there is one.
         keep: called with a task that the server accepted after the batch was left.
+
+    Attributes:
+        stop: why nothing is sent any more, if so.
     """
 
     def __init__(
-        self, engine: Engine, options: Options, records: LedgerRun | None, keep: Callable[[Task], object]
+        self,
+        engine: Engine,
+        options: Options,
+        accounts: Accounts,
+        records: LedgerRun | None,
+        keep: Callable[[Task], object],
     ) -> None:
         self._engine = engine
         self._options = options
+        self._accounts = accounts
         self._records = records
         self._keep = keep
         self._slots = anyio.Semaphore(CREATES)
         self._bodies = ByteLimit(BODIES)
+        self.stop: Stop | None = None
+
+    def stop_creating(self, stop: Stop) -> None:
+        """Send nothing more."""
+        if self.stop is None:
+            logger.warning("the batch sends nothing more: %s (%s)", stop.reason, stop.cause)
+            self.stop = stop
+
+    def stopped(self, item: Item) -> Exception | None:
+        """Why an item is not sent, if nothing is. Ask again after each wait: it may have changed meanwhile."""
+        return None if self.stop is None else not_submitted(item.index, self.stop.reason, self.stop.cause)
+
+    def commit(self, item: Item) -> Exception | None:
+        """Set aside what an item will cost, or return why it is not sent."""
+        try:
+            item.cost = self._accounts.budget.commit(item.request, self._engine.model_of(item.request))
+        except BudgetExceededError as error:
+            self.stop_creating(Stop("the budget is used up", error))
+            return self.stopped(item)
+        except UnpricedModelError as error:
+            return not_submitted(item.index, str(error), error)
+        except ValueError as error:  # no model anywhere
+            return error
+        return None
 
     async def prepare(self, item: Item) -> PreparedRequest:
         """The item's request, its pictures read and its body written.

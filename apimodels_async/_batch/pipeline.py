@@ -17,12 +17,11 @@ import anyio.abc
 from attrs import evolve
 
 from apimodels_async._batch.accounts import Accounts, is_billed
-from apimodels_async._batch.budget import BudgetExceededError, UnpricedModelError
 from apimodels_async._batch.creator import Creator
 from apimodels_async._batch.feed import read
 from apimodels_async._batch.listener import Listener
 from apimodels_async._batch.options import Item, Options, Phase, Requests
-from apimodels_async._batch.resume import may_succeed_again, not_submitted
+from apimodels_async._batch.resume import may_succeed_again
 from apimodels_async._batch.resumer import Resumer
 from apimodels_async._batch.saver import Saver
 from apimodels_async._batch.scheduler import Scheduler
@@ -82,7 +81,7 @@ class Pipeline:
         self._records = records
         self._accounts = Accounts(options.budget)
         self._listener = None if options.on_event is None else Listener(options.on_event)
-        self._creator = Creator(engine, options, records, keep)
+        self._creator = Creator(engine, options, self._accounts, records, keep)
         self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
         self._saver: Saver | None = None
         if options.download_to is not None:
@@ -95,7 +94,6 @@ class Pipeline:
         self._window = anyio.Semaphore(options.max_in_flight + SLACK)
         self._slots = anyio.Semaphore(options.max_in_flight)
         self._group: anyio.abc.TaskGroup
-        self._stop: Stop | None = None
         self._read_all = False
         self.alive: dict[int, Item] = {}
         self.input_error: BaseException | None = None
@@ -121,7 +119,7 @@ class Pipeline:
 
     async def _flush_often(self, records: LedgerRun) -> None:
         """Write what nothing waits for, such as the ends of the last tasks, while no create request writes."""
-        while self._stop is None or not isinstance(self._stop.cause, LedgerError):
+        while self._creator.stop is None or not isinstance(self._creator.stop.cause, LedgerError):
             await anyio.sleep(WRITE_WITHIN)
             try:
                 await records.flush()
@@ -202,35 +200,18 @@ class Pipeline:
 
     async def submit(self, item: Item) -> None:
         """Start the create request of an item, when there is room for it."""
-        if self._stop is None:
+        if self._creator.stop is None:
             await self._take_slot(item)
-        error = self._stopped(item) or self._commit(item)
+        error = self._creator.stopped(item) or self._creator.commit(item)
         if error is not None:
             self.settle(item, error)
             return
         await self._creator.reserve(item)
         self._start(self._create, item)
 
-    def _stopped(self, item: Item) -> Exception | None:
-        """Why nothing is sent any more, if so. Ask again after each wait: it may have changed meanwhile."""
-        return None if self._stop is None else not_submitted(item.index, self._stop.reason, self._stop.cause)
-
-    def _commit(self, item: Item) -> Exception | None:
-        """Set aside what an item will cost, or return why it is not sent."""
-        try:
-            item.cost = self._accounts.budget.commit(item.request, self._engine.model_of(item.request))
-        except BudgetExceededError as error:
-            self.stop_creating(Stop("the budget is used up", error))
-            return self._stopped(item)
-        except UnpricedModelError as error:
-            return not_submitted(item.index, str(error), error)
-        except ValueError as error:  # no model anywhere
-            return error
-        return None
-
     async def _create(self, item: Item) -> None:
         """Send an item's create request, for which there is a slot and a reservation."""
-        stopped = self._stopped(item)
+        stopped = self._creator.stopped(item)
         if stopped is not None:
             self._creator.release(item)
             self.settle(item, stopped)
@@ -299,7 +280,7 @@ class Pipeline:
         item.task = task
         if task.state == TaskState.FAILED:
             self._record_end(item, task)
-            if item.retries < self._options.retry_failed and self._stop is None and may_succeed_again(task):
+            if item.retries < self._options.retry_failed and self._creator.stop is None and may_succeed_again(task):
                 item.retries += 1
                 self._start(self._create_again, item)
             else:
@@ -354,9 +335,7 @@ class Pipeline:
 
     def stop_creating(self, stop: Stop) -> None:
         """Create nothing more."""
-        if self._stop is None:
-            logger.warning("the batch sends nothing more: %s (%s)", stop.reason, stop.cause)
-            self._stop = stop
+        self._creator.stop_creating(stop)
 
     def _notify(self, kind: _Kind, item: Item) -> None:
         if item.task is not None:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import sys
 import threading
 import time
@@ -111,7 +112,8 @@ class PartFile:
                 if self._file is not None:
                     with contextlib.suppress(OSError):  # what a full disk says to the last buffered bytes
                         self._file.close()
-                with contextlib.suppress(OSError):  # such as a folder that is a file: there is no part then
+                # Such as a folder that is a file, or a name with a NUL: there is no part then.
+                with contextlib.suppress(OSError, ValueError):
                     self.path.unlink(missing_ok=True)
             finally:
                 self._lock.release()
@@ -157,7 +159,8 @@ def _is_left_behind(path: Path, now: float) -> bool:
         return False
     with os.fdopen(handle, "r+b", buffering=0) as file:
         try:
-            return now - os.fstat(file.fileno()).st_mtime > YOUNG and _lock(file)
+            facts = os.fstat(file.fileno())
+            return stat.S_ISREG(facts.st_mode) and now - facts.st_mtime > YOUNG and _lock(file)
         except OSError:
             return False
 
