@@ -227,7 +227,7 @@ class AsyncImagesClient:
         if self._ledgers is None:
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
-            self._ledgers = OpenLedgers()
+            self._ledgers = OpenLedgers(self._engine.jobs)
         return await self._ledgers.records(ledger, match=match)
 
     async def get(self, task_id: str) -> Task:
@@ -456,10 +456,11 @@ class AsyncImagesClient:
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         self._engine.jobs.bind()
-        from apimodels_async._download.downloader import DownloadLimits  # noqa: PLC0415  (many never download)
+        from apimodels_async._download.limits import DownloadLimits  # noqa: PLC0415  (many never download)
 
         limits = DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
-        return await self._downloader.download(task, Path(directory), limits)
+        saved = await self._downloader.download(task, Path(directory), limits)
+        return [picture.path for picture in saved]
 
     @cached_property
     def _downloader(self) -> "Downloader":

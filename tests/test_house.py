@@ -198,7 +198,7 @@ def test_the_gateway_shares_no_wire_code_with_the_client() -> None:
 
 
 def test_one_wire_has_one_converter() -> None:
-    assert [module for module in MODULES if "cattrs" in foreign_imports(module)] == ["_wire.tasks"]
+    assert [module for module in MODULES if "cattrs" in foreign_imports(module)] == ["_wire.converter"]
 
 
 # --- what nobody does

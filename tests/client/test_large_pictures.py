@@ -13,7 +13,7 @@ import pytest
 from apimodels_async import AsyncImagesClient, GenerationRequest, SubmissionUnknownError
 from apimodels_async._batch import pipeline
 from apimodels_async._create.prepare import PreparedRequest
-from apimodels_async._http import transport
+from apimodels_async._http.bodies import PIECE
 from tests.bench.inputs import BATCH, BATCHED, CREATE, LARGE, REQUESTS, UPLOAD, measure, pictures
 from tests.support.picture_server import JPEG, PictureServer, Reply, as_json, reset
 
@@ -73,7 +73,7 @@ async def test_a_large_picture_arrives_byte_for_byte_with_its_length_announced()
             await client.create("a cat", image=PICTURE)
     (seen,) = server.seen
     assert read(seen.body) == PICTURE
-    assert len(seen.body) > 4 * transport.PIECE
+    assert len(seen.body) > 4 * PIECE
     assert seen.header("content-length") == [str(len(seen.body))]
     assert seen.header("transfer-encoding") == []
     assert seen.header("host") == [server.origin.removeprefix("http://")]
