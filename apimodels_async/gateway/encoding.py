@@ -1,0 +1,150 @@
+"""Picture files of the painter: decoding any input to upright RGB or RGBA, encoding a result with its metadata."""
+
+import io
+import json
+from functools import cache
+from typing import cast
+
+from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from apimodels_async.gateway.inputs import LARGEST_INPUT
+
+__all__ = ["MARK", "decode", "encode", "flattened"]
+
+MARK = "local gateway · not a real generation"
+"""What every picture says about itself, on the picture and in its file."""
+
+_MARK_ASCII = MARK.replace("·", "-")
+# Only formats decoded inside Pillow: others (EPS) start foreign programs.
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO", "TGA", "AVIF", "JPEG2000")
+# A JPEG's EXIF block holds 64 KiB, and JSON may need twelve bytes a character.
+_EXIF_PROMPT_CHARACTERS = 4000
+# Grain does not compress: higher levels take three times as long and save a few per cent.
+_PNG_LEVEL = 2
+_WEBP_METHOD = 2
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode the first frame, upright, as RGB, or as RGBA if it has transparency.
+
+    Raises:
+        ValueError: the bytes are not a whole picture, or one of more than `LARGEST_INPUT` pixels.
+    """
+    too_large = False
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats()) as picture:
+            too_large = picture.width * picture.height > LARGEST_INPUT
+            if not too_large:
+                picture.load()
+                return _plain(_upright(picture))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        too_large = True  # Pillow's own limits are higher; it warns or raises while it reads the header
+    except Exception as error:  # a broken file makes Pillow's decoders raise nearly anything
+        raise ValueError("not a picture, or not all of one") from error
+    raise ValueError(f"a picture may have at most {LARGEST_INPUT // 1_000_000} megapixels")
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # noqa: BLE001  (a broken EXIF block leaves a whole picture)
+        return picture.copy()
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    profile = picture.info.get("icc_profile") if picture.mode in {"RGB", "RGBA"} else None
+    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
+        picture = _eight_bits(picture)
+    elif picture.mode == "LAB":
+        picture = _from_lab(picture)
+    elif picture.mode == "La":
+        picture = picture.convert("LA")
+    result = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    result.info.clear()
+    if profile:
+        result.info["icc_profile"] = profile
+    return result
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    values = picture.convert("F")
+    low, high = cast("tuple[float, float]", values.getextrema())
+    if picture.mode != "F" and low >= 0 and high <= 65535:
+        # Sixteen bits are what such files hold; an "I" with values of eight bits keeps them.
+        low, high = 0.0, 255.0 if picture.mode == "I" and high <= 255 else 65535.0
+    scale = 255 / max(high - low, 1e-9)
+    offset = 0.5 - low * scale
+    return values.point(lambda value: value * scale + offset).convert("L")  # pyright: ignore[reportUnknownMemberType]
+
+
+def _from_lab(picture: Image.Image) -> Image.Image:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    return ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB") or picture
+
+
+def flattened(picture: Image.Image) -> Image.Image:
+    """The picture as RGB, on white where it was transparent."""
+    if picture.mode != "RGBA":
+        return picture
+    paper = Image.new("RGB", picture.size, (255, 255, 255))
+    paper.paste(picture, mask=picture.getchannel("A"))
+    return paper
+
+
+def encode(
+    picture: Image.Image, output_format: str, *, prompt: str, model: str, seed: int, exact: bool = False
+) -> bytes:
+    """Encode the picture with prompt, model, seed and `MARK` as its metadata; `exact` keeps every pixel in PNG and WebP.
+
+    Raises:
+        ValueError: `output_format` is not png, jpeg or webp.
+    """
+    # JSON may carry lone surrogates and zero bytes, which no file format accepts.
+    prompt = prompt.encode("utf-8", "replace").decode().replace("\0", " ")
+    model = model.encode("utf-8", "replace").decode().replace("\0", " ")
+    profile = picture.info.get("icc_profile")
+    out = io.BytesIO()
+    match output_format:
+        case "png":
+            text = PngInfo()
+            text.add_itxt("prompt", prompt)
+            text.add_itxt("model", model)
+            text.add_text("seed", str(seed))
+            text.add_text("Software", MARK)
+            picture.save(out, "PNG", compress_level=_PNG_LEVEL, pnginfo=text, icc_profile=profile)
+        case "jpeg":
+            quality, subsampling = (95, 0) if exact else (90, 2)
+            exif = _exif(prompt, model, seed)
+            flattened(picture).save(
+                out, "JPEG", quality=quality, subsampling=subsampling, exif=exif, icc_profile=profile
+            )
+        case "webp":
+            exif = _exif(prompt, model, seed)
+            if exact:
+                picture.save(
+                    out, "WEBP", lossless=True, exact=True, quality=0, method=0, exif=exif, icc_profile=profile
+                )
+            else:
+                picture.save(out, "WEBP", quality=88, method=_WEBP_METHOD, exif=exif, icc_profile=profile)
+        case _:
+            raise ValueError(f"output_format is png, jpeg or webp, not {output_format!r}")
+    return out.getvalue()
+
+
+def _exif(prompt: str, model: str, seed: int) -> Image.Exif:
+    if len(prompt) > _EXIF_PROMPT_CHARACTERS:
+        prompt = prompt[: _EXIF_PROMPT_CHARACTERS - 1] + "…"
+    exif = Image.Exif()
+    # EXIF text is ASCII; JSON's escapes keep every other character.
+    about = {"prompt": prompt, "model": model[:200], "seed": seed, "mark": _MARK_ASCII}
+    exif[ExifTags.Base.ImageDescription] = json.dumps(about)
+    exif[ExifTags.Base.Software] = _MARK_ASCII
+    return exif
