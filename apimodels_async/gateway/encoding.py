@@ -2,15 +2,15 @@
 
 import io
 import json
-from functools import cache
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 from PIL import ExifTags, Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from apimodels_async.gateway.inputs import LARGEST_INPUT
 
-__all__ = ["MARK", "decode", "encode", "flattened"]
+__all__ = ["MARK", "decode", "decode_mask", "encode", "flattened", "mapped"]
 
 MARK = "local gateway · not a real generation"
 """What every picture says about itself, on the picture and in its file."""
@@ -32,8 +32,9 @@ def decode(data: bytes) -> Image.Image:
         ValueError: the bytes are not a whole picture, or one of more than `LARGEST_INPUT` pixels.
     """
     too_large = False
+    Image.init()  # which of the formats this Pillow was built with
     try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as picture:
+        with Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN]) as picture:
             too_large = picture.width * picture.height > LARGEST_INPUT
             if not too_large:
                 picture.load()
@@ -43,12 +44,6 @@ def decode(data: bytes) -> Image.Image:
     except Exception as error:  # a broken file makes Pillow's decoders raise nearly anything
         raise ValueError("not a picture, or not all of one") from error
     raise ValueError(f"a picture may have at most {LARGEST_INPUT // 1_000_000} megapixels")
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -90,6 +85,21 @@ def _from_lab(picture: Image.Image) -> Image.Image:
     return ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB") or picture
 
 
+def decode_mask(data: bytes, size: tuple[int, int]) -> Image.Image:
+    """Decode a mask: 255 where it is to be painted, which is where it is transparent at all, else where it is white."""
+    mask = decode(data)
+    if mask.mode == "RGBA" and mask.getchannel("A").getextrema() != (255, 255):
+        region = mapped(mask.getchannel("A"), lambda alpha: 0 if alpha == 255 else 255)
+    else:
+        region = mapped(mask.convert("L"), lambda light: 255 if light > 127 else 0)
+    return region.resize(size, Image.Resampling.NEAREST)
+
+
+def mapped(picture: Image.Image, rule: Callable[[int], float]) -> Image.Image:
+    """The picture with a rule applied to the values 0 to 255 of its one channel."""
+    return picture.point([round(rule(value)) for value in range(256)])  # pyright: ignore[reportUnknownMemberType]
+
+
 def flattened(picture: Image.Image) -> Image.Image:
     """The picture as RGB, on white where it was transparent."""
     if picture.mode != "RGBA":
@@ -110,32 +120,28 @@ def encode(
     # JSON may carry lone surrogates and zero bytes, which no file format accepts.
     prompt = prompt.encode("utf-8", "replace").decode().replace("\0", " ")
     model = model.encode("utf-8", "replace").decode().replace("\0", " ")
-    profile = picture.info.get("icc_profile")
-    out = io.BytesIO()
+    options: dict[str, Any] = {"icc_profile": picture.info.get("icc_profile")}
     match output_format:
         case "png":
             text = PngInfo()
-            text.add_itxt("prompt", prompt)
-            text.add_itxt("model", model)
-            text.add_text("seed", str(seed))
-            text.add_text("Software", MARK)
-            picture.save(out, "PNG", compress_level=_PNG_LEVEL, pnginfo=text, icc_profile=profile)
+            for key, value in (("prompt", prompt), ("model", model), ("seed", str(seed)), ("Software", MARK)):
+                text.add_itxt(key, value)
+            options |= {"compress_level": _PNG_LEVEL, "pnginfo": text}
         case "jpeg":
-            quality, subsampling = (95, 0) if exact else (90, 2)
-            exif = _exif(prompt, model, seed)
-            flattened(picture).save(
-                out, "JPEG", quality=quality, subsampling=subsampling, exif=exif, icc_profile=profile
-            )
+            picture = flattened(picture)
+            options |= {
+                "quality": 95 if exact else 90,
+                "subsampling": 0 if exact else 2,
+                "exif": _exif(prompt, model, seed),
+            }
         case "webp":
-            exif = _exif(prompt, model, seed)
-            if exact:
-                picture.save(
-                    out, "WEBP", lossless=True, exact=True, quality=0, method=0, exif=exif, icc_profile=profile
-                )
-            else:
-                picture.save(out, "WEBP", quality=88, method=_WEBP_METHOD, exif=exif, icc_profile=profile)
+            quality, method = (0, 0) if exact else (88, _WEBP_METHOD)
+            options |= {"lossless": exact, "exact": exact, "quality": quality, "method": method}
+            options |= {"exif": _exif(prompt, model, seed)}
         case _:
             raise ValueError(f"output_format is png, jpeg or webp, not {output_format!r}")
+    out = io.BytesIO()
+    picture.save(out, output_format, **options)
     return out.getvalue()
 
 

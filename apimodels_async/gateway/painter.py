@@ -1,59 +1,43 @@
-"""The painter: seeded posters in the colours and the place that the prompt's words name, with the prompt as the title."""
+"""The painter: seeded posters in the colours and at the place that the prompt's words name, with the prompt as title."""
 
 import hashlib
 import math
-import os
 import random
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, cast
 
-from attrs import frozen
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter, ImageFont, ImageOps, features
 
-from apimodels_async.gateway.encoding import MARK, decode, encode, flattened
+from apimodels_async.gateway.encoding import MARK, decode, decode_mask, encode, flattened, mapped
 
 __all__ = ["SMALLEST_TITLED", "paint"]
 
 SMALLEST_TITLED = 128
-"""The shorter side, in pixels, from which a picture shows its title; the title of a smaller one is only in its metadata."""
+"""The shorter side, in pixels, from which a picture shows its title; below, only the file's metadata has it."""
 
 _RGB = tuple[int, int, int]
 _Size = tuple[int, int]
-_Box = tuple[int, int, int, int]
-_Line = list[tuple[float, float]]
+_Points = list[tuple[float, float]]
+_Shapes = Iterable[_Points]
+_Dress = Callable[[_Points, float], None]
 
-_TABLES: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-_DARK = frozenset({"night", "neon", "space", "aurora"})
-_MOST_CHARACTERS = 600
-_LEADING = 1.2
-_UNTITLED, _ELSEWHERE = "Untitled", "The title is in this file's metadata"
-
-
-@frozen
-class _Brief:
-    """What is to be painted, as read from the prompt."""
-
-    facts: tuple[object, ...]
-    title: str
-    index: int
-    place: str
-    palette: str
-    weather: frozenset[str]
-    sky: _RGB
-    horizon: _RGB
-    light: _RGB
-    far: _RGB
-    near: _RGB
-    paper: _RGB
-    ink: _RGB
-
-    def rng(self, purpose: str) -> random.Random:
-        """A generator for each purpose, so that parts do not disturb one another."""
-        return _rng(*self.facts, self.index, purpose)
+_TABLES: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+_LONGEST, _LEADING = 600, 1.2
+_CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
+_TOKEN = re.compile(rf" |[{_CJK}][、。，．！？：；」』）]*|[^ {_CJK}]{{1,24}}")
+_ROOFS = [(0, 0), (1, 0)], [(0, 0), (1, -0.03)], [(0, 0), (0.4, 0), (0.5, -0.09), (0.6, 0), (1, 0)]
+_SUMMIT = [(-0.21, 0.21), (0, 0), (0.21, 0.21), (0.1, 0.3), (0.03, 0.2), (-0.05, 0.3), (-0.1, 0.2)]
+_SAILS = (
+    [(0, -0.19), (0, 0), (-1, 0)],
+    [(0.08, -0.15), (0.08, 0), (0.7, 0)],
+    [(-1, 0.01), (1, 0.01), (0.6, 0.04), (-0.6, 0.04)],
+)
 
 
 def _rng(*facts: object) -> random.Random:
@@ -61,32 +45,15 @@ def _rng(*facts: object) -> random.Random:
     return random.Random(int.from_bytes(digest))  # noqa: S311  (decoration, not secrets)
 
 
-def _named(table: str, text: str, part: int = 0) -> dict[str, int]:
-    """Which entries of a table the text names, and where. `part` 1 searches the words behind the bar."""
-    words = re.findall(r"[a-z]+", text)
+def _named(table: str, text: str, part: int = 0) -> list[str]:
+    """The entries of a table that the text names, in the text's order. `part`: which side of the bar has the words."""
+    words = {form for word in re.findall("[a-z]+", text) for form in (word, re.sub("e?s$", "", word), word.rstrip("s"))}
     found: dict[str, int] = {}
     for name, listed in _TABLES[table].items():
-        known = set(f"{listed}|".split("|")[part].split())
-        places = [at for at, word in enumerate(words) if known & {word, word.removesuffix("s"), word.removesuffix("es")}]
-        places += [text.index(word) for word in known if not word.isascii() and word in text]
-        if places:
-            found[name] = max(places)
-    return found
-
-
-def _brief(prompt: str, model: str, seed: int, index: int) -> _Brief:
-    text = prompt[:_MOST_CHARACTERS].lower()
-    choice = _rng(prompt, model, seed).randrange(1 << 16) + index  # neighbours in a task never choose the same
-    places = _named("places", text) or _named("places", text, part=1)
-    place = max(places, key=places.__getitem__) if places else ("contours", "flow", "tiles")[choice % 3]
-    usual = _TABLES["usual"].get(place, _TABLES["usual"]["place" if places else "abstract"]).split()
-    palette = next(iter(_named("moods", text)), usual[choice % len(usual)])
-    colours = [_mix(ImageColor.getrgb(colour), (0, 0, 0), 0) for colour in _TABLES["palettes"][palette].split()]
-    for name in list(_named("colours", text))[:1]:  # it becomes the light, and tints everything else
-        tint = _mix(ImageColor.getrgb(name), (0, 0, 0), 0)
-        colours[:5] = [_mix(c, tint, share) for c, share in zip(colours, (0.45, 0.25, 0.2, 0.5, 0.25), strict=False)]
-    weather = frozenset(_named("weather", text))
-    return _Brief((prompt, model, seed), _clean(prompt), index, place, palette, weather, *colours)
+        for word in f"{listed}|".split("|")[part].split():
+            if word in words if word.isascii() else word in text:
+                found[name] = max(text.rindex(word), found.get(name, 0))
+    return sorted(found, key=found.__getitem__)
 
 
 def _mix(one: Sequence[int], other: Sequence[int], share: float) -> _RGB:
@@ -94,411 +61,398 @@ def _mix(one: Sequence[int], other: Sequence[int], share: float) -> _RGB:
     return red, green, blue
 
 
+def _gradient(size: _Size, top: _RGB, low: _RGB) -> Image.Image:
+    column = Image.linear_gradient("L").resize((1, size[1]))
+    bands = [mapped(column, lambda v, a=a, b=b: a + (b - a) * v / 255) for a, b in zip(top, low, strict=True)]
+    return Image.merge("RGB", bands).resize(size, Image.Resampling.NEAREST)
+
+
+class _Brief:
+    """What is to be painted, as read from the prompt. The colours: sky, horizon, light, far, near, paper, ink."""
+
+    def __init__(self, prompt: str, model: str, seed: int, index: int) -> None:
+        self.prompt, self.index, self.rng = prompt, index, _rng(prompt, model, seed, index)
+        text, palettes, usual = prompt[:_LONGEST].lower(), _TABLES["palettes"], _TABLES["usual"]
+        self.place = (_named("places", text) or _named("places", text, part=1) or ["abstract"])[-1]
+        self.weather, moods = _named("weather", text), _named("palettes", text, part=1)
+        choice = usual[(_rng(prompt, model, seed).randrange(1 << 16) + index) % len(usual)]  # neighbours differ
+        palette = next((name for name in palettes if name in moods), self.place if self.place in palettes else choice)
+        colours = [ImageColor.getrgb(name) for name in palettes[palette].split("|")[0].split()]
+        tints = [ImageColor.getrgb(name) for name in _named("colours", text)] if not moods else []
+        shares = (0.45, 0.25, 0.2, 0.5, 0.25, 0, 0)
+        self.colours = [_mix(c, (tints or [c])[0], share) for c, share in zip(colours, shares, strict=True)]
+
+
 class _Scene:
-    """A landscape or a pattern, painted in layers. Points are fractions of its sides, radii of its shorter side."""
+    """A picture painted in layers. Points are fractions of its sides; radii and pens are of its shorter side."""
 
     def __init__(self, size: _Size, brief: _Brief) -> None:
-        self.brief, self.size, self.rng = brief, size, brief.rng("scene")
-        self.detail = 2 if size[0] * size[1] < 3_000_000 else 1  # shapes are drawn larger, so that edges are smooth
-        self.wide = max(0.2, min(size[0] / size[1], 5.0))
-        self.image = _gradient(size, brief.sky, brief.horizon)
+        self.brief, self.size, self.rng, self.side = brief, size, brief.rng, min(size)
+        self.sky, self.horizon, self.light, self.far, self.near, self.white = brief.colours[:6]
+        self.dark, self.wide = sum(self.white) < 300, max(0.2, min(size[0] / size[1], 5))
+        self.detail = 2 if size[0] * size[1] < 3_000_000 else 1  # shapes are drawn larger, for smooth edges
+        self.image = _gradient(size, self.sky, self.horizon)
         # The golden ratio spreads the suns of one task over the sky.
         self.sun = 0.2 + 0.6 * ((self.rng.random() * 0.3 + brief.index * 0.618) % 1)
 
-    def tone(self, depth: float) -> _RGB:
+    def tone(self, depth: float, mist: float = 0) -> _RGB:
         """The colour of a layer, from the farthest, 0, to the nearest, 1."""
-        return _mix(self.brief.far, self.brief.near, depth)
+        return _mix(_mix(self.far, self.near, min(1, depth)), self.horizon, mist)
 
-    def fill(
-        self, shapes: Iterable[_Line], top: _RGB, bottom: _RGB | None = None, alpha: float = 1, pen: float = 0
-    ) -> None:
-        """Polygons shaded from `top` to `bottom`, or lines as wide as `pen`, a fraction of the shorter side."""
-        (width, height), detail, edge = self.size, self.detail, pen * min(self.size) / 2 + 1
-        shapes = [[(x * width, y * height) for x, y in shape] for shape in shapes]
-        xs, ys = ([point[axis] for shape in shapes for point in shape] or [0.0] for axis in (0, 1))
-        left, up = max(0, math.floor(min(xs) - edge)), max(0, math.floor(min(ys) - edge))
-        right, down = min(width, math.ceil(max(xs) + edge)), min(height, math.ceil(max(ys) + edge))
-        if right <= left or down <= up:
+    def fill(self, shapes: _Shapes, top: _RGB, low: _RGB | None = None, alpha: float = 1, pen: float = 0) -> None:
+        """Polygons, shaded from `top` to `low`, or lines as wide as the pen."""
+        k, ink, edge = self.detail, round(255 * alpha), pen * self.side + 1
+        shapes = [[(x * self.size[0], y * self.size[1]) for x, y in shape] for shape in shapes]
+        xs, ys = ([point[axis] for shape in shapes for point in shape] or [-9.0] for axis in (0, 1))
+        left, up = max(0, int(min(xs) - edge)), max(0, int(min(ys) - edge))
+        size = min(self.size[0], int(max(xs) + edge)) - left, min(self.size[1], int(max(ys) + edge)) - up
+        if min(size) < 1:
             return
-        mask = Image.new("L", ((right - left) * detail, (down - up) * detail))
+        mask = Image.new("L", (size[0] * k, size[1] * k))
         draw = ImageDraw.Draw(mask)
         for shape in shapes:
-            points = [((x - left) * detail, (y - up) * detail) for x, y in shape]
+            points = [((x - left) * k, (y - up) * k) for x, y in shape]
             if pen:
-                draw.line(points, round(255 * alpha), max(1, round(pen * min(width, height) * detail)), "curve")
+                draw.line(points, ink, max(1, round(pen * self.side * k)), "curve")
             else:
-                draw.polygon(points, round(255 * alpha))
-        mask = mask.reduce(detail)
-        self.image.paste(_gradient(mask.size, top, bottom) if bottom else top, (left, up), mask)
+                draw.polygon(points, ink)
+        self.image.paste(_gradient(size, top, low) if low else top, (left, up), mask.reduce(k))
 
-    def circle(self, x: float, y: float, radius: float, squash: float = 1, start: int = 0, end: int = 48) -> _Line:
-        """A circle as a polygon, or an arc of it in 48ths."""
-        across, down = (radius * min(self.size) / side for side in self.size)
+    def circle(self, x: float, y: float, r: float, squash: float = 1, start: int = 0, end: int = 48) -> _Points:
+        across, down = (r * self.side / side for side in self.size)
         turns = [math.tau * step / 48 for step in range(start, end + 1)]
         return [(x + across * math.cos(turn), y + down * squash * math.sin(turn)) for turn in turns]
 
-    def glow(self, x: float, y: float, radius: float, colour: _RGB, strength: float) -> None:
-        """Soft light around a point."""
-        side = max(2, round(2 * radius * min(self.size)))
-        mask = _looked_up(Image.radial_gradient("L"), [round(255 * strength * max(0, 1 - v / 178) ** 1.7) for v in range(256)])
-        corner = round(x * self.size[0] - side / 2), round(y * self.size[1] - side / 2)
-        self.image.paste(colour, corner, mask.resize((side, side)))
+    def ridge(self, base: float, height: float, waves: float) -> _Points:
+        """A line of hills from the left edge to the right."""
+        turn = math.tau * waves * self.wide * self.rng.uniform(0.8, 1.2) / 96
+        p, q = self.rng.random() * 7, self.rng.random() * 7
+        rises = [2 + math.sin(turn * k + p) + math.sin(2.2 * turn * k + q) / 2 for k in range(97)]
+        return [(k / 96, base - height * rise / 3.2) for k, rise in enumerate(rises)]
 
     def disc(self, y: float, radius: float) -> None:
-        """The sun or the moon."""
-        b = self.brief
-        self.glow(self.sun, y, radius * 4, b.light, 0.7)
-        self.fill([self.circle(self.sun, y, radius)], b.light, _mix(b.light, b.horizon, 0.3))
+        """The sun or the moon in its light; in space a planet between the halves of its rings."""
+        x, reach, planet = self.sun, max(1, round(4 * radius * self.side)), self.brief.place == "space"
+        mask = mapped(Image.radial_gradient("L"), lambda v: 180 * max(0, 1 - v / 178) ** 1.7)
+        corner = round(x * self.size[0]) - reach, round(y * self.size[1]) - reach
+        self.image.paste(self.light, corner, mask.resize((2 * reach, 2 * reach)))
+        sizes = [radius * k for k in (1.5, 1.58, 1.66, 1.74) if planet]
+        self.fill([self.circle(x, y, r, 0.26, 24, 48) for r in sizes], self.light, pen=0.005)
+        self.fill(
+            [self.circle(x, y, radius)],
+            self.light,
+            _mix(self.light, self.far if planet else self.horizon, 0.35 + 0.5 * planet),
+        )
+        self.fill([self.circle(x, y, r, 0.26, 0, 24) for r in sizes], self.light, pen=0.005)
 
-    def stars(self, count: int) -> None:
-        """Stars, denser towards the top."""
-        for radius, share in ((0.002, 0.75), (0.0035, 0.2), (0.006, 0.05)):
-            places = [(self.rng.random(), self.rng.random() ** 1.5 * 0.8) for _ in range(round(count * share))]
-            self.fill([self.circle(x, y, radius)[::6] for x, y in places], self.brief.light, alpha=0.85)
+    def land(self, rows: int, base: float, height: float, waves: float, dress: _Dress) -> None:
+        """Rows of hills towards the viewer, each dressed with what stands on it."""
+        for depth in (row / (rows - 1) for row in range(rows)):
+            line = self.ridge(base + (1 - base) * 0.97 * depth, height, waves)
+            self.fill([[*line, (1, 1), (0, 1)]], self.tone(depth, 0.35 - 0.35 * depth), self.tone(depth))
+            dress(line, depth)
 
-    def ridge(self, base: float, height: float, waves: float, sharp: bool = False) -> _Line:
-        """A line of hills, or of peaks, from the left edge to the right."""
-        waves *= self.wide * self.rng.uniform(0.8, 1.2)
-        parts = [(0.5**o, waves * 2.1**o, self.rng.random()) for o in range(5 if sharp else 2)]
+    def furrows(self, line: _Points, depth: float) -> None:
+        lean = self.rng.uniform(-0.01, 0.01)
+        lines = [[(x + lean * k, y + 0.022 * k**1.15) for x, y in line] for k in range(1, 8)]
+        self.fill(lines, self.tone(depth + 0.3), alpha=0.3, pen=0.0025)
 
-        def rise(x: float) -> float:
-            if sharp:
-                return sum(a * (1 - abs((x * f + p) % 1 * 2 - 1)) for a, f, p in parts)
-            return sum(a * (0.5 + 0.5 * math.sin(math.tau * (x * f + p))) for a, f, p in parts)
-
-        return [(x / 120, base - height * rise(x / 120) / 1.6) for x in range(121)]
-
-    def land(self, line: _Line, top: _RGB, bottom: _RGB | None = None) -> None:
-        """Everything below a line."""
-        self.fill([[*line, (1, 1), (0, 1)]], top, bottom)
-
-
-def _sea(s: _Scene) -> None:
-    b, rng = s.brief, s.rng
-    s.disc(0.34 + 0.12 * rng.random(), 0.13)
-    s.land(s.ridge(0.6, 0.16, 0.9), s.tone(0.15), s.tone(0.05))
-    s.land([(0, 0.6), (1, 0.6)], _mix(b.horizon, s.tone(0.3), 0.45), s.tone(0.85))
-    glitter: list[_Line] = []
-    for row in range(22):
-        y, reach = 0.612 + 0.38 * (row / 22) ** 1.5, 0.03 + row * 0.007
-        for _ in range(3):
-            x, half = s.sun + rng.gauss(0, reach), rng.uniform(0.006, 0.02 + row * 0.003)
-            glitter.append([(x - half, y), (x + half, y)])
-    s.fill(glitter, b.light, alpha=0.8, pen=0.004)
-    x, y, u = (s.sun + 0.35 * rng.choice((-1, 1))) % 0.7 + 0.15, 0.71, 0.115 / s.wide
-    s.fill([[(x, y - 0.2), (x, y - 0.015), (x - u, y - 0.015)]], b.paper if b.palette not in _DARK else b.light)
-    s.fill([[(x + u * 0.08, y - 0.16), (x + u * 0.08, y - 0.015), (x + u * 0.7, y - 0.015)]], b.light, b.horizon)
-    s.fill([[(x - u, y), (x + u, y), (x + u * 0.6, y + 0.028), (x - u * 0.65, y + 0.028)]], s.tone(1))
-    for depth in range(4):
-        s.land(s.ridge(0.84 + depth * 0.05, 0.03 + depth * 0.012, 1.6 - depth * 0.25), s.tone(0.55 + depth * 0.14))
-
-
-def _forest(s: _Scene) -> None:
-    s.disc(0.3, 0.14)
-    for row in range(5):
-        depth, ground = row / 4, s.ridge(0.58 + 0.1 * row, 0.1, 0.7)
-        trees: list[_Line] = []
-        for _ in range(round((34 - 5 * row) * s.wide)):
-            at = s.rng.randrange(121)
-            (x, y), tall = ground[at], s.rng.uniform(0.1, 0.2) * (1 + 0.55 * row)
-            half, y = tall * 0.17 / s.wide, y + 0.03
-            side = [(half * t * k, y - tall * (1 - t)) for t in (0.25, 0.5, 0.75, 1) for k in (1, 0.55)]
+    def trees(self, line: _Points, depth: float) -> None:
+        trees: list[_Points] = []
+        for _ in range(round((34 - 20 * depth) * self.wide)):
+            (x, y), tall = self.rng.choice(line), self.rng.uniform(0.1, 0.2) * (1 + 2.2 * depth)
+            half, steps = tall * 0.17 / self.wide, (0.3, 0.5, 0.75, 1.1)
+            side = [(half * t * k, y - tall * (1 - t)) for t in steps for k in (1, 0.55)]
             trees.append([(x, y - tall), *((x + w, v) for w, v in side), *((x - w, v) for w, v in reversed(side))])
-        s.fill(trees, s.tone(depth), _mix(s.tone(depth), s.brief.horizon, 0.35 * (1 - depth)))
-        s.land(ground, _mix(s.tone(depth), s.brief.horizon, 0.35 * (1 - depth)), s.tone(depth))
+        self.fill(trees, self.tone(depth), self.tone(depth, 0.35 - 0.35 * depth))
 
-
-def _city(s: _Scene) -> None:
-    b, rng = s.brief, s.rng
-    s.disc(0.36, 0.17)
-    for row in range(4):
-        x, towers, lights = -0.02, list[_Line](), list[_Line]()
+    def towers(self, _: _Points, depth: float) -> None:
+        rng, x, towers, windows = self.rng, -0.02, list[_Points](), list[_Points]()
         while x < 1:
-            wide = rng.uniform(0.035, 0.075) * (1 + 0.3 * row) / s.wide
-            top = 0.82 - rng.uniform(0.12, 0.5) * (1 - 0.17 * row) + 0.05 * row
-            towers.append([(x, 1), (x, top), (x + wide, top - rng.choice((0, 0, 0.03))), (x + wide, 1)])
-            if rng.random() < 0.25:
-                towers.append([(x + wide * 0.45, top), (x + wide * 0.5, top - 0.09), (x + wide * 0.55, top)])
-            for step in range(int((1 - top) / 0.03)):
-                for k in (0.2, 0.45, 0.7):
-                    if row and rng.random() < (0.45 if b.palette in _DARK or b.palette == "sunset" else 0.2):
-                        left, y = x + wide * k, top + 0.025 + 0.03 * step
-                        lights.append([(left, y), (left + wide * 0.13, y), (left + wide * 0.13, y + 0.014), (left, y + 0.014)])
+            wide = rng.uniform(0.035, 0.075) * (1 + depth) / self.wide
+            top = 0.82 - rng.uniform(0.12, 0.5) * (1 - 0.5 * depth) + 0.14 * depth
+            towers.append([(x, 1), *((x + wide * u, top + v) for u, v in rng.choice(_ROOFS)), (x + wide, 1)])
+            rows = [top + 0.035 + 0.03 * k for k in range(int((1 - top) / 0.03))]
+            spots = [(x + wide * u, y) for y in rows for u in (0.2, 0.45, 0.7) if rng.random() < 0.25 + 0.2 * self.dark]
+            windows += [[(left, y), (left + wide * 0.13, y)] for left, y in spots]
             x += wide * rng.uniform(1, 1.25)
-        s.fill(towers, s.tone(row / 3), _mix(s.tone(row / 3), b.horizon, 0.4 - 0.12 * row))
-        s.fill(lights, b.light, alpha=0.45 + 0.15 * row)
+        self.fill(towers, self.tone(depth), self.tone(depth, 0.4 - 0.36 * depth))
+        self.fill(windows, self.light, alpha=0.85 * depth, pen=0.013)
+
+    def peaks(self, line: _Points, depth: float) -> None:
+        lit, dim, mist = self.tone(0.7 * depth), self.tone(0.3 + 0.7 * depth), self.tone(depth, 0.6 - 0.5 * depth)
+        for _ in range(max(2, round((4 + 2 * depth) * self.wide))):
+            (x, base), tall = self.rng.choice(line), self.rng.uniform(0.28, 0.5) * (1 - 0.55 * depth)
+            y, half = base + 0.12 - tall, tall * self.rng.uniform(0.6, 0.8) / self.wide
+            split = [(self.rng.uniform(-0.2, 0.2) * t, t) for t in (0, 0.15, 0.35, 0.6, 1)]
+            shade, snow = [*split, (math.copysign(1, x - self.sun), 1)], _mix(lit, self.white, 0.8 - 0.6 * depth)
+            for face, top, low in (([(-1, 1), (0, 0), (1, 1)], lit, mist), (shade, dim, mist), (_SUMMIT, snow, None)):
+                self.fill([[(x + half * u, y + tall * v) for u, v in face]], top, low)
+
+    def sea(self) -> None:
+        self.fill([[*self.ridge(0.68, 0.2, 0.9), (1, 0.6), (0, 0.6)]], self.tone(0.15), self.tone(0.05))
+        self.fill([[(0, 0.6), (1, 0.6), (1, 1), (0, 1)]], self.tone(0.3, 0.45), self.tone(0.85))
+        spots = [(self.sun + self.rng.gauss(0, 0.03 + 0.002 * k), 0.61 + 0.0008 * k**1.5, k / 3000) for k in range(60)]
+        self.fill([[(x - 0.01 - w, y), (x + 0.01 + w, y)] for x, y, w in spots], self.light, alpha=0.8, pen=0.004)
+        x, y, u = (self.sun + 0.35) % 0.7 + 0.15, 0.7, 0.115 / self.wide
+        for part, colour in zip(_SAILS, (self.light if self.dark else self.white, self.light, self.near), strict=True):
+            self.fill([[(x + u * across, y + down) for across, down in part]], colour)
+        for k in range(4):
+            self.fill(
+                [[*self.ridge(0.84 + k * 0.05, 0.03 + k * 0.01, 1.5), (1, 1), (0, 1)]], self.tone(0.55 + k * 0.14)
+            )
+
+    def contours(self) -> None:
+        waves = [(k, self.rng.uniform(0.05, 0.3) / k, self.rng.uniform(0, 7)) for k in (2, 3, 4, 5)]
+        stops, y = (self.near, self.sky, self.far, self.horizon, self.light), self.rng.uniform(0.4, 0.6)
+        for t in (ring / 14 for ring in range(14)):
+            bends = [1 + (1 - t / 2) * sum(a * math.sin(k * i / 7.64 + p + t) for k, a, p in waves) for i in range(49)]
+            ring = zip(self.circle(0, 0, 1.5 * (1 - t) ** 1.15), bends, strict=True)
+            shape = [(self.sun + u * bend, y + v * bend) for (u, v), bend in ring]
+            self.fill([[(u + 0.005, v + 0.012) for u, v in shape]], self.near, alpha=0.3)  # the shadow of cut paper
+            self.fill([shape], _mix(stops[int(t * 4)], stops[int(t * 4) + 1], t * 4 % 1))
+
+    def overhead(self) -> None:
+        """Stars, northern lights, sun or moon, clouds."""
+        rng, place = self.rng, self.brief.place
+        for radius, count in ((0.002, 90), (0.0035, 25), (0.006, 6)) if self.dark else ():
+            stars = [(rng.random(), rng.random() ** 1.5 * 0.8) for _ in range(count)]
+            self.fill([self.circle(x, y, radius)[::6] for x, y in stars], self.light, alpha=0.85)
+        for rise in (0.03, 0.06, 0.1, 0.15, 0.21, 0.28, 0.36) if "aurora" in self.brief.weather else ():
+            for foot in (self.ridge(0.45, 0.2, 0.9), self.ridge(0.65, 0.2, 0.9)):
+                self.fill([foot + [(x, y - rise) for x, y in reversed(foot)]], self.light, alpha=0.1)
+        self.disc(0.36, 0.2 if place in {"space", "sky", "desert"} else 0.14)
+        white = _mix(self.horizon, self.far if self.dark else self.white, 0.7)
+        for y in (0.16 + 0.06 * k for k in range(12)) if place == "sky" else ():
+            x, bars = rng.random(), [(rng.uniform(-0.1, 0.1), rng.uniform(0.1, 0.25)) for _ in range(3)]
+            self.fill(
+                [self.circle(x + u, y - 0.02 * k, r, 0.16) for k, (u, r) in enumerate(bars)], white, self.horizon, 0.85
+            )
+
+    def fall(self) -> None:
+        """Fog, rain and snow."""
+        rng, kinds = self.rng, self.brief.weather
+        for level in (0.5, 0.62, 0.74, 0.86) if "fog" in kinds else ():
+            bank = self.ridge(level, 0.1, 0.5)
+            self.fill([bank + [(x, y + 0.1) for x, y in reversed(bank)]], self.horizon, alpha=0.35)
+        drops = [(rng.uniform(0, 1.2), rng.uniform(-0.1, 1), rng.uniform(0.03, 0.09)) for _ in range(150)]
+        if "rain" in kinds:
+            self.fill([[(x, y), (x - 0.3 * d, y + d)] for x, y, d in drops], self.horizon, alpha=0.6, pen=0.003)
+        if "snow" in kinds:
+            self.fill([self.circle(x, y, d / 11) for x, y, d in drops], (255, 255, 255), alpha=0.85)
+
+    def painted(self) -> Image.Image:
+        place = self.brief.place
+        dress = {"forest": self.trees, "city": self.towers, "mountains": self.peaks}.get(place, self.furrows)
+        if place == "abstract":
+            self.contours()
+        else:
+            self.overhead()
+        if place == "sea":
+            self.sea()
+        elif place != "abstract":
+            self.land(*((2, 0.92) if place in {"space", "sky"} else (5, 0.62)), 0.14, 0.6, dress)
+        self.fall()
+        return self.image
 
 
-def _desert(s: _Scene) -> None:
-    s.disc(0.36, 0.19)
-    s.land(s.ridge(0.62, 0.1, 1.2, sharp=True), s.tone(0.12), s.tone(0))
-    for row in range(5):
-        crest = s.ridge(0.68 + 0.075 * row, 0.14, 0.55)
-        lit, shade = _mix(s.tone(0.1 + 0.17 * row), s.brief.light, 0.16), s.tone(0.32 + 0.17 * row)
-        s.land(crest, lit, _mix(lit, shade, 0.5))
-        at = max(range(12, 109), key=lambda k: -crest[k][1])
-        foot = [(crest[at][0] - 0.16 * t + 0.1 * math.sin(4 * t), crest[at][1] + 0.4 * t) for t in (1, 0.8, 0.6, 0.4, 0.2)]
-        s.fill([[*crest[at:], (1, 1), *foot]], shade, lit)
-        lines = [[(x, y + 0.02 * k) for x, y in crest] for k in range(1, 6)]
-        s.fill(lines, shade, alpha=0.22, pen=0.002)
+@lru_cache(maxsize=512)
+def _font(name: str, pixels: int) -> ImageFont.FreeTypeFont:
+    """A font of the system, or without a name the one that comes with Pillow. Emoji often have one size only."""
+    for size in (109, 136, 160) if name in _TABLES["fonts"]["emoji"] else ():
+        with suppress(OSError):
+            return ImageFont.truetype(name, size)
+    return ImageFont.truetype(name, pixels) if name else cast("ImageFont.FreeTypeFont", ImageFont.load_default(pixels))
 
 
-def _mountains(s: _Scene) -> None:
-    s.disc(0.26, 0.14)
-    for row in range(3):
-        base, lit, dim = 0.78 + 0.13 * row, s.tone(0.05 + row * 0.3), s.tone(0.3 + row * 0.35)
-        mist = _mix(lit, s.brief.horizon, 0.6 - 0.2 * row)
-        count = max(2, round((3 + row) * s.wide))
-        peaks = [((k + s.rng.uniform(0.2, 0.8)) / count, s.rng.uniform(0.28, 0.5) * (1 - 0.24 * row)) for k in range(-1, count + 1)]
-        for x, tall in sorted(peaks, key=lambda peak: peak[1]):
-            half, y = tall * s.rng.uniform(0.6, 0.8) / s.wide, base - tall
-            split = [(x + half * s.rng.uniform(-0.2, 0.2) * t, y + tall * t) for t in (0, 0.15, 0.35, 0.6, 1)]
-            s.fill([[(x - half, base), (x, y), (x + half, base)]], lit, mist)
-            s.fill([[*split, (x + half if x > s.sun else x - half, base)]], dim, mist)
-            if row < 2:
-                edge = [(x + half * t, y + tall * (0.2 if k % 2 else 0.3)) for k, t in enumerate((0.1, 0.03, -0.05, -0.1))]
-                s.fill([[(x - half * 0.21, y + tall * 0.21), (x, y), (x + half * 0.21, y + tall * 0.21), *edge]], s.brief.paper, alpha=0.8)
-        s.land(s.ridge(base + 0.02, 0.06, 1.5), mist, lit)
-    s.land(s.ridge(0.99, 0.1, 0.8), s.tone(1))
+@lru_cache(maxsize=4096)
+def _has(name: str, character: str) -> bool:
+    if "\u0590" <= character <= "\u10ff" and not features.check_feature("raqm"):
+        return False  # the letters could not be joined
+    if character < "\u2000" and name in _TABLES["fonts"]["emoji"]:
+        return False  # their digits have no shape of their own
+    with suppress(OSError):
+        return bytes(_font(name, 32).getmask(character)) != bytes(_font(name, 32).getmask("\uffff"))
+    return False
 
 
-def _hills(s: _Scene) -> None:
-    s.disc(0.32, 0.15)
-    for row in range(5):
-        line = s.ridge(0.62 + 0.095 * row, 0.17, 0.55 + 0.1 * row)
-        s.land(line, _mix(s.tone(row / 4.5), s.brief.light, 0.12), s.tone(0.12 + row / 4.5))
-        lean = s.rng.uniform(-0.5, 0.5)
-        furrows = [[(x + lean * 0.02 * k, y + 0.022 * k**1.15) for x, y in line] for k in range(1, 9)]
-        s.fill(furrows, s.tone(min(1, 0.35 + row / 4)), alpha=0.3, pen=0.0025)
+class _Title:
+    """A prompt in type as large as the room allows, in Pillow's own font or else in those of the system."""
+
+    def __init__(self, prompt: str, width: float, height: float, largest: float) -> None:
+        text = unicodedata.normalize("NFC", " ".join(prompt[: 4 * _LONGEST].encode("utf-8", "ignore").decode().split()))
+        text = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Co", "Cn"}) or "Untitled"
+        text = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+        self.fonts: dict[str, str | None] = dict.fromkeys(text + "…", "")
+        lacking = [c for c in self.fonts if c != " " and not _has("", c)]
+        if lacking:
+            names = (*_TABLES["fonts"]["emoji"], *_TABLES["fonts"]["text"], "")
+            found = {c: next((name for name in names if _has(name, c)), None) for c in self.fonts}
+            self.fonts = found if any(found[c] for c in lacking) else self.fonts | dict.fromkeys(lacking)
+            if 2 * sum(self.fonts[c] is None for c in text) > len(text.replace(" ", "")):
+                text = "The title is in this file's metadata"
+                self.fonts = dict.fromkeys(text, "")
+        self.right = next((unicodedata.bidirectional(c) != "L" for c in text if c.isalpha()), False)
+        tokens = [(token, self.length(token, 64) / 64) for token in _TOKEN.findall(text)]
+        longest, pixels, smallest = max(length for _, length in tokens), largest, max(9, largest * 0.34)
+        while lines := _wrapped(tokens, width / pixels):
+            fits = longest * pixels <= width and len(lines) * pixels * _LEADING <= height
+            if pixels <= smallest or (fits and len(lines) <= 1 + largest / pixels):
+                break
+            pixels *= 0.94
+        most, even = max(1, int(height / pixels / _LEADING)), 0.95 * width / pixels
+        if len(lines) > most:
+            lines = [*lines[: most - 1], lines[most - 1][:-2].rstrip() + "…"]
+        while len(lines) > 1 and len(closer := _wrapped(tokens, even)) == len(lines):
+            lines, even = closer, even * 0.95  # lines of about the same length
+        self.lines, self.pixels, self.height = lines, int(pixels), round(len(lines) * pixels * _LEADING)
+
+    def runs(self, text: str, pixels: float) -> list[tuple[ImageFont.FreeTypeFont, str]]:
+        """Stretches of one font. What no font has becomes a dot."""
+        runs = [("", "")]
+        for c in text:
+            name, shown = self.fonts[c], c
+            if c == " " or unicodedata.category(c) in {"Mn", "Mc", "Me", "Cf"}:
+                name = runs[-1][0]
+            elif name is None:
+                name, shown = "", "" if runs[-1][1].endswith("·") else "·"
+            runs[-1:] = [(name, runs[-1][1] + shown)] if name == runs[-1][0] else [runs[-1], (name, shown)]
+        return [(_font(name, int(pixels)), run) for name, run in runs if run]
+
+    def length(self, text: str, pixels: float) -> float:
+        return sum(font.getlength(run) * pixels / font.size for font, run in self.runs(text, pixels))
+
+    def draw(self, sheet: Image.Image, left: int, top: float, width: float, ink: _RGB) -> None:
+        for number, line in enumerate(self.lines):
+            y = top + self.pixels * (0.95 + _LEADING * number)
+            x = left + (width - self.length(line, self.pixels)) * self.right
+            for font, run in self.runs(line, self.pixels)[:: -1 if self.right else 1]:
+                long, scale = font.getlength(run), self.pixels / font.size
+                if scale == 1:
+                    ImageDraw.Draw(sheet).text((x, y), run, ink, font, "ls")
+                else:
+                    cell = Image.new("RGBA", (math.ceil(long), round(font.size * 1.3)))
+                    ImageDraw.Draw(cell).text((0, font.size), run, ink, font, "ls", embedded_color=True)
+                    cell = cell.resize((max(1, round(long * scale)), round(self.pixels * 1.3)))
+                    sheet.paste(cell, (round(x), round(y - self.pixels)), cell)
+                x += long * scale
 
 
-def _space(s: _Scene) -> None:
-    b, x, y = s.brief, s.sun, s.rng.uniform(0.38, 0.5)
-    s.stars(160)
-    s.glow(1 - x, 0.75, 0.9, b.far, 0.6)
-    s.glow(x, y, 0.6, b.light, 0.25)
-    radius, ring = s.rng.uniform(0.2, 0.26), [s.rng.uniform(1.45, 1.6) + 0.08 * k for k in range(4)]
-    for start, end in ((24, 48), (0, 24)):
-        s.fill([s.circle(x, y, radius * k, 0.26, start, end) for k in ring], b.light, alpha=0.7, pen=0.006)
-        if start:
-            s.fill([s.circle(x, y, radius)], b.light, b.far)
-            bands = [s.circle(x, y + k * radius, radius * math.sqrt(1 - k * k), 0.12, 0, 24) for k in (-0.5, -0.1, 0.2, 0.6)]
-            s.fill(bands, b.sky, alpha=0.25, pen=0.012)
-    s.fill([s.circle((x + 0.45) % 0.9 + 0.05, 0.16, 0.045)], _mix(b.light, b.far, 0.3), b.far)
-    s.land(s.ridge(0.88, 0.12, 0.8, sharp=True), s.tone(0.55), s.tone(0.9))
-    s.land(s.ridge(0.97, 0.14, 0.6), s.tone(1))
+def _wrapped(tokens: list[tuple[str, float]], width: float) -> list[str]:
+    lines, room = [""], width
+    for token, length in tokens:
+        if length > room and lines[-1]:
+            lines, room = [*lines[:-1], lines[-1].rstrip(), ""], width
+        if lines[-1] or token != " ":
+            lines[-1], room = lines[-1] + token, room - length
+    return lines
 
 
-def _sky(s: _Scene) -> None:
-    b, rng = s.brief, s.rng
-    s.disc(0.36, 0.21)
-    white = _mix(b.horizon, b.far if b.palette in _DARK else b.paper, 0.7)
-    for row in range(6):
-        for _ in range(2):
-            x, y, r = rng.random(), 0.2 + 0.13 * row + rng.uniform(-0.03, 0.03), 0.024 + 0.005 * row
-            cloud: list[_Line] = []
-            for level in range(3):
-                half, at = rng.uniform(0.15, 0.2) * (1 - 0.3 * level) / s.wide, x + rng.uniform(-0.05, 0.05) * level
-                right, left = (s.circle(at, y - level * r * s.wide, r, 1, k, k + 24) for k in (-12, 12))
-                cloud.append([*((u + half, v) for u, v in right), *((u - half, v) for u, v in left)])
-            s.fill(cloud, white, _mix(white, s.tone(row / 8), 0.35), 0.9)
-    s.land(s.ridge(0.97, 0.1, 0.8), s.tone(0.6), s.tone(0.9))
+def _sheet(size: _Size, brief: _Brief, picture: Callable[[_Size], Image.Image], largest: float) -> Image.Image:
+    """A poster: the picture with the title and the mark below it."""
+    (width, height), side, (paper, ink) = size, min(size), brief.colours[5:]
+    if side < SMALLEST_TITLED:
+        return picture(size)
+    margin, small = round(side * 0.05), max(8, round(side * 0.02))
+    title = _Title(brief.prompt, width - 2 * margin, height * 0.36, side * largest)
+    room = width - 2 * margin, height - title.height - round(2.6 * margin) - 2 * small
+    painted, sheet = picture(room), Image.new("RGB", size, paper)
+    sheet.paste(painted, ((width - painted.width) // 2, margin + (room[1] - painted.height) // 2))
+    title.draw(sheet, margin, 1.6 * margin + room[1], room[0], ink)
+    mark = _Title(MARK, room[0], small * 1.5, small)
+    mark.draw(sheet, margin, height - margin - small, room[0], _mix(ink, paper, 0.35))
+    return sheet
 
 
-def _contours(s: _Scene) -> None:
-    b, waves = s.brief, [(k, s.rng.uniform(0.05, 0.3) / k, s.rng.uniform(0, math.tau)) for k in (2, 3, 4, 5)]
-    stops, count, (x, y) = (b.near, b.sky, b.far, b.horizon, b.light), 14, (s.sun, s.rng.uniform(0.4, 0.6))
-    for ring in range(count):
-        t = ring / count
-        at, share = divmod(t * 4, 1)
-        circle = s.circle(0, 0, 1.5 * (1 - t) ** 1.15)
-        bent = [1 + (1 - t / 2) * sum(a * math.sin(k * math.tau * i / 48 + p + t) for k, a, p in waves) for i in range(49)]
-        shape = [(x + u * f, y + v * f) for (u, v), f in zip(circle, bent, strict=True)]
-        s.fill([[(u + 0.005, v + 0.012) for u, v in shape]], b.near, alpha=0.3)  # the shadow of cut paper
-        s.fill([shape], _mix(stops[int(at)], stops[int(at) + 1], share))
+def _edited(size: _Size, brief: _Brief, source: Image.Image) -> Image.Image:
+    """The whole input, its captions too, in the light and the weather of the prompt."""
+    plain = ImageOps.contain(flattened(source), size)
+    scene = _Scene(plain.size, brief)
+    bright = scene.light if scene.dark else scene.white
+    tones = ImageOps.colorize(ImageOps.grayscale(plain), scene.near, bright, scene.far)
+    scene.image = Image.blend(plain, tones, 0.6)
+    scene.fall()
+    return scene.image
 
 
-def _flow(s: _Scene) -> None:
-    b, rng = s.brief, s.rng
-    s.image.paste(_gradient(s.size, b.near, _mix(b.near, b.sky, 0.6)))
-    f, g, p, q = rng.uniform(1.5, 3), rng.uniform(1.5, 3.5), rng.random() * 6, rng.random() * 6
-    for colour in (b.far, b.sky, b.horizon, b.light):
-        lines: list[_Line] = []
-        for _ in range(60):
-            x, y, line = rng.uniform(-0.1, 1), rng.random(), list[tuple[float, float]]()
-            for _ in range(26):
-                line.append((x, y))
-                turn = 0.9 * math.sin(f * x * s.wide + p) + 1.1 * math.sin(g * y + q)
-                x, y = x + 0.018 * math.cos(turn) / s.wide, y + 0.018 * math.sin(turn)
-            lines.append(line)
-        s.fill(lines, colour, alpha=0.9, pen=0.006)
+def _fused(size: _Size, brief: _Brief, sources: Sequence[Image.Image]) -> Image.Image:
+    """All inputs as prints on a scene."""
+    picture, count = _Scene(size, brief).painted(), len(sources)
+    rows = max(1, min(count, round(math.sqrt(count * size[1] / size[0]))))
+    for k, source in enumerate(sources):
+        row = k * rows // count
+        first, last = -(-row * count // rows), -(-(row + 1) * count // rows)
+        wide, high = size[0] / (last - first), size[1] / rows
+        border = max(1, round(min(wide, high) * 0.025))
+        card = ImageOps.contain(flattened(source), (max(1, round(wide * 0.8)), max(1, round(high * 0.8))))
+        card = ImageOps.expand(card, border, brief.colours[5]).convert("RGBA")
+        card = card.rotate(brief.rng.uniform(-7, 7), Image.Resampling.BICUBIC, expand=True)
+        x, y = round(wide * (k - first + 0.5) - card.width / 2), round(high * (row + 0.5) - card.height / 2)
+        shadow = card.getchannel("A").filter(ImageFilter.GaussianBlur(border))
+        picture.paste(brief.colours[4], (x + border, y + border), mapped(shadow, lambda v: v * 0.45))
+        picture.paste(card, (x, y), card)
+    return picture
 
 
-def _tiles(s: _Scene) -> None:
-    b, rng = s.brief, s.rng
-    colours, rows = (b.sky, b.horizon, b.light, b.far, b.near), 4
-    columns = max(1, round(rows * s.size[0] / s.size[1])) if s.size[0] < 8 * s.size[1] else 32
-    for row in range(rows):
-        for column in range(columns):
-            ground, shape = rng.sample(colours, 2)
-            x, y, w, h = column / columns, row / rows, 1 / columns, 1 / rows
-            s.fill([[(x, y), (x + w, y), (x + w, y + h), (x, y + h)]], ground)
-            turn, kind = rng.randrange(4), rng.randrange(4)
-            cx, cy = x + w * (turn in {1, 2}), y + h * (turn > 1)
-            quarter = [(cx, cy), *((cx + w * math.cos(a), cy + h * math.sin(a)) for a in (math.pi / 2 * (turn + k / 16) for k in range(17)))]
-            half = [(x + w / 2 + w / 2 * math.cos(a), y + h / 2 + h / 2 * math.sin(a)) for a in (math.tau / 48 * k for k in range(49 if kind else 25))]
-            s.fill([quarter if kind > 1 else half], shape)
-
-
-_PLACES = {
-    "sea": _sea, "forest": _forest, "city": _city, "desert": _desert, "mountains": _mountains, "hills": _hills,
-    "space": _space, "sky": _sky, "contours": _contours, "flow": _flow, "tiles": _tiles,
-}  # fmt: skip
-
-
-def _scene(size: _Size, brief: _Brief, title: bool = False) -> Image.Image:
-    s = _Scene(size, brief)
-    if brief.palette in _DARK and brief.place not in {"space", "contours", "flow", "tiles"}:
-        s.stars(130)
-    if "aurora" in brief.weather:
-        _aurora(s)
-    _PLACES[brief.place](s)
-    _weather(s)
-    return s.image
-
-
-def _aurora(s: _Scene) -> None:
-    for curtain, colour in enumerate((s.brief.light, s.brief.horizon, s.brief.light)):
-        foot = s.ridge(0.36 + 0.1 * curtain, 0.2, 0.9)
-        for step in range(8):
-            rise = 0.03 * (step + 1) ** 1.2
-            s.fill([[*foot, *((x, y - rise) for x, y in reversed(foot))]], colour, alpha=0.09)
-
-
-def _weather(s: _Scene) -> None:
-    rng, b = s.rng, s.brief
-    if "fog" in b.weather:
-        for k in range(5):
-            s.fill([[*s.ridge(0.5 + 0.12 * k, 0.1, 0.5), *reversed(s.ridge(0.62 + 0.12 * k, 0.1, 0.5))]], b.horizon, alpha=0.3)
-    if "rain" in b.weather:
-        drops = [(rng.uniform(0, 1.2), rng.uniform(-0.1, 1), rng.uniform(0.03, 0.09)) for _ in range(round(150 * s.wide))]
-        s.fill([[(x, y), (x - 0.28 * long / s.wide, y + long)] for x, y, long in drops], b.horizon, alpha=0.55, pen=0.003)
-    if "snow" in b.weather:
-        for radius in (0.003, 0.005, 0.008):
-            s.fill([s.circle(rng.random(), rng.random(), radius) for _ in range(round(60 * s.wide))], (255, 255, 255), alpha=0.8)
+def _masked(size: _Size, brief: _Brief, source: Image.Image, region: Image.Image) -> Image.Image:
+    """A scene where the region is 255, and every other pixel as it was."""
+    picture, box = source if source.size == size else source.resize(size), region.getbbox()
+    picture.info |= source.info
+    if box is None:
+        return picture
+    region = region.crop(box)
+    painted = _grained(_Scene(region.size, brief).painted(), brief)
+    for share in range(100, 30, -5):  # the title stands in the largest rectangle in the middle that is masked
+        x, y = (round(side * (100 - share) / 200) for side in region.size)
+        width, height = region.width - 2 * x, region.height - 2 * y
+        if min(width, height) >= 64 and region.crop((x, y, x + width, y + height)).getextrema()[0] == 255:
+            pad = round(min(width, height) * 0.06)
+            title = _Title(brief.prompt, width - 2 * pad, height * 0.5, min(width, height) * 0.12)
+            top = y + height - title.height - 2 * pad
+            painted.paste(brief.colours[5], (x, top, x + width, y + height))
+            title.draw(painted, x + pad, top + pad, width - 2 * pad, brief.colours[6])
+            break
+    if picture.mode == "RGB":
+        region = ImageChops.darker(region, region.filter(ImageFilter.GaussianBlur(min(region.size) / 90)))
+    picture.paste(painted, box[:2], region)
+    return picture
 
 
 def _grained(picture: Image.Image, brief: _Brief) -> Image.Image:
     """Fine noise, which hides the steps of gradients."""
-    tile = Image.frombytes("L", (256, 256), brief.rng("grain").randbytes(1 << 16))
+    tile = mapped(Image.frombytes("L", (256, 256), brief.rng.randbytes(1 << 16)), lambda v: v * 14 / 255)
     noise = Image.new("L", picture.size)
     for x in range(0, picture.width, 256):
         for y in range(0, picture.height, 256):
             noise.paste(tile, (x, y))
-    grain = _looked_up(noise, [round(v * 14 / 255) for v in range(256)])
-    return ImageChops.add(picture, Image.merge("RGB", (grain, grain, grain)), 1, -7)
+    return ImageChops.add(picture, Image.merge("RGB", (noise, noise, noise)), 1, -7)
 
 
-def _gradient(size: _Size, top: _RGB, bottom: _RGB) -> Image.Image:
-    column = Image.linear_gradient("L").resize((1, size[1]))
-    channels = [_looked_up(column, [round(a + (b - a) * v / 255) for v in range(256)]) for a, b in zip(top, bottom, strict=True)]
-    return Image.merge("RGB", channels).resize(size, Image.Resampling.NEAREST)
+def paint(
+    *,
+    prompt: str,
+    model: str,
+    seed: int,
+    index: int,
+    size: tuple[int, int],
+    output_format: str,
+    images: Sequence[bytes] = (),
+    mask: bytes | None = None,
+) -> bytes:
+    """Paint one picture as `gallery.Paint` says: one image is edited, several are fused.
 
-
-def _looked_up(picture: Image.Image, table: Sequence[int]) -> Image.Image:
-    return picture.point(table)  # pyright: ignore[reportUnknownMemberType]
-
-
-# Type. A font is the path of its file; an empty one is the font that comes with Pillow.
-
-_STRIKES = (109, 136, 160)
-_WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
-_TOKEN = re.compile(rf"\s+|[{_WIDE}][、。，．！？：；」』）]*|[^\s{_WIDE}]+")
-_SHAPED = re.compile("[\u0590-\u10ff\u1780-\u17ff]")
-
-
-def _clean(prompt: str) -> str:
-    """The prompt on one line, without what cannot be printed."""
-    text = unicodedata.normalize("NFC", " ".join(prompt[: 4 * _MOST_CHARACTERS].split()))
-    kept = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Cs", "Co", "Cn"})
-    return " ".join(kept.split())[:_MOST_CHARACTERS]
-
-
-@cache
-def _fonts() -> tuple[str, ...]:
-    """Pillow's own font, and the system's: colour emoji first, then bold and upright faces without serifs."""
-    home, windows = Path.home(), os.environ.get("WINDIR", "C:/Windows")
-    data = os.environ.get("XDG_DATA_HOME") or home / ".local/share"
-    folders = [Path(data, "fonts"), home / ".fonts", home / "Library/Fonts", Path(windows, "Fonts")]
-    folders += map(Path, ("/usr/local/share/fonts", "/usr/share/fonts", "/Library/Fonts", "/System/Library/Fonts"))
-    files = [file for folder in folders for file in folder.rglob("*") if file.suffix.lower() in {".ttf", ".otf", ".ttc"}]
-
-    def rank(file: Path) -> tuple[object, ...]:
-        odd = re.search("Italic|Oblique|Mono|Cond|Light|Thin|Black|LastResort|Display", file.stem)
-        return "Emoji" not in file.stem, bool(odd), "Serif" in file.stem, "Bold" not in file.stem, len(file.stem), str(file)
-
-    return "", *map(str, sorted(files, key=rank))
-
-
-@lru_cache(maxsize=64)
-def _font(file: str, pixels: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.truetype(file, pixels) if file else ImageFont.load_default(pixels)
-
-
-@lru_cache(maxsize=1024)
-def _strike(file: str) -> int:
-    """The only size of a font of bitmaps, 0 for any other font, -1 if it cannot be read."""
-    for size in (0, *_STRIKES):
-        try:
-            _font(file, size or 32)
-        except OSError:
-            continue
-        return size
-    return -1
-
-
-@lru_cache(maxsize=1 << 16)
-def _has(file: str, character: str) -> bool:
-    strike = _strike(file)
-    if strike < 0 or ("Emoji" in file and character < "\u2000"):  # they have digits, without a shape of their own
-        return False
-    if _SHAPED.match(character) and not features.check_feature("raqm"):
-        return False
-    font = _font(file, strike or 32)
-    return bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
-
-
-@lru_cache(maxsize=64)
-def _choice(title: str) -> dict[str, str]:
-    """The font for each character: as few fonts as will do, the first ones first."""
-    missing = {c for c in title if c.isprintable() and c != " " and not _joins(c)}
-    chosen: dict[str, str] = {}
-    while missing:
-        best = next((f for f in _fonts() if all(_has(f, c) for c in missing)), None)
-        best = best if best is not None else max(_fonts(), key=lambda f: sum(_has(f, c) for c in missing))
-        found = {c for c in missing if _has(best, c)}
-        if not found:
-            break
-        chosen |= dict.fromkeys(found, best)
-        missing -= found
-    return chosen
-
-
-def _joins(character: str) -> bool:
-    return unicodedata.category(character) in {"Mn", "Mc", "Me", "Cf"}
-
-
-def _runs(text: str, fonts: dict[str, str]) -> list[tuple[str, str]]:
-    """Stretches of one font; what no font has becomes a dot."""
-    runs: list[tuple[str, str]] = []
-    for character in text:
-        file = fonts.get(character)
-        if runs and (character == " " or _joins(character)):
-            file = runs[-1][0]
-        elif file is None:
-            file, character = "", "·" if runs[-1:] != [("", "·")] else ""
-        if runs and runs[-1][0] == file:
-            runs[-1] = file, runs[-1][1] + character
-        else:
-            runs.append((file, character))
-    return runs
+    Raises:
+        ValueError: an input is not a picture, or the format is unknown.
+    """
+    brief, inputs = _Brief(prompt, model, seed, index), [decode(data) for data in images]
+    exact = mask is not None and len(inputs) == 1
+    if mask is not None and exact:
+        picture = _masked(size, brief, inputs[0], decode_mask(mask, size))
+    elif len(inputs) == 1:
+        picture = _sheet(size, brief, lambda room: _edited(room, brief, inputs[0]), 0.05)
+    elif inputs:
+        picture = _sheet(size, brief, lambda room: _fused(room, brief, inputs), 0.085)
+    else:
+        picture = _sheet(size, brief, lambda room: _Scene(room, brief).painted(), 0.085)
+    picture = picture if exact else _grained(picture, brief)
+    return encode(picture, output_format, prompt=prompt, model=model, seed=seed, exact=exact)
