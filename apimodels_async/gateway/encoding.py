@@ -20,9 +20,6 @@ _MARK_ASCII = MARK.replace("·", "-")
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO", "TGA", "AVIF", "JPEG2000")
 # A JPEG's EXIF block holds 64 KiB, and JSON may need twelve bytes a character.
 _EXIF_PROMPT_CHARACTERS = 4000
-# Grain does not compress: higher levels take three times as long and save a few per cent.
-_PNG_LEVEL = 2
-_WEBP_METHOD = 2
 
 
 def decode(data: bytes) -> Image.Image:
@@ -31,16 +28,14 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         ValueError: the bytes are not a whole picture, or one of more than `LARGEST_INPUT` pixels.
     """
-    too_large = False
-    Image.init()  # which of the formats this Pillow was built with
+    Image.init()  # fills `Image.OPEN` with the formats that this Pillow was built with
     try:
         with Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN]) as picture:
-            too_large = picture.width * picture.height > LARGEST_INPUT
-            if not too_large:
+            if picture.width * picture.height <= LARGEST_INPUT:
                 picture.load()
                 return _plain(_upright(picture))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        too_large = True  # Pillow's own limits are higher; it warns or raises while it reads the header
+        pass  # Pillow's own limits are higher; it warns or raises while it reads the header
     except Exception as error:  # a broken file makes Pillow's decoders raise nearly anything
         raise ValueError("not a picture, or not all of one") from error
     raise ValueError(f"a picture may have at most {LARGEST_INPUT // 1_000_000} megapixels")
@@ -102,11 +97,9 @@ def mapped(picture: Image.Image, rule: Callable[[int], float]) -> Image.Image:
 
 def flattened(picture: Image.Image) -> Image.Image:
     """The picture as RGB, on white where it was transparent."""
-    if picture.mode != "RGBA":
-        return picture
-    paper = Image.new("RGB", picture.size, (255, 255, 255))
-    paper.paste(picture, mask=picture.getchannel("A"))
-    return paper
+    if picture.mode == "RGBA":
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
 
 
 def encode(
@@ -126,18 +119,15 @@ def encode(
             text = PngInfo()
             for key, value in (("prompt", prompt), ("model", model), ("seed", str(seed)), ("Software", MARK)):
                 text.add_itxt(key, value)
-            options |= {"compress_level": _PNG_LEVEL, "pnginfo": text}
+            options |= {"compress_level": 2, "pnginfo": text}  # grain does not compress: higher levels only take longer
         case "jpeg":
+            quality, subsampling = (95, 0) if exact else (90, 2)
             picture = flattened(picture)
-            options |= {
-                "quality": 95 if exact else 90,
-                "subsampling": 0 if exact else 2,
-                "exif": _exif(prompt, model, seed),
-            }
+            options |= {"quality": quality, "subsampling": subsampling, "exif": _exif(prompt, model, seed)}
         case "webp":
-            quality, method = (0, 0) if exact else (88, _WEBP_METHOD)
-            options |= {"lossless": exact, "exact": exact, "quality": quality, "method": method}
-            options |= {"exif": _exif(prompt, model, seed)}
+            quality, method = (0, 0) if exact else (88, 2)
+            options |= {"quality": quality, "method": method, "exif": _exif(prompt, model, seed)}
+            options |= {"lossless": exact, "exact": exact}
         case _:
             raise ValueError(f"output_format is png, jpeg or webp, not {output_format!r}")
     out = io.BytesIO()

@@ -16,10 +16,7 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter, ImageFont
 
 from apimodels_async.gateway.encoding import MARK, decode, decode_mask, encode, flattened, mapped
 
-__all__ = ["SMALLEST_TITLED", "paint"]
-
-SMALLEST_TITLED = 128
-"""The shorter side, in pixels, from which a picture shows its title; below, only the file's metadata has it."""
+__all__ = ["paint"]
 
 _RGB = tuple[int, int, int]
 _Size = tuple[int, int]
@@ -29,15 +26,12 @@ _Dress = Callable[[_Points, float], None]
 
 _TABLES: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 _LONGEST, _LEADING = 600, 1.2
+_SMALLEST_TITLED = 128  # pixels of the shorter side; a smaller picture has its title in its metadata only
 _CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
 _TOKEN = re.compile(rf" |[{_CJK}][、。，．！？：；」』）]*|[^ {_CJK}]{{1,24}}")
 _ROOFS = [(0, 0), (1, 0)], [(0, 0), (1, -0.03)], [(0, 0), (0.4, 0), (0.5, -0.09), (0.6, 0), (1, 0)]
 _SUMMIT = [(-0.21, 0.21), (0, 0), (0.21, 0.21), (0.1, 0.3), (0.03, 0.2), (-0.05, 0.3), (-0.1, 0.2)]
-_SAILS = (
-    [(0, -0.19), (0, 0), (-1, 0)],
-    [(0.08, -0.15), (0.08, 0), (0.7, 0)],
-    [(-1, 0.01), (1, 0.01), (0.6, 0.04), (-0.6, 0.04)],
-)
+_BOAT = [(0, 0.51), (0, 0.7), (-1, 0.7)], [(0.08, 0.55), (0.08, 0.7), (0.7, 0.7)], [(-1, 0.71), (1, 0.71), (0, 0.75)]
 
 
 def _rng(*facts: object) -> random.Random:
@@ -194,13 +188,9 @@ class _Scene:
         self.fill([[(0, 0.6), (1, 0.6), (1, 1), (0, 1)]], self.tone(0.3, 0.45), self.tone(0.85))
         spots = [(self.sun + self.rng.gauss(0, 0.03 + 0.002 * k), 0.61 + 0.0008 * k**1.5, k / 3000) for k in range(60)]
         self.fill([[(x - 0.01 - w, y), (x + 0.01 + w, y)] for x, y, w in spots], self.light, alpha=0.8, pen=0.004)
-        x, y, u = (self.sun + 0.35) % 0.7 + 0.15, 0.7, 0.115 / self.wide
-        for part, colour in zip(_SAILS, (self.light if self.dark else self.white, self.light, self.near), strict=True):
-            self.fill([[(x + u * across, y + down) for across, down in part]], colour)
-        for k in range(4):
-            self.fill(
-                [[*self.ridge(0.84 + k * 0.05, 0.03 + k * 0.01, 1.5), (1, 1), (0, 1)]], self.tone(0.55 + k * 0.14)
-            )
+        x, u = (self.sun + 0.35) % 0.7 + 0.15, 0.115 / self.wide
+        for part, colour in zip(_BOAT, (self.light if self.dark else self.white, self.light, self.near), strict=True):
+            self.fill([[(x + u * across, y) for across, y in part]], colour)
 
     def contours(self) -> None:
         waves = [(k, self.rng.uniform(0.05, 0.3) / k, self.rng.uniform(0, 7)) for k in (2, 3, 4, 5)]
@@ -212,9 +202,9 @@ class _Scene:
             self.fill([[(u + 0.005, v + 0.012) for u, v in shape]], self.near, alpha=0.3)  # the shadow of cut paper
             self.fill([shape], _mix(stops[int(t * 4)], stops[int(t * 4) + 1], t * 4 % 1))
 
-    def overhead(self) -> None:
-        """Stars, northern lights, sun or moon, clouds."""
-        rng, place = self.rng, self.brief.place
+    def overhead(self, place: str) -> None:
+        """Stars, northern lights, the sun or the moon, and what is as far away."""
+        rng = self.rng
         for radius, count in ((0.002, 90), (0.0035, 25), (0.006, 6)) if self.dark else ():
             stars = [(rng.random(), rng.random() ** 1.5 * 0.8) for _ in range(count)]
             self.fill([self.circle(x, y, radius)[::6] for x, y in stars], self.light, alpha=0.85)
@@ -222,12 +212,11 @@ class _Scene:
             for foot in (self.ridge(0.45, 0.2, 0.9), self.ridge(0.65, 0.2, 0.9)):
                 self.fill([foot + [(x, y - rise) for x, y in reversed(foot)]], self.light, alpha=0.1)
         self.disc(0.36, 0.2 if place in {"space", "sky", "desert"} else 0.14)
-        white = _mix(self.horizon, self.far if self.dark else self.white, 0.7)
+        if place == "sea":
+            self.sea()
         for y in (0.16 + 0.06 * k for k in range(12)) if place == "sky" else ():
-            x, bars = rng.random(), [(rng.uniform(-0.1, 0.1), rng.uniform(0.1, 0.25)) for _ in range(3)]
-            self.fill(
-                [self.circle(x + u, y - 0.02 * k, r, 0.16) for k, (u, r) in enumerate(bars)], white, self.horizon, 0.85
-            )
+            cloud = [self.circle(rng.random(), y - 0.02 * k, rng.uniform(0.1, 0.25), 0.16) for k in range(3)]
+            self.fill(cloud, self.tone(0, 0.8), self.horizon, 0.85)
 
     def fall(self) -> None:
         """Fog, rain and snow."""
@@ -247,11 +236,9 @@ class _Scene:
         if place == "abstract":
             self.contours()
         else:
-            self.overhead()
-        if place == "sea":
-            self.sea()
-        elif place != "abstract":
-            self.land(*((2, 0.92) if place in {"space", "sky"} else (5, 0.62)), 0.14, 0.6, dress)
+            self.overhead(place)
+            rows, base = {"space": (2, 0.92), "sky": (2, 0.92), "sea": (4, 0.84)}.get(place, (5, 0.62))
+            self.land(rows, base, 0.14 if rows == 5 else 0.07, 0.6, dress)
         self.fall()
         return self.image
 
@@ -348,25 +335,25 @@ def _wrapped(tokens: list[tuple[str, float]], width: float) -> list[str]:
     return lines
 
 
-def _sheet(size: _Size, brief: _Brief, picture: Callable[[_Size], Image.Image], largest: float) -> Image.Image:
-    """A poster: the picture with the title and the mark below it."""
+def _sheet(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.Image:
+    """A poster: a picture with the title and the mark below it."""
     (width, height), side, (paper, ink) = size, min(size), brief.colours[5:]
-    if side < SMALLEST_TITLED:
-        return picture(size)
+    picture = _edited if len(inputs) == 1 else _composed
+    if side < _SMALLEST_TITLED:
+        return picture(size, brief, inputs)
     margin, small = round(side * 0.05), max(8, round(side * 0.02))
-    title = _Title(brief.prompt, width - 2 * margin, height * 0.36, side * largest)
+    title = _Title(brief.prompt, width - 2 * margin, height * 0.36, side * (0.05 if len(inputs) == 1 else 0.085))
     room = width - 2 * margin, height - title.height - round(2.6 * margin) - 2 * small
-    painted, sheet = picture(room), Image.new("RGB", size, paper)
+    painted, sheet = picture(room, brief, inputs), Image.new("RGB", size, paper)
     sheet.paste(painted, ((width - painted.width) // 2, margin + (room[1] - painted.height) // 2))
     title.draw(sheet, margin, 1.6 * margin + room[1], room[0], ink)
-    mark = _Title(MARK, room[0], small * 1.5, small)
-    mark.draw(sheet, margin, height - margin - small, room[0], _mix(ink, paper, 0.35))
+    _Title(MARK, room[0], 2 * small, small).draw(sheet, margin, height - margin - small, room[0], _mix(ink, paper, 0.3))
     return sheet
 
 
-def _edited(size: _Size, brief: _Brief, source: Image.Image) -> Image.Image:
+def _edited(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.Image:
     """The whole input, its captions too, in the light and the weather of the prompt."""
-    plain = ImageOps.contain(flattened(source), size)
+    plain = ImageOps.contain(flattened(inputs[0]), size)
     scene = _Scene(plain.size, brief)
     bright = scene.light if scene.dark else scene.white
     tones = ImageOps.colorize(ImageOps.grayscale(plain), scene.near, bright, scene.far)
@@ -375,11 +362,11 @@ def _edited(size: _Size, brief: _Brief, source: Image.Image) -> Image.Image:
     return scene.image
 
 
-def _fused(size: _Size, brief: _Brief, sources: Sequence[Image.Image]) -> Image.Image:
-    """All inputs as prints on a scene."""
-    picture, count = _Scene(size, brief).painted(), len(sources)
+def _composed(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.Image:
+    """A scene, and all inputs as prints on it."""
+    picture, count = _Scene(size, brief).painted(), len(inputs)
     rows = max(1, min(count, round(math.sqrt(count * size[1] / size[0]))))
-    for k, source in enumerate(sources):
+    for k, source in enumerate(inputs):
         row = k * rows // count
         first, last = -(-row * count // rows), -(-(row + 1) * count // rows)
         wide, high = size[0] / (last - first), size[1] / rows
@@ -420,11 +407,8 @@ def _masked(size: _Size, brief: _Brief, source: Image.Image, region: Image.Image
 
 def _grained(picture: Image.Image, brief: _Brief) -> Image.Image:
     """Fine noise, which hides the steps of gradients."""
-    tile = mapped(Image.frombytes("L", (256, 256), brief.rng.randbytes(1 << 16)), lambda v: v * 14 / 255)
-    noise = Image.new("L", picture.size)
-    for x in range(0, picture.width, 256):
-        for y in range(0, picture.height, 256):
-            noise.paste(tile, (x, y))
+    noise = Image.frombytes("L", picture.size, brief.rng.randbytes(picture.width * picture.height))
+    noise = mapped(noise, lambda v: v * 14 / 255)
     return ImageChops.add(picture, Image.merge("RGB", (noise, noise, noise)), 1, -7)
 
 
@@ -448,11 +432,6 @@ def paint(
     exact = mask is not None and len(inputs) == 1
     if mask is not None and exact:
         picture = _masked(size, brief, inputs[0], decode_mask(mask, size))
-    elif len(inputs) == 1:
-        picture = _sheet(size, brief, lambda room: _edited(room, brief, inputs[0]), 0.05)
-    elif inputs:
-        picture = _sheet(size, brief, lambda room: _fused(room, brief, inputs), 0.085)
     else:
-        picture = _sheet(size, brief, lambda room: _Scene(room, brief).painted(), 0.085)
-    picture = picture if exact else _grained(picture, brief)
+        picture = _grained(_sheet(size, brief, inputs), brief)
     return encode(picture, output_format, prompt=prompt, model=model, seed=seed, exact=exact)
