@@ -53,7 +53,8 @@ def _plain(picture: Image.Image) -> Image.Image:
     if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
         picture = _eight_bits(picture)
     elif picture.mode == "LAB":
-        picture = _from_lab(picture)
+        lab, srgb = (ImageCms.ImageCmsProfile(ImageCms.createProfile(name)) for name in ("LAB", "sRGB"))  # pyright: ignore
+        picture = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB") or picture
     elif picture.mode == "La":
         picture = picture.convert("LA")
     result = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
@@ -72,12 +73,6 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     scale = 255 / max(high - low, 1e-9)
     offset = 0.5 - low * scale
     return values.point(lambda value: value * scale + offset).convert("L")  # pyright: ignore[reportUnknownMemberType]
-
-
-def _from_lab(picture: Image.Image) -> Image.Image:
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-    return ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB") or picture
 
 
 def decode_mask(data: bytes, size: tuple[int, int]) -> Image.Image:

@@ -1,6 +1,5 @@
 """The painter: seeded posters in the colours and at the place that the prompt's words name, with the prompt as title."""
 
-import hashlib
 import math
 import random
 import re
@@ -22,7 +21,6 @@ _RGB = tuple[int, int, int]
 _Size = tuple[int, int]
 _Points = list[tuple[float, float]]
 _Shapes = Iterable[_Points]
-_Dress = Callable[[_Points, float], None]
 
 _TABLES: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 _LONGEST, _LEADING = 600, 1.2
@@ -32,11 +30,6 @@ _TOKEN = re.compile(rf" |[{_CJK}][、。，．！？：；」』）]*|[^ {_CJK}]
 _ROOFS = [(0, 0), (1, 0)], [(0, 0), (1, -0.03)], [(0, 0), (0.4, 0), (0.5, -0.09), (0.6, 0), (1, 0)]
 _SUMMIT = [(-0.21, 0.21), (0, 0), (0.21, 0.21), (0.1, 0.3), (0.03, 0.2), (-0.05, 0.3), (-0.1, 0.2)]
 _BOAT = [(0, 0.51), (0, 0.7), (-1, 0.7)], [(0.08, 0.55), (0.08, 0.7), (0.7, 0.7)], [(-1, 0.71), (1, 0.71), (0, 0.75)]
-
-
-def _rng(*facts: object) -> random.Random:
-    digest = hashlib.sha256("\0".join(map(str, facts)).encode("utf-8", "surrogatepass")).digest()
-    return random.Random(int.from_bytes(digest))  # noqa: S311  (decoration, not secrets)
 
 
 def _named(table: str, text: str, part: int = 0) -> list[str]:
@@ -50,8 +43,9 @@ def _named(table: str, text: str, part: int = 0) -> list[str]:
     return sorted(found, key=found.__getitem__)
 
 
-def _mix(one: Sequence[int], other: Sequence[int], share: float) -> _RGB:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one[:3], other[:3], strict=True))
+def _mix(one: str | _RGB, other: str | _RGB, share: float) -> _RGB:
+    ends = [ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else colour for colour in (one, other)]
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(*ends, strict=True))
     return red, green, blue
 
 
@@ -65,20 +59,21 @@ class _Brief:
     """What is to be painted, as read from the prompt. The colours: sky, horizon, light, far, near, paper, ink."""
 
     def __init__(self, prompt: str, model: str, seed: int, index: int) -> None:
-        self.prompt, self.index, self.rng = prompt, index, _rng(prompt, model, seed, index)
+        key = f"{model}\0{seed}\0{prompt}".encode("utf-8", "surrogatepass")
+        start = random.Random(key).randrange(1 << 16)  # noqa: S311  (decoration, not secrets)
+        self.prompt, self.index, self.rng = prompt, index, random.Random(b"%d\0" % index + key)  # noqa: S311
         text, palettes, usual = prompt[:_LONGEST].lower(), _TABLES["palettes"], _TABLES["usual"]
         self.place = (_named("places", text) or _named("places", text, part=1) or ["abstract"])[-1]
         self.weather, moods = _named("weather", text), _named("palettes", text, part=1)
-        choice = usual[(_rng(prompt, model, seed).randrange(1 << 16) + index) % len(usual)]  # neighbours differ
-        palette = next((name for name in palettes if name in moods), self.place if self.place in palettes else choice)
-        colours = [ImageColor.getrgb(name) for name in palettes[palette].split("|")[0].split()]
-        tints = [ImageColor.getrgb(name) for name in _named("colours", text)] if not moods else []
+        choice = self.place if self.place in palettes else usual[(start + index) % len(usual)]
+        colours = palettes[next((name for name in palettes if name in moods), choice)].split("|")[0].split()
+        tint = _named("colours", text)[:1] if not moods else []
         shares = (0.45, 0.25, 0.2, 0.5, 0.25, 0, 0)
-        self.colours = [_mix(c, (tints or [c])[0], share) for c, share in zip(colours, shares, strict=True)]
+        self.colours = [_mix(c, (tint or [c])[0], share) for c, share in zip(colours, shares, strict=True)]
 
 
 class _Scene:
-    """A picture painted in layers. Points are fractions of its sides; radii and pens are of its shorter side."""
+    """A picture painted in layers. Points are fractions of its sides; radii are of its shorter side; depths from far, 0, to 1."""
 
     def __init__(self, size: _Size, brief: _Brief) -> None:
         self.brief, self.size, self.rng, self.side = brief, size, brief.rng, min(size)
@@ -90,7 +85,6 @@ class _Scene:
         self.sun = 0.2 + 0.6 * ((self.rng.random() * 0.3 + brief.index * 0.618) % 1)
 
     def tone(self, depth: float, mist: float = 0) -> _RGB:
-        """The colour of a layer, from the farthest, 0, to the nearest, 1."""
         return _mix(_mix(self.far, self.near, min(1, depth)), self.horizon, mist)
 
     def fill(self, shapes: _Shapes, top: _RGB, low: _RGB | None = None, alpha: float = 1, pen: float = 0) -> None:
@@ -99,9 +93,8 @@ class _Scene:
         shapes = [[(x * self.size[0], y * self.size[1]) for x, y in shape] for shape in shapes]
         xs, ys = ([point[axis] for shape in shapes for point in shape] or [-9.0] for axis in (0, 1))
         left, up = max(0, int(min(xs) - edge)), max(0, int(min(ys) - edge))
-        size = min(self.size[0], int(max(xs) + edge)) - left, min(self.size[1], int(max(ys) + edge)) - up
-        if min(size) < 1:
-            return
+        right, down = min(self.size[0], int(max(xs) + edge)), min(self.size[1], int(max(ys) + edge))
+        size = max(1, right - left), max(1, down - up)
         mask = Image.new("L", (size[0] * k, size[1] * k))
         draw = ImageDraw.Draw(mask)
         for shape in shapes:
@@ -130,19 +123,16 @@ class _Scene:
         mask = mapped(Image.radial_gradient("L"), lambda v: 180 * max(0, 1 - v / 178) ** 1.7)
         corner = round(x * self.size[0]) - reach, round(y * self.size[1]) - reach
         self.image.paste(self.light, corner, mask.resize((2 * reach, 2 * reach)))
-        sizes = [radius * k for k in (1.5, 1.58, 1.66, 1.74) if planet]
-        self.fill([self.circle(x, y, r, 0.26, 24, 48) for r in sizes], self.light, pen=0.005)
-        self.fill(
-            [self.circle(x, y, radius)],
-            self.light,
-            _mix(self.light, self.far if planet else self.horizon, 0.35 + 0.5 * planet),
-        )
-        self.fill([self.circle(x, y, r, 0.26, 0, 24) for r in sizes], self.light, pen=0.005)
+        radii = [radius * k for k in (1.5, 1.58, 1.66, 1.74) if planet]
+        low = _mix(self.light, self.far, 0.85) if planet else _mix(self.light, self.horizon, 0.35)
+        self.fill([self.circle(x, y, r, 0.26, 24, 48) for r in radii], self.light, pen=0.005)
+        self.fill([self.circle(x, y, radius)], self.light, low)
+        self.fill([self.circle(x, y, r, 0.26, 0, 24) for r in radii], self.light, pen=0.005)
 
-    def land(self, rows: int, base: float, height: float, waves: float, dress: _Dress) -> None:
+    def land(self, rows: int, base: float, height: float, dress: Callable[[_Points, float], None]) -> None:
         """Rows of hills towards the viewer, each dressed with what stands on it."""
         for depth in (row / (rows - 1) for row in range(rows)):
-            line = self.ridge(base + (1 - base) * 0.97 * depth, height, waves)
+            line = self.ridge(base + (1 - base) * 0.97 * depth, height, 0.6)
             self.fill([[*line, (1, 1), (0, 1)]], self.tone(depth, 0.35 - 0.35 * depth), self.tone(depth))
             dress(line, depth)
 
@@ -175,7 +165,7 @@ class _Scene:
 
     def peaks(self, line: _Points, depth: float) -> None:
         lit, dim, mist = self.tone(0.7 * depth), self.tone(0.3 + 0.7 * depth), self.tone(depth, 0.6 - 0.5 * depth)
-        for _ in range(max(2, round((4 + 2 * depth) * self.wide))):
+        for _ in range(max(2, round((3 + 2 * depth) * self.wide))):
             (x, base), tall = self.rng.choice(line), self.rng.uniform(0.28, 0.5) * (1 - 0.55 * depth)
             y, half = base + 0.12 - tall, tall * self.rng.uniform(0.6, 0.8) / self.wide
             split = [(self.rng.uniform(-0.2, 0.2) * t, t) for t in (0, 0.15, 0.35, 0.6, 1)]
@@ -203,10 +193,9 @@ class _Scene:
             self.fill([shape], _mix(stops[int(t * 4)], stops[int(t * 4) + 1], t * 4 % 1))
 
     def overhead(self, place: str) -> None:
-        """Stars, northern lights, the sun or the moon, and what is as far away."""
-        rng = self.rng
+        """What is behind the land."""
         for radius, count in ((0.002, 90), (0.0035, 25), (0.006, 6)) if self.dark else ():
-            stars = [(rng.random(), rng.random() ** 1.5 * 0.8) for _ in range(count)]
+            stars = [(self.rng.random(), self.rng.random() ** 1.5 * 0.8) for _ in range(count)]
             self.fill([self.circle(x, y, radius)[::6] for x, y in stars], self.light, alpha=0.85)
         for rise in (0.03, 0.06, 0.1, 0.15, 0.21, 0.28, 0.36) if "aurora" in self.brief.weather else ():
             for foot in (self.ridge(0.45, 0.2, 0.9), self.ridge(0.65, 0.2, 0.9)):
@@ -214,14 +203,12 @@ class _Scene:
         self.disc(0.36, 0.2 if place in {"space", "sky", "desert"} else 0.14)
         if place == "sea":
             self.sea()
-        for y in (0.16 + 0.06 * k for k in range(12)) if place == "sky" else ():
-            cloud = [self.circle(rng.random(), y - 0.02 * k, rng.uniform(0.1, 0.25), 0.16) for k in range(3)]
-            self.fill(cloud, self.tone(0, 0.8), self.horizon, 0.85)
 
     def fall(self) -> None:
-        """Fog, rain and snow."""
+        """Clouds, fog, rain and snow."""
         rng, kinds = self.rng, self.brief.weather
-        for level in (0.5, 0.62, 0.74, 0.86) if "fog" in kinds else ():
+        levels = (0.5, 0.62, 0.74, 0.86) if "fog" in kinds else (0.2, 0.36, 0.52, 0.68)
+        for level in levels if "fog" in kinds or self.brief.place == "sky" else ():
             bank = self.ridge(level, 0.1, 0.5)
             self.fill([bank + [(x, y + 0.1) for x, y in reversed(bank)]], self.horizon, alpha=0.35)
         drops = [(rng.uniform(0, 1.2), rng.uniform(-0.1, 1), rng.uniform(0.03, 0.09)) for _ in range(150)]
@@ -231,14 +218,13 @@ class _Scene:
             self.fill([self.circle(x, y, d / 11) for x, y, d in drops], (255, 255, 255), alpha=0.85)
 
     def painted(self) -> Image.Image:
-        place = self.brief.place
+        place, low = self.brief.place, {"space": 0.92, "sky": 0.92, "sea": 0.84}
         dress = {"forest": self.trees, "city": self.towers, "mountains": self.peaks}.get(place, self.furrows)
         if place == "abstract":
             self.contours()
         else:
             self.overhead(place)
-            rows, base = {"space": (2, 0.92), "sky": (2, 0.92), "sea": (4, 0.84)}.get(place, (5, 0.62))
-            self.land(rows, base, 0.14 if rows == 5 else 0.07, 0.6, dress)
+            self.land(3 if place in low else 5, low.get(place, 0.62), 0.07 if place in low else 0.14, dress)
         self.fall()
         return self.image
 
@@ -254,10 +240,9 @@ def _font(name: str, pixels: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=4096)
 def _has(name: str, character: str) -> bool:
-    if "\u0590" <= character <= "\u10ff" and not features.check_feature("raqm"):
-        return False  # the letters could not be joined
-    if character < "\u2000" and name in _TABLES["fonts"]["emoji"]:
-        return False  # their digits have no shape of their own
+    joined = "\u0590" <= character <= "\u10ff" and not features.check_feature("raqm")
+    if joined or (character < "\u2000" and name in _TABLES["fonts"]["emoji"]):  # emoji have digits without a shape
+        return False
     with suppress(OSError):
         return bytes(_font(name, 32).getmask(character)) != bytes(_font(name, 32).getmask("\uffff"))
     return False
@@ -269,7 +254,7 @@ class _Title:
     def __init__(self, prompt: str, width: float, height: float, largest: float) -> None:
         text = unicodedata.normalize("NFC", " ".join(prompt[: 4 * _LONGEST].encode("utf-8", "ignore").decode().split()))
         text = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Co", "Cn"}) or "Untitled"
-        text = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+        text = text[:_LONGEST] + "…" * (len(text) > _LONGEST)
         self.fonts: dict[str, str | None] = dict.fromkeys(text + "…", "")
         lacking = [c for c in self.fonts if c != " " and not _has("", c)]
         if lacking:
@@ -281,12 +266,12 @@ class _Title:
                 self.fonts = dict.fromkeys(text, "")
         self.right = next((unicodedata.bidirectional(c) != "L" for c in text if c.isalpha()), False)
         tokens = [(token, self.length(token, 64) / 64) for token in _TOKEN.findall(text)]
-        longest, pixels, smallest = max(length for _, length in tokens), largest, max(9, largest * 0.34)
-        while lines := _wrapped(tokens, width / pixels):
+        longest, lines, pixels = max(length for _, length in tokens), [""], largest
+        for pixels in (max(9.0, largest * 0.94**k) for k in range(18)):
+            lines = _wrapped(tokens, width / pixels)
             fits = longest * pixels <= width and len(lines) * pixels * _LEADING <= height
-            if pixels <= smallest or (fits and len(lines) <= 1 + largest / pixels):
+            if fits and len(lines) <= 1 + largest / pixels:
                 break
-            pixels *= 0.94
         most, even = max(1, int(height / pixels / _LEADING)), 0.95 * width / pixels
         if len(lines) > most:
             lines = [*lines[: most - 1], lines[most - 1][:-2].rstrip() + "…"]
@@ -355,8 +340,8 @@ def _edited(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.
     """The whole input, its captions too, in the light and the weather of the prompt."""
     plain = ImageOps.contain(flattened(inputs[0]), size)
     scene = _Scene(plain.size, brief)
-    bright = scene.light if scene.dark else scene.white
-    tones = ImageOps.colorize(ImageOps.grayscale(plain), scene.near, bright, scene.far)
+    tones = ImageOps.grayscale(plain)
+    tones = ImageOps.colorize(tones, scene.near, scene.light if scene.dark else scene.white, scene.far)
     scene.image = Image.blend(plain, tones, 0.6)
     scene.fall()
     return scene.image
@@ -365,16 +350,16 @@ def _edited(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.
 def _composed(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.Image:
     """A scene, and all inputs as prints on it."""
     picture, count = _Scene(size, brief).painted(), len(inputs)
-    rows = max(1, min(count, round(math.sqrt(count * size[1] / size[0]))))
+    columns = max(1, min(count, math.ceil(math.sqrt(count * size[0] / size[1]))))
+    wide, high = size[0] / columns, size[1] / max(1, math.ceil(count / columns))
+    border = max(1, round(min(wide, high) * 0.025))
     for k, source in enumerate(inputs):
-        row = k * rows // count
-        first, last = -(-row * count // rows), -(-(row + 1) * count // rows)
-        wide, high = size[0] / (last - first), size[1] / rows
-        border = max(1, round(min(wide, high) * 0.025))
-        card = ImageOps.contain(flattened(source), (max(1, round(wide * 0.8)), max(1, round(high * 0.8))))
+        row, column = divmod(k, columns)
+        column += (columns - min(columns, count - row * columns)) / 2  # a row that is not full stands in the middle
+        card = ImageOps.contain(flattened(source), (math.ceil(wide * 0.8), math.ceil(high * 0.8)))
         card = ImageOps.expand(card, border, brief.colours[5]).convert("RGBA")
         card = card.rotate(brief.rng.uniform(-7, 7), Image.Resampling.BICUBIC, expand=True)
-        x, y = round(wide * (k - first + 0.5) - card.width / 2), round(high * (row + 0.5) - card.height / 2)
+        x, y = round(wide * (column + 0.5) - card.width / 2), round(high * (row + 0.5) - card.height / 2)
         shadow = card.getchannel("A").filter(ImageFilter.GaussianBlur(border))
         picture.paste(brief.colours[4], (x + border, y + border), mapped(shadow, lambda v: v * 0.45))
         picture.paste(card, (x, y), card)
@@ -384,13 +369,12 @@ def _composed(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Imag
 def _masked(size: _Size, brief: _Brief, source: Image.Image, region: Image.Image) -> Image.Image:
     """A scene where the region is 255, and every other pixel as it was."""
     picture, box = source if source.size == size else source.resize(size), region.getbbox()
-    picture.info |= source.info
     if box is None:
         return picture
     region = region.crop(box)
     painted = _grained(_Scene(region.size, brief).painted(), brief)
-    for share in range(100, 30, -5):  # the title stands in the largest rectangle in the middle that is masked
-        x, y = (round(side * (100 - share) / 200) for side in region.size)
+    for inset in (0, 0.15):  # the title stands on a rectangle that is all masked, as in a box or an ellipse
+        x, y = (round(side * inset) for side in region.size)
         width, height = region.width - 2 * x, region.height - 2 * y
         if min(width, height) >= 64 and region.crop((x, y, x + width, y + height)).getextrema()[0] == 255:
             pad = round(min(width, height) * 0.06)
