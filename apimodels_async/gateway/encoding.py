@@ -53,7 +53,7 @@ def _plain(picture: Image.Image) -> Image.Image:
     if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
         picture = _eight_bits(picture)
     elif picture.mode == "LAB":
-        lab, srgb = (ImageCms.ImageCmsProfile(ImageCms.createProfile(name)) for name in ("LAB", "sRGB"))  # pyright: ignore
+        lab, srgb = (ImageCms.ImageCmsProfile(ImageCms.createProfile(name)) for name in ("LAB", "sRGB"))
         picture = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB") or picture
     elif picture.mode == "La":
         picture = picture.convert("LA")
@@ -100,7 +100,7 @@ def flattened(picture: Image.Image) -> Image.Image:
 def encode(
     picture: Image.Image, output_format: str, *, prompt: str, model: str, seed: int, exact: bool = False
 ) -> bytes:
-    """Encode the picture with prompt, model, seed and `MARK` as its metadata; `exact` keeps every pixel in PNG and WebP.
+    """Encode a picture with prompt, model, seed and `MARK` as its metadata; `exact` keeps every pixel in PNG and WebP.
 
     Raises:
         ValueError: `output_format` is not png, jpeg or webp.

@@ -1,4 +1,4 @@
-"""The painter: seeded posters in the colours and at the place that the prompt's words name, with the prompt as title."""
+"""The painter: seeded posters at the place and in the colours of the prompt's words, with the prompt as the title."""
 
 import math
 import random
@@ -26,9 +26,12 @@ _TABLES: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read
 _LONGEST, _LEADING = 600, 1.2
 _SMALLEST_TITLED = 128  # pixels of the shorter side; a smaller picture has its title in its metadata only
 _CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
-_TOKEN = re.compile(rf" |[{_CJK}][、。，．！？：；」』）]*|[^ {_CJK}]{{1,24}}")
+_TOKEN = re.compile(rf" |[{_CJK}][\u3001-\u3011\uff01-\uff1f]*|[^ {_CJK}]{{1,24}}")
 _ROOFS = [(0, 0), (1, 0)], [(0, 0), (1, -0.03)], [(0, 0), (0.4, 0), (0.5, -0.09), (0.6, 0), (1, 0)]
-_SUMMIT = [(-0.21, 0.21), (0, 0), (0.21, 0.21), (0.1, 0.3), (0.03, 0.2), (-0.05, 0.3), (-0.1, 0.2)]
+_PEAK, _SUMMIT = (
+    [(-1.0, 1.0), (0.0, 0.0), (1.0, 1.0)],
+    [(-0.21, 0.21), (0, 0), (0.21, 0.21), (0.1, 0.3), (0.03, 0.2), (-0.05, 0.3), (-0.1, 0.2)],
+)
 _BOAT = [(0, 0.51), (0, 0.7), (-1, 0.7)], [(0.08, 0.55), (0.08, 0.7), (0.7, 0.7)], [(-1, 0.71), (1, 0.71), (0, 0.75)]
 
 
@@ -50,9 +53,10 @@ def _mix(one: str | _RGB, other: str | _RGB, share: float) -> _RGB:
 
 
 def _gradient(size: _Size, top: _RGB, low: _RGB) -> Image.Image:
-    column = Image.linear_gradient("L").resize((1, size[1]))
-    bands = [mapped(column, lambda v, a=a, b=b: a + (b - a) * v / 255) for a, b in zip(top, low, strict=True)]
-    return Image.merge("RGB", bands).resize(size, Image.Resampling.NEAREST)
+    ends = Image.new("RGB", (1, 2), top)
+    ends.putpixel((0, 1), low)
+    column = ends.resize((1, size[1]), Image.Resampling.BILINEAR, (0, 0.5, 1, 1.5))
+    return column.resize(size, Image.Resampling.NEAREST)
 
 
 class _Brief:
@@ -73,7 +77,7 @@ class _Brief:
 
 
 class _Scene:
-    """A picture painted in layers. Points are fractions of its sides; radii are of its shorter side; depths from far, 0, to 1."""
+    """A picture in layers. Points are fractions of its sides, radii of its shorter side; depths go from far, 0, to 1."""
 
     def __init__(self, size: _Size, brief: _Brief) -> None:
         self.brief, self.size, self.rng, self.side = brief, size, brief.rng, min(size)
@@ -105,9 +109,9 @@ class _Scene:
                 draw.polygon(points, ink)
         self.image.paste(_gradient(size, top, low) if low else top, (left, up), mask.reduce(k))
 
-    def circle(self, x: float, y: float, r: float, squash: float = 1, start: int = 0, end: int = 48) -> _Points:
+    def circle(self, x: float, y: float, r: float, squash: float = 1, arc: tuple[int, int] = (0, 48)) -> _Points:
         across, down = (r * self.side / side for side in self.size)
-        turns = [math.tau * step / 48 for step in range(start, end + 1)]
+        turns = [math.tau * step / 48 for step in range(arc[0], arc[1] + 1)]
         return [(x + across * math.cos(turn), y + down * squash * math.sin(turn)) for turn in turns]
 
     def ridge(self, base: float, height: float, waves: float) -> _Points:
@@ -125,9 +129,9 @@ class _Scene:
         self.image.paste(self.light, corner, mask.resize((2 * reach, 2 * reach)))
         radii = [radius * k for k in (1.5, 1.58, 1.66, 1.74) if planet]
         low = _mix(self.light, self.far, 0.85) if planet else _mix(self.light, self.horizon, 0.35)
-        self.fill([self.circle(x, y, r, 0.26, 24, 48) for r in radii], self.light, pen=0.005)
+        self.fill([self.circle(x, y, r, 0.26, (24, 48)) for r in radii], self.light, pen=0.005)
         self.fill([self.circle(x, y, radius)], self.light, low)
-        self.fill([self.circle(x, y, r, 0.26, 0, 24) for r in radii], self.light, pen=0.005)
+        self.fill([self.circle(x, y, r, 0.26, (0, 24)) for r in radii], self.light, pen=0.005)
 
     def land(self, rows: int, base: float, height: float, dress: Callable[[_Points, float], None]) -> None:
         """Rows of hills towards the viewer, each dressed with what stands on it."""
@@ -170,7 +174,7 @@ class _Scene:
             y, half = base + 0.12 - tall, tall * self.rng.uniform(0.6, 0.8) / self.wide
             split = [(self.rng.uniform(-0.2, 0.2) * t, t) for t in (0, 0.15, 0.35, 0.6, 1)]
             shade, snow = [*split, (math.copysign(1, x - self.sun), 1)], _mix(lit, self.white, 0.8 - 0.6 * depth)
-            for face, top, low in (([(-1, 1), (0, 0), (1, 1)], lit, mist), (shade, dim, mist), (_SUMMIT, snow, None)):
+            for face, top, low in ((_PEAK, lit, mist), (shade, dim, mist), (_SUMMIT, snow, snow)):
                 self.fill([[(x + half * u, y + tall * v) for u, v in face]], top, low)
 
     def sea(self) -> None:
@@ -204,8 +208,8 @@ class _Scene:
         if place == "sea":
             self.sea()
 
-    def fall(self) -> None:
-        """Clouds, fog, rain and snow."""
+    def finished(self) -> Image.Image:
+        """With clouds, fog, rain or snow, and a grain that hides the steps of gradients."""
         rng, kinds = self.rng, self.brief.weather
         levels = (0.5, 0.62, 0.74, 0.86) if "fog" in kinds else (0.2, 0.36, 0.52, 0.68)
         for level in levels if "fog" in kinds or self.brief.place == "sky" else ():
@@ -216,6 +220,9 @@ class _Scene:
             self.fill([[(x, y), (x - 0.3 * d, y + d)] for x, y, d in drops], self.horizon, alpha=0.6, pen=0.003)
         if "snow" in kinds:
             self.fill([self.circle(x, y, d / 11) for x, y, d in drops], (255, 255, 255), alpha=0.85)
+        noise = Image.frombytes("L", self.size, rng.randbytes(self.size[0] * self.size[1]))
+        noise = mapped(noise, lambda v: v * 10 / 255)
+        return ImageChops.add(self.image, Image.merge("RGB", (noise, noise, noise)), 1, -5)
 
     def painted(self) -> Image.Image:
         place, low = self.brief.place, {"space": 0.92, "sky": 0.92, "sea": 0.84}
@@ -225,8 +232,7 @@ class _Scene:
         else:
             self.overhead(place)
             self.land(3 if place in low else 5, low.get(place, 0.62), 0.07 if place in low else 0.14, dress)
-        self.fall()
-        return self.image
+        return self.finished()
 
 
 @lru_cache(maxsize=512)
@@ -312,11 +318,11 @@ class _Title:
 
 def _wrapped(tokens: list[tuple[str, float]], width: float) -> list[str]:
     lines, room = [""], width
-    for token, length in tokens:
+    for part, length in tokens:
         if length > room and lines[-1]:
             lines, room = [*lines[:-1], lines[-1].rstrip(), ""], width
-        if lines[-1] or token != " ":
-            lines[-1], room = lines[-1] + token, room - length
+        if lines[-1] or part != " ":
+            lines[-1], room = lines[-1] + part, room - length
     return lines
 
 
@@ -343,8 +349,7 @@ def _edited(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.
     tones = ImageOps.grayscale(plain)
     tones = ImageOps.colorize(tones, scene.near, scene.light if scene.dark else scene.white, scene.far)
     scene.image = Image.blend(plain, tones, 0.6)
-    scene.fall()
-    return scene.image
+    return scene.finished()
 
 
 def _composed(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.Image:
@@ -354,8 +359,10 @@ def _composed(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Imag
     wide, high = size[0] / columns, size[1] / max(1, math.ceil(count / columns))
     border = max(1, round(min(wide, high) * 0.025))
     for k, source in enumerate(inputs):
-        row, column = divmod(k, columns)
-        column += (columns - min(columns, count - row * columns)) / 2  # a row that is not full stands in the middle
+        row, column = (
+            k // columns,
+            k % columns + (columns - min(columns, count - row * columns)) / 2,
+        )  # a row that is not full stands in the middle
         card = ImageOps.contain(flattened(source), (math.ceil(wide * 0.8), math.ceil(high * 0.8)))
         card = ImageOps.expand(card, border, brief.colours[5]).convert("RGBA")
         card = card.rotate(brief.rng.uniform(-7, 7), Image.Resampling.BICUBIC, expand=True)
@@ -372,7 +379,7 @@ def _masked(size: _Size, brief: _Brief, source: Image.Image, region: Image.Image
     if box is None:
         return picture
     region = region.crop(box)
-    painted = _grained(_Scene(region.size, brief).painted(), brief)
+    painted = _Scene(region.size, brief).painted()
     for inset in (0, 0.15):  # the title stands on a rectangle that is all masked, as in a box or an ellipse
         x, y = (round(side * inset) for side in region.size)
         width, height = region.width - 2 * x, region.height - 2 * y
@@ -387,13 +394,6 @@ def _masked(size: _Size, brief: _Brief, source: Image.Image, region: Image.Image
         region = ImageChops.darker(region, region.filter(ImageFilter.GaussianBlur(min(region.size) / 90)))
     picture.paste(painted, box[:2], region)
     return picture
-
-
-def _grained(picture: Image.Image, brief: _Brief) -> Image.Image:
-    """Fine noise, which hides the steps of gradients."""
-    noise = Image.frombytes("L", picture.size, brief.rng.randbytes(picture.width * picture.height))
-    noise = mapped(noise, lambda v: v * 14 / 255)
-    return ImageChops.add(picture, Image.merge("RGB", (noise, noise, noise)), 1, -7)
 
 
 def paint(
@@ -417,5 +417,5 @@ def paint(
     if mask is not None and exact:
         picture = _masked(size, brief, inputs[0], decode_mask(mask, size))
     else:
-        picture = _grained(_sheet(size, brief, inputs), brief)
+        picture = _sheet(size, brief, inputs)
     return encode(picture, output_format, prompt=prompt, model=model, seed=seed, exact=exact)
