@@ -106,8 +106,7 @@ def encode(
         ValueError: `output_format` is not png, jpeg or webp.
     """
     # JSON may carry lone surrogates and zero bytes, which no file format accepts.
-    prompt = prompt.encode("utf-8", "replace").decode().replace("\0", " ")
-    model = model.encode("utf-8", "replace").decode().replace("\0", " ")
+    prompt, model = (text.encode("utf-8", "replace").decode().replace("\0", " ") for text in (prompt, model))
     options: dict[str, Any] = {"icc_profile": picture.info.get("icc_profile")}
     match output_format:
         case "png":

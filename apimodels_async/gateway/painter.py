@@ -28,10 +28,8 @@ _SMALLEST_TITLED = 128  # pixels of the shorter side; a smaller picture has its 
 _CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
 _TOKEN = re.compile(rf" |[{_CJK}][\u3001-\u3011\uff01-\uff1f]*|[^ {_CJK}]{{1,24}}")
 _ROOFS = [(0, 0), (1, 0)], [(0, 0), (1, -0.03)], [(0, 0), (0.4, 0), (0.5, -0.09), (0.6, 0), (1, 0)]
-_PEAK, _SUMMIT = (
-    [(-1.0, 1.0), (0.0, 0.0), (1.0, 1.0)],
-    [(-0.21, 0.21), (0, 0), (0.21, 0.21), (0.1, 0.3), (0.03, 0.2), (-0.05, 0.3), (-0.1, 0.2)],
-)
+_PEAK: _Points = [(-1, 1), (0, 0), (1, 1)]
+_SNOW: _Points = [(-0.21, 0.21), (0, 0), (0.21, 0.21), (0.1, 0.3), (0.03, 0.2), (-0.05, 0.3), (-0.1, 0.2)]
 _BOAT = [(0, 0.51), (0, 0.7), (-1, 0.7)], [(0.08, 0.55), (0.08, 0.7), (0.7, 0.7)], [(-1, 0.71), (1, 0.71), (0, 0.75)]
 
 
@@ -64,12 +62,12 @@ class _Brief:
 
     def __init__(self, prompt: str, model: str, seed: int, index: int) -> None:
         key = f"{model}\0{seed}\0{prompt}".encode("utf-8", "surrogatepass")
-        start = random.Random(key).randrange(1 << 16)  # noqa: S311  (decoration, not secrets)
+        start = random.Random(key).randrange(1 << 16) + index  # noqa: S311  (decoration, not secrets)
         self.prompt, self.index, self.rng = prompt, index, random.Random(b"%d\0" % index + key)  # noqa: S311
         text, palettes, usual = prompt[:_LONGEST].lower(), _TABLES["palettes"], _TABLES["usual"]
         self.place = (_named("places", text) or _named("places", text, part=1) or ["abstract"])[-1]
         self.weather, moods = _named("weather", text), _named("palettes", text, part=1)
-        choice = self.place if self.place in palettes else usual[(start + index) % len(usual)]
+        choice = self.place if self.place in palettes else usual[start % len(usual)]
         colours = palettes[next((name for name in palettes if name in moods), choice)].split("|")[0].split()
         tint = _named("colours", text)[:1] if not moods else []
         shares = (0.45, 0.25, 0.2, 0.5, 0.25, 0, 0)
@@ -77,16 +75,15 @@ class _Brief:
 
 
 class _Scene:
-    """A picture in layers. Points are fractions of its sides, radii of its shorter side; depths go from far, 0, to 1."""
+    """A picture in layers. Points are fractions of its sides, radii of its shorter side; depths from far, 0, to 1."""
 
     def __init__(self, size: _Size, brief: _Brief) -> None:
         self.brief, self.size, self.rng, self.side = brief, size, brief.rng, min(size)
         self.sky, self.horizon, self.light, self.far, self.near, self.white = brief.colours[:6]
         self.dark, self.wide = sum(self.white) < 300, max(0.2, min(size[0] / size[1], 5))
-        self.detail = 2 if size[0] * size[1] < 3_000_000 else 1  # shapes are drawn larger, for smooth edges
+        self.detail = 2 if size[0] * size[1] < 3_000_000 else 1  # shapes are drawn larger: edges become smooth
         self.image = _gradient(size, self.sky, self.horizon)
-        # The golden ratio spreads the suns of one task over the sky.
-        self.sun = 0.2 + 0.6 * ((self.rng.random() * 0.3 + brief.index * 0.618) % 1)
+        self.sun = 0.2 + 0.6 * ((self.rng.random() * 0.3 + brief.index * 0.618) % 1)  # the golden ratio spreads them
 
     def tone(self, depth: float, mist: float = 0) -> _RGB:
         return _mix(_mix(self.far, self.near, min(1, depth)), self.horizon, mist)
@@ -115,7 +112,6 @@ class _Scene:
         return [(x + across * math.cos(turn), y + down * squash * math.sin(turn)) for turn in turns]
 
     def ridge(self, base: float, height: float, waves: float) -> _Points:
-        """A line of hills from the left edge to the right."""
         turn = math.tau * waves * self.wide * self.rng.uniform(0.8, 1.2) / 96
         p, q = self.rng.random() * 7, self.rng.random() * 7
         rises = [2 + math.sin(turn * k + p) + math.sin(2.2 * turn * k + q) / 2 for k in range(97)]
@@ -141,8 +137,7 @@ class _Scene:
             dress(line, depth)
 
     def furrows(self, line: _Points, depth: float) -> None:
-        lean = self.rng.uniform(-0.01, 0.01)
-        lines = [[(x + lean * k, y + 0.022 * k**1.15) for x, y in line] for k in range(1, 8)]
+        lines = [[(x, y + 0.022 * k**1.15) for x, y in line] for k in range(1, 8)]
         self.fill(lines, self.tone(depth + 0.3), alpha=0.3, pen=0.0025)
 
     def trees(self, line: _Points, depth: float) -> None:
@@ -160,9 +155,8 @@ class _Scene:
             wide = rng.uniform(0.035, 0.075) * (1 + depth) / self.wide
             top = 0.82 - rng.uniform(0.12, 0.5) * (1 - 0.5 * depth) + 0.14 * depth
             towers.append([(x, 1), *((x + wide * u, top + v) for u, v in rng.choice(_ROOFS)), (x + wide, 1)])
-            rows = [top + 0.035 + 0.03 * k for k in range(int((1 - top) / 0.03))]
-            spots = [(x + wide * u, y) for y in rows for u in (0.2, 0.45, 0.7) if rng.random() < 0.25 + 0.2 * self.dark]
-            windows += [[(left, y), (left + wide * 0.13, y)] for left, y in spots]
+            spots = [(x + wide * u, top + 0.03 * k) for k in range(1, int((1 - top) / 0.03)) for u in (0.2, 0.45, 0.7)]
+            windows += [[(u, v), (u + wide * 0.13, v)] for u, v in spots if rng.random() < 0.25 + 0.2 * self.dark]
             x += wide * rng.uniform(1, 1.25)
         self.fill(towers, self.tone(depth), self.tone(depth, 0.4 - 0.36 * depth))
         self.fill(windows, self.light, alpha=0.85 * depth, pen=0.013)
@@ -174,7 +168,7 @@ class _Scene:
             y, half = base + 0.12 - tall, tall * self.rng.uniform(0.6, 0.8) / self.wide
             split = [(self.rng.uniform(-0.2, 0.2) * t, t) for t in (0, 0.15, 0.35, 0.6, 1)]
             shade, snow = [*split, (math.copysign(1, x - self.sun), 1)], _mix(lit, self.white, 0.8 - 0.6 * depth)
-            for face, top, low in ((_PEAK, lit, mist), (shade, dim, mist), (_SUMMIT, snow, snow)):
+            for face, top, low in ((_PEAK, lit, mist), (shade, dim, mist), (_SNOW, snow, snow)):
                 self.fill([[(x + half * u, y + tall * v) for u, v in face]], top, low)
 
     def sea(self) -> None:
@@ -211,8 +205,7 @@ class _Scene:
     def finished(self) -> Image.Image:
         """With clouds, fog, rain or snow, and a grain that hides the steps of gradients."""
         rng, kinds = self.rng, self.brief.weather
-        levels = (0.5, 0.62, 0.74, 0.86) if "fog" in kinds else (0.2, 0.36, 0.52, 0.68)
-        for level in levels if "fog" in kinds or self.brief.place == "sky" else ():
+        for level in (0.5, 0.62, 0.74, 0.86) if "fog" in kinds or self.brief.place == "sky" else ():
             bank = self.ridge(level, 0.1, 0.5)
             self.fill([bank + [(x, y + 0.1) for x, y in reversed(bank)]], self.horizon, alpha=0.35)
         drops = [(rng.uniform(0, 1.2), rng.uniform(-0.1, 1), rng.uniform(0.03, 0.09)) for _ in range(150)]
@@ -250,7 +243,8 @@ def _has(name: str, character: str) -> bool:
     if joined or (character < "\u2000" and name in _TABLES["fonts"]["emoji"]):  # emoji have digits without a shape
         return False
     with suppress(OSError):
-        return bytes(_font(name, 32).getmask(character)) != bytes(_font(name, 32).getmask("\uffff"))
+        drawn = [bytes(cast("bytes", _font(name, 32).getmask(c))) for c in (character, "\uffff")]
+        return drawn[0] != drawn[1]
     return False
 
 
@@ -262,11 +256,9 @@ class _Title:
         text = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Co", "Cn"}) or "Untitled"
         text = text[:_LONGEST] + "…" * (len(text) > _LONGEST)
         self.fonts: dict[str, str | None] = dict.fromkeys(text + "…", "")
-        lacking = [c for c in self.fonts if c != " " and not _has("", c)]
-        if lacking:
+        if not all(_has("", c) for c in self.fonts if c != " "):
             names = (*_TABLES["fonts"]["emoji"], *_TABLES["fonts"]["text"], "")
-            found = {c: next((name for name in names if _has(name, c)), None) for c in self.fonts}
-            self.fonts = found if any(found[c] for c in lacking) else self.fonts | dict.fromkeys(lacking)
+            self.fonts = {c: next((name for name in names if _has(name, c)), None) for c in self.fonts}
             if 2 * sum(self.fonts[c] is None for c in text) > len(text.replace(" ", "")):
                 text = "The title is in this file's metadata"
                 self.fonts = dict.fromkeys(text, "")
@@ -320,10 +312,9 @@ def _wrapped(tokens: list[tuple[str, float]], width: float) -> list[str]:
     lines, room = [""], width
     for part, length in tokens:
         if length > room and lines[-1]:
-            lines, room = [*lines[:-1], lines[-1].rstrip(), ""], width
-        if lines[-1] or part != " ":
-            lines[-1], room = lines[-1] + part, room - length
-    return lines
+            lines, room = [*lines, ""], width
+        lines[-1], room = (lines[-1] + part).lstrip(), room - length
+    return [line.rstrip() for line in lines]
 
 
 def _sheet(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.Image:
@@ -359,14 +350,12 @@ def _composed(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Imag
     wide, high = size[0] / columns, size[1] / max(1, math.ceil(count / columns))
     border = max(1, round(min(wide, high) * 0.025))
     for k, source in enumerate(inputs):
-        row, column = (
-            k // columns,
-            k % columns + (columns - min(columns, count - row * columns)) / 2,
-        )  # a row that is not full stands in the middle
+        row, column = divmod(k, columns)
+        across = size[0] / min(columns, count - row * columns)  # a row that is not full spreads
         card = ImageOps.contain(flattened(source), (math.ceil(wide * 0.8), math.ceil(high * 0.8)))
         card = ImageOps.expand(card, border, brief.colours[5]).convert("RGBA")
         card = card.rotate(brief.rng.uniform(-7, 7), Image.Resampling.BICUBIC, expand=True)
-        x, y = round(wide * (column + 0.5) - card.width / 2), round(high * (row + 0.5) - card.height / 2)
+        x, y = round(across * (column + 0.5) - card.width / 2), round(high * (row + 0.5) - card.height / 2)
         shadow = card.getchannel("A").filter(ImageFilter.GaussianBlur(border))
         picture.paste(brief.colours[4], (x + border, y + border), mapped(shadow, lambda v: v * 0.45))
         picture.paste(card, (x, y), card)
@@ -413,9 +402,6 @@ def paint(
         ValueError: an input is not a picture, or the format is unknown.
     """
     brief, inputs = _Brief(prompt, model, seed, index), [decode(data) for data in images]
-    exact = mask is not None and len(inputs) == 1
-    if mask is not None and exact:
-        picture = _masked(size, brief, inputs[0], decode_mask(mask, size))
-    else:
-        picture = _sheet(size, brief, inputs)
-    return encode(picture, output_format, prompt=prompt, model=model, seed=seed, exact=exact)
+    region = decode_mask(mask, size) if mask is not None and len(inputs) == 1 else None
+    picture = _sheet(size, brief, inputs) if region is None else _masked(size, brief, inputs[0], region)
+    return encode(picture, output_format, prompt=prompt, model=model, seed=seed, exact=region is not None)
