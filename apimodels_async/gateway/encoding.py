@@ -53,7 +53,7 @@ def _plain(picture: Image.Image) -> Image.Image:
     if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
         picture = _eight_bits(picture)
     elif picture.mode == "LAB":
-        lab, srgb = (ImageCms.ImageCmsProfile(ImageCms.createProfile(name)) for name in ("LAB", "sRGB"))
+        lab, srgb = (ImageCms.ImageCmsProfile(ImageCms.createProfile(name)) for name in ("LAB", "sRGB"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         picture = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB") or picture
     elif picture.mode == "La":
         picture = picture.convert("LA")

@@ -5,7 +5,7 @@ import random
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -20,17 +20,16 @@ __all__ = ["paint"]
 _RGB = tuple[int, int, int]
 _Size = tuple[int, int]
 _Points = list[tuple[float, float]]
-_Shapes = Iterable[_Points]
 
 _TABLES: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-_LONGEST, _LEADING = 600, 1.2
-_SMALLEST_TITLED = 128  # pixels of the shorter side; a smaller picture has its title in its metadata only
+_LONGEST, _LEADING, _SMALLEST_TITLED = 600, 1.2, 128  # characters; of the type's size; pixels of the shorter side
 _CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
 _TOKEN = re.compile(rf" |[{_CJK}][\u3001-\u3011\uff01-\uff1f]*|[^ {_CJK}]{{1,24}}")
 _ROOFS = [(0, 0), (1, 0)], [(0, 0), (1, -0.03)], [(0, 0), (0.4, 0), (0.5, -0.09), (0.6, 0), (1, 0)]
 _PEAK: _Points = [(-1, 1), (0, 0), (1, 1)]
 _SNOW: _Points = [(-0.21, 0.21), (0, 0), (0.21, 0.21), (0.1, 0.3), (0.03, 0.2), (-0.05, 0.3), (-0.1, 0.2)]
-_BOAT = [(0, 0.51), (0, 0.7), (-1, 0.7)], [(0.08, 0.55), (0.08, 0.7), (0.7, 0.7)], [(-1, 0.71), (1, 0.71), (0, 0.75)]
+_SAIL: _Points = [(0, 0.51), (0, 0.7), (-1, 0.7)]
+_BOAT: list[_Points] = [_SAIL, [(0.08, 0.55), (0.08, 0.7), (0.7, 0.7)], [(-1, 0.71), (1, 0.71), (0, 0.75)]]
 
 
 def _named(table: str, text: str, part: int = 0) -> list[str]:
@@ -81,6 +80,7 @@ class _Scene:
         self.brief, self.size, self.rng, self.side = brief, size, brief.rng, min(size)
         self.sky, self.horizon, self.light, self.far, self.near, self.white = brief.colours[:6]
         self.dark, self.wide = sum(self.white) < 300, max(0.2, min(size[0] / size[1], 5))
+        self.bright = self.light if self.dark else self.white
         self.detail = 2 if size[0] * size[1] < 3_000_000 else 1  # shapes are drawn larger: edges become smooth
         self.image = _gradient(size, self.sky, self.horizon)
         self.sun = 0.2 + 0.6 * ((self.rng.random() * 0.3 + brief.index * 0.618) % 1)  # the golden ratio spreads them
@@ -88,7 +88,7 @@ class _Scene:
     def tone(self, depth: float, mist: float = 0) -> _RGB:
         return _mix(_mix(self.far, self.near, min(1, depth)), self.horizon, mist)
 
-    def fill(self, shapes: _Shapes, top: _RGB, low: _RGB | None = None, alpha: float = 1, pen: float = 0) -> None:
+    def fill(self, shapes: list[_Points], top: _RGB, low: _RGB | None = None, alpha: float = 1, pen: float = 0) -> None:
         """Polygons, shaded from `top` to `low`, or lines as wide as the pen."""
         k, ink, edge = self.detail, round(255 * alpha), pen * self.side + 1
         shapes = [[(x * self.size[0], y * self.size[1]) for x, y in shape] for shape in shapes]
@@ -112,8 +112,7 @@ class _Scene:
         return [(x + across * math.cos(turn), y + down * squash * math.sin(turn)) for turn in turns]
 
     def ridge(self, base: float, height: float, waves: float) -> _Points:
-        turn = math.tau * waves * self.wide * self.rng.uniform(0.8, 1.2) / 96
-        p, q = self.rng.random() * 7, self.rng.random() * 7
+        turn, p, q = waves * self.wide * self.rng.uniform(0.052, 0.079), self.rng.uniform(0, 7), self.rng.uniform(0, 7)
         rises = [2 + math.sin(turn * k + p) + math.sin(2.2 * turn * k + q) / 2 for k in range(97)]
         return [(k / 96, base - height * rise / 3.2) for k, rise in enumerate(rises)]
 
@@ -141,11 +140,10 @@ class _Scene:
         self.fill(lines, self.tone(depth + 0.3), alpha=0.3, pen=0.0025)
 
     def trees(self, line: _Points, depth: float) -> None:
-        trees: list[_Points] = []
+        trees, wide = list[_Points](), 6 * self.wide
         for _ in range(round((34 - 20 * depth) * self.wide)):
             (x, y), tall = self.rng.choice(line), self.rng.uniform(0.1, 0.2) * (1 + 2.2 * depth)
-            half, steps = tall * 0.17 / self.wide, (0.3, 0.5, 0.75, 1.1)
-            side = [(half * t * k, y - tall * (1 - t)) for t in steps for k in (1, 0.55)]
+            side = [(tall * t * k / wide, y - tall * (1 - t)) for t in (0.3, 0.5, 0.75, 1.1) for k in (1, 0.55)]
             trees.append([(x, y - tall), *((x + w, v) for w, v in side), *((x - w, v) for w, v in reversed(side))])
         self.fill(trees, self.tone(depth), self.tone(depth, 0.35 - 0.35 * depth))
 
@@ -166,9 +164,9 @@ class _Scene:
         for _ in range(max(2, round((3 + 2 * depth) * self.wide))):
             (x, base), tall = self.rng.choice(line), self.rng.uniform(0.28, 0.5) * (1 - 0.55 * depth)
             y, half = base + 0.12 - tall, tall * self.rng.uniform(0.6, 0.8) / self.wide
-            split = [(self.rng.uniform(-0.2, 0.2) * t, t) for t in (0, 0.15, 0.35, 0.6, 1)]
-            shade, snow = [*split, (math.copysign(1, x - self.sun), 1)], _mix(lit, self.white, 0.8 - 0.6 * depth)
-            for face, top, low in ((_PEAK, lit, mist), (shade, dim, mist), (_SNOW, snow, snow)):
+            shade: _Points = [(self.rng.uniform(-0.2, 0.2) * t, t) for t in (0, 0.15, 0.35, 0.6, 1)]
+            shade.append((math.copysign(1, x - self.sun), 1))
+            for face, top, low in ((_PEAK, lit, mist), (shade, dim, mist), (_SNOW, self.white, lit)):
                 self.fill([[(x + half * u, y + tall * v) for u, v in face]], top, low)
 
     def sea(self) -> None:
@@ -177,7 +175,7 @@ class _Scene:
         spots = [(self.sun + self.rng.gauss(0, 0.03 + 0.002 * k), 0.61 + 0.0008 * k**1.5, k / 3000) for k in range(60)]
         self.fill([[(x - 0.01 - w, y), (x + 0.01 + w, y)] for x, y, w in spots], self.light, alpha=0.8, pen=0.004)
         x, u = (self.sun + 0.35) % 0.7 + 0.15, 0.115 / self.wide
-        for part, colour in zip(_BOAT, (self.light if self.dark else self.white, self.light, self.near), strict=True):
+        for part, colour in zip(_BOAT, (self.bright, self.light, self.near), strict=True):
             self.fill([[(x + u * across, y) for across, y in part]], colour)
 
     def contours(self) -> None:
@@ -191,7 +189,6 @@ class _Scene:
             self.fill([shape], _mix(stops[int(t * 4)], stops[int(t * 4) + 1], t * 4 % 1))
 
     def overhead(self, place: str) -> None:
-        """What is behind the land."""
         for radius, count in ((0.002, 90), (0.0035, 25), (0.006, 6)) if self.dark else ():
             stars = [(self.rng.random(), self.rng.random() ** 1.5 * 0.8) for _ in range(count)]
             self.fill([self.circle(x, y, radius)[::6] for x, y in stars], self.light, alpha=0.85)
@@ -213,8 +210,7 @@ class _Scene:
             self.fill([[(x, y), (x - 0.3 * d, y + d)] for x, y, d in drops], self.horizon, alpha=0.6, pen=0.003)
         if "snow" in kinds:
             self.fill([self.circle(x, y, d / 11) for x, y, d in drops], (255, 255, 255), alpha=0.85)
-        noise = Image.frombytes("L", self.size, rng.randbytes(self.size[0] * self.size[1]))
-        noise = mapped(noise, lambda v: v * 10 / 255)
+        noise = mapped(Image.frombytes("L", self.size, rng.randbytes(self.size[0] * self.size[1])), lambda v: v / 25.5)
         return ImageChops.add(self.image, Image.merge("RGB", (noise, noise, noise)), 1, -5)
 
     def painted(self) -> Image.Image:
@@ -243,8 +239,7 @@ def _has(name: str, character: str) -> bool:
     if joined or (character < "\u2000" and name in _TABLES["fonts"]["emoji"]):  # emoji have digits without a shape
         return False
     with suppress(OSError):
-        drawn = [bytes(cast("bytes", _font(name, 32).getmask(c))) for c in (character, "\uffff")]
-        return drawn[0] != drawn[1]
+        return len({bytes(cast("bytes", _font(name, 32).getmask(c))) for c in (character, "\uffff")}) > 1
     return False
 
 
@@ -337,8 +332,7 @@ def _edited(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.
     """The whole input, its captions too, in the light and the weather of the prompt."""
     plain = ImageOps.contain(flattened(inputs[0]), size)
     scene = _Scene(plain.size, brief)
-    tones = ImageOps.grayscale(plain)
-    tones = ImageOps.colorize(tones, scene.near, scene.light if scene.dark else scene.white, scene.far)
+    tones = ImageOps.colorize(ImageOps.grayscale(plain), scene.near, scene.bright, scene.far)
     scene.image = Image.blend(plain, tones, 0.6)
     return scene.finished()
 
@@ -364,9 +358,7 @@ def _composed(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Imag
 
 def _masked(size: _Size, brief: _Brief, source: Image.Image, region: Image.Image) -> Image.Image:
     """A scene where the region is 255, and every other pixel as it was."""
-    picture, box = source if source.size == size else source.resize(size), region.getbbox()
-    if box is None:
-        return picture
+    picture, box = source if source.size == size else source.resize(size), region.getbbox() or (0, 0, *size)
     region = region.crop(box)
     painted = _Scene(region.size, brief).painted()
     for inset in (0, 0.15):  # the title stands on a rectangle that is all masked, as in a box or an ellipse
