@@ -93,9 +93,9 @@ def create_app(
         ValueError: a bad latency, key or host.
     """
     if paint is None:
-        from apimodels_async.gateway import painting  # noqa: PLC0415  (a stand-in needs none of it)
+        from apimodels_async.gateway import painter  # noqa: PLC0415  (another painter needs none of it)
 
-        paint = painting.paint
+        paint = painter.paint
 
     def now() -> int:
         return int(clock() * 1000)

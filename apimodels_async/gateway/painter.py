@@ -69,7 +69,7 @@ class _Brief:
         choice = self.place if self.place in palettes else usual[start % len(usual)]
         colours = palettes[next((name for name in palettes if name in moods), choice)].split("|")[0].split()
         tint = _named("colours", text)[:1] if not moods else []
-        shares = (0.45, 0.25, 0.2, 0.5, 0.25, 0, 0)
+        shares = (0.65, 0.3, 0.1, 0.5, 0.25, 0, 0)
         self.colours = [_mix(c, (tint or [c])[0], share) for c, share in zip(colours, shares, strict=True)]
 
 
@@ -248,17 +248,16 @@ class _Title:
 
     def __init__(self, prompt: str, width: float, height: float, largest: float) -> None:
         text = unicodedata.normalize("NFC", " ".join(prompt[: 4 * _LONGEST].encode("utf-8", "ignore").decode().split()))
-        text = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Co", "Cn"}) or "Untitled"
+        text = "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Co", "Cn"}).strip() or "Untitled"
         text = text[:_LONGEST] + "…" * (len(text) > _LONGEST)
         self.fonts: dict[str, str | None] = dict.fromkeys(text + "…", "")
-        if not all(_has("", c) for c in self.fonts if c != " "):
+        if not all(_has("", c) for c in self.fonts):
             names = (*_TABLES["fonts"]["emoji"], *_TABLES["fonts"]["text"], "")
             self.fonts = {c: next((name for name in names if _has(name, c)), None) for c in self.fonts}
             if 2 * sum(self.fonts[c] is None for c in text) > len(text.replace(" ", "")):
-                text = "The title is in this file's metadata"
-                self.fonts = dict.fromkeys(text, "")
+                self.fonts = dict.fromkeys(text := "The title is in this file's metadata", "")
         self.right = next((unicodedata.bidirectional(c) != "L" for c in text if c.isalpha()), False)
-        tokens = [(token, self.length(token, 64) / 64) for token in _TOKEN.findall(text)]
+        tokens = [(token, self.length(token, 64) / 63) for token in _TOKEN.findall(text)]
         longest, lines, pixels = max(length for _, length in tokens), [""], largest
         for pixels in (max(9.0, largest * 0.94**k) for k in range(18)):
             lines = _wrapped(tokens, width / pixels)
@@ -268,20 +267,22 @@ class _Title:
         most, even = max(1, int(height / pixels / _LEADING)), 0.95 * width / pixels
         if len(lines) > most:
             lines = [*lines[: most - 1], lines[most - 1][:-2].rstrip() + "…"]
-        while len(lines) > 1 and len(closer := _wrapped(tokens, even)) == len(lines):
+        while len(lines) > 1 and even > longest and len(closer := _wrapped(tokens, even)) == len(lines):
             lines, even = closer, even * 0.95  # lines of about the same length
         self.lines, self.pixels, self.height = lines, int(pixels), round(len(lines) * pixels * _LEADING)
 
     def runs(self, text: str, pixels: float) -> list[tuple[ImageFont.FreeTypeFont, str]]:
         """Stretches of one font. What no font has becomes a dot."""
-        runs = [("", "")]
+        runs = [(self.fonts.get(" ") or "", "")]
         for c in text:
-            name, shown = self.fonts[c], c
-            if c == " " or unicodedata.category(c) in {"Mn", "Mc", "Me", "Cf"}:
-                name = runs[-1][0]
+            name, shown, before = self.fonts.get(c, ""), c, runs[-1][0]
+            if c == " " and before not in _TABLES["fonts"]["emoji"]:
+                name = before
+            elif (category := unicodedata.category(c)) in {"Mn", "Mc", "Me", "Cf"}:
+                name, shown = before, c if category == "Cf" or _has(before, c) else ""
             elif name is None:
                 name, shown = "", "" if runs[-1][1].endswith("·") else "·"
-            runs[-1:] = [(name, runs[-1][1] + shown)] if name == runs[-1][0] else [runs[-1], (name, shown)]
+            runs[-1:] = [(name, runs[-1][1] + shown)] if name == before else [runs[-1], (name, shown)]
         return [(_font(name, int(pixels)), run) for name, run in runs if run]
 
     def length(self, text: str, pixels: float) -> float:
