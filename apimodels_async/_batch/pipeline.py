@@ -34,6 +34,7 @@ from apimodels_async.errors import (
     LedgerError,
     NotSubmittedError,
     SubmissionUnknownError,
+    TaskNotFoundError,
 )
 from apimodels_async.ledger.entries import Entry, Plan, Step, plan
 from apimodels_async.ledger.run import LedgerRun
@@ -451,6 +452,8 @@ class Pipeline:
 
     def _settle(self, item: Item, error: Exception | None) -> None:
         """The item is done, with no download to come."""
+        if isinstance(error, TaskNotFoundError) and self._records is not None:
+            self._records.not_found(item.key, error)
         # A task whose wait was given up goes on, and will be billed.
         accepted = item.task is not None and item.task.state != TaskState.FAILED
         unwritten = isinstance(error, LedgerError) and error.task_id is not None
