@@ -32,7 +32,7 @@ from apimodels_async._download.downloader import Downloader
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire import tasks
 from apimodels_async._wire.tasks import is_over
-from apimodels_async.errors import AuthenticationError, LedgerError
+from apimodels_async.errors import AuthenticationError, LedgerError, TaskNotFoundError
 from apimodels_async.ledger.entries import Entry
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Task, TaskState
@@ -325,6 +325,8 @@ class Pipeline:
         """The item is done: release its slot and return its outcome. Harmless a second time."""
         if item.index not in self.alive:
             return
+        if isinstance(error, TaskNotFoundError) and self._records is not None:
+            self._records.not_found(item.key, error)
         if item.phase is not Phase.READ:
             self._accounts.move(item, Phase.READ, billed=is_billed(item.task, error))
             self._slots.release()
