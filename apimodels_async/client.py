@@ -17,6 +17,7 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
+from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.errors import ConnectionFailedError
@@ -109,6 +110,7 @@ class AsyncImagesClient:
             pacing = AdaptivePacing()
         self._engine = Engine(
             Http(settings.api_key, settings.base_url, timeout, http_client),
+            server_identity=server_identity(settings.base_url),
             model=settings.model,
             pacing=pacing,
             callbacks=callbacks,
@@ -228,7 +230,7 @@ class AsyncImagesClient:
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
             self._ledgers = OpenLedgers(self._engine.jobs)
-        return await self._ledgers.records(ledger, match=match)
+        return await self._ledgers.records(ledger, identity=self._engine.server_identity, match=match)
 
     async def get(self, task_id: str) -> Task:
         """Ask once how a task is doing.

@@ -41,18 +41,22 @@ class Engine:
         pacing: when to ask.
         create_rate: create requests a second.
         model: for requests that name none.
+        server_identity: the service that a ledger is bound to. The command line sets it for a gateway of its own, whose
+            port is another in each run.
     """
 
     def __init__(
         self,
         http: Http,
         *,
+        server_identity: str,
         model: str | None,
         pacing: Pacing,
         callbacks: CallbackSource | None,
         max_retries: int,
     ) -> None:
         self.http: Http = http
+        self.server_identity: str = server_identity
         self.model: str | None = model
         self.pacing: Pacing = pacing
         self.jobs: BackgroundJobs = BackgroundJobs()

@@ -90,6 +90,8 @@ class Entry(NamedTuple):
         changed: when it was written last, epoch seconds.
         intent_id: of the callback that its last create request ordered, if it did: it leads to a task whose id was
             lost.
+        server: the service that it belongs to, as `server_identity` names it; ``None`` in a ledger of an older version
+            that no run has opened since.
     """
 
     key: str
@@ -102,6 +104,7 @@ class Entry(NamedTuple):
     error: str | None = None
     changed: float = 0.0
     intent_id: str | None = None
+    server: str | None = None
 
 
 class Plan(Enum):
@@ -124,6 +127,28 @@ def plan(step: Step | None) -> Plan:
             return Plan.REPORT_UNKNOWN
         case Step.DONE | Step.SAVED | Step.FAILED | Step.ABANDONED:
             return Plan.RETURN
+
+
+def is_open_to_decision(entry: Entry) -> bool:
+    """Whether a person can decide about an entry.
+
+    Its outcome is unknown, the server does not know its task, or a person has decided about it already and no run has
+    acted on that yet: a decision may be a slip. An ``error`` at ``intent`` or ``created`` says which of these it is.
+    """
+    match entry.step:
+        case Step.SENDING | Step.UNKNOWN | Step.ABANDONED:
+            return True
+        case Step.INTENT:
+            return entry.error is not None
+        case Step.CREATED:
+            return entry.error is not None or is_by_hand(entry)
+        case _:
+            return False
+
+
+def is_by_hand(entry: Entry) -> bool:
+    """Whether the task id of an entry came from a person, and no run has seen it at the server yet."""
+    return entry.step is Step.CREATED and entry.task is not None and entry.task.state == ""
 
 
 def key_of(digest: str, occurrence: int) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from apimodels_async.errors import LedgerError
+from apimodels_async.ledger import server as servers
 from apimodels_async.ledger.entries import Entry, Step, task_from_json, task_to_json
 from apimodels_async.ledger.port import Change
 
@@ -22,6 +23,15 @@ class MemoryLedger:
         self._turn = threading.Lock()
         self._entries: dict[str, Entry] = {}
         self._closed = False
+        self._server: str | None = None
+
+    def bind(self, server: str) -> None:
+        """Use the ledger for `server`, to which it belongs from the first time on."""
+        with self._turn:
+            self._check_open()
+            servers.check("the ledger", [] if self._server is None else [self._server], server)
+            self._server = server
+            self._entries = {key: entry._replace(server=server) for key, entry in self._entries.items()}
 
     def apply(self, changes: Iterable[Change]) -> list[int]:
         """Carry out changes, all or none of them."""
@@ -40,8 +50,9 @@ class MemoryLedger:
             if entry is not None:
                 return 0
             self._entries[change.key] = Entry(
-                change.key, change.digest, change.model or "", change.request or {}, change.step, changed=at
-            )
+                change.key, change.digest, change.model or "", change.request or {}, change.step, changed=at,
+                server=self._server,
+            )  # fmt: skip
             return 1
         if entry is None or entry.step not in change.allowed_from:
             return 0

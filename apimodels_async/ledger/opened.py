@@ -37,14 +37,19 @@ class OpenLedgers:
         self._opened: dict[str, Ledger] = {}
         self._writers: dict[int, LedgerWriter] = {}
 
-    async def records(self, ledger: Ledger | str | os.PathLike[str], *, match: bool) -> LedgerRun:
-        """A run's records in `ledger`; with `match`, those of earlier runs are read for it.
+    async def records(self, ledger: Ledger | str | os.PathLike[str], *, identity: str, match: bool) -> LedgerRun:
+        """A run's records in `ledger`.
+
+        Args:
+            ledger: a ledger, or the path of one.
+            identity: the server to which the client sends, as `server_identity` names it.
+            match: whether the steps of earlier runs are read for it.
 
         Raises:
-            LedgerError: it cannot be used.
+            LedgerError: it cannot be used, or belongs to another server.
         """
         self._jobs.bind()
-        job = self._jobs.start(partial(self._records, ledger, match=match))
+        job = self._jobs.start(partial(self._records, ledger, identity, match=match))
         await job.ended.wait()
         if job.error is not None:
             raise job.error
@@ -52,10 +57,11 @@ class OpenLedgers:
             raise LedgerError("the client was closed while the ledger was being opened; nothing was sent")
         return job.result
 
-    async def _records(self, ledger: Ledger | str | os.PathLike[str], *, match: bool) -> LedgerRun:
+    async def _records(self, ledger: Ledger | str | os.PathLike[str], identity: str, *, match: bool) -> LedgerRun:
         async with self._turn:
             if isinstance(ledger, str | os.PathLike):
                 ledger = await _OPENING.run(partial(self._open, os.path.abspath(ledger)))  # noqa: ASYNC240, PTH100
+            await _OPENING.run(partial(ledger.bind, identity))
             if id(ledger) not in self._writers:
                 self._writers[id(ledger)] = LedgerWriter(ledger)
             steps = await _OPENING.run(ledger.steps) if match else {}

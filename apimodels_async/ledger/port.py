@@ -8,7 +8,7 @@ How a PostgreSQL adapter fits: `apply` is one transaction with one ``UPDATE ... 
 changes with different keys, and `Change.allowed_from` is its ``WHERE step = ANY(...)``. Several processes may then
 share a ledger, so such an adapter adds the number of the attempt to its own marks, and checks its fence and its
 allowance inside `apply`: a mark at ``sending`` that they forbid changes nothing and returns 0, and so nothing is sent.
-`steps` takes keys, because a shard is a range of them.
+`steps` takes keys, because a shard is a range of them. `bind` is its check of the server at each connect.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -59,6 +59,14 @@ class Change(NamedTuple):
 
 class Ledger(Protocol):
     """Keeps entries. Its methods block and may be called from several threads; each raises `LedgerError`."""
+
+    def bind(self, server: str) -> None:
+        """Use the ledger for `server`, to which it and its entries belong from the first time on.
+
+        Raises:
+            LedgerError: it belongs to another server.
+        """
+        ...
 
     def apply(self, changes: Iterable[Change]) -> list[int]:
         """Carry out changes in their order, in one transaction, and return when it is durable.

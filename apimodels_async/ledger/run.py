@@ -93,6 +93,10 @@ class LedgerRun:
             f"{entry.key!r} of the ledger"
         )
 
+    def not_found(self, key: str, error: Exception) -> None:
+        """The server does not know the task of an entry: from now on a person can decide about it."""
+        self._writer.post(Change(key, Step.CREATED, error=str(error), before=frozenset({Step.CREATED})))
+
     def ended(self, key: str, task: Task) -> None:
         """A task has ended. Written soon: were it lost, one query would bring it back."""
         step = Step.FAILED if task.state == TaskState.FAILED else Step.DONE

@@ -26,12 +26,20 @@ CREATE TABLE entries (
 )
 """
 _WITH_CALLBACKS = "ALTER TABLE entries ADD COLUMN intent_id TEXT"
+_WITH_SERVERS = (
+    "ALTER TABLE entries ADD COLUMN server TEXT",
+    "CREATE TABLE ledger (server TEXT NOT NULL)",  # one row, once it is bound
+)
 
-FORMAT = Format("a ledger", 0x41504D4C, ((_ENTRIES,), (_WITH_CALLBACKS,)))  # "APML"
+FORMAT = Format("a ledger", 0x41504D4C, ((_ENTRIES,), (_WITH_CALLBACKS,), _WITH_SERVERS))  # "APML"
 SCHEMA_VERSION = len(FORMAT.migrations)
 
-READ = "SELECT key, digest, model, request, step, task, files, error, changed, intent_id FROM entries"
+READ = "SELECT key, digest, model, request, step, task, files, error, changed, intent_id, server FROM entries"
 """What `entry_of` takes."""
+
+UNBOUND = "SELECT key, task FROM entries WHERE server IS NULL"
+OWN_SERVER = "SELECT server FROM ledger"
+SERVERS = "SELECT server FROM ledger UNION SELECT server FROM entries WHERE server IS NOT NULL"
 
 _COLUMNS = (
     *("key", "digest", "model", "request", "step", "task_id", "task", "files", "error", "intent_id", "at"),
@@ -44,8 +52,8 @@ PREPARATION: Sequence[str] = (
     f"CREATE TEMP VIEW change AS SELECT {', '.join(f'NULL AS {name}' for name in _COLUMNS)}",
     f"""
     CREATE TEMP TRIGGER begin_entry INSTEAD OF INSERT ON change WHEN NEW.digest IS NOT NULL BEGIN
-        INSERT INTO entries (key, digest, model, request, step, changed)
-        VALUES (NEW.key, NEW.digest, NEW.model, NEW.request, NEW.step, {_AT})
+        INSERT INTO entries (key, digest, model, request, step, changed, server)
+        VALUES (NEW.key, NEW.digest, NEW.model, NEW.request, NEW.step, {_AT}, ({OWN_SERVER}))
         ON CONFLICT (key) DO NOTHING;
     END
     """,  # noqa: S608
@@ -110,7 +118,7 @@ def entry_of(row: Row) -> Entry:
     Raises:
         ValueError, KeyError, TypeError: the row is not one that was written here.
     """
-    key, digest, model, request, step, task, files, error, changed, intent_id = row
+    key, digest, model, request, step, task, files, error, changed, intent_id, server = row
     return Entry(
         key=key,
         digest=digest,
@@ -122,4 +130,5 @@ def entry_of(row: Row) -> Entry:
         error=error,
         changed=changed,
         intent_id=intent_id,
+        server=server,
     )

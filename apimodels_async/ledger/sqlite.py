@@ -5,6 +5,7 @@ crash of the process and of the machine. Prompts and task ids are in it; keys, t
 """
 
 import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
@@ -13,13 +14,16 @@ from typing import Any, Self
 
 from apimodels_async import _sqlite
 from apimodels_async.errors import LedgerError
+from apimodels_async.ledger import server as servers
 from apimodels_async.ledger import sql
-from apimodels_async.ledger.entries import Entry, Step
+from apimodels_async.ledger.entries import Entry, Step, task_from_json
 from apimodels_async.ledger.file_lock import FileLock
 from apimodels_async.ledger.port import Change
 from apimodels_async.ledger.resolve import resolve
 
 __all__ = ["SqliteLedger"]
+
+logger = logging.getLogger("apimodels_async")
 
 _KEYS_AT_ONCE = 900
 
@@ -108,6 +112,75 @@ class SqliteLedger:
             if self._lock is not None:
                 self._lock.release()
 
+    # --- the server
+
+    def bind(self, server: str) -> None:
+        """Use the ledger for `server`, to which it and its entries belong from the first time on.
+
+        Entries of older versions, which did not note their server, are taken to be of this one, with a warning; those
+        with links to this machine are never taken to be a remote server's.
+
+        Args:
+            server: as `server_identity` names it.
+
+        Raises:
+            LedgerError: the ledger, or an entry, belongs to another server.
+        """
+        with self._errors("cannot be bound to its server"), self._database.use() as database:
+            bound = _servers(database)
+            if bound == {server} and list(database.execute(sql.OWN_SERVER)):
+                return
+            servers.check(str(self.path), bound, server)
+            with _sqlite.transaction(database):
+                tasks = [
+                    (key, None if task is None else task_from_json(task)) for key, task in database.execute(sql.UNBOUND)
+                ]
+                found = servers.servers_of(tasks, server)
+                for key, its_own in found.items():
+                    database.execute("UPDATE entries SET server = ? WHERE key = ?", (its_own, key))
+                bound = _servers(database)
+                if bound <= {server}:
+                    database.execute("DELETE FROM ledger")
+                    database.execute("INSERT INTO ledger VALUES (?)", (server,))
+        if found:
+            logger.warning(
+                "%s was written by a version that did not note the server: %d entries are taken to be of %s",
+                self.path, len(found), " and ".join(sorted(set(found.values()))),
+            )  # fmt: skip
+        servers.check(str(self.path), bound, server)
+
+    def servers(self) -> set[str]:
+        """The servers to which the ledger and its entries belong: one, or none before the first run."""
+        with self._errors("cannot be read"), self._database.use() as database:
+            return _servers(database)
+
+    def move_server(self, old: str, new: str) -> int:
+        """Say that what belongs to one server belongs to another: it is the same service at a new address.
+
+        Args:
+            old: a base URL, or a server as `servers` gives it.
+            new: likewise.
+
+        Returns:
+            How many entries were moved.
+
+        Raises:
+            ValueError: one of them is no server.
+            LedgerError: nothing belongs to `old`, or the file cannot be written.
+        """
+        old, new = servers.named(old), servers.named(new)
+        self._check_writable()
+        with self._errors("cannot be written"), self._database.transaction() as database:
+            bound = _servers(database)
+            if old not in bound:
+                belongs = f"belongs to {' and '.join(sorted(bound))}" if bound else "belongs to no server yet"
+                raise LedgerError(f"{self.path} {belongs}, not to {old}")
+            database.execute("UPDATE ledger SET server = ? WHERE server = ?", (new, old))
+            before = database.total_changes
+            database.execute("UPDATE entries SET server = ? WHERE server = ?", (new, old))
+            moved: int = database.total_changes - before
+        return moved
+
     # --- reading
 
     def find(self, key: str) -> Entry | None:
@@ -157,8 +230,7 @@ class SqliteLedger:
         Raises:
             LedgerError: none of them was written.
         """
-        if self._read_only:
-            raise LedgerError(f"{self.path} was opened to be read only")
+        self._check_writable()
         with self._errors("cannot be written"):
             rows = [sql.row_of(change) for change in changes]
             with self._database.transaction() as database:
@@ -176,15 +248,20 @@ class SqliteLedger:
         Args:
             key: the entry's key.
             how: ``"resubmit"``: the server does not have it, the next run sends it again. ``"abandon"``: it is no
-                longer wanted. Anything else is the id of its task: the next run waits for that.
+                longer wanted. ``"undo"``: take an earlier decision back, so that it is unknown again. Anything else is
+                the id of its task: the next run waits for that.
 
         Raises:
-            LedgerError: no such entry, or its outcome is not unknown. A task id that was given before and that the
-                server has not confirmed yet can be given again.
+            LedgerError: no such entry, or there is nothing to decide: its outcome is known. A decision can be changed
+                until a run has acted on it, and a task that the server did not know can be decided about.
         """
         return resolve(self, key, how)
 
     # --- errors
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise LedgerError(f"{self.path} was opened to be read only")
 
     @contextlib.contextmanager
     def _errors(self, what: str) -> Generator[None]:
@@ -200,6 +277,11 @@ class SqliteLedger:
 
     def _trouble(self, what: str, error: Exception) -> LedgerError:
         return LedgerError(f"{self.path} {what}: {error}")
+
+
+def _servers(database: Any) -> set[str]:
+    """The servers of the ledger and of its entries."""
+    return {server for (server,) in database.execute(sql.SERVERS)}
 
 
 def _carry_out(database: Any, groups: Iterable[Sequence[sql.Row]]) -> list[int]:

@@ -18,6 +18,7 @@ from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SavedFile, SqliteLedger, Step, sql
 from apimodels_async.ledger.entries import FOLLOWS, Plan, plan, steps_before
 from apimodels_async.ledger.port import Change
+from apimodels_async.ledger.resolve import resolve_all
 from apimodels_async.models import Task, TaskState
 from tests.support.changes import ANY_STEP, begun
 
@@ -516,3 +517,67 @@ def test_an_id_that_was_given_by_hand_can_be_corrected_until_the_server_has_conf
     ledger.apply([Change("q", Step.CREATED, task=Task(id="cl1", state="pending"))])
     with pytest.raises(LedgerError, match="nothing to resolve"):
         ledger.resolve("q", "resubmit")
+
+
+def decided(ledger: SqliteLedger, key: str, *decisions: str) -> Step:
+    """The step of an entry after these decisions."""
+    for how in decisions:
+        ledger.resolve(key, how)
+    return step_of(ledger, key)
+
+
+@pytest.mark.parametrize("first", ["resubmit", "abandon", "cl-a-slip"])
+@pytest.mark.parametrize(
+    ("second", "after"),
+    [("abandon", Step.ABANDONED), ("cl-right", Step.CREATED), ("resubmit", Step.INTENT), ("undo", Step.UNKNOWN)],
+)
+def test_a_decision_can_be_changed_until_a_run_has_acted_on_it(
+    ledger: SqliteLedger, first: str, second: str, after: Step
+) -> None:
+    put(ledger, "k", Step.UNKNOWN)
+
+    assert decided(ledger, "k", first, second) is after
+    if after is Step.CREATED:
+        entry = ledger.find("k")
+        assert entry is not None
+        assert entry.task is not None
+        assert entry.task.id == "cl-right"
+
+
+def test_a_decision_that_a_run_has_acted_on_stays(ledger: SqliteLedger) -> None:
+    put(ledger, "k", Step.UNKNOWN)
+    ledger.resolve("k", "resubmit")
+    ledger.apply([Change("k", Step.SENDING), Change("k", Step.INTENT)])  # a run began to send it, and took it back
+
+    with pytest.raises(LedgerError, match="nothing to resolve"):
+        ledger.resolve("k", "abandon")
+    with pytest.raises(LedgerError, match="nothing to undo"):
+        ledger.resolve("k", "undo")
+
+
+def test_there_must_be_a_decision_to_undo(ledger: SqliteLedger) -> None:
+    put(ledger, "k", Step.UNKNOWN)
+    put(ledger, "gone", Step.CREATED, Task(id="t", state="pending"))
+    ledger.apply([Change("gone", Step.CREATED, error="the server does not know it")])
+
+    for key in ("k", "gone"):
+        with pytest.raises(LedgerError, match="nothing to undo"):
+            ledger.resolve(key, "undo")
+
+
+def test_decisions_about_many_are_all_carried_out_or_none(ledger: SqliteLedger) -> None:
+    for key in "abc":
+        put(ledger, key, Step.UNKNOWN)
+    put(ledger, "done", Step.DONE)
+
+    for wrong, words in (
+        (("done", "abandon"), "nothing to resolve"),
+        (("none", "abandon"), "no entry 'none'"),
+        (("a", "resubmit"), "two decisions about entry 'a'"),
+    ):
+        with pytest.raises(LedgerError, match=words):
+            resolve_all(ledger, [("a", "abandon"), ("b", "task-9"), wrong])
+        assert {step_of(ledger, key) for key in "abc"} == {Step.UNKNOWN}
+
+    entries = resolve_all(ledger, [("a", "abandon"), ("b", "task-9"), ("c", "resubmit")])
+    assert [entry.step for entry in entries] == [Step.ABANDONED, Step.CREATED, Step.INTENT]

@@ -75,6 +75,7 @@ def write(name: str, changes: list[Change]) -> None:
     place = HERE / name
     place.unlink(missing_ok=True)
     with SqliteLedger(place) as ledger:
+        ledger.bind("https://api.example/v1")
         assert all(changed == 1 for changed in ledger.apply(changes))
     place.with_name(f"{name}.lock").unlink()
     with closing(sqlite3.connect(place)) as database:
