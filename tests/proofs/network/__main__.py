@@ -35,7 +35,7 @@ def measure(setting: Setting, lane: str, *, verbose: bool) -> Row | None:
             row = Row(setting, lane, setting.run(lab))
     except (LabError, OSError) as error:
         traceback.print_exc()
-        print(f"| {setting.name} | {setting.part} | {lane} | not measured: {error} |", flush=True)
+        print(f"| {setting.name} | {setting.part} | {lane} | not measured: {str(error).splitlines()[-1]} |", flush=True)
         return None
     print(row.line(), flush=True)
     if verbose:
