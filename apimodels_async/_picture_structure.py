@@ -38,8 +38,7 @@ class PictureVerdict(NamedTuple):
             `CUT_OFF` also if the structure breaks before its end. `FIRST_PICTURE` only for JPEG files with several
             pictures (MPO).
         length: bytes of the file.
-        trailing: bytes after the end of the picture, such as the film of a motion photo; 0 unless whole. In TIFF
-            files, these can be values of tags.
+        trailing: bytes after the end of the picture, such as the film of a motion photo; 0 unless whole.
         size: width and height in pixels as they are stored; ``None`` if they were not found.
         orientation: 1 to 8 as in EXIF; of AVIF and HEIC the rotation alone, without mirroring.
     """

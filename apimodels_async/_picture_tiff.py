@@ -30,6 +30,8 @@ _OFFSETS = {STRIPS: 0x117, 0x144: 0x145, 0x201: 0x202}
 _MPF_ENTRIES = 0xB002
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 """The types of integers, as `struct` names them."""
+_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of one value of each type."""
 
 
 class Entry(NamedTuple):
@@ -69,7 +71,7 @@ def _small_directory(blob: bytes) -> tuple[str, list[Entry]]:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """The orientation, 1 to 8, in EXIF data with or without its leading ``Exif`` and two zero bytes; 1 if there is none."""
+    """The orientation, 1 to 8, in EXIF data, with or without its leading ``Exif`` and zeros; 1 if there is none."""
     order, entries = _small_directory(exif.removeprefix(b"Exif\x00\x00"))
     return next((found for entry in entries if (found := _orientation(entry, order))), 1)
 
@@ -198,6 +200,9 @@ class _Tiff:
         page = _Page()
         is_first = self.found.size is None
         for entry in entries:
+            length = entry.number * _WIDTHS.get(entry.type, 0)
+            if length > len(entry.raw):  # the value stands elsewhere
+                self.end = max(self.end, self._number(entry.raw) + length)
             if entry.tag in (WIDTH, HEIGHT, COMPRESSION, SAMPLES):
                 page.values[entry.tag] = next(iter(self._inline(entry)), 0)
             elif entry.tag == ORIENTATION and is_first:
