@@ -75,7 +75,7 @@ def parse_data_uri(uri: str) -> DataUri:
 
 def recognise_base64(text: str) -> PictureFormat | None:
     """The format of a picture that a string holds as plain base64, or ``None``: it is a path, or anything else."""
-    start = "".join(text[: 4 * HEAD].split())
+    start = "".join(unquote(text[: 4 * HEAD]).partition("%")[0].split())  # the last escape may be cut
     try:
         return recognise(decode_base64(start[: len(start) // 4 * 4]))
     except ValueError:

@@ -160,7 +160,7 @@ def walk_boxes(cursor: ByteCursor, found: Findings) -> Walk:
     """Pass over the boxes of a file. After each, `found` says whether the picture is whole by now."""
     index = _Index()
     major = b""
-    while True:
+    while cursor.begin_part():
         begin = cursor.position
         head = yield from cursor.read(8)
         size, kind = struct.unpack(">I4s", head)

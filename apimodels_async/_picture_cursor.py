@@ -29,15 +29,23 @@ class Findings:
         self.further_end = 0
 
 
+MOST_PARTS = 10_000
+"""Parts (chunks, segments, blocks, boxes) that a file may have, however small they are."""
+SMALLEST_PART = 64
+"""Bytes of the average part in a file that has more."""
+
+
 class ByteCursor:
     """Reads and skips bytes that arrive in pieces. Keeps the last piece, and a bounded number of bytes before it.
 
     Attributes:
         keep: how many bytes before the position can be read again with `recall`.
+        parts: how many parts of the file have been begun.
     """
 
     def __init__(self) -> None:
         self.keep = 0
+        self.parts = 0
         self._data = b""
         self._at = 0
         self._begin = 0  # offset of _data in the file
@@ -47,6 +55,11 @@ class ByteCursor:
     def position(self) -> int:
         """Offset of the next byte."""
         return self._begin + self._at
+
+    def begin_part(self) -> bool:
+        """Count a part. False if the file has so many small ones that it is no picture, and only costs time."""
+        self.parts += 1
+        return self.parts <= MOST_PARTS or self.parts * SMALLEST_PART <= self.position
 
     def supply(self, chunk: bytes) -> None:
         """Add bytes that were received. What is before the position is dropped, except for `keep` bytes."""
@@ -88,14 +101,14 @@ class ByteCursor:
         """Pass over the bytes before `offset`, if it is ahead."""
         yield from self.skip(max(offset - self.position, 0))
 
-    def search(self, pattern: re.Pattern[bytes]) -> Reading[int]:
-        """Pass over everything up to the end of a match of two bytes, and return its last byte."""
+    def search(self, pattern: re.Pattern[bytes], length: int) -> Reading[int]:
+        """Pass over everything up to the end of a match, which is `length` bytes long, and return its last byte."""
         while True:
             match = pattern.search(self._data, self._at)
             if match:
                 self._at = match.end()
                 return self._data[self._at - 1]
-            self._at = max(self._at, len(self._data) - 1)  # the last byte may be the first of a match
+            self._at = max(self._at, len(self._data) - length + 1)  # the last bytes may begin a match
             yield
 
     def skip_sub_blocks(self) -> Walk:

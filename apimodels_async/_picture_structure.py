@@ -136,7 +136,7 @@ def examine(data: bytes) -> PictureVerdict:
 def _walk_png(cursor: ByteCursor, found: Findings) -> Walk:
     yield from cursor.skip(8)
     has_data = False
-    while True:
+    while cursor.begin_part():
         length, kind = struct.unpack(">I4s", (yield from cursor.read(8)))
         if not kind.isalpha() or length >= 1 << 31:
             return
@@ -165,8 +165,8 @@ _SOI, _EOI, _SOS, _APP1, _APP2 = 0xD8, 0xD9, 0xDA, 0xE1, 0xE2
 def _walk_jpeg(cursor: ByteCursor, found: Findings) -> Walk:
     yield from cursor.skip(2)
     has_scan = has_exif = False
-    while True:
-        marker = yield from cursor.search(_MARKER)
+    while cursor.begin_part():
+        marker = yield from cursor.search(_MARKER, 2)
         if marker == _EOI and has_scan:
             found.end = cursor.position
             return
@@ -192,25 +192,29 @@ def _walk_jpeg(cursor: ByteCursor, found: Findings) -> Walk:
         yield from cursor.skip_to(begin + length)
 
 
+_BLOCK = re.compile(rb"[!,;]")
+_EXTENSION, _TRAILER = 0x21, 0x3B
+
+
 def _walk_gif(cursor: ByteCursor, found: Findings) -> Walk:
     head = yield from cursor.read(13)
     found.size = struct.unpack_from("<HH", head, 6)
     yield from cursor.skip(_colours(head[10]))
     has_picture = False
-    while True:
-        kind = yield from cursor.read(1)
-        if kind == b";":
+    while cursor.begin_part():
+        # What stands between blocks belongs to none. Some writers leave zeros there; viewers pass over them.
+        kind = yield from cursor.search(_BLOCK, 1)
+        if kind == _TRAILER:
             found.end = cursor.position if has_picture else None
             return
-        if kind == b"!":
+        if kind == _EXTENSION:
             yield from cursor.skip(1)
             yield from cursor.skip_sub_blocks()
-        elif kind == b",":
+        else:
             frame = yield from cursor.read(9)
             yield from cursor.skip(_colours(frame[8]) + 1)  # its colours, and the first code size
             yield from cursor.skip_sub_blocks()
             has_picture = True
-        # Anything else belongs to no block. Some writers leave zeros there; viewers pass over them.
 
 
 def _colours(flags: int) -> int:
@@ -222,7 +226,7 @@ def _walk_webp(cursor: ByteCursor, found: Findings) -> Walk:
     head = yield from cursor.read(12)
     end = 8 + int.from_bytes(head[4:8], "little")
     has_picture = False
-    while cursor.position + 8 <= end:
+    while cursor.position + 8 <= end and cursor.begin_part():
         kind, length = struct.unpack("<4sI", (yield from cursor.read(8)))
         begin = cursor.position
         if begin + length > end:
@@ -233,10 +237,9 @@ def _walk_webp(cursor: ByteCursor, found: Findings) -> Walk:
             found.orientation = exif_orientation((yield from cursor.read(min(length, MOST_EXIF))))
         yield from cursor.skip_to(begin + length)
         has_picture = has_picture or kind in (b"VP8L", b"VP8 ", b"ANMF")
-        if has_picture and cursor.position + (length & 1) >= end:
-            found.end = cursor.position  # also if the padding byte of the last chunk was left out
-        yield from cursor.skip(length & 1)
-    found.end = max(end, cursor.position) if has_picture else None
+        if cursor.position < end:  # some writers leave out the last padding byte
+            yield from cursor.skip(length & 1)
+    found.end = end if has_picture else None
 
 
 def _webp_size(kind: bytes, body: bytes) -> tuple[int, int] | None:
