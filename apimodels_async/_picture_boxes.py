@@ -39,12 +39,11 @@ def _boxes(data: bytes) -> Iterator[Box]:
             size = len(data) - at
         if size < begin - at or at + size > len(data):
             return
-        body = data[begin : at + size]
         if kind in _NESTED:
-            yield from _boxes(body)
+            at = begin  # its boxes follow, and then its siblings; a recursion could be made as deep as one likes
         else:
-            yield Box(kind, body)
-        at += size
+            yield Box(kind, data[begin : at + size])
+            at += size
 
 
 class _Numbers:
@@ -77,7 +76,10 @@ def _end_of_items(iloc: bytes) -> int:
         construction = numbers.take(2) & 15 if version else 0
         in_this_file = numbers.take(2) == 0
         base = numbers.take(base_width)
-        for _ in range(numbers.take(2)):
+        extents = numbers.take(2)
+        if not index_width + offset_width + length_width:  # they take no bytes, and are all the same
+            extents = min(extents, 1)
+        for _ in range(extents):
             if numbers.is_empty():
                 break
             numbers.take(index_width if version else 0)

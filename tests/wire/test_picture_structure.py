@@ -88,7 +88,7 @@ every_file = pytest.mark.parametrize("name", FILES)
 
 def decoded(data: bytes) -> list[bytes]:
     """The pixels of all frames; empty if Pillow cannot read them."""
-    pixels = []
+    pixels: list[bytes] = []
     try:
         with Image.open(io.BytesIO(data)) as image:
             for number in range(getattr(image, "n_frames", 1)):
@@ -272,6 +272,22 @@ def test_a_box_up_to_the_end_of_the_file_is_measured_by_the_index() -> None:
     open_ended = data[:at] + bytes(4) + data[at + 4 :]
     assert examine(open_ended).is_whole
     assert not examine(open_ended[:-1]).is_whole
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def test_boxes_in_boxes_without_end_are_followed() -> None:
+    nest = b""
+    for _ in range(5000):
+        nest = box(b"trak", nest)
+    assert examine(ftyp(b"avis") + box(b"moov", nest) + box(b"mdat", bytes(9))).is_whole
+
+
+def test_an_index_of_items_that_take_no_bytes_is_read_at_once() -> None:
+    items = bytes(4) + struct.pack(">HH", 0, 0xFFFF) + b"\x00\x01\x00\x00\xff\xff" * 0xFFFF  # 4,294,836,225 extents
+    assert examine(ftyp(b"avif") + box(b"meta", bytes(4) + box(b"iloc", items))).is_whole
 
 
 def tiff_with_its_directory_at_the_end(*, strips: int, before: bool) -> bytes:
