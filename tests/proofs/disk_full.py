@@ -2,8 +2,8 @@
 
     python tests/proofs/disk_full.py [--series NAME ...] [--errors NAME ...] [--every N] [--workers N]
 
-A shim (full_disk.c) makes every write, rename, flush and creation in one folder fail, from the k-th one on, for
-k = 1, 2, 3, ... until the command ends without having met it. After each run:
+The command is run in a process of its own. A shim (full_disk.c) makes every write, rename, flush and creation in one
+folder fail, from the k-th one on, for k = 1, 2, 3, ... until the command ends without having met it. After each run:
 
 - every task id that the server accepted stands in results.jsonl, in a ledger, on stdout or on stderr;
 - no traceback was printed, and the command ended by itself;
@@ -16,6 +16,7 @@ import argparse
 import errno
 import json
 import os
+import queue
 import shutil
 import sqlite3
 import subprocess
@@ -24,9 +25,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from attrs import Factory, define
 
@@ -35,8 +36,10 @@ if __name__ == "__main__":
 
 from tests.proofs.paid_server import Accepted, PaidServer, picture
 
+ROOT = Path(__file__).parents[2]
+FORGE = Path(__file__).with_name("forked_command.py")
 SHIM = Path(__file__).with_name("full_disk.c")
-REQUESTS = 6
+REQUESTS = 4
 AT_ONCE = 2
 LONGEST_RUN = 90.0
 """Seconds after which a command is taken to hang."""
@@ -122,12 +125,32 @@ class Proof:
         self.shim = home / "full_disk.so"
         options = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
         subprocess.run(["gcc", *options, "-o", str(self.shim), str(SHIM), "-ldl"], check=True)
+        self._forges: queue.SimpleQueue[Forge] = queue.SimpleQueue()
+        self._all: list[Forge] = []
+
+    @contextmanager
+    def forge(self) -> Iterator["Forge"]:
+        """A process that forks commands, for one thread at a time."""
+        try:
+            forge = self._forges.get_nowait()
+        except queue.Empty:
+            forge = Forge(self.shim)
+            self._all.append(forge)
+        yield forge
+        self._forges.put(forge)
+
+    def close(self) -> None:
+        """End the processes that fork."""
+        for forge in self._all:
+            forge.close()
 
     def prove(self, name: str, error: str, every: int) -> Figures:
         """Fill the disk at each `every`-th write of a command."""
         figures = Figures()
         for call in range(1, MOST_CALLS, every):
             if not self._one(f"{name}-{error}-{call}", SERIES[name], error, call, figures):
+                if not figures.runs:
+                    raise AssertionError(f"{name}: nothing was written, so that the shim cannot be at work")
                 return figures
         raise AssertionError(f"{name}: still writing after {MOST_CALLS} calls")
 
@@ -148,6 +171,37 @@ class Proof:
             return True
         finally:
             run.remove()
+
+
+class Forge:
+    """A process that has imported the command line, and forks for each command."""
+
+    def __init__(self, shim: Path) -> None:
+        paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        self._process = subprocess.Popen(
+            [sys.executable, str(FORGE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths, "LD_PRELOAD": str(shim)},
+        )
+
+    def run(self, order: dict[str, Any]) -> int | None:
+        """Run a command and return its exit code; ``None`` if it had to be killed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        code: int | None = json.loads(self._process.stdout.readline())["code"]
+        return code
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
 
 
 class Run:
@@ -173,42 +227,28 @@ class Run:
 
     def on_a_full_disk(self, error: int, half: bool, call: int) -> Ended:
         """Run the command; the disk is full from the given call on."""
-        shim = {
-            "LD_PRELOAD": str(self.proof.shim),
-            "FULL_DISK_FOLDER": str(self.work / self.series.full),
-            "FULL_DISK_CALL": str(call),
-            "FULL_DISK_ERRNO": str(error),
-            "FULL_DISK_REPORT": str(self.report),
-            **({"FULL_DISK_SHORT": "1"} if half else {}),
-        }
-        return self._run(shim)
+        folder, report = str(self.work / self.series.full), str(self.report)
+        return self._run({"folder": folder, "call": call, "errno": error, "half": half, "report": report})
 
-    def _run(self, shim: dict[str, str]) -> Ended:
+    def _run(self, full: dict[str, Any] | None) -> Ended:
         values = {"out": self.out, "ledger": self.ledger, "file": self.file, "prompt": self.prompts[0]}
-        arguments = [argument.format(**values) for argument in self.series.arguments]
-        command = [sys.executable, "-m", "apimodels_async.cli", *arguments]
-        environment = {
-            **os.environ,
-            "HOME": str(self.home),
-            "APIMODELS_API_KEY": "sk_fullDisk",
-            "APIMODELS_BASE_URL": self.proof.server.base_url,
-            "COLUMNS": "1000",
-            **shim,
+        output = self.home / "output"
+        order = {
+            "arguments": [argument.format(**values) for argument in self.series.arguments],
+            "folder": str(self.home),
+            "environment": {
+                "HOME": str(self.home),
+                "APIMODELS_API_KEY": "sk_fullDisk",
+                "APIMODELS_BASE_URL": self.proof.server.base_url,
+                "COLUMNS": "1000",
+            },
+            "output": str(output),
+            "seconds": LONGEST_RUN,
+            "full": full,
         }
-        try:
-            ended = subprocess.run(
-                command,
-                env=environment,
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=LONGEST_RUN,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as expired:
-            return Ended(None, (expired.stdout or b"").decode(errors="replace"))
-        return Ended(ended.returncode, ended.stdout.decode(errors="replace"))
+        with self.proof.forge() as forge:
+            code = forge.run(order)
+        return Ended(code, output.read_text(errors="replace"))
 
     def met(self) -> tuple[float, str] | None:
         """When the disk was full for the first time, and for which call; ``None`` if it never was."""
@@ -221,7 +261,7 @@ class Run:
         """Look at everything that is left, and then run the command again, with space."""
         accepted = self.proof.server.accepted(self.prompt)
         figures.bought += len(accepted)
-        said = f"{name}: code {ended.code}, {len(accepted)} bought: {ended.output[-1500:]}"
+        said = f"{name}: code {ended.code}, {len(accepted)} bought: {_cut(ended.output)}"
         kept = ended.output + "\n".join((*self._results(), *self._ledgers(name, figures)))
         if not self.series.can_be_repeated:
             kept += "\n".join(self._notes())
@@ -244,15 +284,13 @@ class Run:
         """Whether each request has its picture, whole, and a line in results.jsonl if it was a batch."""
         pictures = {path.read_bytes() for path in self.out.glob("*.png")}
         results = "\n".join(self._results())
-        return {task.prompt for task in accepted} == set(self.prompts) and all(
-            picture(task.prompt) in pictures and (task.task_id in results or not self.series.can_be_repeated)
-            for task in accepted
-        )
+        recorded = {task.prompt for task in accepted if task.task_id in results or not self.series.can_be_repeated}
+        return recorded == set(self.prompts) and all(picture(prompt) in pictures for prompt in self.prompts)
 
     def _again(self, name: str, figures: Figures) -> None:
-        again = self._run({})
+        again = self._run(None)
         accepted = self.proof.server.accepted(self.prompt)
-        said = f"{name}, again: code {again.code}, {len(accepted)} bought in all: {again.output[-1500:]}"
+        said = f"{name}, again: code {again.code}, {len(accepted)} bought in all: {_cut(again.output)}"
         figures.fault("paid twice", len(accepted) - len({task.prompt for task in accepted}), said)
         figures.fault("unfinished", again.code != 0 or not self._is_finished(accepted), said)
         figures.fault("tracebacks", "Traceback" in again.output, said)
@@ -289,6 +327,10 @@ class Run:
                 yield path.read_text(errors="replace")
 
 
+def _cut(output: str) -> str:
+    return output if len(output) <= 1600 else f"{output[:800]}\n[...]\n{output[-800:]}"
+
+
 def _rows(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
@@ -311,7 +353,7 @@ def main() -> None:
     parser.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES))
     parser.add_argument("--errors", nargs="+", choices=ERRORS, default=list(ERRORS))
     parser.add_argument("--every", type=int, default=1, help="fill it at every N-th write only")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=4)
     options = parser.parse_args()
     lanes = [(name, error) for name in options.series for error in options.errors]
     with (
@@ -320,8 +362,11 @@ def main() -> None:
         ThreadPoolExecutor(options.workers) as threads,
     ):
         proof = Proof(Path(home).resolve(), server)
-        found = threads.map(lambda lane: proof.prove(*lane, options.every), lanes)
-        figures = dict(zip(lanes, found, strict=True))
+        try:
+            found = threads.map(lambda lane: proof.prove(*lane, options.every), lanes)
+            figures = dict(zip(lanes, found, strict=True))
+        finally:
+            proof.close()
     calls = sum((each.calls for each in figures.values()), Counter[str]())
     for lane, each in figures.items():
         for kind, example in each.examples.items():

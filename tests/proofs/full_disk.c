@@ -1,10 +1,6 @@
-/* A disk that is full, for one folder of one process: preloaded, it fails what would write there.
+/* A disk that is full, for one folder of one process: preloaded, it fails what would write there, from the k-th call on.
 
-   FULL_DISK_FOLDER   the folder, without a slash at its end
-   FULL_DISK_CALL     the number of the first call that fails, from 1; all later ones fail too
-   FULL_DISK_ERRNO    the error number they fail with
-   FULL_DISK_SHORT    if set, that first call writes half of its bytes before the disk is full, where it writes bytes
-   FULL_DISK_REPORT   a file elsewhere: the time (CLOCK_MONOTONIC) and the name of the first call that failed
+   It does nothing before full_disk_begin is called.
 */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,19 +19,24 @@
 #include <unistd.h>
 
 static atomic_long calls;
-static const char *folder;
+static char *folder;
 static size_t folder_length;
 static long first;
 static int error_number;
 static int half_first;
+static char *report;
 
-__attribute__((constructor)) static void begin(void)
+/* folder: absolute, without a slash at its end. number: the first call that fails, from 1; all later ones fail too.
+   error: the error number. half: if not 0, that first call writes half of its bytes, if it writes bytes.
+   file: a file elsewhere, for the time (CLOCK_MONOTONIC) and the name of the first call that failed. */
+void full_disk_begin(const char *path, long number, int error, int half, const char *file)
 {
-    folder = getenv("FULL_DISK_FOLDER");
-    folder_length = folder ? strlen(folder) : 0;
-    first = atol(getenv("FULL_DISK_CALL") ? getenv("FULL_DISK_CALL") : "0");
-    error_number = atoi(getenv("FULL_DISK_ERRNO") ? getenv("FULL_DISK_ERRNO") : "28");
-    half_first = getenv("FULL_DISK_SHORT") != NULL;
+    folder = strdup(path);
+    folder_length = strlen(folder);
+    first = number;
+    error_number = error;
+    half_first = half;
+    report = strdup(file);
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -89,7 +90,6 @@ static int fails(const char *name)
 {
     long number = atomic_fetch_add(&calls, 1) + 1;
     char line[128];
-    const char *report;
     struct timespec now;
     int file, length;
 
@@ -97,17 +97,12 @@ static int fails(const char *name)
         return 0;
     if (number > first)
         return 2;
-    report = getenv("FULL_DISK_REPORT");
-    if (report) {
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        length = snprintf(line, sizeof line, "%ld.%09ld %s\n", (long)now.tv_sec, now.tv_nsec, name);
-        file = REAL(open)(report, O_WRONLY | O_CREAT | O_APPEND, 0600);
-        if (file >= 0) {
-            if (REAL(write)(file, line, (size_t)length) < 0)
-                abort();
-            close(file);
-        }
-    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    length = snprintf(line, sizeof line, "%ld.%09ld %s\n", (long)now.tv_sec, now.tv_nsec, name);
+    file = REAL(open)(report, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (file < 0 || REAL(write)(file, line, (size_t)length) < 0)
+        abort();
+    close(file);
     return 1;
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 import threading
 import time
 import zlib
@@ -36,14 +37,22 @@ def picture(prompt: str) -> bytes:
     )
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that leaves in the middle is what is being tried; anything else is printed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class PaidServer:
     """Listens on a free port of 127.0.0.1, in threads. Every second create is answered with its finished picture."""
 
     def __init__(self) -> None:
         self._accepted: list[Accepted] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
