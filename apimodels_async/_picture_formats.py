@@ -96,6 +96,14 @@ def recognise(head: bytes) -> PictureFormat | None:
     return PictureFormat.SVG if _SVG.match(head) else None
 
 
+_COMPRESSIONS = ((b"\x1f\x8b\x08", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
+
+
+def compression(head: bytes) -> str | None:
+    """The content coding that the first bytes show, whatever a header says; brotli has no signature, and shows none."""
+    return next((name for signature, name in _COMPRESSIONS if head.startswith(signature)), None)
+
+
 def brands(head: bytes) -> list[bytes]:
     """The major brand and the compatible brands of an ISO base media file."""
     size = min(int.from_bytes(head[:4], "big"), len(head))

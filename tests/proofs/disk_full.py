@@ -15,7 +15,6 @@ folder fail, from the k-th one on, for k = 1, 2, 3, ... until the command ends w
 import argparse
 import errno
 import json
-import os
 import queue
 import shutil
 import sqlite3
@@ -23,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -34,10 +33,9 @@ from attrs import Factory, define
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.proofs.forked_command import Forge
 from tests.proofs.paid_server import Accepted, PaidServer, picture
 
-ROOT = Path(__file__).parents[2]
-FORGE = Path(__file__).with_name("forked_command.py")
 SHIM = Path(__file__).with_name("full_disk.c")
 REQUESTS = 4
 AT_ONCE = 2
@@ -129,7 +127,7 @@ class Proof:
         self._all: list[Forge] = []
 
     @contextmanager
-    def forge(self) -> Iterator["Forge"]:
+    def forge(self) -> Generator[Forge]:
         """A process that forks commands, for one thread at a time."""
         try:
             forge = self._forges.get_nowait()
@@ -171,37 +169,6 @@ class Proof:
             return True
         finally:
             run.remove()
-
-
-class Forge:
-    """A process that has imported the command line, and forks for each command."""
-
-    def __init__(self, shim: Path) -> None:
-        paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        self._process = subprocess.Popen(
-            [sys.executable, str(FORGE)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": paths, "LD_PRELOAD": str(shim)},
-        )
-
-    def run(self, order: dict[str, Any]) -> int | None:
-        """Run a command and return its exit code; ``None`` if it had to be killed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        code: int | None = json.loads(self._process.stdout.readline())["code"]
-        return code
-
-    def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
 
 
 class Run:
@@ -355,18 +322,18 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="fill it at every N-th write only")
     parser.add_argument("--workers", type=int, default=4)
     options = parser.parse_args()
-    lanes = [(name, error) for name in options.series for error in options.errors]
+    series: list[str] = options.series
+    errors: list[str] = options.errors
+    every: int = options.every
+    lanes = [(name, error) for name in series for error in errors]
     with (
         tempfile.TemporaryDirectory() as home,
         PaidServer() as server,
+        closing(Proof(Path(home).resolve(), server)) as proof,
         ThreadPoolExecutor(options.workers) as threads,
     ):
-        proof = Proof(Path(home).resolve(), server)
-        try:
-            found = threads.map(lambda lane: proof.prove(*lane, options.every), lanes)
-            figures = dict(zip(lanes, found, strict=True))
-        finally:
-            proof.close()
+        jobs = [threads.submit(proof.prove, name, error, every) for name, error in lanes]
+        figures = {lane: job.result() for lane, job in zip(lanes, jobs, strict=True)}
     calls = sum((each.calls for each in figures.values()), Counter[str]())
     for lane, each in figures.items():
         for kind, example in each.examples.items():

@@ -1,7 +1,7 @@
-"""Runs the command line in forks of this process, which has imported all of it: a fork costs a tenth of a start.
+"""Runs the command line in forks of a process that has imported all of it: a fork costs a tenth of a start.
 
-One order a line comes on standard input, as JSON; one line goes back for each, with how the process ended. The shim
-that this process was started with (LD_PRELOAD) makes a folder of the fork a full disk.
+Run as a script, it is that process. One order a line comes on standard input, as JSON; one line goes back for each,
+with how the fork ended. The shim that it was started with (LD_PRELOAD) makes a folder of the fork a full disk.
 """
 
 import ctypes
@@ -12,12 +12,46 @@ import pkgutil
 import runpy
 import select
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 COMMAND = "apimodels_async.cli"
+
+
+class Forge:
+    """A process that has imported the command line, and forks for each command."""
+
+    def __init__(self, shim: Path) -> None:
+        paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths, "LD_PRELOAD": str(shim)},
+        )
+
+    def run(self, order: dict[str, Any]) -> int | None:
+        """Run a command and return its exit code; ``None`` if it had to be killed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        code: int | None = json.loads(self._process.stdout.readline())["code"]
+        return code
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
 
 
 def import_everything() -> None:

@@ -1,9 +1,11 @@
 """Files of all formats, written by Pillow: whole, cut off, with data behind them, in pieces of any size."""
 
+import gzip
 import io
 import itertools
 import random
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from apimodels_async._picture_formats import HEAD, PictureFormat, recognise
+from apimodels_async._picture_formats import HEAD, PictureFormat, compression, recognise
 from apimodels_async._picture_structure import Completeness, PictureVerdict, PictureWalker, examine
 
 UNHURRIED = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -359,11 +361,17 @@ def test_memory_does_not_grow_with_the_file() -> None:
     at = data.index(b"IDAT") - 4
     piece = bytes(1 << 20)
     walker = PictureWalker()
-    walker.feed(data[:at] + struct.pack(">I4s", 1024 * len(piece), b"IDAT"))
-    for _ in range(1024):
-        walker.feed(piece)
-    walker.feed(bytes(4) + data[-12:])
-    verdict = walker.finish()
+    tracemalloc.start()
+    try:
+        walker.feed(data[:at] + struct.pack(">I4s", 1024 * len(piece), b"IDAT"))
+        for _ in range(1024):
+            walker.feed(piece)
+        walker.feed(bytes(4) + data[-12:])
+        verdict = walker.finish()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(piece)
     assert (verdict.completeness, verdict.trailing) == (Completeness.WHOLE, 0)
     assert verdict.length > 1 << 30
 
@@ -383,3 +391,11 @@ def test_the_first_bytes_suffice_to_recognise_every_format() -> None:
     assert {recognise(data[:HEAD]) for _, data in FILES.values()} == {each for each in Format if each.is_checked} - {
         Format.HEIC
     }
+
+
+@every_file
+def test_a_compressed_file_is_known_by_its_bytes_and_a_picture_is_not_taken_for_one(name: str) -> None:
+    _, data = FILES[name]
+    assert compression(gzip.compress(data)) == "gzip"
+    assert compression(b"\x28\xb5\x2f\xfd" + data) == "zstd"
+    assert compression(data) is None
