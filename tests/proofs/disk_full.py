@@ -206,8 +206,8 @@ class Run:
         return self._run({"folder": folder, "call": call, "errno": error, "half": half, "report": report})
 
     def _run(self, full: dict[str, Any] | None) -> Ended:
-        values = {"out": self.out, "ledger": self.ledger, "file": self.file, "prompt": self.prompts[0]}
         output = self.home / "output"
+        values = {"out": self.out, "ledger": self.ledger, "file": self.file, "prompt": self.prompts[0]}
         order = {
             "arguments": [argument.format(**values) for argument in self.series.arguments],
             "folder": str(self.home),
@@ -274,7 +274,7 @@ class Run:
         """The lines of results.jsonl that are whole."""
         path = self.out / "results.jsonl"
         if path.is_file():
-            for line in path.read_text(errors="replace").splitlines():
+            for line in path.read_text(errors="replace").split("\n"):
                 try:
                     json.loads(line)
                 except ValueError:
@@ -324,10 +324,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="fill it at every N-th write only")
     parser.add_argument("--workers", type=int, default=4)
     options = parser.parse_args()
-    series: list[str] = options.series
-    errors: list[str] = options.errors
     every: int = options.every
-    lanes = [(name, error) for name in series for error in errors]
+    lanes: list[tuple[str, str]] = [(name, error) for name in options.series for error in options.errors]
     with (
         tempfile.TemporaryDirectory() as home,
         PaidServer() as server,

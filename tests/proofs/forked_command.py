@@ -100,7 +100,10 @@ def main() -> None:
             os.kill(pid, signal.SIGKILL)
         os.close(process)
         _, status = os.waitpid(pid, 0)
-        print(json.dumps({"code": os.waitstatus_to_exitcode(status) if in_time else None}), flush=True)
+        try:
+            print(json.dumps({"code": os.waitstatus_to_exitcode(status) if in_time else None}), flush=True)
+        except BrokenPipeError:  # the proof was interrupted
+            os._exit(1)
 
 
 if __name__ == "__main__":
