@@ -17,8 +17,8 @@ class Figures:
         calls: which calls met it first.
         codes: how they ended.
         bought: tasks accepted in these runs.
-        unresolved: requests that the next run did not send again, because the ledger could not learn their task ids,
-            which had been printed.
+        unresolved: requests that the next run did not send again, because the ledger could not learn what came of
+            them: a task whose id had been printed, or none.
         faults: by kind, how many.
         examples: one of each kind.
     """

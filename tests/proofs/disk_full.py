@@ -10,7 +10,7 @@ folder fail, from the k-th one on, for k = 1, 2, 3, ... until the command ends w
 - the exit code is 14, or 2, 14 or 16 if nothing was bought, or 0 if nothing is missing;
 - no create was sent after the disk was full, except for those under way;
 - with space again, the same command finishes the batch, and pays for no request twice. It may leave out what its ledger
-  could not learn, if that task's id was printed.
+  could not learn, if that task's id was printed, or it was never bought.
 """
 
 import argparse
@@ -234,7 +234,8 @@ class Run:
         figures.fault("paid twice", len(accepted) - len({task.prompt for task in accepted}), said)
         figures.fault("tracebacks", "Traceback" in again.output, said)
         left = self._unfinished(accepted)
-        if again.code == SUBMISSION_UNKNOWN and left <= {task.prompt for task in accepted if task.task_id in output}:
+        unknown = {task.prompt for task in accepted if task.task_id not in output}
+        if again.code == SUBMISSION_UNKNOWN and left.isdisjoint(unknown):
             figures.unresolved += len(left)
         else:
             figures.fault("unfinished", again.code != 0 or bool(left), said)
