@@ -111,6 +111,13 @@ def ledger(session: nox.Session) -> None:
 
 
 @nox.session
+def disk(session: nox.Session) -> None:
+    """A full disk at every write of the command line: no task id is lost; `nox -s disk -- --errors EIO` for a part."""
+    session.install("--quiet", PACKAGE)
+    session.run("python", "tests/proofs/disk_full.py", *session.posargs)
+
+
+@nox.session
 def callbacks(session: nox.Session) -> None:
     """10,000 callbacks, most of them abuse, and 500 creates that lose a fifth of their answers; or one of the two."""
     session.install("--quiet", PACKAGE, *group("test"))
