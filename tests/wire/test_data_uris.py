@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apimodels_async._data_uris import (
+from apimodels_async._wire.data_uris import (
     DEFAULT_MEDIA_TYPE,
     DataUri,
     decode_base64,
@@ -17,7 +17,7 @@ from apimodels_async._data_uris import (
     parse_data_uri,
     recognise_base64,
 )
-from apimodels_async._picture_formats import PictureFormat
+from apimodels_async._wire.picture_formats import PictureFormat
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) + b"\xfb\xff\xfe\xbf"
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from apimodels_async._picture_formats import HEAD, PictureFormat, compression, recognise
-from apimodels_async._picture_structure import Completeness, PictureVerdict, PictureWalker, examine
+from apimodels_async._wire.picture_formats import HEAD, PictureFormat, compression, recognise
+from apimodels_async._wire.picture_structure import Completeness, PictureVerdict, PictureWalker, examine
 
 UNHURRIED = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 """On a busy machine a slow example is no failure."""

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from apimodels_async._picture_boxes import walk_boxes
-from apimodels_async._picture_cursor import ByteCursor, Findings, Walk
-from apimodels_async._picture_formats import HEAD, PictureFormat, recognise
-from apimodels_async._picture_tiff import exif_orientation, mpf_end, walk_tiff
+from apimodels_async._wire.picture_boxes import walk_boxes
+from apimodels_async._wire.picture_cursor import ByteCursor, Findings, Walk
+from apimodels_async._wire.picture_formats import HEAD, PictureFormat, recognise
+from apimodels_async._wire.picture_tiff import exif_orientation, mpf_end, walk_tiff
 
 MOST_EXIF = 64 << 10
 """Bytes of EXIF data that are read: the orientation stands near their beginning."""

@@ -6,7 +6,7 @@ import string
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_to_bytes
 
-from apimodels_async._picture_formats import HEAD, PictureFormat, recognise
+from apimodels_async._wire.picture_formats import HEAD, PictureFormat, recognise
 
 _ALPHABET = (string.ascii_letters + string.digits + "+/").encode()
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from apimodels_async._picture_cursor import ByteCursor, Findings, Reading, Walk
+from apimodels_async._wire.picture_cursor import ByteCursor, Findings, Reading, Walk
 
 BEHIND = 64 << 10
 """Bytes behind the position that are kept."""

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from apimodels_async._picture_cursor import ByteCursor, Findings, Reading, Walk
+from apimodels_async._wire.picture_cursor import ByteCursor, Findings, Reading, Walk
 
 LONGEST_INDEX = 1 << 20
 """Bytes of a `meta` or `moov` box that are held; of a longer one only the length is checked."""
