@@ -458,10 +458,11 @@ class AsyncImagesClient:
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         self._engine.jobs.bind()
-        from apimodels_async._download.downloader import DownloadLimits  # noqa: PLC0415  (many never download)
+        from apimodels_async._download.limits import DownloadLimits  # noqa: PLC0415  (many never download)
 
         limits = DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
-        return await self._downloader.download(task, Path(directory), limits)
+        saved = await self._downloader.download(task, Path(directory), limits)
+        return [picture.path for picture in saved]
 
     @cached_property
     def _downloader(self) -> "Downloader":

@@ -347,6 +347,7 @@ class BatchStats(NamedTuple):
         read: taken from the input so far.
         submitted: accepted by the server.
         in_flight: being created, or accepted and not yet ended.
+        saving: completed, and their pictures not saved yet. They count against `max_in_flight` as well.
         completed: tasks that completed.
         failed: ended with an error: refused, failed, timed out, never sent, not saved.
         unknown: of those, how many may or may not have been accepted.
@@ -367,6 +368,7 @@ class BatchStats(NamedTuple):
     bytes: int = 0
     spent: float = 0.0
     matched: int = 0
+    saving: int = 0
 
 
 @frozen

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 
 from apimodels_async._create.prepare import PreparedRequest
+from apimodels_async._download.downloader import SavedPicture
 from apimodels_async._threads import FILES
 from apimodels_async.errors import SubmissionUnknownError
 from apimodels_async.ledger.entries import Entry, Plan, SavedFile, Step, key_of, plan
@@ -101,10 +102,9 @@ class LedgerRun:
         step = Step.FAILED if task.state == TaskState.FAILED else Step.DONE
         self._writer.post(Change(key, step, task=task, error=task.fail_msg))
 
-    async def saved(self, key: str, files: Sequence[Path]) -> None:
+    def saved(self, key: str, pictures: Sequence[SavedPicture]) -> None:
         """A task's pictures are on the disk."""
-        sums = await FILES.run(partial(_sums, files))
-        kept = [SavedFile(str(file.absolute()), digest) for file, digest in zip(files, sums, strict=True)]
+        kept = [SavedFile(str(picture.path.absolute()), picture.sha256) for picture in pictures]
         self._writer.post(Change(key, Step.SAVED, files=kept))
 
     async def whole_files(self, entry: Entry) -> list[Path] | None:

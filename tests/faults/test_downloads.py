@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, ConfigurationError, DownloadError, ResultExpiredError, Task, TaskState
-from apimodels_async._download import downloader, part_file
+from apimodels_async._download import downloader, part_file, tally
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import (
     GIF,
@@ -213,7 +213,7 @@ async def test_retry_after_beyond_the_deadline_ends_at_once_and_says_why(server:
 async def test_a_byte_now_and_then_is_given_up_for_its_rate(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloader, "RATE_WINDOW", 0.4)
+    monkeypatch.setattr(tally, "RATE_WINDOW", 0.4)
     (path,) = await fetch(server, done(server.play("/a", drip(JPEG, 0.1), picture(JPEG))), tmp_path)
     assert path.read_bytes() == JPEG
     assert names(tmp_path) == ["task-1-0.jpg"]
@@ -223,7 +223,7 @@ async def test_a_byte_now_and_then_is_given_up_for_its_rate(
 async def test_a_byte_now_and_then_for_ever_is_a_download_error(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloader, "RATE_WINDOW", 0.1)
+    monkeypatch.setattr(tally, "RATE_WINDOW", 0.1)
     with pytest.raises(DownloadError, match="not saved in 5 attempts: slower than 1024 bytes a second"):
         await fetch(server, done(server.play("/a", drip(JPEG, 0.06, first=0))), tmp_path)
     assert names(tmp_path) == []
@@ -232,7 +232,7 @@ async def test_a_byte_now_and_then_for_ever_is_a_download_error(
 async def test_the_rate_may_be_as_low_as_one_likes(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloader, "RATE_WINDOW", 0.05)
+    monkeypatch.setattr(tally, "RATE_WINDOW", 0.05)
     url = server.play("/a", drip(PNG, 0.03, first=len(PNG) - 10))
     (path,) = await fetch(server, done(url), tmp_path, min_rate=0)
     assert path.read_bytes() == PNG
