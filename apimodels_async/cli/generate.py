@@ -27,7 +27,7 @@ class Quality(StrEnum):
     AUTO = "auto"
 
 
-class Format(StrEnum):
+class FormatChoice(StrEnum):
     """The file formats there are."""
 
     PNG = "png"
@@ -49,7 +49,7 @@ def generate(
     aspect_ratio: Annotated[str | None, typer.Option(metavar="W:H", help='As "16:9".')] = None,
     resolution: Annotated[str | None, typer.Option(metavar="1K|2K|4K", help="How large.")] = None,
     quality: Annotated[Quality | None, typer.Option(help="How well.")] = None,
-    output_format: Annotated[Format | None, typer.Option("--format", help="The pictures' file format.")] = None,
+    output_format: Annotated[FormatChoice | None, typer.Option("--format", help="The pictures' file format.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed asks for the same picture.")] = None,
     callback_url: Annotated[
         str | None,

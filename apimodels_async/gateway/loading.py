@@ -20,7 +20,7 @@ from apimodels_async.gateway.limits import (
     Reservation,
 )
 from apimodels_async.gateway.refusals import Refusal
-from apimodels_async.gateway.results import Results
+from apimodels_async.gateway.results import TaskResults
 from apimodels_async.gateway.sizes import Size
 from apimodels_async.gateway.workers import PictureWorkers
 
@@ -56,7 +56,7 @@ class InputLoader:
     def __init__(
         self,
         *,
-        results: Results,
+        results: TaskResults,
         hosting: FileHosting,
         workers: PictureWorkers,
         budget: BodyBudget,
