@@ -14,7 +14,8 @@ from apimodels_async._limits import Rate
 from apimodels_async._poll.poller import Poller
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import lacks_links
-from apimodels_async.pacing import Pacing, typical, urgency
+from apimodels_async.pacing.adaptive import EARLY_LOOKS
+from apimodels_async.pacing.protocol import Pacing, typical, urgency
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +29,6 @@ REVISE = 1.0
 """Seconds between two revisions of what is waiting."""
 PROBES = 32
 """So many tasks of a model that nobody has seen finish are looked at early, in case it is a quick one."""
-EARLY = 8.0
-"""Seconds before which the others are not."""
 FEW = 32
 """So few are put in order anew each time."""
 
@@ -159,7 +158,7 @@ class Scheduler(Generic[T]):
         """Leave the early looks to a few; what they find out brings the others forward."""
         sparing = watched.ours and not watched.probe and watched.call is None and watched.trouble is None
         if sparing and not lacks_links(watched.task) and typical(self._pacing, watched.key) is None:
-            watched.postpone(max(watched.due, watched.born + EARLY))
+            watched.postpone(max(watched.due, watched.born + EARLY_LOOKS[-1]))
 
     def _revise(self, now: float) -> None:
         """Look sooner at what is waiting, where tasks turn out to be quicker than was thought when it was planned."""
@@ -179,7 +178,7 @@ class Scheduler(Generic[T]):
 
     async def _look(self, item: T, watched: TaskWatch) -> None:
         try:
-            await self._poller.look(watched)
+            await self._poller.poll(watched)
         except Exception as error:  # noqa: BLE001  (it becomes the item's outcome)
             watched.unsubscribe()
             self._watcher.ended(item, watched, error)
@@ -192,7 +191,7 @@ class Scheduler(Generic[T]):
             self._learned = True
             self._watcher.ended(item, watched, None)
         elif watched.last:
-            self._watcher.ended(item, watched, watched.timed_out())
+            self._watcher.ended(item, watched, watched.timed_out(anyio.current_time()))
         else:
             self._watcher.queried(item, watched)
             self._poller.plan(watched, self._pacing)
