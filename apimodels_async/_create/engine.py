@@ -110,7 +110,6 @@ class Engine:
         *,
         within: float | None = None,
         hold: Hold | None = None,
-        on_end: Callable[[], object] | None = None,
     ) -> Task:
         """Send a create request, in its turn of `create_rate`, and return its task.
 
@@ -120,30 +119,23 @@ class Engine:
             journal: notified of each step before it is taken.
             within: seconds for which the callback of a lost answer is waited for at most.
             hold: of the batch that the request belongs to: where nothing was taken, it waits with all others.
-            on_end: called when everything is over, whether the caller is still there or not.
 
         Raises:
             ApimodelsError: as `Submitter.submit` raises.
         """
-        try:
-            self.jobs.bind()
-            call = None
-            if self._callbacks is not None and prepared.intent_id is not None:
-                call = self._callbacks.open(prepared.intent_id)
-            create = CreateRequest(
-                prepared.body,
-                prepared.model,
-                keep=keep or self.submitter.detach,
-                journal=journal,
-                call=call,
-                patience=0.0 if call is None else self._patience(prepared.model, within),
-                retries=None if hold is None else hold.retries(),
-                on_end=on_end,
-            )
-        except BaseException:
-            if on_end is not None:
-                on_end()
-            raise
+        self.jobs.bind()
+        call = None
+        if self._callbacks is not None and prepared.intent_id is not None:
+            call = self._callbacks.open(prepared.intent_id)
+        create = CreateRequest(
+            prepared.body,
+            prepared.model,
+            keep=keep or self.submitter.detach,
+            journal=journal,
+            call=call,
+            patience=0.0 if call is None else self._patience(prepared.model, within),
+            retries=None if hold is None else hold.retries(),
+        )
         return await self.submitter.submit(create)
 
     def _patience(self, model: str, within: float | None = None) -> float:

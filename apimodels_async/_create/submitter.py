@@ -65,7 +65,6 @@ class CreateRequest:
         call: the callback that the request orders: when the answer is lost, it is waited for.
         patience: seconds for that.
         retries: when it is sent again; without it, as a single call.
-        on_end: called when everything is over, whether the caller is still there or not.
 
     Attributes:
         task: the task, once the server has accepted.
@@ -83,7 +82,6 @@ class CreateRequest:
         call: ExpectedCallback | None = None,
         patience: float = 0.0,
         retries: Retries | None = None,
-        on_end: Callable[[], object] | None = None,
     ) -> None:
         self.body = body
         self.model = model
@@ -92,7 +90,6 @@ class CreateRequest:
         self.call = call
         self.patience = patience
         self.retries = retries
-        self.on_end = on_end
         self.task: Task | None = None
         self.trace = SendTrace()
         self.caller_left = False
@@ -196,8 +193,7 @@ class Submitter:
                     self._poller.settle(create.call, create.task)
             except Exception:
                 logger.exception("the callback of a create could not be settled")
-            if create.on_end is not None:
-                create.on_end()
+            create.journal.ended()
 
     async def _record(self, create: CreateRequest) -> Task:
         """Write down what came of a request, and keep it if the caller has left."""
@@ -300,7 +296,7 @@ class Submitter:
                 f"was not sent again; {_LOOK}"
             ) from odd
         except APIError as refusal:
-            _raise_refusal(refusal)
+            _raise_refusal(refusal, held=create.retries is not None)
         except ConfigurationError:  # the client was closed before the request was given to a transport
             create.trace = SendTrace()
             raise
@@ -367,10 +363,12 @@ def _raise_failure(failure: RequestFailed) -> NoReturn:
     raise _NotTakenError(error) from None
 
 
-def _raise_refusal(refusal: APIError) -> NoReturn:
-    """Raise what a refusal means."""
+def _raise_refusal(refusal: APIError, *, held: bool) -> NoReturn:
+    """Raise what a refusal means; `held`: for a request of a batch, which can wait until it passes."""
     match judge_refusal(refusal):
-        case Verdict.REJECTED:
+        case Verdict.ON_THE_WAY if held:
+            raise _NotTakenError(refusal, refusal.retry_after) from None
+        case Verdict.REJECTED | Verdict.ON_THE_WAY:
             raise refusal
         case Verdict.NOT_YET:
             raise _NotTakenError(refusal, refusal.retry_after) from None
