@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import anyio
 import httpx
@@ -120,7 +121,7 @@ async def test_a_server_that_is_away_meets_one_probe_at_a_time(anyio_backend: st
 
     probes = [at for at in vendor.server.posts if 0.5 < at < 60.0]
     assert len(probes) <= 20
-    assert all(later - earlier >= 0.25 for earlier, later in zip(probes, probes[1:], strict=False))
+    assert all(later - earlier >= 0.25 for earlier, later in pairwise(probes))
 
 
 @virtually
