@@ -17,7 +17,7 @@ ROOT = "apimodels_async"
 HOME = Path(apimodels_async.__file__).parent
 
 ORDER = (
-    "errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit",
+    "errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit _reprs",
     "_wire",
     "_http",
     "pacing",
@@ -42,6 +42,7 @@ PURE = (
     "_wire",
     "pacing",
     "_create.verdict",
+    "_create.gate",
     "_create.journal",
     "_batch.budget",
     "ledger.entries",

@@ -33,14 +33,19 @@ class Job(Generic[T]):
         self.scope = anyio.CancelScope()
         self.ended = anyio.Event()
         self.result: T | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     async def run(self) -> None:
-        """Do the work, keep its outcome, and never raise but for a cancellation of the loop itself."""
+        """Do the work, keep its outcome, and never raise but for a cancellation of the loop itself.
+
+        Not even ``SystemExit``, which a plug-in of the user's may raise, ends the loop from here: the caller gets it.
+        """
         try:
             with self.scope:
                 self.result = await self._work()
-        except Exception as error:  # noqa: BLE001  (handed to the caller)
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001  (handed to the caller)
             self.error = error
         finally:
             self.ended.set()
@@ -87,7 +92,7 @@ class BackgroundJobs:
         return job
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Have `function` called in the client's loop; from any thread. Where the loop is over, nobody waits for it."""
+        """Have `function` called in the client's loop, from any thread; nothing happens if the loop is over."""
         trio = sys.modules.get("trio")
         with contextlib.suppress(RuntimeError):
             if trio is None or not isinstance(self._loop, trio.lowlevel.TrioToken):

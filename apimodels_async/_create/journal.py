@@ -33,8 +33,12 @@ class Journal(Protocol):
         ...
 
     async def unknown(self, error: Exception) -> None:
-        """Nobody knows."""
+        """It is not known whether the server accepted."""
         ...
+
+    def ended(self) -> None:
+        """The create request is over, however it ended and whether its caller is still there or not."""
+        return
 
 
 class NoJournal:
@@ -53,4 +57,7 @@ class NoJournal:
         """Nothing is written."""
 
     async def unknown(self, error: Exception) -> None:
+        """Nothing is written."""
+
+    def ended(self) -> None:
         """Nothing is written."""

@@ -109,6 +109,11 @@ class Http:
             return self._timeout
         return httpx.Timeout(30.0, connect=10.0, read=CREATE_READ_TIMEOUT)
 
+    @property
+    def create_bound(self) -> float | None:
+        """Seconds for the whole exchange of a create request, which its sender sees to."""
+        return _whole(self._create_timeout)
+
     @cached_property
     def _ssl(self) -> Any:
         return httpx.create_ssl_context()
@@ -288,7 +293,7 @@ class Http:
         straight: bool = False,
     ) -> RawResponse:
         """`straight`: what is sent back comes from a transport, and no client has touched it."""
-        bound = _whole(timeout)
+        bound = _whole(timeout) if watch is None else None  # see `create_bound`
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
@@ -517,7 +522,17 @@ def _translated(error: Exception) -> Exception:
 
 def _failed(failure: Exception, watch: SendTrace | None = None) -> RequestFailed:
     refused = isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-    return RequestFailed(describe(failure), (watch or SendTrace()).trace(refused=refused))
+    facts = (watch or SendTrace()).trace(refused=refused)
+    return RequestFailed(describe(failure), facts, certificate=_is_certificate_fault(failure))
+
+
+def _is_certificate_fault(failure: BaseException) -> bool:
+    each: BaseException | None = failure
+    for _ in range(16):
+        if each is None or type(each).__name__ == "SSLCertVerificationError":
+            break
+        each = each.__cause__ or each.__context__
+    return each is not None or "certificate verify failed" in str(failure).lower()
 
 
 def _closed() -> ConfigurationError:

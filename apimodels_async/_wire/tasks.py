@@ -347,6 +347,7 @@ def _refusal(answer: RawResponse, payload: dict[str, Any], code: int | None, tas
         task_id=task_id or named,
         body=_body_text(answer),
         retry_after=answer.retry_after,
+        from_api=bool(payload),
     )
 
 
