@@ -33,7 +33,7 @@ class Journal(Protocol):
         ...
 
     async def unknown(self, error: Exception) -> None:
-        """Nobody knows."""
+        """It is not known whether the server accepted."""
         ...
 
     def ended(self) -> None:

@@ -297,7 +297,7 @@ class Submitter:
                 f"was not sent again; {_LOOK}"
             ) from odd
         except APIError as refusal:
-            _raise_refusal(refusal)
+            _raise_refusal(refusal, held=create.retries is not None)
         except ConfigurationError:  # the client was closed before the request was given to a transport
             create.trace = SendTrace()
             raise
@@ -364,10 +364,12 @@ def _raise_failure(failure: RequestFailed) -> NoReturn:
     raise _NotTakenError(error) from None
 
 
-def _raise_refusal(refusal: APIError) -> NoReturn:
-    """Raise what a refusal means."""
+def _raise_refusal(refusal: APIError, *, held: bool) -> NoReturn:
+    """Raise what a refusal means; `held`: for a request of a batch, which can wait until it passes."""
     match judge_refusal(refusal):
-        case Verdict.REJECTED:
+        case Verdict.ON_THE_WAY if held:
+            raise _NotTakenError(refusal, refusal.retry_after) from None
+        case Verdict.REJECTED | Verdict.ON_THE_WAY:
             raise refusal
         case Verdict.NOT_YET:
             raise _NotTakenError(refusal, refusal.retry_after) from None

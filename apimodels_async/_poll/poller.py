@@ -15,6 +15,7 @@ from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, read_task
 from apimodels_async.callbacks.expected import ExpectedCallback, ExpectedCallbacks
 from apimodels_async.errors import (
+    APIError,
     ConfigurationError,
     ConnectionFailedError,
     ProtocolError,
@@ -263,22 +264,29 @@ class Poller:
         watched.note_query(anyio.current_time())
         try:
             task = await self.query(watched.task.id or "", watched.task.model)
-        except RateLimitError as refusal:
-            self.gate.refused(anyio.current_time(), refusal.retry_after)
-            watched.note_failure(refusal)
-        except TaskNotFoundError as refusal:
-            accepted = self._created.get(watched.task.id or "", watched.accepted)
-            if accepted is None or anyio.current_time() - accepted > NOT_FOUND_YET:
+        except (APIError, ConnectionFailedError, ProtocolError) as error:
+            if self._ends_a_wait(watched, error):
                 raise
-            watched.note_failure(refusal)
-        except (ConnectionFailedError, ProtocolError, ServerError) as error:
-            if isinstance(error, ConnectionFailedError) and error.certificate:
-                raise
+            if isinstance(error, RateLimitError):
+                self.gate.refused(anyio.current_time(), error.retry_after)
             watched.note_failure(error)
         else:
             self.gate.passed()
             self._quota.give_back()
             watched.record_result(task, anyio.current_time())
+
+    def _ends_a_wait(self, watched: TaskWatch, error: APIError | ConnectionFailedError | ProtocolError) -> bool:
+        """Whether no waiting mends what a query met. Only the API's own words do: the page of a proxy may pass."""
+        match error:
+            case RateLimitError() | ServerError() | ProtocolError():
+                return False
+            case ConnectionFailedError():
+                return error.certificate
+            case TaskNotFoundError() if error.from_api:
+                accepted = self._created.get(watched.task.id or "", watched.accepted)
+                return accepted is None or anyio.current_time() - accepted > NOT_FOUND_YET
+            case APIError():  # a redirect: base_url is wrong
+                return error.from_api or error.status // 100 == 3
 
     def plan(self, watched: TaskWatch, pacing: Pacing) -> None:
         """Plan the next look."""

@@ -97,7 +97,7 @@ async def test_a_query_that_is_still_connecting_is_cut_off() -> None:
         images = AsyncImagesClient(KEY, base_url=server.base_url)
         ended = await errors_of(images, lambda images: images.get("task-1"), 0.1)
     gc.collect()
-    assert [str(error) for error in ended] == [CLOSED] * AT_ONCE
+    assert [str(error) for error in ended] == [CLOSED_ON_A_TASK] * AT_ONCE
 
 
 async def test_waits_that_are_asleep_are_woken(server: PictureServer) -> None:
