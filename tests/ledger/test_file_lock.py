@@ -15,7 +15,7 @@ import anyio
 import httpx
 import pytest
 
-from apimodels_async import AsyncImagesClient, NotSubmittedError
+from apimodels_async import AsyncImagesClient, NotSubmittedError, Outcome
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger, Step, file_lock
 from apimodels_async.ledger.port import Change
@@ -209,7 +209,7 @@ async def test_a_batch_whose_ledger_is_moved_sends_nothing_more(tmp_path: Path) 
         "sk_test", base_url="https://api.example/v1", model="m", http_client=http, pacing=FixedPacing(0.001)
     )
     (tmp_path / "a").mkdir()
-    outcomes = []
+    outcomes: list[Outcome] = []
     async with client, client.batch(list("abcdef"), ledger=tmp_path / "a/run.db", max_in_flight=1) as batch:
         async for outcome in batch:
             if not outcomes:
