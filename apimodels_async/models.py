@@ -356,6 +356,8 @@ class BatchStats(NamedTuple):
         spent: US dollars, estimated by the catalogue's prices: completed tasks, those that are unknown, and those
             that go on although nobody waits any more.
         matched: with a ledger, how many requests an earlier run had begun.
+        waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
+        outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.
     """
 
     read: int = 0
@@ -369,6 +371,8 @@ class BatchStats(NamedTuple):
     spent: float = 0.0
     matched: int = 0
     saving: int = 0
+    waiting: int = 0
+    outage: float = 0.0
 
 
 @frozen

@@ -43,8 +43,8 @@ class Accounts:
         self.failed += 1
         self.unknown += isinstance(error, SubmissionUnknownError)
 
-    def stats(self, matched: int) -> BatchStats:
-        """All of it, for the user. `matched` is how many requests an earlier run had begun."""
+    def stats(self, *, matched: int, waiting: int, outage: float) -> BatchStats:
+        """All of it, for the user; the arguments are as in `BatchStats`."""
         return BatchStats(
             read=self.read,
             submitted=self.submitted,
@@ -57,6 +57,8 @@ class Accounts:
             bytes=self.bytes,
             spent=self.budget.spent,
             matched=matched,
+            waiting=waiting,
+            outage=outage,
         )
 
 

@@ -13,7 +13,7 @@ from apimodels_async._batch.resume import not_submitted
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.prepare import PreparedRequest
-from apimodels_async.errors import ApimodelsError, SubmissionUnknownError
+from apimodels_async.errors import ApimodelsError, NotSubmittedError, SubmissionUnknownError
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import Task
 
@@ -57,13 +57,24 @@ class Creator:
         self._keep = keep
         self._slots = anyio.Semaphore(CREATES)
         self._bodies = ByteLimit(BODIES)
+        self._hold = engine.hold(options.outage_timeout)
         self.stop: Stop | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Create requests that are held back, because the server takes none."""
+        return self._hold.waiting
+
+    def outage(self, now: float) -> float:
+        """Seconds since the server last took a create request; 0 while it takes them."""
+        return self._hold.outage(now)
 
     def stop_creating(self, stop: Stop) -> None:
         """Send nothing more."""
         if self.stop is None:
             logger.warning("the batch sends nothing more: %s (%s)", stop.reason, stop.cause)
             self.stop = stop
+            self._hold.stop(stop.reason, stop.cause)
 
     def stopped(self, item: Item) -> Exception | None:
         """Why an item is not sent, if nothing is. Ask again after each wait: it may have changed meanwhile."""
@@ -112,8 +123,11 @@ class Creator:
     async def create(self, item: Item) -> Task:
         """Send the item's request, for which there is a reservation; that ends with it.
 
+        While the server takes no create requests, this one waits with all others of the client and is sent again.
+
         Raises:
             Exception: whatever preparing it raises: nothing was sent.
+            NotSubmittedError: the server took none for `outage_timeout`, or the batch was stopped: nothing was sent.
             ApimodelsError: as `Engine.send` raises.
         """
         slot = Slot(self._slots)
@@ -141,7 +155,12 @@ class Creator:
             item.weight = self._bodies.resize(item.weight, prepared.size)
         journal = None if self._records is None else self._records.journal(item.key, prepared)
         try:
-            return await self._engine.send(prepared, self._keep, journal, within=self._options.wait_timeout)
+            within = self._options.wait_timeout
+            return await self._engine.send(prepared, self._keep, journal, within=within, hold=self._hold)
+        except NotSubmittedError as error:
+            # The server took nothing for too long, or the batch was stopped while this one was held back.
+            self.stop_creating(Stop(str(error).removeprefix("not sent: "), _cause_of(error)))
+            raise self.stopped(item) or error from _cause_of(error)
         except ApimodelsError:
             raise
         except Exception as error:
@@ -149,3 +168,7 @@ class Creator:
                 f"the create request ended in an unexpected error ({type(error).__name__}: {error}): it may be "
                 f"accepted and billed; look it up at https://apimodels.app/console/records before you send it again"
             ) from error
+
+
+def _cause_of(error: NotSubmittedError) -> Exception:
+    return error.__cause__ if isinstance(error.__cause__, Exception) else error

@@ -27,6 +27,7 @@ class Options(NamedTuple):
     wait_timeout: float | None
     on_event: Callable[[BatchEvent], object] | None
     sidecar: bool
+    outage_timeout: float | None = 300.0
 
 
 class Phase(Enum):

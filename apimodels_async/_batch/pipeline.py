@@ -17,6 +17,7 @@ import anyio.abc
 from attrs import evolve
 
 from apimodels_async._batch.accounts import Accounts, is_billed
+from apimodels_async._batch.clock import loop_clock
 from apimodels_async._batch.creator import Creator
 from apimodels_async._batch.feed import read
 from apimodels_async._batch.listener import Listener
@@ -80,6 +81,7 @@ class Pipeline:
         self._hand_over = hand_over
         self._records = records
         self._accounts = Accounts(options.budget)
+        self._clock = loop_clock()
         self._listener = None if options.on_event is None else Listener(options.on_event)
         self._creator = Creator(engine, options, self._accounts, records, keep)
         self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
@@ -104,8 +106,12 @@ class Pipeline:
 
     @property
     def stats(self) -> BatchStats:
-        """How far it is."""
-        return self._accounts.stats(matched=0 if self._records is None else self._records.matched)
+        """How far it is. May be read in any thread."""
+        return self._accounts.stats(
+            matched=0 if self._records is None else self._records.matched,
+            waiting=self._creator.waiting,
+            outage=self._creator.outage(self._clock()),
+        )
 
     def start(self, group: anyio.abc.TaskGroup) -> None:
         """Begin, in `group`."""

@@ -5,6 +5,7 @@ import logging
 import math
 import random
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -16,6 +17,7 @@ from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import MAX_REDIRECTS, check_link, file_stem, next_hop
 from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile
 from apimodels_async._download.tally import SpoiledError, Tally
+from apimodels_async._download.words import READ, words_of
 from apimodels_async._download.writer import THREADS, gather, write_stream
 from apimodels_async._http.trace import RequestFailed, Stream
 from apimodels_async._http.transport import Http
@@ -29,6 +31,13 @@ logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
 
+MOST_PICTURES = 1000
+"""Pictures of one task: more are refused, because each takes a task of the loop and a file."""
+EXPIRED_AFTER = 24 * 3600.0
+"""Seconds after completion in which a picture that is not at its link is not taken to have expired: results are kept
+for 7 days."""
+WORDS_WITHIN = 2.0
+"""Seconds for which the words of a refusal are waited for."""
 FRESH = 60.0
 """Seconds after completion in which a 404 may be a content network that lags."""
 
@@ -75,6 +84,11 @@ class Downloader:
                 f"task {task.id} is {task.state or 'of no known state'} and has no pictures: wait for it first",
                 task_id=task.id,
             )
+        if len(task.result_urls) > MOST_PICTURES:
+            raise DownloadError(
+                f"task {task.id} has {len(task.result_urls)} links to pictures; at most {MOST_PICTURES} are fetched",
+                task_id=task.id,
+            )
         limits = limits or DownloadLimits()
         directory = expand(directory)
         started = anyio.current_time()
@@ -117,8 +131,8 @@ class Downloader:
 class _GoneError(Exception):
     """403 or 404: the picture is not at its link."""
 
-    def __init__(self, status: int, age: float | None) -> None:
-        super().__init__(f"HTTP {status}")
+    def __init__(self, message: str, age: float | None) -> None:
+        super().__init__(message)
         self.age = age
 
 
@@ -151,6 +165,8 @@ class _Fetch:
                     return await self._once_more(url, gone)
             raise self._late()
         except _GoneError as gone:
+            if gone.age is not None and gone.age < EXPIRED_AFTER:
+                raise self._error(f"could not be fetched: its host says {gone}") from None
             raise ResultExpiredError(
                 f"task {self.task.id}: picture {self.at} is no longer at its link ({gone}); results are deleted "
                 f"after 7 days",
@@ -222,17 +238,17 @@ class _Fetch:
                 if stream.status // 100 == 3:
                     url = next_hop(url, stream.location, base_url=base_url)
                     continue
-                self._check(stream)
+                await self._check(stream)
                 return await self._save(stream.chunks, stream.length)
         raise ValueError(f"more than {MAX_REDIRECTS} redirects")
 
-    def _check(self, stream: Stream) -> None:
+    async def _check(self, stream: Stream) -> None:
         if stream.status in (403, 404, 410):
             done = self.task.complete_time
             age = None if done is None else ((stream.date or datetime.now(UTC)) - done).total_seconds()
-            raise _GoneError(stream.status, age)
+            raise _GoneError(await _said(stream), age)
         if stream.status != 200:
-            raise SpoiledError(f"HTTP {stream.status}", stream.retry_after or 0.0)
+            raise SpoiledError(await _said(stream), stream.retry_after or 0.0)
         if stream.encoded:
             raise SpoiledError("the server compressed it although that was declined")
         if stream.length is not None and stream.length > self.limits.max_bytes:
@@ -273,6 +289,18 @@ def _write_whole(part: PartFile, pieces: list[bytes], name: str) -> SavedPicture
 
 def _finish(part: PartFile, name: str) -> SavedPicture:
     return SavedPicture(part.finish(name), part.size, part.sha256)
+
+
+async def _said(stream: Stream) -> str:
+    """The status of a refusal and its words, if it has some and they are there soon."""
+    body = b""
+    with anyio.move_on_after(WORDS_WITHIN), suppress(RequestFailed):
+        async for chunk in stream.chunks:
+            body += chunk[:READ]
+            if len(body) >= READ:
+                break
+    words = "" if stream.encoded else words_of(body[:READ])
+    return f"HTTP {stream.status}: {words}" if words else f"HTTP {stream.status}"
 
 
 async def _one(data: bytes) -> AsyncIterator[bytes]:

@@ -318,7 +318,7 @@ def _sheet(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.I
     (width, height), side, (paper, ink) = size, min(size), brief.colours[5:]
     picture = _edited if len(inputs) == 1 else _composed
     if side < _SMALLEST_TITLED:
-        return picture(size, brief, inputs)
+        return ImageOps.pad(picture(size, brief, inputs), size, color=paper)
     margin, small = round(side * 0.05), max(8, round(side * 0.02))
     title = _Title(brief.prompt, width - 2 * margin, height * 0.36, side * (0.05 if len(inputs) == 1 else 0.085))
     room = width - 2 * margin, height - title.height - round(2.6 * margin) - 2 * small
