@@ -5,11 +5,15 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import anyio.to_thread
 from attrs import evolve, fields
 
+# What these three offer is imported when it is used first: many clients never need it. Annotations name it in quotes.
+from apimodels_async import _batch as batches
+from apimodels_async import _download as downloads
+from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create import inputs
 from apimodels_async._create.engine import Engine
@@ -20,7 +24,7 @@ from apimodels_async._settings import resolve
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ConnectionFailedError
+from apimodels_async.errors import ApimodelsError, ConnectionFailedError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -33,14 +37,12 @@ from apimodels_async.models import (
     TaskState,
     Unset,
 )
+from apimodels_async.pacing.guard import guarded
+from apimodels_async.pacing.protocol import Pacing
 
 if TYPE_CHECKING:
-    from apimodels_async._batch.batch import Batch
-    from apimodels_async._download.downloader import Downloader
-    from apimodels_async.ledger import SqliteLedger
     from apimodels_async.ledger.opened import OpenLedgers
     from apimodels_async.ledger.run import LedgerRun
-    from apimodels_async.pacing import Pacing
 
 __all__ = ["AsyncImagesClient"]
 
@@ -74,6 +76,9 @@ class AsyncImagesClient:
         ValueError: a number out of range.
     """
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds the API key and open connections: make one in each process, and do not copy it")
+
     # For a repr in the middle of an `__init__` that fails.
     _base_url: str = ""
     _model: str | None = None
@@ -88,7 +93,7 @@ class AsyncImagesClient:
         wait_timeout: float | None = 600.0,
         max_retries: int = 4,
         http_client: HttpClient | None = None,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
         callbacks: CallbackSource | None = None,
     ) -> None:
         secret = None if api_key is None else Secret(api_key)
@@ -104,10 +109,6 @@ class AsyncImagesClient:
             raise ArgumentTypeError(
                 "callbacks", "give an apimodels_async.callbacks.CallbackReceiver", value=type(callbacks).__name__
             )
-        if pacing is None:
-            from apimodels_async.pacing import AdaptivePacing  # noqa: PLC0415  (an import need not pay for it)
-
-            pacing = AdaptivePacing()
         self._engine = Engine(
             Http(settings.api_key, settings.base_url, timeout, http_client),
             server_identity=server_identity(settings.base_url),
@@ -165,7 +166,7 @@ class AsyncImagesClient:
         output_format: OutputFormat | None = None,
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         key: str | None = None,
     ) -> Task:
         """Submit a task, and do not wait for it.
@@ -215,7 +216,7 @@ class AsyncImagesClient:
         return await self._engine.send(await self._engine.prepare(request))
 
     async def _create_once(
-        self, request: GenerationRequest, ledger: "SqliteLedger | str | os.PathLike[str]", key: str | None
+        self, request: GenerationRequest, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", key: str | None
     ) -> Task:
         """`create` with a ledger: what an earlier call with this key has begun is not begun again."""
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
@@ -225,7 +226,7 @@ class AsyncImagesClient:
         prepared = await engine.prepare(request, for_ledger=True)
         return await create_once(records, prepared, key, engine.send, engine.recover)
 
-    async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
+    async def _open(self, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
@@ -251,7 +252,7 @@ class AsyncImagesClient:
         task_or_id: Task | str,
         *,
         timeout: float | Unset | None = UNSET,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Ask until a task has ended, and give it: completed or failed, as its state says.
@@ -273,7 +274,11 @@ class AsyncImagesClient:
         self._engine.jobs.bind()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
-        return await self._engine.poller.wait(task, pacing or self._engine.pacing, bound, on_change)
+        paced = self._engine.pacing if pacing is None else guarded(pacing)
+        try:
+            return await self._engine.poller.wait(task, paced, bound, on_change)
+        except Exception as error:  # noqa: BLE001  (raised there)
+            self._raise_with_id(error, task)
 
     async def generate(
         self,
@@ -293,7 +298,7 @@ class AsyncImagesClient:
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
         timeout: float | Unset | None = UNSET,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
     ) -> Task:
         """`create` and `wait` in one call; the arguments are theirs.
 
@@ -307,33 +312,43 @@ class AsyncImagesClient:
         request = _request_of(prompt, locals())
         self._engine.jobs.bind()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
+        paced = self._engine.pacing if pacing is None else guarded(pacing)
         task = await self._engine.send(await self._engine.prepare(request), within=bound)
         try:
-            task = await self.wait(task, timeout=timeout, pacing=pacing)
-        except Exception:
-            raise  # every error of ours carries the task id
+            task = await self._engine.poller.wait(task, paced, bound)
+        except Exception as error:  # noqa: BLE001  (raised there)
+            self._raise_with_id(error, task)
         except BaseException:
-            self._engine.submitter.detach(task)  # cancelled: the caller never saw the id
+            self._engine.submitter.detach(task)  # cancelled: the caller never received the id
             raise
         if task.state == TaskState.FAILED:
             raise tasks.failure(task)
         return task
+
+    def _raise_with_id(self, error: Exception, task: Task) -> NoReturn:
+        """Raise what ended a wait: with the task's id, or with the task in `detached`."""
+        if not isinstance(error, ApimodelsError):
+            self._engine.submitter.detach(task)
+        elif error.task_id is None:
+            error.task_id = task.id
+        raise error
 
     def batch(
         self,
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
+        outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
-    ) -> "Batch":
+    ) -> "batches.Batch":
         """Make many pictures: ``async with client.batch(requests) as batch: async for outcome in batch: …``.
 
         There is one `Outcome` for each request, whatever happens to it, in order of completion. Refused for want of
@@ -359,16 +374,18 @@ class AsyncImagesClient:
             poll_rate: queries a second, for all of this client's; when it binds, the tasks most likely to be done
                 are asked about first.
             wait_timeout: seconds for each task; ``None`` for no bound; left out, the client's.
+            outage_timeout: seconds for which the server may take no create request (no connection, 429) before the rest
+                ends as `NotSubmittedError`; ``None`` for no limit. Until then the requests wait together, and one at a
+                time finds out whether the server is back.
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. What it raises is logged, and it may be slow without holding the batch up.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
 
         Raises:
+            TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
         """
-        from apimodels_async._batch.batch import Batch  # noqa: PLC0415  (many never make a batch)
-        from apimodels_async._batch.options import Options  # noqa: PLC0415
-
+        _check_requests(requests)
         if max_in_flight < 1:
             raise ArgumentError("max_in_flight", "give 1 or more", value=str(max_in_flight))
         if retry_failed < 0:
@@ -378,24 +395,34 @@ class AsyncImagesClient:
                 raise ArgumentError(name, "give a number above 0", value=str(figure), hint=", or None for no bound")
         bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else Path(download_to)
-        options = Options(
-            max_in_flight, directory, budget, retry_failed, create_rate, poll_rate, bound, on_event, sidecar
+        options = batches.Options(
+            max_in_flight=max_in_flight,
+            download_to=directory,
+            budget=budget,
+            retry_failed=retry_failed,
+            create_rate=create_rate,
+            poll_rate=poll_rate,
+            wait_timeout=bound,
+            on_event=on_event,
+            sidecar=sidecar,
+            outage_timeout=_checked_wait(outage_timeout, "outage_timeout"),
         )
         open_ledger = None if ledger is None else partial(self._open, ledger, match=True)
-        return Batch(self._engine, self._downloader, requests, options, open_ledger)
+        return batches.Batch(self._engine, self._downloader, requests, options, open_ledger)
 
     async def generate_many(
         self,
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
+        outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
     ) -> list[Outcome]:
@@ -415,6 +442,7 @@ class AsyncImagesClient:
             create_rate=create_rate,
             poll_rate=poll_rate,
             wait_timeout=wait_timeout,
+            outage_timeout=outage_timeout,
             on_event=on_event,
             sidecar=sidecar,
         )
@@ -458,17 +486,13 @@ class AsyncImagesClient:
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         self._engine.jobs.bind()
-        from apimodels_async._download.limits import DownloadLimits  # noqa: PLC0415  (many never download)
-
-        limits = DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
+        limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
         saved = await self._downloader.download(task, Path(directory), limits)
         return [picture.path for picture in saved]
 
     @cached_property
-    def _downloader(self) -> "Downloader":
-        from apimodels_async._download.downloader import Downloader  # noqa: PLC0415  (many never download)
-
-        return Downloader(self._engine.http, self._engine.poller)
+    def _downloader(self) -> "downloads.Downloader":
+        return downloads.Downloader(self._engine.http, self._engine.poller)
 
     async def models(self) -> list[str]:
         """The ids of the models that the server offers.
@@ -521,7 +545,19 @@ def _request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) -
     return evolve(prompt, **given) if isinstance(prompt, GenerationRequest) else GenerationRequest(prompt, **given)
 
 
-def _checked_id(task_id: str) -> str:
+def _check_requests(requests: object) -> None:
+    """Raise a TypeError for what can be iterated over, and is plainly no list of requests."""
+    is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
+    if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
+        raise TypeError(
+            f"requests is a {type(requests).__name__}: give a list of prompts or of GenerationRequest; a single one "
+            f"goes to generate"
+        )
+
+
+def _checked_id(task_id: object) -> str:
+    if not isinstance(task_id, str):
+        raise TypeError(f"task_id is a {type(task_id).__name__}: give the id that create brought")
     if not task_id.strip():
         raise ArgumentError("task_id", "is empty: give the id that create brought")
     return task_id

@@ -12,6 +12,7 @@ from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, Typ
 from attrs import Attribute, field, fields, frozen
 
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+from apimodels_async._reprs import safe_repr
 
 __all__ = [
     "UNSET",
@@ -132,6 +133,8 @@ class Task:
     fail_msg: str | None = None
     retryable: bool | None = None
     raw: Mapping[str, Any] = field(factory=dict[str, Any], eq=False, repr=False)
+
+    __repr__ = safe_repr
 
     @property
     def is_terminal(self) -> bool:
@@ -305,6 +308,8 @@ class GenerationRequest:
     seed: int | None = field(default=None, kw_only=True, validator=_whole(None))
     extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True, validator=_mapping)
 
+    __repr__ = safe_repr
+
     def __attrs_post_init__(self) -> None:
         """Check what concerns several arguments at once."""
         if self.image is not None and self.images is not None:
@@ -333,6 +338,8 @@ class Outcome:
     task: Task | None = None
     error: Exception | None = None
     files: tuple[Path, ...] = ()
+
+    __repr__ = safe_repr
 
     @property
     def ok(self) -> bool:
@@ -391,3 +398,5 @@ class BatchEvent:
     index: int
     task: Task | None
     error: Exception | None = None
+
+    __repr__ = safe_repr

@@ -17,7 +17,7 @@ ROOT = "apimodels_async"
 HOME = Path(apimodels_async.__file__).parent
 
 ORDER = (
-    "_arguments errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit",
+    "_arguments errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit _reprs",
     "_wire",
     "_http",
     "pacing",

@@ -34,8 +34,8 @@ from apimodels_async._limits import Rate
 from apimodels_async._poll.poller import Poller
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import lacks_links
-from apimodels_async.pacing import Pacing, typical, urgency
 from apimodels_async.pacing.adaptive import EARLY_LOOKS
+from apimodels_async.pacing.protocol import Pacing, typical, urgency
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,7 +211,7 @@ class Scheduler(Generic[T]):
     async def _query(self, item: T, watched: TaskWatch) -> None:
         last = watched.last
         try:
-            await self._poller.look(watched)
+            await self._poller.poll(watched)
             if not watched.ended and not last:
                 self._poller.plan(watched, self._pacing)
                 self._postpone_unless_probe(watched)
@@ -224,7 +224,7 @@ class Scheduler(Generic[T]):
         if watched.ended or last:
             watched.unsubscribe()
             self._learned = self._learned or watched.ended
-            self._watcher.ended(item, watched, None if watched.ended else watched.timed_out())
+            self._watcher.ended(item, watched, None if watched.ended else watched.timed_out(anyio.current_time()))
         else:
             self._watcher.queried(item, watched)
             self._push(item, watched)

@@ -45,7 +45,17 @@ def translated(error: Exception) -> Exception:
 def request_failed(failure: Exception, trace: SendTrace | None = None) -> RequestFailed:
     """What is raised for a request without an answer."""
     refused = isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-    return RequestFailed(describe(failure), (trace or SendTrace()).facts(refused=refused))
+    facts = (trace or SendTrace()).facts(refused=refused)
+    return RequestFailed(describe(failure), facts, certificate=_is_certificate_fault(failure))
+
+
+def _is_certificate_fault(failure: BaseException) -> bool:
+    each: BaseException | None = failure
+    for _ in range(16):
+        if each is None or type(each).__name__ == "SSLCertVerificationError":
+            break
+        each = each.__cause__ or each.__context__
+    return each is not None or "certificate verify failed" in str(failure).lower()
 
 
 def closed() -> ConfigurationError:

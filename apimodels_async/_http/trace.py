@@ -31,36 +31,58 @@ class SendFacts(NamedTuple):
 
 
 class RequestFailed(Exception):  # noqa: N818  (internal: always translated before a user sees it)
-    """There is no answer. `trace` says what is known of the request; ``__cause__`` is the foreign error."""
+    """There is no answer. `trace` says what is known of the request; ``__cause__`` is the foreign error.
 
-    def __init__(self, message: str, trace: SendFacts) -> None:
+    Attributes:
+        certificate: the server's certificate was not accepted, which no waiting mends.
+    """
+
+    def __init__(self, message: str, trace: SendFacts, *, certificate: bool = False) -> None:
         super().__init__(message)
         self.trace = trace
+        self.certificate = certificate
 
 
 async def _nothing() -> None:
     """The default of `SendTrace.before_first_byte`."""
 
 
+class ResentError(Exception):
+    """A transport below us was about to send a request again that had already left."""
+
+
 class SendTrace:
     """Follows one request through the transport's trace events.
 
     `before_first_byte` is awaited before anything is written; what it raises ends the request with nothing sent.
-    Through a caller's own client it may be awaited twice.
+    Through a caller's own client it may be awaited twice: before the call, and at the event.
+
+    Attributes:
+        header_sent: the event "about to write the first byte" was seen.
+        spoke: any event was seen.
+        announced: the request was given to a transport that may report no events.
     """
 
-    __slots__ = ("_before_first_byte", "header_sent", "spoke")
+    __slots__ = ("_before_first_byte", "announced", "header_sent", "spoke")
 
     def __init__(self, before_first_byte: Callable[[], Awaitable[None]] = _nothing) -> None:
         self._before_first_byte = before_first_byte
         self.header_sent: bool = False
         self.spoke: bool = False
+        self.announced: bool = False
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether a byte of the request may have been sent by now."""
+        return self.header_sent or (self.announced and not self.spoke)
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """What httpcore calls at each event."""
         self.spoke = True
         # A CONNECT to a proxy reports the same event about itself.
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+            if self.header_sent:
+                raise ResentError("sent already: a transport that sends again by itself was stopped")
             await self._before_first_byte()
             self.header_sent = True
 
@@ -74,6 +96,7 @@ class SendTrace:
             await self._before_first_byte()
         except Exception as error:
             raise RequestFailed(describe(error), SendFacts(header_sent=False, spoke=True, refused=False)) from error
+        self.announced = True
 
     def facts(self, *, refused: bool) -> SendFacts:
         """What is known now that the request has failed; `refused`: with no connection made, or none free."""

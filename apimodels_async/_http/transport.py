@@ -81,6 +81,11 @@ class Http:
         return httpx.Timeout(30.0, connect=10.0, read=CREATE_READ_TIMEOUT)
 
     @property
+    def create_bound(self) -> float | None:
+        """Seconds for the whole exchange of a create request, which its sender sees to."""
+        return _whole(self._create_timeout)
+
+    @property
     def queries_at_once(self) -> int:
         """How many queries can be under way."""
         return self.lanes.queries_at_once
@@ -207,7 +212,7 @@ class Http:
         straight: bool = False,
     ) -> RawResponse:
         """`straight`: what is sent back comes from a transport, and no client has touched it."""
-        bound = _whole(timeout)
+        bound = _whole(timeout) if trace is None else None  # see `create_bound`
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from apimodels_async import ledger as ledgers  # noqa: TC001  (annotations are read at run time too)
 from apimodels_async._batch.feed import threaded
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, HttpClient, Timeout
 from apimodels_async.callbacks.source import CallbackSource
@@ -25,12 +26,9 @@ from apimodels_async.models import (
     Task,
     Unset,
 )
+from apimodels_async.pacing.protocol import Pacing
 from apimodels_async.sync.base import MirroredClient
 from apimodels_async.sync.batch import Batch
-
-if TYPE_CHECKING:
-    from apimodels_async.ledger import SqliteLedger
-    from apimodels_async.pacing import Pacing
 
 __all__ = ["ImagesClient"]
 
@@ -76,7 +74,7 @@ class ImagesClient(MirroredClient):
         wait_timeout: float | None = 600.0,
         max_retries: int = 4,
         http_client: HttpClient | None = None,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
         callbacks: CallbackSource | None = None,
     ) -> None:
         try:
@@ -133,7 +131,7 @@ class ImagesClient(MirroredClient):
         output_format: OutputFormat | None = None,
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         key: str | None = None,
     ) -> Task:
         """Submit a task, and do not wait for it.
@@ -213,7 +211,7 @@ class ImagesClient(MirroredClient):
         task_or_id: Task | str,
         *,
         timeout: float | Unset | None = UNSET,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Ask until a task has ended, and give it: completed or failed, as its state says.
@@ -252,7 +250,7 @@ class ImagesClient(MirroredClient):
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
         timeout: float | Unset | None = UNSET,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
     ) -> Task:
         """`create` and `wait` in one call; the arguments are theirs.
 
@@ -289,13 +287,14 @@ class ImagesClient(MirroredClient):
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
+        outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
     ) -> "Batch":
@@ -324,11 +323,15 @@ class ImagesClient(MirroredClient):
             poll_rate: queries a second, for all of this client's; when it binds, the tasks most likely to be done
                 are asked about first.
             wait_timeout: seconds for each task; ``None`` for no bound; left out, the client's.
+            outage_timeout: seconds for which the server may take no create request (no connection, 429) before the rest
+                ends as `NotSubmittedError`; ``None`` for no limit. Until then the requests wait together, and one at a
+                time finds out whether the server is back.
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. What it raises is logged, and it may be slow without holding the batch up.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
 
         Raises:
+            TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
         """
         return Batch(
@@ -344,6 +347,7 @@ class ImagesClient(MirroredClient):
                 create_rate=create_rate,
                 poll_rate=poll_rate,
                 wait_timeout=wait_timeout,
+                outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
             ),
@@ -354,13 +358,14 @@ class ImagesClient(MirroredClient):
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
+        outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
     ) -> list[Outcome]:
@@ -380,6 +385,7 @@ class ImagesClient(MirroredClient):
                 create_rate=create_rate,
                 poll_rate=poll_rate,
                 wait_timeout=wait_timeout,
+                outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
             )
