@@ -89,8 +89,8 @@ POINTS = (
     "before a rename",
     "between the flush and the rename",
     "after a rename",
-    "before the sums",
-    "after the sums",
+    "before the files are noted",
+    "after the files are noted",
     "before the file is closed",
 )
 """Where a process can be killed."""
@@ -131,7 +131,7 @@ def wire(fuse: Fuse) -> Callable[[str], Any]:
     around_async(transport.Http, "submit", fuse, "", "after the answer")
     around(part_file.PartFile, "finish", fuse, "before a rename", "after a rename")
     around(os, "fsync", fuse, "", "between the flush and the rename")
-    around_async(ledger_run.LedgerRun, "saved", fuse, "before the sums", "after the sums")
+    around(ledger_run.LedgerRun, "saved", fuse, "before the files are noted", "after the files are noted")
     return lambda path: Wired(connect(path), fuse)
 
 
