@@ -87,6 +87,7 @@ class APIError(ApimodelsError):
         request_id: the answer's ``x-request-id`` (or ``cf-ray``) header, for the vendor's support.
         body: the whole answer as text.
         retry_after: seconds the server asks to be left alone (``Retry-After``), where it does.
+        from_api: whether it came with the API's JSON. The page of a proxy on the way does not.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class APIError(ApimodelsError):
         task_id: str | None = None,
         body: str = "",
         retry_after: float | None = None,
+        from_api: bool = True,
     ) -> None:
         super().__init__(message, task_id=task_id)
         self.status = status
@@ -108,6 +110,7 @@ class APIError(ApimodelsError):
         self.request_id = request_id
         self.body = body
         self.retry_after = retry_after
+        self.from_api = from_api
 
 
 class BadRequestError(APIError):
