@@ -61,7 +61,7 @@ class AsyncImagesClient:
         model: the model for calls that name none, else ``APIMODELS_MODEL``.
         timeout: for one HTTP exchange, in seconds or as an ``httpx.Timeout``; ``None`` switches it off. By default
             a create's answer is read for 300 s, because some models answer only when the picture is done, and
-            everything else for 30 s.
+            the answer to a query for 10 s, and everything else for 30 s.
         wait_timeout: for one whole wait, in seconds; ``None`` for no bound.
         max_retries: how often a create is sent again, where it is certain that nothing was started, within 30 s.
         http_client: an ``httpx.AsyncClient`` of your own (proxies, certificates, event hooks); it is never closed

@@ -19,11 +19,10 @@ from importlib import import_module
 from typing import Any
 
 import anyio
-import httpx
 
 from apimodels_async import AsyncImagesClient, GenerationRequest, Outcome
 from apimodels_async._download import part_file
-from apimodels_async._http import lanes, transport
+from apimodels_async._http import tls, transport
 from apimodels_async._sqlite import connect
 from apimodels_async.ledger import SqliteLedger, recorder
 from apimodels_async.ledger import run as ledger_run
@@ -177,8 +176,8 @@ def child(order: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork for each order."""
-    setattr(lanes.Lanes, "tls", httpx.create_ssl_context())  # noqa: B010  (read once, not in every fork)
-    for name in ("cattrs.gen", "httpx_aiohttp"):  # what is imported on first use, likewise
+    tls.shared_context()  # (read once, not in every fork)
+    for name in ("cattrs.gen", "apimodels_async._http.fast"):  # what is imported on first use, likewise
         with suppress(ImportError):
             import_module(name)
     gc.freeze()
