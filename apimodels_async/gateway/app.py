@@ -174,6 +174,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.store = store_thread
     return app
 
 

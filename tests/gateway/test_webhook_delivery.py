@@ -46,7 +46,9 @@ class Scene:
 
     def __init__(self, store: Store, post: Post) -> None:
         self.thread = Inline(store)
-        self.delivery = WebhookDelivery(store=self.thread, post=post, settle=as_it_is, now=self.now, sleep=asyncio.sleep, rng=Random(1))
+        self.delivery = WebhookDelivery(
+            store=self.thread, post=post, settle=as_it_is, now=self.now, sleep=asyncio.sleep, rng=Random(1)
+        )
 
     def now(self) -> int:
         return START + int(asyncio.get_running_loop().time() * 1000)
