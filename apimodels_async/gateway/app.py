@@ -108,9 +108,9 @@ def create_app(
     """
     eager = paint is not None
     if paint is None:
-        from apimodels_async.gateway import painting  # noqa: PLC0415  (not needed with a painter given)
+        from apimodels_async.gateway import painter  # noqa: PLC0415  (not needed with a painter given)
 
-        paint = painting.paint
+        paint = painter.paint
     if not 0 < keep < _LONGEST_KEPT:
         raise ValueError(f"keep {keep!r}: give days, more than 0")
     kept = round(keep * DAY)

@@ -17,7 +17,7 @@ DAY = 24 * 3600
 def test_the_gateways_own_painter_paints_nothing_before_it_is_asked_for(
     opened: Callable[..., Any], painter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apimodels_async.gateway.painting.paint", painter)
+    monkeypatch.setattr("apimodels_async.gateway.painter.paint", painter)
     desk = opened(paint=None)
     first, _, _ = desk.finish(n=3)["resultUrls"]
     assert painter.calls == []
