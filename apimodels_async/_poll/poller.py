@@ -276,7 +276,7 @@ class Poller:
             watched.record_result(task, anyio.current_time())
 
     def _ends_a_wait(self, watched: TaskWatch, error: APIError | ConnectionFailedError | ProtocolError) -> bool:
-        """Whether waiting changes nothing about what a query met. The page of a proxy may pass; the API's own no does not."""
+        """Whether waiting changes nothing about a failed query. The page of a proxy may pass."""
         match error:
             case RateLimitError() | ServerError() | ProtocolError():
                 return False
