@@ -3,6 +3,7 @@
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 from apimodels_async.cli import exit_codes
@@ -27,11 +28,17 @@ def gateway_module() -> ModuleType:
 
 
 @contextmanager
-def local_gateway() -> Generator[tuple[str, str]]:
-    """A gateway with a temporary store. Gives its key and its base URL."""
+def local_gateway(store: Path | None) -> Generator[tuple[str, str]]:
+    """A gateway for one command: its key and its base URL.
+
+    Args:
+        store: where it keeps its tasks; ``None`` for a temporary file.
+    """
+    if store is not None:
+        store.parent.mkdir(parents=True, exist_ok=True)
     # A proxy in the environment is for the network, and could not reach this machine's gateway anyway.
     os.environ["no_proxy"] = ",".join(
         filter(None, [os.environ.get("no_proxy"), os.environ.get("NO_PROXY"), "127.0.0.1"])
     )
-    with gateway_module().LocalGateway() as gateway:
+    with gateway_module().LocalGateway(store=store) as gateway:
         yield gateway.api_key, gateway.base_url
