@@ -17,6 +17,7 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
+from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.errors import ConnectionFailedError
@@ -109,6 +110,7 @@ class AsyncImagesClient:
             pacing = AdaptivePacing()
         self._engine = Engine(
             Http(settings.api_key, settings.base_url, timeout, http_client),
+            server_identity=server_identity(settings.base_url),
             model=settings.model,
             pacing=pacing,
             callbacks=callbacks,
@@ -227,8 +229,8 @@ class AsyncImagesClient:
         if self._ledgers is None:
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
-            self._ledgers = OpenLedgers()
-        return await self._ledgers.records(ledger, match=match)
+            self._ledgers = OpenLedgers(self._engine.jobs)
+        return await self._ledgers.records(ledger, identity=self._engine.server_identity, match=match)
 
     async def get(self, task_id: str) -> Task:
         """Ask once how a task is doing.
@@ -456,10 +458,11 @@ class AsyncImagesClient:
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         self._engine.jobs.bind()
-        from apimodels_async._download.downloader import DownloadLimits  # noqa: PLC0415  (many never download)
+        from apimodels_async._download.limits import DownloadLimits  # noqa: PLC0415  (many never download)
 
         limits = DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
-        return await self._downloader.download(task, Path(directory), limits)
+        saved = await self._downloader.download(task, Path(directory), limits)
+        return [picture.path for picture in saved]
 
     @cached_property
     def _downloader(self) -> "Downloader":

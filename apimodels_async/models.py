@@ -1,5 +1,6 @@
 """The values the SDK takes and gives: requests, tasks and outcomes. Frozen, and free of any I/O."""
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, fields, frozen
 
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 
@@ -86,6 +87,23 @@ def _shorten(urls: Sequence[str]) -> str:
     )
 
 
+def _json_value(value: object) -> Any:
+    """A value as JSON has it. A number that is not finite, which JSON cannot say, becomes ``None``."""
+    match value:
+        case None | bool() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case datetime():
+            return value.isoformat()
+        case Mapping():
+            return {str(name): _json_value(each) for name, each in cast("Mapping[object, object]", value).items()}
+        case list() | tuple():
+            return [_json_value(each) for each in cast("Sequence[object]", value)]
+        case _:
+            return str(value)  # text, and the members of text enums
+
+
 @frozen(kw_only=True)
 class Task:
     """What the server last said about one generation task.
@@ -119,6 +137,10 @@ class Task:
     def is_terminal(self) -> bool:
         """Whether the task has ended: completed or failed. An unknown state has not."""
         return self.state in _TERMINAL_STATES
+
+    def to_dict(self) -> dict[str, Any]:
+        """All ten fields by name, as values that ``json.dumps`` takes: times in ISO 8601, `result_urls` as a list."""
+        return {each.name: _json_value(getattr(self, each.name)) for each in fields(Task)}
 
 
 def _check(condition: object, argument: str, value: object, right: str, hint: str = "") -> None:
@@ -325,6 +347,7 @@ class BatchStats(NamedTuple):
         read: taken from the input so far.
         submitted: accepted by the server.
         in_flight: being created, or accepted and not yet ended.
+        saving: completed, and their pictures not saved yet. They count against `max_in_flight` as well.
         completed: tasks that completed.
         failed: ended with an error: refused, failed, timed out, never sent, not saved.
         unknown: of those, how many may or may not have been accepted.
@@ -333,6 +356,8 @@ class BatchStats(NamedTuple):
         spent: US dollars, estimated by the catalogue's prices: completed tasks, those that are unknown, and those
             that go on although nobody waits any more.
         matched: with a ledger, how many requests an earlier run had begun.
+        waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
+        outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.
     """
 
     read: int = 0
@@ -345,6 +370,9 @@ class BatchStats(NamedTuple):
     bytes: int = 0
     spent: float = 0.0
     matched: int = 0
+    saving: int = 0
+    waiting: int = 0
+    outage: float = 0.0
 
 
 @frozen

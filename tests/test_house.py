@@ -42,6 +42,7 @@ PURE = (
     "_wire",
     "pacing",
     "_create.verdict",
+    "_create.gate",
     "_create.journal",
     "_batch.budget",
     "ledger.entries",
@@ -134,6 +135,14 @@ def test_every_module_has_its_place_in_the_order() -> None:
     assert {top(module) for module in MODULES} <= set(PLACE)
 
 
+def test_the_table_of_the_design_is_this_order() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text.partition("## Where things are")[2].partition("\n\n| change")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(names.split()) for names in ORDER]
+
+
 def test_no_import_runs_against_the_order() -> None:
     wrong = [(m, other) for m in MODULES for other in own_imports(m) if PLACE[top(other)] > PLACE[top(m)]]
 
@@ -189,7 +198,7 @@ def test_the_gateway_shares_no_wire_code_with_the_client() -> None:
 
 
 def test_one_wire_has_one_converter() -> None:
-    assert [module for module in MODULES if "cattrs" in foreign_imports(module)] == ["_wire.tasks"]
+    assert [module for module in MODULES if "cattrs" in foreign_imports(module)] == ["_wire.converter"]
 
 
 # --- what nobody does

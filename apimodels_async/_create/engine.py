@@ -19,7 +19,7 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller, pass_through
-from apimodels_async._wire.tasks import RawResponse
+from apimodels_async._wire.answer import RawResponse
 from apimodels_async.callbacks.expected import ExpectedCallbacks
 from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.errors import ConnectionFailedError
@@ -41,18 +41,22 @@ class Engine:
         pacing: when to ask.
         create_rate: create requests a second.
         model: for requests that name none.
+        server_identity: the service that a ledger is bound to. The command line sets it for a gateway of its own, whose
+            port is another in each run.
     """
 
     def __init__(
         self,
         http: Http,
         *,
+        server_identity: str,
         model: str | None,
         pacing: Pacing,
         callbacks: CallbackSource | None,
         max_retries: int,
     ) -> None:
         self.http: Http = http
+        self.server_identity: str = server_identity
         self.model: str | None = model
         self.pacing: Pacing = pacing
         self.jobs: BackgroundJobs = BackgroundJobs()

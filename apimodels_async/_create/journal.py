@@ -36,6 +36,10 @@ class Journal(Protocol):
         """Nobody knows."""
         ...
 
+    def ended(self) -> None:
+        """The create request is over, however it ended and whether its caller is still there or not."""
+        ...
+
 
 class NoJournal:
     """For creates without a ledger: nothing is written."""
@@ -54,3 +58,6 @@ class NoJournal:
 
     async def unknown(self, error: Exception) -> None:
         """Nothing is written."""
+
+    def ended(self) -> None:
+        """Nothing waits for it."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from apimodels_async._create import inputs
 from apimodels_async._create.identity import digest_of, request_view
 from apimodels_async._secret import Secret
-from apimodels_async._wire import tasks
+from apimodels_async._wire.requests import create_body
 from apimodels_async.callbacks.expected import CallbackUrl
 from apimodels_async.models import GenerationRequest
 
@@ -43,7 +43,7 @@ def prepare(
         TypeError, ValueError: a picture that is none.
     """
     pictures = inputs.request_fields(request)
-    body = Secret(tasks.create_body(request, model, pictures, None if order is None else order.url))
+    body = Secret(create_body(request, model, pictures, None if order is None else order.url))
     intent_id = None if order is None else order.intent_id
     if not for_ledger:
         return PreparedRequest(body, model, {}, "", intent_id)

@@ -153,6 +153,7 @@ class Submitter:
         try:
             return await self._send_and_record(body, attempt)
         finally:
+            attempt.journal.ended()
             if attempt.call is not None:
                 self._poller.settle(attempt.call, attempt.task)
 

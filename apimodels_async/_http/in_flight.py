@@ -17,9 +17,9 @@ class InFlight:
         self._none_left: anyio.Event | None = None
         self.closing: bool = False
 
-    def one(self, bound: float | None) -> "_One":
+    def exchange(self, bound: float | None) -> "_Exchange":
         """Do one exchange inside; what runs longer than `bound` seconds, or into the closing, is left quietly."""
-        return _One(self, anyio.move_on_after(bound))
+        return _Exchange(self, anyio.move_on_after(bound))
 
     def begin(self, scope: anyio.CancelScope) -> None:
         """One more."""
@@ -43,7 +43,7 @@ class InFlight:
             await self._none_left.wait()
 
 
-class _One:
+class _Exchange:
     """A context manager; `contextlib`'s would cost twice as much, and this is done for every query."""
 
     __slots__ = ("_all", "_scope")

@@ -39,22 +39,22 @@ class PoolSet(Generic[T]):
         self._close = close
         self._idle = idle
         self._clock = clock
-        self._lanes: list[_Used[T]] = []
+        self._lanes: list[_Lane[T]] = []
 
     @asynccontextmanager
-    async def one(self) -> AsyncGenerator[T]:
-        """The lane for one request."""
+    async def acquire(self) -> AsyncGenerator[T]:
+        """A lane for one request."""
         await self._close_one()
-        used = next((used for used in self._lanes if used.busy < WIDTH), None)
-        if used is None:
-            used = _Used(self._make())
-            self._lanes.append(used)
-        used.busy += 1
+        lane = next((each for each in self._lanes if each.busy < WIDTH), None)
+        if lane is None:
+            lane = _Lane(self._make())
+            self._lanes.append(lane)
+        lane.busy += 1
         try:
-            yield used.lane
+            yield lane.lane
         finally:
-            used.busy -= 1
-            used.since = self._clock()
+            lane.busy -= 1
+            lane.since = self._clock()
 
     async def _close_one(self) -> None:
         """Close the last lane, but for the first, if nobody has needed it for a while."""
@@ -69,7 +69,7 @@ class PoolSet(Generic[T]):
                 logger.debug("a connection could not be closed", exc_info=True)
 
 
-class _Used(Generic[T]):
+class _Lane(Generic[T]):
     """A lane; `busy` requests are on it, and the last one ended at `since`."""
 
     def __init__(self, lane: T) -> None:

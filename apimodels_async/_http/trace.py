@@ -75,7 +75,7 @@ class SendTrace:
         except Exception as error:
             raise RequestFailed(describe(error), SendFacts(header_sent=False, spoke=True, refused=False)) from error
 
-    def trace(self, *, refused: bool) -> SendFacts:
+    def facts(self, *, refused: bool) -> SendFacts:
         """What is known now that the request has failed; `refused`: with no connection made, or none free."""
         return SendFacts(header_sent=self.header_sent, spoke=self.spoke, refused=refused)
 

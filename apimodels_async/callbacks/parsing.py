@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from attrs import evolve, field, frozen
 
-from apimodels_async._wire.tasks import structured
+from apimodels_async._wire.converter import structured
 from apimodels_async.errors import ProtocolError
 from apimodels_async.models import Task, TaskState
 

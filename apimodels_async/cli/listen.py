@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from apimodels_async._http.transport import Forwarder
+from apimodels_async._http.forwarder import Forwarder
 from apimodels_async._secret import Secret
 from apimodels_async._urls import is_loopback
 from apimodels_async.callbacks import Callback, CallbackReceiver

@@ -14,7 +14,7 @@ PUBLISHED = (48.0, 83.0)
 
 Of one slow model, which is not named, the same page says 121 and 324. Nothing is published about single models by name.
 """
-_EARLY_LOOKS = (0.5, 1.0, 2.0, 4.0, 8.0)
+EARLY_LOOKS = (0.5, 1.0, 2.0, 4.0, 8.0)
 _SHORTEST, _LONGEST = 0.02, 3600.0
 """Seconds: no pause is shorter, none longer."""
 _AGELESS = 1e12
@@ -226,8 +226,8 @@ class _Known:
 
     def next_delay(self, elapsed: float) -> float:
         """Seconds until the next question; the task is running."""
-        if elapsed < _EARLY_LOOKS[-1] and not self.ages.completions:
-            delay = next(look for look in _EARLY_LOOKS if look > elapsed) - elapsed
+        if elapsed < EARLY_LOOKS[-1] and not self.ages.completions:
+            delay = next(look for look in EARLY_LOOKS if look > elapsed) - elapsed
         else:
             delay = min(max(self.schedule.delay(elapsed), _SHORTEST), _LONGEST)
         self.ages.alive(elapsed, elapsed + delay)

@@ -20,7 +20,7 @@ from apimodels_async._create.identity import digest_of
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import SavedFile, SqliteLedger, Step
 from apimodels_async.ledger.entries import key_of
-from apimodels_async.ledger.statements import begun, moved
+from apimodels_async.ledger.port import Change
 from tests.cli.conftest import at
 
 PATIENCE = 45.0
@@ -32,13 +32,13 @@ def add(ledger: SqliteLedger, prompt: str, *steps: Step, ended: datetime | None 
     view = {"model": MODEL, "prompt": prompt, **request}
     digest = digest_of(view)
     key = key_of(digest, 0)
-    ledger.apply([begun(key, digest, str(view["model"]), view)])
+    ledger.apply([Change(key, Step.INTENT, digest, str(view["model"]), view)])
     for step in steps:
         state = TaskState.COMPLETED if step is Step.DONE else TaskState.PENDING
         name, _, _ = prompt.partition(" ")
         task = Task(id=f"task-{name}", state=state, complete_time=ended if step is Step.DONE else None)
         ledger.apply([
-            moved(
+            Change(
                 key,
                 step,
                 task=task if step in {Step.CREATED, Step.DONE} else None,

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from apimodels_async._create.verdict import Verdict, judge_refusal
 from apimodels_async._http.trace import SendFacts
 from apimodels_async._limits import BASE, CAP, RetryQuota, full_jitter
+from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.headers import http_date, retry_after
-from apimodels_async._wire.tasks import RawResponse, read_task
+from apimodels_async._wire.tasks import read_task
 from apimodels_async.errors import APIError
 
 

@@ -516,7 +516,7 @@ def test_a_second_event_loop_is_an_error_before_a_byte(anyio_backend: str) -> No
 
         async def first_and_close() -> None:
             await first()
-            for lane in client._engine.http._owned:
+            for lane in client._engine.http.lanes._owned:
                 await lane.aclose()
 
         anyio.run(first_and_close, backend=anyio_backend)
@@ -646,9 +646,9 @@ async def test_connections_that_a_burst_of_creates_left_behind_go_with_a_later_c
                 async with anyio.create_task_group() as group:
                     for _ in range(WIDTH + 1):
                         group.start_soon(client.create, "a cat")
-            before = list(client._engine.http._owned)
+            before = list(client._engine.http.lanes._owned)
             await client.create("a cat")
-            after = list(client._engine.http._owned)
+            after = list(client._engine.http.lanes._owned)
     assert len(before) == 2
     assert after == before[:1]
     assert before[1].is_closed

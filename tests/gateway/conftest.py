@@ -149,6 +149,15 @@ class Desk:
         self.clock.advance(15)
         return self.query(task_id)
 
+    def ended(self, prompt: str = "a lighthouse", **fields: Any) -> list[str]:
+        """The URLs of the pictures of a task that has ended and that was not asked for."""
+        created = self.create(prompt, **fields)
+        self.clock.advance(15)
+        kind = fields.get("output_format", "png")
+        return [
+            f"http://gateway.test/results/{created['taskId']}-{index}.{kind}" for index in range(fields.get("n", 1))
+        ]
+
     def picture(self, url: str) -> Image.Image:
         """The picture at a URL."""
         answer = self.ask("GET", url)

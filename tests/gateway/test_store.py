@@ -114,7 +114,7 @@ def test_a_store_of_version_1_is_taken_over_and_its_tasks_are_not_called_for(
         assert desk.balance() == 9.97
         new = desk.create(callback_url="http://127.0.0.1:9/hook")["taskId"]
     with closing(sqlite3.connect(tmp_path / "store")) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
         assert db.execute("SELECT task_id FROM calls").fetchall() == [(new,)]
     with reopened(store=tmp_path / "store") as desk:
         assert desk.query("clold")["state"] == "completed"

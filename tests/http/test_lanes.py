@@ -24,8 +24,9 @@ from apimodels_async import (
     WaitTimeoutError,
     __version__,
 )
-from apimodels_async._http import fast, transport
-from apimodels_async._http.transport import CONNECTIONS, FAST_CONNECTIONS
+from apimodels_async._http import answers, lanes
+from apimodels_async._http.error_mapping import AIOHTTP_ERRORS, from_aiohttp
+from apimodels_async._http.lanes import CONNECTIONS, FAST_CONNECTIONS
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PNG, PictureServer, answer, bomb, envelope, picture, raw
 
@@ -56,9 +57,8 @@ def done(*links: str) -> Task:
 
 def used(client: AsyncImagesClient) -> set[str]:
     """The lanes that were made."""
-    made = vars(client._engine.http)
-    names = {"_submit_lanes": "submit", "_query_lane": "query", "_download_lane": "download", "_fast_lane": "fast"}
-    return {name for lane, name in names.items() if made.get(lane) is not None}
+    made = vars(client._engine.http.lanes)
+    return {name for name in ("submit", "query", "download", "fast") if made.get(name) is not None}
 
 
 # --- who takes which
@@ -78,22 +78,33 @@ async def test_queries_and_downloads_take_the_fast_lane_where_there_is_one(
 async def test_what_is_slow_to_import_is_imported_beside_the_loop(
     server: PictureServer, monkeypatch: pytest.MonkeyPatch, lane: str
 ) -> None:
-    if lane == "fast":
-        monkeypatch.delitem(sys.modules, "httpx_aiohttp")
     loaded_in: list[threading.Thread] = []
-    load = fast.load
+    load = lanes.load
 
-    def watched_load() -> None:
+    def watched_load() -> Any:
         loaded_in.append(threading.current_thread())
-        load()
+        return load()
 
-    monkeypatch.setattr(fast, "load", watched_load)
+    monkeypatch.setattr(lanes, "load", watched_load)
     async with client_of(server) as client:
         await client.get("task-1")
         await client.get("task-1")
 
     assert len(loaded_in) == (lane == "fast")
     assert threading.current_thread() not in loaded_in
+
+
+async def test_an_extra_that_is_there_and_broken_is_as_if_it_were_not(
+    server: PictureServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lane: str
+) -> None:
+    (tmp_path / "httpx_aiohttp.py").write_text("import sys\nsys.no_such_name\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("httpx_aiohttp", lanes.FAST):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    async with client_of(server) as client:
+        assert (await client.get("task-1")).state == "pending"
+        assert used(client) == {"query"}
+    assert server.queries == 1
 
 
 async def test_a_client_of_the_callers_own_is_used_for_everything(
@@ -280,7 +291,7 @@ async def test_an_answer_may_have_long_headers(server: PictureServer) -> None:
 
 @pytest.fixture
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "MAX_ANSWER", 1 << 20)
+    monkeypatch.setattr(answers, "MAX_ANSWER", 1 << 20)
 
 
 LONG = answer(200, b'{"code": 200, "data": "' + b"x" * (2 << 20) + b'"}')
@@ -344,12 +355,10 @@ def test_every_error_of_aiohttp_has_a_name_of_httpx() -> None:
     aiohttp = pytest.importorskip("aiohttp")
     errors = [each for _, each in inspect.getmembers(aiohttp, inspect.isclass) if issubclass(each, aiohttp.ClientError)]
 
-    def named(kind: Any) -> str | None:
-        return fast.fault(kind.__new__(kind))
+    def named(kind: Any) -> type[httpx.TransportError] | None:
+        return from_aiohttp(kind.__new__(kind))
 
     assert len(errors) > 15
     assert [each for each in errors if named(each) is None] == []
-    assert all(issubclass(getattr(httpx, ours), httpx.TransportError) for _, ours in fast.FAULTS)
-    particular = {theirs: named(getattr(aiohttp, theirs)) for theirs, _ in fast.FAULTS}
-    assert particular == dict(fast.FAULTS)
+    assert {theirs: named(getattr(aiohttp, theirs)) for theirs in AIOHTTP_ERRORS} == AIOHTTP_ERRORS
     assert named(ValueError) is None

@@ -40,7 +40,7 @@ class Yard:
     async def at_once(self, number: int) -> list[int]:
         """The lanes that so many requests at once are given."""
         async with AsyncExitStack() as stack:
-            return [await stack.enter_async_context(self.lanes.one()) for _ in range(number)]
+            return [await stack.enter_async_context(self.lanes.acquire()) for _ in range(number)]
 
 
 async def test_one_request_after_the_other_shares_one_lane() -> None:
@@ -57,10 +57,10 @@ async def test_many_at_once_are_spread_over_as_many_lanes_as_it_takes() -> None:
 async def test_a_place_that_becomes_free_is_taken_before_a_new_lane_is_made() -> None:
     yard = Yard()
     async with AsyncExitStack() as others:
-        async with yard.lanes.one():
+        async with yard.lanes.acquire():
             for _ in range(WIDTH):
-                await others.enter_async_context(yard.lanes.one())
-        async with yard.lanes.one() as lane:
+                await others.enter_async_context(yard.lanes.acquire())
+        async with yard.lanes.acquire() as lane:
             assert lane == 1
 
 
@@ -80,7 +80,7 @@ async def test_a_lane_that_was_needed_just_now_or_that_is_in_use_stays() -> None
     await yard.at_once(1)
     async with AsyncExitStack() as long_ones:
         for _ in range(WIDTH + 1):
-            await long_ones.enter_async_context(yard.lanes.one())
+            await long_ones.enter_async_context(yard.lanes.acquire())
         yard.now += 60.0
         await yard.at_once(1)
     assert yard.closed == []

@@ -23,10 +23,11 @@ import httpx
 
 from apimodels_async import AsyncImagesClient, GenerationRequest, Outcome
 from apimodels_async._download import part_file
-from apimodels_async._http import transport
-from apimodels_async.ledger import SqliteLedger, recorder, sqlite
+from apimodels_async._http import lanes, transport
+from apimodels_async._sqlite import connect
+from apimodels_async.ledger import SqliteLedger, recorder
 from apimodels_async.ledger import run as ledger_run
-from apimodels_async.ledger.statements import CHANGE
+from apimodels_async.ledger.sql import CHANGE
 from apimodels_async.pacing import FixedPacing
 
 for _module in ("_batch.batch", "ledger.once"):  # what a client imports when it needs it
@@ -131,7 +132,6 @@ def wire(fuse: Fuse) -> Callable[[str], Any]:
     around(part_file.PartFile, "finish", fuse, "before a rename", "after a rename")
     around(os, "fsync", fuse, "", "between the flush and the rename")
     around_async(ledger_run.LedgerRun, "saved", fuse, "before the sums", "after the sums")
-    connect = sqlite._connect
     return lambda path: Wired(connect(path), fuse)
 
 
@@ -177,7 +177,7 @@ def child(order: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork for each order."""
-    setattr(transport.Http, "_ssl", httpx.create_ssl_context())  # noqa: B010  (read once, not in every fork)
+    setattr(lanes.Lanes, "tls", httpx.create_ssl_context())  # noqa: B010  (read once, not in every fork)
     for name in ("cattrs.gen", "httpx_aiohttp"):  # what is imported on first use, likewise
         with suppress(ImportError):
             import_module(name)

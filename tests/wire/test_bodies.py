@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apimodels_async._wire.bodies import PIECE, write_body
-from apimodels_async._wire.tasks import create_body
+from apimodels_async._wire.requests import create_body
 from apimodels_async.models import GenerationRequest
 
 URL = "https://example.com/ä.png"

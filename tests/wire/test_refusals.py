@@ -6,7 +6,8 @@ import re
 import pytest
 
 from apimodels_async import errors
-from apimodels_async._wire.tasks import RawResponse, read_balance, read_models, read_public_url, read_task
+from apimodels_async._wire.answer import RawResponse
+from apimodels_async._wire.tasks import read_balance, read_models, read_public_url, read_task
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apimodels_async._wire.tasks import create_body
+from apimodels_async._wire.requests import create_body
 from apimodels_async.models import GenerationRequest
 
 

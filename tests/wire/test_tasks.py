@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apimodels_async._wire import tasks
-from apimodels_async._wire.tasks import RawResponse, read_task
+from apimodels_async._wire.answer import RawResponse
+from apimodels_async._wire.tasks import read_task
 from apimodels_async.errors import APIError, BadRequestError, ProtocolError
 from apimodels_async.models import Task, TaskState
 

@@ -1,0 +1,53 @@
+"""Foreign errors, and what they say about one request. Classes are judged by their module and name.
+
+Nothing is looked up in `sys.modules`: another thread may be in the middle of an import, and a module that is half
+imported lacks names.
+"""
+
+import httpx
+
+from apimodels_async._http.trace import RequestFailed, SendTrace, describe
+from apimodels_async.errors import ConfigurationError
+
+AIOHTTP_ERRORS = {
+    "SocketTimeoutError": httpx.ReadTimeout,
+    "ConnectionTimeoutError": httpx.ConnectTimeout,
+    "ServerTimeoutError": httpx.ReadTimeout,
+    "ClientConnectorError": httpx.ConnectError,
+    "ServerFingerprintMismatch": httpx.ConnectError,
+    "ServerDisconnectedError": httpx.RemoteProtocolError,
+    "ClientPayloadError": httpx.RemoteProtocolError,
+    "ClientResponseError": httpx.RemoteProtocolError,
+    "InvalidURL": httpx.UnsupportedProtocol,
+    "NonHttpUrlClientError": httpx.UnsupportedProtocol,
+    "ClientError": httpx.ReadError,
+}
+"""aiohttp's errors by name, and the httpx error that says the same. The first of an error's classes counts."""
+
+
+def from_aiohttp(error: BaseException) -> type[httpx.TransportError] | None:
+    """The httpx error that says what an error of aiohttp says; ``None`` for any other's."""
+    names = (kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] == "aiohttp")
+    return next((AIOHTTP_ERRORS[name] for name in names if name in AIOHTTP_ERRORS), None)
+
+
+def translated(error: Exception) -> Exception:
+    """`error`, but an httpx error of its own in place of aiohttp's.
+
+    What httpx-aiohttp makes of them is not enough: a refused connection and a reset one become the same. Nothing of
+    aiohttp's stays in the chain, because some of its errors show the headers of the request.
+    """
+    origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
+    kind = None if origin is None else from_aiohttp(origin)
+    return error if kind is None else kind(str(origin) or type(origin).__name__)
+
+
+def request_failed(failure: Exception, trace: SendTrace | None = None) -> RequestFailed:
+    """What is raised for a request without an answer."""
+    refused = isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+    return RequestFailed(describe(failure), (trace or SendTrace()).facts(refused=refused))
+
+
+def closed() -> ConfigurationError:
+    """What is raised when the client was closed while it was being used."""
+    return ConfigurationError("this client was closed while it was being used")

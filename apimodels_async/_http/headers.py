@@ -1,0 +1,34 @@
+"""The headers of our requests, and what is read in those of an answer."""
+
+from datetime import UTC, datetime
+
+import httpx
+
+from apimodels_async._secret import Secret
+from apimodels_async._version import __version__
+from apimodels_async._wire.headers import retry_after
+
+USER_AGENT = f"apimodels-async/{__version__}"
+
+
+def api_headers(key: Secret[str]) -> httpx.Headers:
+    """Those of every request to the API.
+
+    httpx's own type hides Authorization in its repr; a dict in a traceback's locals would not.
+    """
+    return httpx.Headers(
+        {
+            "Authorization": f"Bearer {key.reveal()}",
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+        }
+    )
+
+
+PICTURE_HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+"""Those of a download: no key."""
+
+
+def retry_after_of(headers: httpx.Headers) -> float | None:
+    """Seconds that an answer asks to be left alone."""
+    return retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC))

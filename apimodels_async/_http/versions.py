@@ -1,0 +1,29 @@
+"""What is not public in other libraries, and what we do without it: the only place that reads or sets it.
+
+Each function works, with less effect, where a later version has no such name.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+
+def transport_choice() -> Callable[..., Any] | None:
+    """The method by which httpx's client chooses a transport. respx may replace it; unseen, it would miss requests."""
+    return getattr(httpx.AsyncClient, "_transport_for_url", None)
+
+
+def without_second_attempts(session: Any) -> None:
+    """Keep aiohttp from sending a GET again by itself. What is repeated, and how often, is decided elsewhere."""
+    if hasattr(session, "_retry_connection"):
+        setattr(session, "_retry_connection", False)  # noqa: B010
+
+
+def in_pieces_of(stream: Any, size: int) -> None:
+    """Have httpx-aiohttp give a body in pieces of `size` bytes.
+
+    By itself it gives 16 KiB at once, which makes a large picture take nearly twice the time.
+    """
+    if hasattr(stream, "CHUNK_SIZE"):
+        setattr(stream, "CHUNK_SIZE", size)  # noqa: B010

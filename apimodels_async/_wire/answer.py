@@ -1,0 +1,95 @@
+"""One answer of the API, and its envelope ``{"code": 200, "msg": …, "data": {…}}``. Pure.
+
+The envelope's code decides, not the status line.
+"""
+
+import json
+from typing import Any, NamedTuple, cast
+
+from apimodels_async._wire.refusals import refusal
+from apimodels_async.errors import ProtocolError
+
+_DECISIVE = frozenset({400, 401, 402, 404, 429})
+
+
+class RawResponse(NamedTuple):
+    """One HTTP answer, read whole.
+
+    Attributes:
+        status: the HTTP status.
+        body: the bytes of the body.
+        request_id: the header by which the vendor finds the request again.
+        retry_after: seconds the server asks to be left alone.
+        cut: whether `body` is only the beginning of one that was too long to be read.
+    """
+
+    status: int
+    body: bytes
+    request_id: str | None = None
+    retry_after: float | None = None
+    cut: bool = False
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
+
+
+def json_object(answer: RawResponse) -> dict[str, Any]:
+    """The answer's JSON object, or an empty one where the body is anything else."""
+    try:
+        payload: object = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
+
+
+def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any]:
+    """The answer's JSON object, unless it is a refusal.
+
+    The envelope's code decides where there is one, else the status line.
+
+    Args:
+        answer: the answer.
+        task_id: the id that was asked for, where this answers a query.
+
+    Raises:
+        APIError: a refusal.
+        ProtocolError: neither an object nor a refusal.
+    """
+    payload = json_object(answer)
+    code = _code(payload.get("code"))
+    if code == 200 or (code is None and payload and answer.status // 100 == 2):
+        return payload
+    # Without a JSON object the status has to say enough by itself. A query takes an odd 4xx for some proxy's page.
+    clear = answer.status in _DECISIVE or answer.status // 100 in ((3, 5) if task_id is not None else (3, 4, 5))
+    if not payload and not clear:
+        raise unexpected(f"HTTP {answer.status} without the JSON that the contract promises", answer, task_id)
+    raise refusal(
+        payload,
+        status=answer.status,
+        code=code,
+        request_id=answer.request_id,
+        retry_after=answer.retry_after,
+        body=answer.text,
+        task_id=task_id,
+    )
+
+
+def _code(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def unexpected(what: str, answer: RawResponse, task_id: str | None = None) -> ProtocolError:
+    """The error for an answer outside the contract: `what` it is, and how it begins."""
+    text = answer.text
+    start = text[:200].strip()
+    what = "an answer that is too long to be read" if answer.cut else what
+    return ProtocolError(
+        f"{what} (HTTP {answer.status}): {start!r}{'…' if len(text) > 200 else ''}",
+        body=text,
+        status=answer.status,
+        task_id=task_id,
+    )
