@@ -209,14 +209,15 @@ async def test_an_entry_whose_task_the_server_does_not_know_can_be_resolved(tmp_
     def answer(exchange: Exchange) -> None:
         exchange.visit.send(answers[-1])
 
-    outcome: Outcome | None = None
     with FaultServer(post=[accept()], get=[answer]) as server:
+        error: Exception | None = None
         for timeout in (0.01, 20.0):  # an id that was created a moment ago may be too new for the server
             async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
                 await client.create("a", ledger=tmp_path / "run.db", key="other")
                 [outcome] = await client.generate_many(["b"], ledger=tmp_path / "run.db", wait_timeout=timeout)
+                error = outcome.error
             answers.append(reply(404, envelope(404, "no such task")))
-    assert isinstance(outcome.error, TaskNotFoundError)
+    assert isinstance(error, TaskNotFoundError)
 
     with SqliteLedger(tmp_path / "run.db") as ledger:
         keyed, entry = ledger.entries()
