@@ -95,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
     if os.name == "posix" and (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
         reconfigure(errors="surrogateescape")  # file names are bytes
     try:
-        # `timeout`, service managers and closed terminals send other signals; the task's id must not get lost over them.
+        # `timeout`, service managers and closed terminals send other signals; no task id must be lost over them.
         with like_ctrl_c():
             code = app(list(arguments) or ["--help"], prog_name="apimodels", standalone_mode=False)
             _flush_stdout()

@@ -32,7 +32,12 @@ def converse(work: Callable[[AsyncImagesClient], Awaitable[T]], *, local: bool, 
         CommandFailed: the gateway is not installed.
     """
     with ExitStack() as stack:
-        client = _client(*stack.enter_context(local_gateway(store))) if local else _client()
+        if local:
+            server = stack.enter_context(local_gateway(store))
+            client = _client(server.api_key, server.base_url)
+            client._engine.server_identity = server.identity  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        else:
+            client = _client()
         return anyio.run(_use, client, work)
 
 

@@ -50,7 +50,8 @@ def way_back(why: str, place: Place, detached: Sequence[Task]) -> str:
         return f"{why}; {number} under way and will end with the local gateway, which was started for this command"
     one = len(tasks) == 1
     advice = "take it up again" if one else f"the ids are in {results}, take each up again"
-    return f"{why}; {number} under way and not lost: {advice} with: {wait_command(tasks[0] if one else 'ID', place.directory)}"
+    command = wait_command(tasks[0] if one else "ID", place.directory)
+    return f"{why}; {number} under way and not lost: {advice} with: {command}"
 
 
 def ids_without_a_file(rows: Iterable[dict[str, Any]], directory: Path) -> Iterator[str]:

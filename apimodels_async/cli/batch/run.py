@@ -167,7 +167,7 @@ class BatchRun:
                 )
             )
             if self._results.trouble is not None and self._batch is not None:
-                self._batch.stop("results.jsonl cannot be written", self._results.trouble)
+                self._batch.stop_creating("results.jsonl cannot be written", self._results.trouble)
         self.tally.count(line, outcome)
         self.progress.done, self.progress.failed = self.tally.done, self.tally.failed
         if self.printing and outcome.files:
