@@ -14,8 +14,9 @@ from apimodels_async.models import BatchEvent, Task
 
 __all__ = ["Unfinished"]
 
-_AMBIGUOUS = "its create request was under way when the batch was left: one of the tasks without an index may be its own, or "
-    "none"
+_AMBIGUOUS = (
+    "its create request was under way when the batch was left: one of the tasks without an index may be its own"
+)
 
 
 class _LostCreates(logging.Handler):
