@@ -55,14 +55,18 @@ class Command:
         return process
 
     def __call__(self, *arguments: str, settings: Settings | None = None) -> subprocess.CompletedProcess[str]:
+        if self.line != Command.line:  # an interpreter that was prepared in another way
+            process = self.start(*arguments, settings=settings)
+            out, err = process.communicate(timeout=PATIENCE)
+            return subprocess.CompletedProcess(arguments, process.returncode, out, err)
         with (
             mock.patch.dict(os.environ, self.environment(settings), clear=True),
             contextlib.chdir(self.folder),
-            contextlib.redirect_stdout(_stream()) as out,
-            contextlib.redirect_stderr(_stream()) as err,
+            contextlib.redirect_stdout(_stream()) as stdout,
+            contextlib.redirect_stderr(_stream()) as stderr,
         ):
             code = run(arguments)
-        return subprocess.CompletedProcess(arguments, code, _text(out), _text(err))
+        return subprocess.CompletedProcess(arguments, code, _text(stdout), _text(stderr))
 
     def all(self, *commands: Sequence[str], settings: Settings | None = None) -> list[subprocess.CompletedProcess[str]]:
         """Several commands, one after another."""
