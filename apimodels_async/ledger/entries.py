@@ -38,6 +38,19 @@ class Step(StrEnum):
     """A person decided that it is no longer wanted."""
 
 
+IN_WORDS: Mapping[Step, str] = {
+    Step.INTENT: "not sent yet",
+    Step.SENDING: "cut off while being sent",
+    Step.CREATED: "under way at the server",
+    Step.DONE: "completed, not saved",
+    Step.SAVED: "completed and saved",
+    Step.FAILED: "failed",
+    Step.REJECTED: "refused by the server",
+    Step.UNKNOWN: "unknown",
+    Step.ABANDONED: "abandoned by you",
+}
+"""What each step is called before people, in the order of an entry's life."""
+
 FOLLOWS: Mapping[Step, frozenset[Step]] = {
     Step.INTENT: frozenset({Step.SENDING, Step.REJECTED}),
     Step.SENDING: frozenset(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger.entries import Entry, Plan, Step, is_by_hand, is_open_to_decision, plan
+from apimodels_async.ledger.entries import IN_WORDS, Entry, Step, is_by_hand, is_open_to_decision
 from apimodels_async.ledger.port import Change, Ledger
 from apimodels_async.models import Task
 
@@ -41,11 +41,10 @@ def _decided(entry: Entry | None, key: str, how: str) -> Change:
         raise LedgerError(f"the ledger has no entry {key!r}")
     if not how:
         raise LedgerError('give "resubmit", "abandon", "undo" or the id of the task')
-    undecided = plan(entry.step) is Plan.REPORT_UNKNOWN
     by_a_person = entry.step in {Step.INTENT, Step.ABANDONED} or is_by_hand(entry)
     if not is_open_to_decision(entry) or (how == "undo" and not by_a_person):
-        known = "its outcome is unknown already" if undecided else f"entry {key} is {entry.step.value}"
-        raise LedgerError(f"{known}: there is nothing to {'undo' if how == 'undo' else 'resolve'}")
+        verb = "undo" if how == "undo" else "resolve"
+        raise LedgerError(f"entry {key} is {IN_WORDS[entry.step]}: there is nothing to {verb}")
     before = frozenset({entry.step})
     match how:
         case "resubmit":
