@@ -14,8 +14,9 @@ import anyio
 import anyio.abc
 
 from apimodels_async._batch.feed import threaded
-from apimodels_async._batch.options import Options, Requests
+from apimodels_async._batch.options import BatchOptions, Requests
 from apimodels_async._batch.pipeline import Pipeline
+from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._download.downloader import Downloader
 from apimodels_async.ledger.run import LedgerRun
@@ -39,7 +40,7 @@ class Batch:
         engine: Engine,
         downloader: Downloader,
         requests: Requests,
-        options: Options,
+        options: BatchOptions,
         open_ledger: Callable[[], Awaitable[LedgerRun]] | None = None,
     ) -> None:
         self._open_ledger = open_ledger
@@ -68,6 +69,16 @@ class Batch:
         task: these go on, and ``client.wait`` takes each up again.
         """
         return list(self._left_behind)
+
+    def stop_creating(self, reason: str, cause: Exception) -> None:
+        """Send no further create request. What is under way is finished; the rest ends as `NotSubmittedError`.
+
+        Args:
+            reason: why, in words.
+            cause: the error behind it.
+        """
+        if self._pipeline is not None:
+            self._pipeline.stop_creating(Stop(reason, cause))
 
     async def __aenter__(self) -> Self:
         if self._pipeline is not None:

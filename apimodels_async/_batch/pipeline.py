@@ -21,7 +21,7 @@ from apimodels_async._batch.clock import loop_clock
 from apimodels_async._batch.creator import Creator
 from apimodels_async._batch.feed import read
 from apimodels_async._batch.listener import Listener
-from apimodels_async._batch.options import Item, Options, Phase, Requests
+from apimodels_async._batch.options import BatchOptions, Item, Phase, Requests
 from apimodels_async._batch.resume import may_succeed_again
 from apimodels_async._batch.resumer import Resumer
 from apimodels_async._batch.saver import Saver
@@ -67,7 +67,7 @@ class Pipeline:
         self,
         engine: Engine,
         downloader: Downloader,
-        options: Options,
+        options: BatchOptions,
         requests: Requests,
         *,
         hand_over: Callable[[Outcome | None], None],
@@ -241,7 +241,7 @@ class Pipeline:
         if task.id is None or tasks.is_over(task):
             self._finish(item, task)
         else:
-            self._scheduler.add(item, self._engine.poller.watch(task, self._options.wait_timeout))
+            self._scheduler.add(item, self._engine.poller.watch(task, self._options.wait_timeout, age=item.age))
 
     async def _create_again(self, item: Item) -> None:
         await self._creator.reserve(item)

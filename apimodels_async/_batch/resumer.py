@@ -1,12 +1,13 @@
 """Carrying out what is left to do for the requests that an earlier run began."""
 
 import logging
+import time
 from typing import Protocol
 
 from apimodels_async._batch import resume
 from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.creator import Creator
-from apimodels_async._batch.options import Item, Options
+from apimodels_async._batch.options import BatchOptions, Item
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async.errors import LedgerError
@@ -63,7 +64,7 @@ class Resumer:
         engine: Engine,
         *,
         creator: Creator,
-        options: Options,
+        options: BatchOptions,
         accounts: Accounts,
         steps: Steps,
     ) -> None:
@@ -91,9 +92,10 @@ class Resumer:
             await self._steps.submit(item)
             return
         item.task = entry.task
+        item.age = time.time() - entry.changed
         match resume.resume(entry, index=item.index, retry_failed=self._options.retry_failed > 0):
             case resume.Submit(retries):
-                item.retries = retries
+                item.retries, item.age = retries, None
                 await self._steps.submit(item)
             case resume.Watch(task):
                 item.prepared = None
