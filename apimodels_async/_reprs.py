@@ -1,14 +1,14 @@
 """A repr that cannot raise: tools that show the locals of a traceback meet objects that are half made."""
 
-from typing import Any
+from typing import Any, cast
 
-from attrs import NOTHING, fields
+from attrs import NOTHING, AttrsInstance, fields
 
 
 def safe_repr(self: Any) -> str:
     """The repr of an attrs object. Fields that are not set yet are left out; a value whose repr raises is named."""
     shown: list[str] = []
-    for each in fields(type(self)):
+    for each in fields(cast("type[AttrsInstance]", type(self))):
         value = getattr(self, each.name, NOTHING)
         if each.repr is False or value is NOTHING:
             continue

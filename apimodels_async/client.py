@@ -70,7 +70,7 @@ class AsyncImagesClient:
             answer is lost is found by it. When none comes, tasks are asked about after three times the usual time.
 
     Raises:
-        ConfigurationError: no key, a key that cannot be a header, or a base URL that is none.
+        ConfigurationError: the API key is missing or malformed, or `base_url` is not an http(s) URL.
         ValueError: a number out of range.
     """
 
@@ -97,7 +97,7 @@ class AsyncImagesClient:
         secret = None if api_key is None else Secret(api_key)
         del api_key  # a traceback that shows this frame's locals must not show the key
         if isinstance(timeout, (int, float)) and timeout <= 0:
-            raise ValueError(f"timeout={timeout}: give seconds above 0, or None for no bound")
+            raise ValueError(f"timeout={timeout}: give seconds above 0, or None for no limit")
         if max_retries < 0:
             raise ValueError(f"max_retries={max_retries}: give 0 or more")
         self._wait_timeout = _checked_wait(wait_timeout, "wait_timeout")
@@ -252,8 +252,8 @@ class AsyncImagesClient:
     ) -> Task:
         """Ask until a task has ended, and give it: completed or failed, as its state says.
 
-        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 are
-        put up with until the time is up.
+        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 do not
+        end the wait before its time is up.
 
         Args:
             task_or_id: a task or its id.
@@ -262,7 +262,8 @@ class AsyncImagesClient:
             on_change: called with the task whenever a query shows it in another state; what it raises is logged.
 
         Raises:
-            APIError: a refusal that no waiting mends, with the task id.
+            APIError: a refusal that waiting does not change, with the task id.
+            ConnectionFailedError: the server's certificate is refused.
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no answer brings a link to a picture.
         """
@@ -359,7 +360,7 @@ class AsyncImagesClient:
             max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
             ledger: a file in which each step is written down before it is taken. The same call with the same ledger
                 goes on where the last one ended, however that was: what is finished comes from the ledger, what was
-                accepted is only asked about, what was provably never sent is sent, and what nobody knows comes back
+                accepted is only asked about, what was provably never sent is sent, and what is not known comes back
                 as `SubmissionUnknownError`. Requests are matched by their content.
             download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are.
             budget: US dollars that the batch may cost, by the catalogue's dated prices: nothing is sent that would
@@ -542,11 +543,11 @@ def _request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) -
 
 def _check_requests(requests: object) -> None:
     """Raise a TypeError for what can be iterated over, and is plainly no list of requests."""
+    kind = type(requests).__name__
     is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
     if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
         raise TypeError(
-            f"requests is a {type(requests).__name__}: give a list of prompts or of GenerationRequest; a single one "
-            f"goes to generate"
+            f"requests is a {kind}: give a list of prompts or of GenerationRequest; a single one goes to generate"
         )
 
 

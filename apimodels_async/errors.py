@@ -150,7 +150,7 @@ class TaskNotFoundError(APIError):
 
 
 class RateLimitError(APIError):
-    """429: too many requests. ``retry_after`` says how long to wait, where the server told."""
+    """429: too many requests. ``retry_after`` says how long to wait, where the server says."""
 
 
 class ServerError(APIError):
@@ -177,7 +177,7 @@ class ConnectionFailedError(ApimodelsError):
     """Nothing was sent, or a call that changes nothing never got an answer. Safe to try again.
 
     Attributes:
-        certificate: whether the server's certificate was refused, which trying again does not mend.
+        certificate: whether the server's certificate was refused, which trying again does not change.
     """
 
     def __init__(self, message: str = "", *, task_id: str | None = None, certificate: bool = False) -> None:

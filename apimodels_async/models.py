@@ -77,7 +77,7 @@ OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
 
 
 def _shorten(urls: Sequence[str]) -> str:
-    """A data: URI is a whole picture; nobody wants it in a log."""
+    """A data: URI is a whole picture; it does not belong in a log."""
     return repr(
         tuple(
             url if len(url) <= 200 and url[:5].lower() != "data:" else f"{url[:22]}…({len(url)} characters)"
@@ -95,7 +95,7 @@ class Task:
         state: a `TaskState`, or the server's own word where it is not one of the documented four.
         result_urls: links to the pictures, deleted by the vendor after 7 days. A picture that came inside the
             answer is a ``data:`` URI here.
-        model: the model id, where the server or the request told.
+        model: the model id, where the server or the request names it.
         create_time: when the server accepted the task (aware, UTC).
         complete_time: when the task ended (aware, UTC).
         fail_code: the server's code for a failure, such as ``CONTENT_MODERATION``.
@@ -342,7 +342,7 @@ class BatchStats(NamedTuple):
         polls: queries made.
         bytes: of pictures saved.
         spent: US dollars, estimated by the catalogue's prices: completed tasks, those that are unknown, and those
-            that go on although nobody waits any more.
+            that go on although no call waits for them any more.
         matched: with a ledger, how many requests an earlier run had begun.
         waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
         outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.

@@ -70,7 +70,7 @@ class Engine:
         """The model of a request, or the client's.
 
         Raises:
-            ValueError: there is none.
+            ValueError: no model is given.
         """
         model = request.model or self.model
         if model is None:

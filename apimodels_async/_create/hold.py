@@ -9,7 +9,7 @@ import anyio
 
 from apimodels_async._create.gate import CreateGate, Pass
 from apimodels_async._create.retries import Retries
-from apimodels_async.errors import ApimodelsError, NotSubmittedError
+from apimodels_async.errors import ApimodelsError, ConfigurationError, NotSubmittedError
 
 logger = logging.getLogger("apimodels_async")
 
@@ -137,6 +137,9 @@ class Hold:
         """Whether the server answers a query that costs nothing, so that a create request may be risked."""
         try:
             await self._brake.query()
+        except ConfigurationError:  # the client was closed
+            self._brake.gate.abandoned(given, anyio.current_time())
+            raise
         except Exception as error:  # noqa: BLE001  (whatever it is, the server is not well)
             self._brake.gate.not_taken(given, anyio.current_time(), error)
             self._brake.notify()

@@ -1,4 +1,4 @@
-"""How a create request is sent: at most once, as far as anybody can prove, and with its task id never lost."""
+"""How a create request is sent: at most once, as far as it can be proved, and with its task id never lost."""
 
 import logging
 import random
@@ -338,7 +338,7 @@ class Submitter:
 
 
 async def _cancel_after(scope: anyio.CancelScope, seconds: float) -> None:
-    """Cancel a scope after so many seconds in which the event loop was running."""
+    """Cancel a scope after that many seconds in which the event loop was running."""
     left, tick = seconds, max(_TICK, seconds / 20.0)
     while left > 0.0:
         step, began = min(left, tick), anyio.current_time()

@@ -46,7 +46,7 @@ def _notify(listener: Callable[[Task], object], task: Task) -> None:
         listener(task)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # SystemExit too: a listener must not cost anybody a task that is paid for
+    except BaseException:  # SystemExit too: a listener must not lose a task that is paid for
         logger.exception("on_change failed at task %s", task.id, extra={"task_id": task.id, "model": task.model})
 
 
@@ -182,7 +182,7 @@ class Poller:
         `on_change` is called with the task whenever its state is another; what it raises is logged.
 
         Raises:
-            APIError: a refusal that no waiting mends: 400, 401, 402, 404, a redirect.
+            APIError: a refusal that waiting does not change: 400, 401, 402, 404, a redirect.
             ProtocolError: completed, but without a single link, however often asked.
             WaitTimeoutError: still running.
         """
@@ -216,7 +216,7 @@ class Poller:
             self.plan(watched, pacing)
 
     async def _poll_within(self, watched: TaskWatch, seconds: float) -> None:
-        """Ask once, for so many seconds at most.
+        """Ask once, for that many seconds at most.
 
         If it takes longer all the same, the program was stopped or something blocked its event loop. The answer may
         have arrived meanwhile, so the clock does not decide: it is asked for once more.
@@ -248,14 +248,14 @@ class Poller:
                 raise
 
     async def poll(self, watched: TaskWatch) -> None:
-        """Ask once, and put up with all that may pass.
+        """Ask once; a fault that may pass is noted, and not raised.
 
         Where looks have been failing, the last one is left out when the shared quota of retries is used up.
 
         Raises:
-            APIError: a refusal that no waiting mends.
+            APIError: a refusal that waiting does not change.
             ProtocolError: the task's id cannot be sent.
-            ConnectionFailedError: the server's certificate is refused, which no waiting mends either.
+            ConnectionFailedError: the server's certificate is refused, which waiting does not change either.
         """
         if id_fault(watched.task.id or "") is not None:
             await self.query(watched.task.id or "")
@@ -276,7 +276,7 @@ class Poller:
             watched.record_result(task, anyio.current_time())
 
     def _ends_a_wait(self, watched: TaskWatch, error: APIError | ConnectionFailedError | ProtocolError) -> bool:
-        """Whether no waiting mends what a query met. Only the API's own words do: the page of a proxy may pass."""
+        """Whether waiting changes nothing about a failed query. The page of a proxy may pass."""
         match error:
             case RateLimitError() | ServerError() | ProtocolError():
                 return False
@@ -293,7 +293,7 @@ class Poller:
         watched.plan(pacing, self._quota, self._uniform, anyio.current_time())
 
     def learn(self, watched: TaskWatch, pacing: Pacing) -> Task:
-        """The task that has ended; how long it took is told to the pacing.
+        """The task that has ended; the pacing learns how long it took.
 
         Raises:
             ProtocolError: completed, but without a single link.

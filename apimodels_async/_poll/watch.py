@@ -18,11 +18,11 @@ LINKS_LATE = 3
 CALLED_EARLY = 4
 """How many more times a task is asked soon, when the vendor has called and a query yet finds it running."""
 MOST_RINGS = 8
-"""Callbacks of one task that are heeded: anybody who has seen its URL can repeat them."""
+"""Callbacks of one task that cause a query: a party that has seen its URL can repeat them."""
 RING_EVERY = 1.0
 """Seconds between two looks that callbacks caused."""
 UNCALLED = 30.0
-"""Seconds after which a task that nobody called about is looked at, when nothing is known about its model."""
+"""Seconds without a callback after which a task is asked about, when nothing is known about its model."""
 
 
 class TaskWatch:

@@ -13,7 +13,7 @@ _HOMES = {name: "adaptive" if name == "AdaptivePacing" else "protocol" for name 
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is used first: what nobody asks for costs nothing."""
+    """Import a public name when it is used first: what is not used costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""A pacing of the user's, guarded: what it raises or returns must not cost anybody a task that is paid for."""
+"""A pacing of the user's, guarded: what it raises or returns must not lose a task that is paid for."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ _LONGEST_TOLD = 80
 
 
 def guarded(pacing: Pacing | None) -> Pacing:
-    """`pacing`, so that nothing it does can end a wait; the default pacing where there is none.
+    """`pacing`, so that nothing it does can end a wait; the default pacing in place of ``None``.
 
     Raises:
         TypeError: it is no pacing.

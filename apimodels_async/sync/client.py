@@ -60,7 +60,7 @@ class ImagesClient(MirroredClient):
             answer is lost is found by it. When none comes, tasks are asked about after three times the usual time.
 
     Raises:
-        ConfigurationError: no key, a key that cannot be a header, or a base URL that is none.
+        ConfigurationError: the API key is missing or malformed, or `base_url` is not an http(s) URL.
         ValueError: a number out of range.
     """
 
@@ -216,8 +216,8 @@ class ImagesClient(MirroredClient):
     ) -> Task:
         """Ask until a task has ended, and give it: completed or failed, as its state says.
 
-        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 are
-        put up with until the time is up.
+        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 do not
+        end the wait before its time is up.
 
         Args:
             task_or_id: a task or its id.
@@ -226,7 +226,8 @@ class ImagesClient(MirroredClient):
             on_change: called with the task whenever a query shows it in another state; what it raises is logged.
 
         Raises:
-            APIError: a refusal that no waiting mends, with the task id.
+            APIError: a refusal that waiting does not change, with the task id.
+            ConnectionFailedError: the server's certificate is refused.
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no answer brings a link to a picture.
         """
@@ -313,7 +314,7 @@ class ImagesClient(MirroredClient):
             max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
             ledger: a file in which each step is written down before it is taken. The same call with the same ledger
                 goes on where the last one ended, however that was: what is finished comes from the ledger, what was
-                accepted is only asked about, what was provably never sent is sent, and what nobody knows comes back
+                accepted is only asked about, what was provably never sent is sent, and what is not known comes back
                 as `SubmissionUnknownError`. Requests are matched by their content.
             download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are.
             budget: US dollars that the batch may cost, by the catalogue's dated prices: nothing is sent that would

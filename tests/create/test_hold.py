@@ -295,3 +295,23 @@ async def test_one_expired_certificate_ends_the_batch_at_once(anyio_backend: str
 
     assert len(outcomes.of(NotSubmittedError)) == 50
     assert single.value.certificate
+
+
+@pytest.mark.parametrize("fault", [refused, partial(page, 503)], ids=["refused", "503"])
+@virtually
+async def test_closing_the_client_ends_what_is_held_back(anyio_backend: str, fault: Fault) -> None:
+    vendor = Vendor((0.0, 1e9, fault))
+    client = vendor.server.client()
+    async with anyio.create_task_group() as group:
+
+        async def close() -> None:
+            await anyio.sleep(10.0)
+            await client.aclose()
+
+        group.start_soon(close)
+        outcomes = await send_many(client, client._engine.hold(None), 40)
+    ended = vendor.server.now()
+
+    assert outcomes.tasks == []
+    assert len(outcomes.errors) == 40
+    assert ended < 20.0
