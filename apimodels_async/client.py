@@ -400,7 +400,7 @@ class AsyncImagesClient:
                 raise ArgumentError(name, "give a number above 0", value=str(figure), hint=", or None for no limit")
         bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else Path(download_to)
-        options = batches.Options(
+        options = batches.BatchOptions(
             max_in_flight=max_in_flight,
             download_to=directory,
             budget=budget,

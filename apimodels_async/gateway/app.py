@@ -27,7 +27,7 @@ from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.openapi import DOCUMENT
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
-from apimodels_async.gateway.results import Paint, Results
+from apimodels_async.gateway.results import Paint, TaskResults
 from apimodels_async.gateway.store import Store
 from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
 from apimodels_async.gateway.tasks import DAY, RETENTION
@@ -122,7 +122,7 @@ def create_app(
     readers = Workers(2, "apimodels-gateway-reader")
     workers = PictureWorkers(SMALL_PICTURE)
     store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6), now, kept)
-    results = Results(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
+    results = TaskResults(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
     hosting = FileHosting(store=store_thread, readers=readers, budget=budget, now=now, keep=kept)
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)

@@ -19,7 +19,7 @@ from apimodels_async.gateway.latency import Latency
 from apimodels_async.gateway.loading import InputLoader, LoadedInputs
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import RequestBody, origin_of
-from apimodels_async.gateway.results import Results
+from apimodels_async.gateway.results import TaskResults
 from apimodels_async.gateway.sizes import final_size
 from apimodels_async.gateway.store import PaintSpec, Store
 from apimodels_async.gateway.store_thread import StoreThread
@@ -67,7 +67,7 @@ class Generations:
         self,
         *,
         store: StoreThread,
-        results: Results,
+        results: TaskResults,
         loader: InputLoader,
         readers: Workers,
         delivery: WebhookDelivery,

@@ -30,7 +30,8 @@ from apimodels_async.ledger.port import Change
 from apimodels_async.pacing import FixedPacing
 from tests.ledger.machine import Life, Vendor
 from tests.support.changes import ANY_STEP
-from tests.support.server import FaultServer, accept, envelope, reply, say
+from tests.support.envelopes import envelope
+from tests.support.server import FaultServer, accept, reply, say
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
