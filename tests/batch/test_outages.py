@@ -23,7 +23,8 @@ from apimodels_async import (
 )
 from apimodels_async.pacing import FixedPacing
 from tests.batch.test_in_virtual_time import client_of
-from tests.support.picture_server import PNG
+from tests.support.envelopes import envelope
+from tests.support.pictures import PNG
 from tests.support.vendor import Vendor
 from tests.support.virtual import virtually
 
@@ -66,7 +67,7 @@ class Front(Vendor):
                 self.refused += 1
                 return self.fail_with(trouble, request)
             if request.url.path.endswith("/balance"):
-                return self._envelope({"balance": 1.0})
+                return httpx.Response(200, json=envelope(balance=1.0))
             return await super().answer(request)
         finally:
             self.busy -= is_post

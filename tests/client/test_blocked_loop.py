@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from apimodels_async import AsyncImagesClient, SubmissionUnknownError
-from tests.support.picture_server import KEY, PictureServer, envelope, silent
+from tests.support.picture_server import KEY, PictureServer, enveloped, silent
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ async def test_a_create_that_is_never_answered_is_still_cut_off(server: PictureS
 @pytest.mark.usefixtures("lane")
 async def test_the_answer_to_a_query_that_came_while_the_loop_was_blocked_is_read(server: PictureServer) -> None:
     server.query(server.completed("https://r2.example/a.png", note=LONG))
-    server.play("/api/v1/balance", envelope({"balance": 1.0}))
+    server.play("/api/v1/balance", enveloped({"balance": 1.0}))
     async with AsyncImagesClient(KEY, base_url=server.base_url, model="m", timeout=TIMEOUT) as client:
         await client.balance()  # what is imported with the first query is no matter here
         async with anyio.create_task_group() as group:

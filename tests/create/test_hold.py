@@ -22,7 +22,7 @@ from apimodels_async import (
     Task,
 )
 from apimodels_async._create.hold import Hold
-from tests.support.virtual import Server, accepted, envelope, refusal, virtually
+from tests.support.virtual import Server, accepted, refusal, success, virtually
 
 Fault = Callable[[], httpx.Response]
 
@@ -54,7 +54,7 @@ class Vendor:
 
     async def _get(self, _: httpx.Request) -> httpx.Response:
         fault = self._fault()
-        return envelope(balance=1.0) if fault is None else fault()
+        return success(balance=1.0) if fault is None else fault()
 
     async def _post(self, request: httpx.Request) -> httpx.Response:
         now, fault = self.server.now(), self._fault()

@@ -13,7 +13,7 @@ import pytest
 
 from apimodels_async import AsyncImagesClient, ConfigurationError, ConnectionFailedError
 from apimodels_async._http import tls
-from tests.support.picture_server import KEY, PictureServer, envelope
+from tests.support.picture_server import KEY, PictureServer, enveloped
 from tests.support.socks import SocksProxy
 
 PENDING = {"taskId": "task-1", "state": "pending"}
@@ -31,7 +31,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[PictureServer]:
     with PictureServer() as running:
         running.create(running.accepted())
-        running.query(envelope(PENDING))
+        running.query(enveloped(PENDING))
         yield running
 
 

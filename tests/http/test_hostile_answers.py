@@ -29,7 +29,7 @@ from apimodels_async._http.redaction import PLACEHOLDER, Redactor
 from apimodels_async._secret import Secret
 from apimodels_async._wire.parsing import MOST_VALUES, json_object
 from apimodels_async._wire.printable import printable
-from tests.support.picture_server import KEY, PictureServer, answer, envelope, raw
+from tests.support.picture_server import KEY, PictureServer, answer, enveloped, raw
 
 TASK = {"taskId": "task-1", "state": "pending"}
 
@@ -38,7 +38,7 @@ TASK = {"taskId": "task-1", "state": "pending"}
 def server() -> Iterator[PictureServer]:
     with PictureServer() as running:
         running.create(running.accepted())
-        running.query(envelope(TASK))
+        running.query(enveloped(TASK))
         yield running
 
 
@@ -276,9 +276,9 @@ async def test_a_servers_control_characters_are_escaped_in_errors_and_logs(
 ) -> None:
     caplog.set_level(logging.DEBUG, "apimodels_async")
     nasty = "x\n2026-01-01 INFO forged\r\x1b[31m\u202e"
-    server.create(envelope({"taskId": nasty, "state": "pending"}))
-    server.query(envelope({"taskId": nasty, "state": nasty}), envelope(None, 400, nasty))
-    server._plays["GET /api/v1/balance"] = [envelope(None, 400, nasty)]
+    server.create(enveloped({"taskId": nasty, "state": "pending"}))
+    server.query(enveloped({"taskId": nasty, "state": nasty}), enveloped(None, 400, nasty))
+    server._plays["GET /api/v1/balance"] = [enveloped(None, 400, nasty)]
     async with client_of(server) as client:
         task = await client.create("a cat")
         assert task.id == nasty

@@ -14,7 +14,7 @@ import pytest
 from apimodels_async import AsyncImagesClient, ConnectionFailedError
 from apimodels_async._http.timeouts import DEFAULT, Timeouts
 from tests.support.early import read_head
-from tests.support.picture_server import KEY, PictureServer, envelope, raw
+from tests.support.picture_server import KEY, PictureServer, enveloped, raw
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
@@ -25,7 +25,7 @@ PENDING = {"taskId": "task-1", "state": "pending"}
 def server() -> Iterator[PictureServer]:
     with PictureServer() as running:
         running.create(running.accepted())
-        running.query(envelope(PENDING))
+        running.query(enveloped(PENDING))
         yield running
 
 
@@ -65,7 +65,7 @@ async def test_every_connection_asks_the_system_to_keep_it_alive(
 
 async def test_a_query_over_a_connection_that_was_just_closed_is_repeated_once(server: PictureServer) -> None:
     async with client_of(server.base_url) as client:
-        server.query(envelope(PENDING), raw(b""), envelope({**PENDING, "state": "processing"}))
+        server.query(enveloped(PENDING), raw(b""), enveloped({**PENDING, "state": "processing"}))
         await client.get("task-1")
         assert (await client.get("task-1")).state == "processing"
         server.query(raw(b""))
@@ -75,7 +75,7 @@ async def test_a_query_over_a_connection_that_was_just_closed_is_repeated_once(s
 
 
 async def test_a_query_over_a_new_connection_is_not_repeated(server: PictureServer) -> None:
-    server.query(raw(b""), envelope(PENDING))
+    server.query(raw(b""), enveloped(PENDING))
     async with client_of(server.base_url) as client:
         with pytest.raises(ConnectionFailedError):
             await client.get("task-1")

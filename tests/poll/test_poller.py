@@ -20,7 +20,7 @@ from apimodels_async import (
 from apimodels_async._poll.poller import NOT_FOUND_YET, Poller
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async.pacing import FixedPacing
-from tests.support.virtual import Server, done, envelope, in_turn, refusal, virtually
+from tests.support.virtual import Server, done, in_turn, refusal, success, virtually
 
 
 def page(status: int, title: str = "default backend") -> httpx.Response:
@@ -28,7 +28,7 @@ def page(status: int, title: str = "default backend") -> httpx.Response:
 
 
 def pending() -> httpx.Response:
-    return envelope(taskId="task-1", state="pending")
+    return success(taskId="task-1", state="pending")
 
 
 def until(seconds: float, then: Callable[[], httpx.Response], before: Callable[[], httpx.Response]) -> Server:
