@@ -227,8 +227,8 @@ def test_every_file_says_what_it_is_for() -> None:
 
 
 MAXIMUM_LINES = 350
-LONGER = {"client": 600, "models": 410, "gateway.painter": 400, "_create.submitter": 390, "_http.transport": 360}
-"""Modules that may be longer, and how long: the client is mostly docstrings. One that fits leaves the list."""
+LONGER = {"client": 600, "models": 410, "gateway.painter": 400, "_create.submitter": 390}
+"""Modules that may be longer, and how long: the client is mostly docstrings. One that is shorter leaves the list."""
 
 
 def is_generated(module: str) -> bool:

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from apimodels_async._wire import pages
+from apimodels_async._wire.printable import printable
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,
@@ -63,7 +64,7 @@ def refusal(
     deciding = code if code is not None and 400 <= code <= 599 else status
     from_api = bool(payload)
     kind = _kind(deciding, from_api=from_api, query=task_id is not None)
-    msg = _message(payload) if from_api else pages.title(body)
+    msg = printable(_message(payload) if from_api else pages.title(body))
     where = f"HTTP {status}" if code in (None, status) else f"code {code}, HTTP {status}"
     if request_id:
         where += f", request {request_id}"

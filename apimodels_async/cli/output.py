@@ -9,8 +9,8 @@ from apimodels_async.cli.failures import CommandFailed
 
 __all__ = ["make_usable"]
 
-_PROBE = 1 << 16
-"""Bytes: a folder on a full disk can be opened, and takes a small file."""
+_PROBE = 1 << 13
+"""Bytes: on a full disk an empty file can still be made, and some file systems keep tiny ones beside the name."""
 
 
 def make_usable(directory: Path) -> None:

@@ -23,9 +23,10 @@ from apimodels_async import (
 )
 from apimodels_async.pacing import FixedPacing
 from tests.batch.test_in_virtual_time import client_of
+from tests.support.envelopes import envelope
 from tests.support.pictures import PNG
 from tests.support.vendor import Vendor
-from tests.support.virtual import success, virtually
+from tests.support.virtual import virtually
 
 PRICED = "grok-image/grok-4.2-image"
 """US$ 0.03 each."""
@@ -66,7 +67,7 @@ class Front(Vendor):
                 self.refused += 1
                 return self.fail_with(trouble, request)
             if request.url.path.endswith("/balance"):
-                return success(balance=1.0)
+                return httpx.Response(200, json=envelope(balance=1.0))
             return await super().answer(request)
         finally:
             self.busy -= is_post

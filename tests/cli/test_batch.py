@@ -28,7 +28,7 @@ def states(folder: Path) -> list[str]:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != ".apimodels")
 
 
 def write(apimodels: Any, name: str, text: str) -> str:

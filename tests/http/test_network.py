@@ -12,9 +12,7 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, ConnectionFailedError
-from apimodels_async._http import transport
-from apimodels_async._http.transport import DEFAULT_TIMEOUT, QUERY_READ_TIMEOUT
-from apimodels_async._secret import Secret
+from apimodels_async._http.timeouts import DEFAULT, Timeouts
 from tests.support.early import read_head
 from tests.support.picture_server import KEY, PictureServer, enveloped, raw
 
@@ -194,12 +192,9 @@ async def test_a_refused_connection_names_the_place(server: PictureServer) -> No
 
 
 def test_the_default_times_are_the_documented_ones() -> None:
-    http = transport.Http(Secret("k"), "http://localhost", DEFAULT_TIMEOUT, None)
-    assert (http._query_timeout.read, http._create_timeout.read, http._timeout.read) == (
-        QUERY_READ_TIMEOUT,
-        300.0,
-        30.0,
-    )
-    assert {each.connect for each in (http._query_timeout, http._create_timeout, http._timeout)} == {10.0}
-    own = transport.Http(Secret("k"), "http://localhost", 7.0, None)
-    assert (own._query_timeout.read, own._create_timeout.read) == (7.0, 7.0)
+    default = Timeouts(DEFAULT)
+    assert (default.query.read, default.create.read, default.other.read) == (10.0, 300.0, 30.0)
+    assert {each.connect for each in (default.query, default.create, default.other)} == {10.0}
+    own = Timeouts(7.0)
+    assert own.query == own.create == own.other == httpx.Timeout(7.0)
+    assert Timeouts(None).create.read is None
