@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
@@ -20,12 +20,6 @@ from apimodels_async._wire.pictures import (
     to_base64,
     to_data_uri,
 )
-
-
-def unhurried(examples: int = 100) -> settings:
-    """On a busy machine a slow example is no failure."""
-    return settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
-
 
 SIZED = {Kind.PNG, Kind.JPEG, Kind.GIF, Kind.WEBP}
 """The formats whose pixel size is read."""
@@ -115,7 +109,7 @@ def test_an_animation_is_known_measured_and_whole(kind: Kind) -> None:
     assert not whole(kind, data[: len(data) * 2 // 3])
 
 
-@unhurried(150)
+@settings(max_examples=150)
 @given(
     st.sampled_from([way for way in WAYS if way[0] in SIZED]),
     st.integers(1, 70) | st.sampled_from([255, 256, 257, 1000]),
@@ -197,7 +191,6 @@ def test_what_is_no_picture_is_not_taken_for_one(data: bytes) -> None:
     assert pixel_size(data) is None
 
 
-@unhurried()
 @given(st.sampled_from([written(*way) for way in WAYS if way[0] in SIZED]), st.integers(0, 700), st.binary(max_size=64))
 def test_a_broken_picture_is_measured_or_not_but_never_an_error(data: bytes, cut: int, junk: bytes) -> None:
     for broken in (data[:cut], data[:cut] + junk, data[:12] + junk, junk):
@@ -274,7 +267,6 @@ def test_nothing_is_not_whole(kind: Kind) -> None:
 # --- base64 and data: URIs
 
 
-@unhurried()
 @given(st.binary(max_size=300))
 def test_base64_and_data_uris_round_trip(data: bytes) -> None:
     text = to_base64(data)
@@ -342,7 +334,6 @@ def test_what_is_no_data_uri_is_refused_with_the_reason(uri: str, reason: str) -
         from_data_uri(uri)
 
 
-@unhurried()
 @given(
     st.text(max_size=40).map("data:image/png;base64,{}".format) | st.text(max_size=40).map("data:{}".format) | st.text()
 )
