@@ -111,11 +111,25 @@ def ledger(session: nox.Session) -> None:
 
 
 @nox.session
+def disk(session: nox.Session) -> None:
+    """A full disk at every write of the command line: no task id is lost; `nox -s disk -- --errors EIO` for a part."""
+    session.install("--quiet", PACKAGE)
+    session.run("python", "tests/proofs/disk_full.py", *session.posargs)
+
+
+@nox.session
 def callbacks(session: nox.Session) -> None:
     """10,000 callbacks, most of them abuse, and 500 creates that lose a fifth of their answers; or one of the two."""
     session.install("--quiet", PACKAGE, *group("test"))
     for name in session.posargs or ("callback_abuse", "lost_answers"):
         session.run("python", f"tests/proofs/{name}.py")
+
+
+@nox.session
+def network(session: nox.Session) -> None:
+    """Real network parts before a server that counts, in namespaces; needs root; `-- outage_1s --lane fast` for one."""
+    session.install("--quiet", ".[fast,gateway]", "httpx[http2]", "trio>=0.27")
+    session.run("python", "tests/proofs/network", *session.posargs)
 
 
 @nox.session(python=PYTHONS or None)

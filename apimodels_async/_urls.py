@@ -4,6 +4,8 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from apimodels_async.catalogue import SERVER_ALIASES
+
 _PRINTABLE = "[!-~]+"
 
 
@@ -64,3 +66,25 @@ def is_loopback(host: str) -> bool:
         return False
     plain = getattr(address, "ipv4_mapped", None) or address
     return plain.is_loopback or plain.is_unspecified  # a connection to 0.0.0.0 ends here as well
+
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def server_identity(base_url: str) -> str:
+    """Which service a base URL leads to: its origin and path in one spelling, and one name for the vendor's aliases.
+
+    Raises:
+        ValueError: it is not an absolute http(s) URL.
+    """
+    parts = split_http_url(base_url)
+    address = f"{origin(parts)}{parts.path.rstrip('/')}"
+    return SERVER_ALIASES.get(address, address)
+
+
+def origin(parts: SplitResult) -> str:
+    """Scheme, host and port of a URL, in lower case and without a default port."""
+    host = (parts.hostname or "").removesuffix(".")
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"

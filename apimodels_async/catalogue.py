@@ -9,7 +9,7 @@ from datetime import date
 
 from attrs import field, frozen
 
-__all__ = ["AS_OF", "MODELS", "CatalogueModel", "find"]
+__all__ = ["AS_OF", "MODELS", "SERVER_ALIASES", "CatalogueModel", "find"]
 
 AS_OF = date(2026, 11, 1)
 """The day the figures below were read from the vendor's public pages."""
@@ -54,6 +54,9 @@ MODELS: tuple[CatalogueModel, ...] = (
     CatalogueModel("sparkpix-image-edit", {"1K": 0.013}),
 )
 """Every model the vendor's public pages name."""
+
+SERVER_ALIASES: Mapping[str, str] = {"https://api.apimodels.app/v1": "https://apimodels.app/api/v1"}
+"""Other addresses of the vendor's service, and the one by which a ledger knows it: they share accounts and tasks."""
 
 _BY_ID = {name: model for model in MODELS for name in (model.id, model.short_id)}
 

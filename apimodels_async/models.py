@@ -11,6 +11,9 @@ from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, Typ
 
 from attrs import Attribute, field, fields, frozen
 
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+from apimodels_async._reprs import safe_repr
+
 __all__ = [
     "UNSET",
     "BatchEvent",
@@ -76,7 +79,7 @@ OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
 
 
 def _shorten(urls: Sequence[str]) -> str:
-    """A data: URI is a whole picture; nobody wants it in a log."""
+    """A data: URI is a whole picture; it does not belong in a log."""
     return repr(
         tuple(
             url if len(url) <= 200 and url[:5].lower() != "data:" else f"{url[:22]}…({len(url)} characters)"
@@ -111,7 +114,7 @@ class Task:
         state: a `TaskState`, or the server's own word where it is not one of the documented four.
         result_urls: links to the pictures, deleted by the vendor after 7 days. A picture that came inside the
             answer is a ``data:`` URI here.
-        model: the model id, where the server or the request told.
+        model: the model id, where the server or the request names it.
         create_time: when the server accepted the task (aware, UTC).
         complete_time: when the task ended (aware, UTC).
         fail_code: the server's code for a failure, such as ``CONTENT_MODERATION``.
@@ -131,6 +134,8 @@ class Task:
     retryable: bool | None = None
     raw: Mapping[str, Any] = field(factory=dict[str, Any], eq=False, repr=False)
 
+    __repr__ = safe_repr
+
     @property
     def is_terminal(self) -> bool:
         """Whether the task has ended: completed or failed. An unknown state has not."""
@@ -141,17 +146,17 @@ class Task:
         return {each.name: _json_value(getattr(self, each.name)) for each in fields(Task)}
 
 
-def _check(condition: object, argument: str, value: object, right: str) -> None:
+def _check(condition: object, argument: str, value: object, right: str, hint: str = "") -> None:
     if not condition:
         shown = repr(value)
         if len(shown) > 80:
             shown = f"{shown[:77]}…"
-        raise ValueError(f"{argument}={shown}: {right}")
+        raise ArgumentError(argument, right, value=shown, hint=hint)
 
 
 def _check_type(value: object, kinds: type | tuple[type, ...], argument: str, right: str) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
-        raise TypeError(f"{argument} is a {type(value).__name__}: {right}")
+        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: {right}")
 
 
 # Patterns are compiled on first use, and kept, by `re` itself: an import need not pay for them.
@@ -165,11 +170,11 @@ _ELSE = "; another value the server may know goes through extra_body"
 _URL = r"(?ai)https?://[^\s/?#]+\S*"
 
 
-def _pattern(regex: str, right: str) -> Any:
+def _pattern(regex: str, right: str, hint: str = _ELSE) -> Any:
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
         if value is not None:
             _check_type(value, str, attribute.name, f"give {right}")
-            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}")
+            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}", hint)
 
     return validate
 
@@ -178,14 +183,14 @@ def _callback(_: object, __: "Attribute[Any]", value: str | None) -> None:
     if value is not None:
         _check_type(value, str, "callback_url", "give an absolute http(s) URL")
         if not re.fullmatch(_URL, value):
-            raise ValueError("callback_url: give an absolute http(s) URL")  # not quoted: it may hold a token
+            raise ArgumentError("callback_url", "give an absolute http(s) URL")  # not quoted: it may hold a token
 
 
 def _one_of(*words: str) -> Any:
-    right = "give one of " + ", ".join(map(repr, words)) + _ELSE
+    right = "give one of " + ", ".join(map(repr, words))
 
     def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
-        _check(value is None or value in words, attribute.name, value, right)
+        _check(value is None or value in words, attribute.name, value, right, _ELSE)
 
     return validate
 
@@ -223,7 +228,7 @@ def _pictures(self: object, attribute: "Attribute[Any]", values: object) -> None
     if values is None:
         return
     if isinstance(values, (str, *_BYTES)) or not isinstance(values, Sequence):
-        raise TypeError("images: give a list of pictures; a single one goes to image")
+        raise ArgumentTypeError("images", "give a list of pictures", hint="; a single one goes to image")
     pictures = cast("Sequence[object]", values)
     _check(pictures, attribute.name, pictures, "give at least one picture, or leave it out")
     for picture in pictures:
@@ -288,7 +293,7 @@ class GenerationRequest:
 
     prompt: str = field(validator=_text)
     model: str | None = field(default=None, kw_only=True, validator=_text)
-    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"' + _ELSE))
+    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"'))
     n: int | None = field(default=None, kw_only=True, validator=_whole(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
     images: Sequence[ImageInput] | None = field(
@@ -296,26 +301,24 @@ class GenerationRequest:
     )
     mask: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
     callback_url: str | None = field(default=None, kw_only=True, validator=_callback, repr=_origin)
-    aspect_ratio: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"' + _ELSE)
-    )
-    resolution: str | None = field(
-        default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"' + _ELSE)
-    )
+    aspect_ratio: str | None = field(default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"'))
+    resolution: str | None = field(default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"'))
     quality: Quality | None = field(default=None, kw_only=True, validator=_one_of("low", "medium", "high", "auto"))
     output_format: OutputFormat | None = field(default=None, kw_only=True, validator=_one_of("png", "jpeg", "webp"))
     seed: int | None = field(default=None, kw_only=True, validator=_whole(None))
     extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True, validator=_mapping)
 
+    __repr__ = safe_repr
+
     def __attrs_post_init__(self) -> None:
         """Check what concerns several arguments at once."""
         if self.image is not None and self.images is not None:
-            raise ValueError("image and images: give one of the two")
+            raise ArgumentError("image and images", "give one of the two")
         if self.mask is not None:
             if self.image is None and self.images is None:
-                raise ValueError("mask: give the image it belongs to as well")
+                raise ArgumentError("mask", "give the image it belongs to as well")
             if isinstance(self.mask, str) and re.fullmatch(_URL, self.mask):
-                raise ValueError("mask is a URL, which the server does not take: give the mask's path or bytes")
+                raise ArgumentError("mask", "is a URL, which the server does not take: give the mask's path or bytes")
 
 
 @frozen(kw_only=True)
@@ -336,6 +339,8 @@ class Outcome:
     error: Exception | None = None
     files: tuple[Path, ...] = ()
 
+    __repr__ = safe_repr
+
     @property
     def ok(self) -> bool:
         """Whether the pictures are there and nothing went wrong."""
@@ -349,14 +354,17 @@ class BatchStats(NamedTuple):
         read: taken from the input so far.
         submitted: accepted by the server.
         in_flight: being created, or accepted and not yet ended.
+        saving: completed, and their pictures not saved yet. They count against `max_in_flight` as well.
         completed: tasks that completed.
         failed: ended with an error: refused, failed, timed out, never sent, not saved.
         unknown: of those, how many may or may not have been accepted.
         polls: queries made.
         bytes: of pictures saved.
         spent: US dollars, estimated by the catalogue's prices: completed tasks, those that are unknown, and those
-            that go on although nobody waits any more.
+            that go on although no call waits for them any more.
         matched: with a ledger, how many requests an earlier run had begun.
+        waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
+        outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.
     """
 
     read: int = 0
@@ -369,6 +377,9 @@ class BatchStats(NamedTuple):
     bytes: int = 0
     spent: float = 0.0
     matched: int = 0
+    saving: int = 0
+    waiting: int = 0
+    outage: float = 0.0
 
 
 @frozen
@@ -387,3 +398,5 @@ class BatchEvent:
     index: int
     task: Task | None
     error: Exception | None = None
+
+    __repr__ = safe_repr

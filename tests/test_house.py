@@ -17,7 +17,7 @@ ROOT = "apimodels_async"
 HOME = Path(apimodels_async.__file__).parent
 
 ORDER = (
-    "errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit",
+    "_arguments errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit _reprs",
     "_wire",
     "_http",
     "pacing",
@@ -42,8 +42,14 @@ PURE = (
     "_wire",
     "pacing",
     "_create.verdict",
+    "_create.gate",
     "_create.journal",
+    "_batch.accounts",
     "_batch.budget",
+    "_batch.resume",
+    "_batch.stops",
+    "_download.tally",
+    "_download.words",
     "ledger.entries",
     "callbacks.signing",
     "callbacks.parsing",
@@ -132,6 +138,14 @@ def is_pure(module: str) -> bool:
 
 def test_every_module_has_its_place_in_the_order() -> None:
     assert {top(module) for module in MODULES} <= set(PLACE)
+
+
+def test_the_table_of_the_design_is_this_order() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text.partition("## Where things are")[2].partition("\n\n| change")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+
+    assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(names.split()) for names in ORDER]
 
 
 def test_no_import_runs_against_the_order() -> None:

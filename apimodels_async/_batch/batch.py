@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import anyio
 import anyio.abc
@@ -16,12 +16,15 @@ import anyio.abc
 from apimodels_async._batch.feed import threaded
 from apimodels_async._batch.options import Options, Requests
 from apimodels_async._batch.pipeline import Pipeline
+from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._download.downloader import Downloader
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import BatchStats, Outcome, Task
 
 logger = logging.getLogger("apimodels_async")
+
+T = TypeVar("T")
 
 
 class Batch:
@@ -50,13 +53,13 @@ class Batch:
         self._arrived = anyio.Event()
         self._left_behind: list[Task] = []
         self._left = False
-        self._production: Pipeline | None = None
+        self._pipeline: Pipeline | None = None
         self._group: anyio.abc.TaskGroup | None = None
 
     @property
     def stats(self) -> BatchStats:
         """How far the batch is; cheap enough for a progress bar."""
-        return BatchStats() if self._production is None else self._production.stats
+        return BatchStats() if self._pipeline is None else self._pipeline.stats
 
     @property
     def detached(self) -> list[Task]:
@@ -67,12 +70,25 @@ class Batch:
         """
         return list(self._left_behind)
 
+    def stop_creating(self, reason: str, cause: Exception) -> None:
+        """Send no further create request. What is under way is finished; the rest ends as `NotSubmittedError`.
+
+        Args:
+            reason: why, in words.
+            cause: the error behind it.
+        """
+        if self._pipeline is not None:
+            self._pipeline.stop_creating(Stop(reason, cause))
+
     async def __aenter__(self) -> Self:
-        if self._production is not None:
+        if self._pipeline is not None:
             raise RuntimeError("a batch is used once: make a new one")
+        if self._options.download_to is not None:
+            directory = await self._downloader.prepare_folder(self._options.download_to)
+            self._options = self._options._replace(download_to=directory)
         if self._open_ledger is not None:
             self._records = await self._open_ledger()
-        self._production = Pipeline(
+        self._pipeline = Pipeline(
             self._engine,
             self._downloader,
             self._options,
@@ -84,28 +100,28 @@ class Batch:
         self._limit_rates()
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._production.start(self._group)
+        self._pipeline.start(self._group)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        group, production = self._group, self._production
-        if group is None or production is None:
+        group, pipeline = self._group, self._pipeline
+        if group is None or pipeline is None:
             return None
         try:
-            if kind is None and production.done:
-                await production.tell_the_rest()
+            if kind is None and pipeline.done:
+                await pipeline.notify_the_rest()
         finally:
-            self._leave(production)
+            self._leave(pipeline)
             self._lift_rates()
             group.cancel_scope.cancel()
             # The group must see a cancellation, which may be its own; an error of the user's it would wrap into an
             # exception group, so that it passes by the group instead.
             if isinstance(error, anyio.get_cancelled_exc_class()):
-                suppress = await group.__aexit__(kind, error, traceback)
+                suppress = await _ungrouped(group.__aexit__(kind, error, traceback))
             else:
-                suppress = await group.__aexit__(None, None, None) and False
+                suppress = await _ungrouped(group.__aexit__(None, None, None)) and False
             if self._records is not None:
                 with anyio.CancelScope(shield=True):
                     await self._records.flush()
@@ -115,34 +131,39 @@ class Batch:
         return self
 
     async def __anext__(self) -> Outcome:
-        production = self._production
-        if production is None:
+        pipeline = self._pipeline
+        if pipeline is None:
             raise RuntimeError("a batch is entered first: async with client.batch(…) as batch")
         while not self._outcomes:
             if self._left:  # nothing comes any more
                 raise StopAsyncIteration
-            if production.done:
-                if production.input_error is not None:
-                    error, production.input_error = production.input_error, None
+            if pipeline.done:
+                if pipeline.input_error is not None:
+                    error, pipeline.input_error = pipeline.input_error, None
                     raise error
                 raise StopAsyncIteration
-            self._arrived = anyio.Event()
             await self._arrived.wait()
-        production.taken()
+        pipeline.taken()
         return self._outcomes.popleft()
 
     def _hand_over(self, outcome: Outcome | None) -> None:
         """An outcome has arrived, or (``None``) the end of the input."""
         if outcome is not None:
             self._outcomes.append(outcome)
-        self._arrived.set()
+        self._wake_consumers()
 
-    def _leave(self, production: Pipeline) -> None:
+    def _wake_consumers(self) -> None:
+        """All of them: each looks for itself whether there is anything left, and waits for a new event if not."""
+        self._arrived.set()
+        self._arrived = anyio.Event()
+
+    def _leave(self, pipeline: Pipeline) -> None:
         """Note every task whose outcome was not taken."""
-        waiting = [outcome.task for outcome in self._outcomes] + [item.task for item in production.alive.values()]
+        waiting = [outcome.task for outcome in self._outcomes] + [item.task for item in pipeline.alive.values()]
         self._left_behind += [task for task in waiting if task is not None]
         self._outcomes.clear()
         self._left = True
+        self._wake_consumers()
         if self._left_behind:
             logger.warning(
                 "the batch was left with %d tasks whose outcomes were not taken: see batch.detached",
@@ -160,3 +181,19 @@ class Batch:
             self._engine.create_rate.remove(self._options.create_rate)
         if self._options.poll_rate is not None:
             self._engine.poller.rate.remove(self._options.poll_rate)
+
+
+async def _ungrouped(leaving: Awaitable[T]) -> T:
+    """What `leaving` a task group returns; a lone error that comes out is raised as it is, not as a group.
+
+    The children of a batch are guarded, so that only what must not be held up comes here, such as Ctrl-C on trio.
+    """
+    try:
+        return await leaving
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if error is group:
+            raise
+        raise error from None

@@ -1,12 +1,12 @@
-"""Room for so many bytes, whoever holds them."""
+"""A limit on how many bytes are held at once."""
 
 import anyio
 
 
 class ByteLimit:
-    """Bounds how many bytes are held at once. Whoever wants more than all of it gets it, alone.
+    """Bounds how many bytes are held at once. A reservation that exceeds the whole limit is granted alone.
 
-    First come, first served: something large is not overtaken for ever by what is small.
+    First come, first served: small reservations do not overtake a large one for ever.
     """
 
     def __init__(self, size: int) -> None:
@@ -16,7 +16,7 @@ class ByteLimit:
         self._left = anyio.Event()
 
     async def enter(self, weight: int) -> None:
-        """Wait until there is room for `weight` bytes, and hold them. Nothing is waited for with no weight."""
+        """Wait until there is room for `weight` bytes, and reserve them. A weight of 0 never waits."""
         if not weight:
             return
         async with self._turn:
@@ -25,8 +25,8 @@ class ByteLimit:
                 await self._left.wait()
             self._held += weight
 
-    def change(self, weight: int, to: int) -> int:
-        """Hold `to` bytes in place of `weight`, and give `to`. More than was said before is not waited for."""
+    def resize(self, weight: int, to: int) -> int:
+        """Resize a reservation from `weight` to `to` bytes and return `to`. Never blocks, even if it grows."""
         self._held += to - weight
         self._left.set()
         return to

@@ -1,4 +1,4 @@
-"""Reading what a batch is to make: lazily, and without holding the loop up."""
+"""Reading the requests of a batch: lazily, and without blocking the event loop."""
 
 import contextvars
 import logging
@@ -34,7 +34,7 @@ class ThreadedIterable(Iterable[T]):
 
 
 def threaded(items: Iterable[T] | AsyncIterable[T]) -> Iterable[T] | AsyncIterable[T]:
-    """`items`, so that reading them holds nobody up.
+    """`items`, so that reading them does not block the event loop.
 
     A plain iterable may wait for a file, a database or a queue. It is read in a thread of its own, always the same
     one, because a database connection that a generator opens often belongs to one thread. What is awaited, or is in
@@ -46,7 +46,7 @@ def threaded(items: Iterable[T] | AsyncIterable[T]) -> Iterable[T] | AsyncIterab
 
 
 async def read(items: Iterable[T] | AsyncIterable[T], window: anyio.Semaphore) -> AsyncGenerator[T]:
-    """Each item, none of them read before `window` has a place for it."""
+    """Each item, none of them read before `window` has room for it."""
     if isinstance(items, AsyncIterable):
         await window.acquire()
         async for item in items:
@@ -56,8 +56,8 @@ async def read(items: Iterable[T] | AsyncIterable[T], window: anyio.Semaphore) -
         reader = _Reader(items)
         try:
             while True:
-                await reader.allow_some(window)
-                for item in await reader.some():
+                await reader.allow(window)
+                for item in await reader.next_items():
                     yield item
                 if reader.ended:
                     return
@@ -87,15 +87,15 @@ class _Reader(Generic[T]):
         self._read: deque[T] = deque()
         self._over = False
         self._error: BaseException | None = None
-        self._told = False  # set by the thread only, and cleared by the loop only
+        self._notified = False  # set by the thread only, and cleared by the loop only
         self._arrived = anyio.Event()
         self._stopped = False
         self.ended = False
         work = items.context.copy().run
         threading.Thread(target=work, args=(self._work,), name="apimodels_async requests", daemon=True).start()
 
-    async def allow_some(self, window: anyio.Semaphore) -> None:
-        """Let it read on, as far as there are places: one at least."""
+    async def allow(self, window: anyio.Semaphore) -> None:
+        """Let it read on, as far as the window has room: one item at least."""
         if self._over:
             return
         if self._ahead == 0:
@@ -110,8 +110,8 @@ class _Reader(Generic[T]):
         self._ahead += 1
         self._allowed.put(True)
 
-    async def some(self) -> list[T]:
-        """What was read, as soon as there is something; nothing at the end.
+    async def next_items(self) -> list[T]:
+        """What was read, as soon as there is anything; an empty list at the end.
 
         Raises:
             BaseException: whatever reading raised.
@@ -133,7 +133,7 @@ class _Reader(Generic[T]):
         return some
 
     def _wake(self) -> None:
-        self._told = False
+        self._notified = False
         self._arrived.set()
 
     def stop(self) -> None:
@@ -150,20 +150,23 @@ class _Reader(Generic[T]):
                 if iterator is None:
                     iterator = iter(self._items)
                 self._read.append(next(iterator))
-                self._tell()
+                self._notify()
         except StopIteration:
             pass
+        except KeyboardInterrupt as error:  # never Ctrl-C, which reaches only the main thread
+            self._error = RuntimeError("KeyboardInterrupt, raised by the requests")
+            self._error.__cause__ = error
         except BaseException as error:  # noqa: BLE001  (raised where the items are asked for)
             self._error = error
         self._over = True
-        self._tell()
+        self._notify()
         if isinstance(iterator, Generator):  # its `finally` runs in the thread that ran the rest
             try:
                 iterator.close()
             except Exception:
                 logger.exception("closing the requests failed")
 
-    def _tell(self) -> None:
-        if not self._told:
-            self._told = True
+    def _notify(self) -> None:
+        if not self._notified:
+            self._notified = True
             self._call_in_loop(self._wake)

@@ -1,27 +1,29 @@
-"""Telling a listener what happens in a batch, in a way that no listener can harm the batch with."""
+"""Notifying a listener of what happens in a batch, so that no listener can harm the batch."""
 
 import inspect
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
+from apimodels_async._threads import WorkerThreads
 from apimodels_async.models import BatchEvent
 
 logger = logging.getLogger("apimodels_async")
 
 BACKLOG = 10_000
 """Events kept for a listener that is slower than the batch; older ones are dropped, and the log says how many."""
+_THREADS = WorkerThreads("listeners", 8)
 
 
 class Listener:
     """Calls one listener with one event after another, apart from the batch.
 
     An async listener is awaited. A plain function is called in a worker thread, where it may be as slow as it likes.
-    What it raises is logged, and the batch goes on.
+    What it raises is logged, ``sys.exit`` included, and the batch goes on.
     """
 
     def __init__(self, call: Callable[[BatchEvent], Any]) -> None:
@@ -32,20 +34,20 @@ class Listener:
         self._ending = False
         self._ended = anyio.Event()
 
-    def tell(self, event: BatchEvent) -> None:
-        """Note an event; returns at once."""
+    def notify(self, event: BatchEvent) -> None:
+        """Add an event to the queue; returns at once."""
         self._dropped += len(self._events) == BACKLOG
         self._events.append(event)
         self._more.set()
 
     async def end(self) -> None:
-        """Wait until everything noted has been told, and let `run` return."""
+        """Wait until every queued event was delivered, and let `run` return."""
         self._ending = True
         self._more.set()
         await self._ended.wait()
 
     async def run(self) -> None:
-        """Tell the listener, until `end`."""
+        """Deliver events, until `end`."""
         while self._events or not self._ending:
             if not self._events:
                 self._more = anyio.Event()
@@ -56,9 +58,17 @@ class Listener:
                 if inspect.iscoroutinefunction(self._call):
                     await self._call(event)
                 else:
-                    await anyio.to_thread.run_sync(self._call, event, abandon_on_cancel=True)
-            except Exception:
+                    await _THREADS.run(partial(_called, self._call, event), abandon=True)
+            except (Exception, SystemExit):
                 logger.exception("the batch's listener failed at %s of request %d", event.kind, event.index)
         if self._dropped:
             logger.warning("%d events were dropped: the batch's listener is slower than the batch", self._dropped)
         self._ended.set()
+
+
+def _called(call: Callable[[BatchEvent], Any], event: BatchEvent) -> None:
+    """In a thread: a KeyboardInterrupt here is never Ctrl-C, which reaches only the main thread."""
+    try:
+        call(event)
+    except KeyboardInterrupt as error:
+        raise RuntimeError("KeyboardInterrupt, raised by the listener") from error

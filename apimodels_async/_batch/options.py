@@ -1,6 +1,7 @@
 """What a batch was asked for, and one request of it."""
 
 from collections.abc import AsyncIterable, Callable, Iterable
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -26,20 +27,48 @@ class Options(NamedTuple):
     wait_timeout: float | None
     on_event: Callable[[BatchEvent], object] | None
     sidecar: bool
+    outage_timeout: float | None = 300.0
+
+
+class Phase(Enum):
+    """What an item holds one of the `max_in_flight` slots for."""
+
+    READ = "nothing yet, or nothing more"
+    IN_FLIGHT = "it is being created, or its task runs"
+    SAVING = "its task has completed, and its pictures are not saved yet"
 
 
 class Item:
     """One request on its way to its outcome.
 
     Attributes:
+        age: seconds since an earlier run noted its task, where one did.
         cost: US dollars set aside for it.
         key: of its entry in the ledger, if there is one.
+        files: what was saved.
+        phase: what it holds a slot for.
         prepared: until it is sent.
-        state: as last told to the listener.
-        weight: bytes of the body of its create, while that is at hand.
+        retries: tasks of it that failed and were submitted again.
+        saved_bytes: of `files`, as far as they were saved now.
+        state: as the listener was last notified.
+        weight: bytes of the body of its create request, while that is at hand.
     """
 
-    __slots__ = ("cost", "index", "key", "prepared", "request", "retries", "state", "task", "weight")
+    __slots__ = (
+        "age",
+        "cost",
+        "files",
+        "index",
+        "key",
+        "phase",
+        "prepared",
+        "request",
+        "retries",
+        "saved_bytes",
+        "state",
+        "task",
+        "weight",
+    )
 
     def __init__(self, index: int, request: GenerationRequest) -> None:
         self.index = index
@@ -47,24 +76,30 @@ class Item:
         self.task: Task | None = None
         self.state: str = ""
         self.retries = 0
+        self.age: float | None = None
         self.cost = 0.0
         self.key = ""
+        self.phase = Phase.READ
+        self.files: tuple[Path, ...] = ()
+        self.saved_bytes = 0
         self.prepared: PreparedRequest | None = None
         self.weight = 0
 
 
 class Slot:
-    """A place among the quick creates, given back once: when the create ends, or when it proves not to be quick."""
+    """One of a number of slots, released once: when the work ends, or when it turns out to be slow."""
 
-    def __init__(self, places: anyio.Semaphore) -> None:
-        self._places = places
-        self._given = False
+    def __init__(self, slots: anyio.Semaphore) -> None:
+        self._slots = slots
+        self._released = False
 
-    async def give_up_after(self, seconds: float) -> None:
+    async def release_after(self, seconds: float) -> None:
+        """Release it when that time has passed."""
         await anyio.sleep(seconds)
-        self.give_up()
+        self.release()
 
-    def give_up(self) -> None:
-        if not self._given:
-            self._given = True
-            self._places.release()
+    def release(self) -> None:
+        """Release it, unless it is released already."""
+        if not self._released:
+            self._released = True
+            self._slots.release()

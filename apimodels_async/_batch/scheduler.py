@@ -1,11 +1,31 @@
-"""When which of thousands of tasks is asked about: one heap and one sleeper, not a timer for each task."""
+"""When which of thousands of tasks is asked about: one heap and one sleeper, not a timer for each task.
+
+A watched task is always in exactly one of four places:
+
+1. *Waiting*: in the heap, ordered by when its next query is due. An entry of the heap is valid only while it carries
+   the ticket of its watch: planning a task anew pushes a second entry under a new ticket, and the old entry is skipped
+   when it comes up, which is cheaper than searching the heap for it.
+2. *Ready*: its time has come, and it waits for the poll rate, for the gate that a 429 has closed, or for one of the few
+   connections. Only here is there a choice to be made. It goes by urgency: which task has, by what is known about its
+   model, probably lain finished and unseen for longest. A large crowd is put in order at most once a second, because
+   urgencies change slowly and computing thousands of them takes time.
+3. *Being queried*: in a short task of the batch's task group, with no entry anywhere (its ticket is ``None``).
+4. *Ended*: the watcher was notified.
+
+Three things move a task before its time. A callback from the vendor makes it due at once; it arrives outside of any
+task, so it only adds to a list and wakes the sleeper. What was learned from a task that ended may show that others are
+due sooner than was planned when less was known: the heap is then revised, at most once a second. And of many tasks of a
+model without a completion yet, only the first `PROBES` make the early queries of the adaptive pacing: a thousand would
+ask five times each to learn the same thing. The others wait until those are over, or until the first completion.
+"""
 
 import heapq
+import logging
 import math
 from collections import Counter, deque
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 import anyio.abc
@@ -14,10 +34,10 @@ from apimodels_async._limits import Rate
 from apimodels_async._poll.poller import Poller
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import lacks_links
-from apimodels_async.pacing import Pacing, typical, urgency
+from apimodels_async.pacing.adaptive import EARLY_LOOKS
+from apimodels_async.pacing.protocol import LearningPacing, Pacing, typical, urgency
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
 C_contra = TypeVar("C_contra", contravariant=True)
@@ -27,18 +47,16 @@ RERANK = 1.0
 REVISE = 1.0
 """Seconds between two revisions of what is waiting."""
 PROBES = 32
-"""So many tasks of a model that nobody has seen finish are looked at early, in case it is a quick one."""
-EARLY = 8.0
-"""Seconds before which the others are not."""
+"""Tasks of a model without a completion yet that are asked about early, in case it is a quick one."""
 FEW = 32
-"""So few are put in order anew each time."""
+"""So few ready tasks are put in order anew each time."""
 
 
 class Watcher(Protocol[C_contra]):
-    """Who is told how the watched tasks are doing."""
+    """What is notified of how the watched tasks are doing."""
 
     def queried(self, item: C_contra, watched: TaskWatch) -> None:
-        """A look was taken, and the watch goes on."""
+        """A query was made, and the watch goes on."""
         ...
 
     def ended(self, item: C_contra, watched: TaskWatch, error: Exception | None) -> None:
@@ -47,13 +65,13 @@ class Watcher(Protocol[C_contra]):
 
 
 class Scheduler(Generic[T]):
-    """Looks at every watched task when its time has come.
+    """Queries every watched task when its time has come.
 
     Args:
-        poller: who asks.
-        pacing: when.
+        poller: makes the queries.
+        pacing: plans them.
         rate: the client's bound on queries a second.
-        watcher: who is told.
+        watcher: is notified.
     """
 
     def __init__(self, poller: Poller, pacing: Pacing, rate: Rate, watcher: Watcher[T]) -> None:
@@ -64,9 +82,8 @@ class Scheduler(Generic[T]):
         self._numbers = count()
         self._waiting: list[tuple[float, int, T, TaskWatch]] = []
         self._ready: deque[tuple[T, TaskWatch]] = deque()  # the most urgent last
-        self._rung: list[tuple[T, TaskWatch]] = []
+        self._called_back: list[tuple[T, TaskWatch]] = []
         self._learned = False
-        self._revises = hasattr(pacing, "revised")
         self._added: Counter[str] = Counter()
         self._revised = -REVISE
         self._ranked = -RERANK
@@ -76,19 +93,19 @@ class Scheduler(Generic[T]):
     def add(self, item: T, watched: TaskWatch) -> None:
         """Watch one more task."""
         self._added[watched.key] += 1
-        watched.probe = self._added[watched.key] <= PROBES or not self._revises
+        watched.probe = self._added[watched.key] <= PROBES or not isinstance(self._pacing, LearningPacing)
         watched.begin(self._pacing, anyio.current_time())
-        self._spare(watched)
-        watched.listen(partial(self._called, item, watched))
+        self._postpone_unless_probe(watched)
+        watched.listen(partial(self._note_callback, item, watched))
         self._push(item, watched)
 
-    def _called(self, item: T, watched: TaskWatch) -> None:
-        """The vendor has called about a task; told by the bare loop, where nothing can be asked of it."""
-        self._rung.append((item, watched))
+    def _note_callback(self, item: T, watched: TaskWatch) -> None:
+        """The vendor has called about a task. Called by the bare loop, where nothing can be awaited."""
+        self._called_back.append((item, watched))
         self._sooner.set()
 
     def drain(self) -> list[tuple[T, TaskWatch]]:
-        """Watch nothing any more, and give what was being watched."""
+        """Watch nothing any more, and return what was being watched."""
         waiting = ((item, watched) for _, ticket, item, watched in self._waiting if watched.ticket == ticket)
         left = [*self._ready, *waiting]
         self._ready.clear()
@@ -104,9 +121,19 @@ class Scheduler(Generic[T]):
         heapq.heappush(self._waiting, (watched.due, watched.ticket, item, watched))
 
     async def run(self, group: anyio.abc.TaskGroup) -> None:
-        """Look, and look again, until cancelled."""
+        """Query what is due, again and again, until cancelled.
+
+        A fault here must not end the batch: what was being watched has ended with that error, and what is added later
+        is watched again.
+        """
         try:
-            await self._run(group)
+            while True:
+                try:
+                    await self._run(group)
+                except Exception as error:
+                    logger.exception("the watch over %d tasks failed", len(self._waiting) + len(self._ready))
+                    for item, watched in self.drain():
+                        self._watcher.ended(item, watched, error)
         finally:
             self.drain()
 
@@ -129,15 +156,15 @@ class Scheduler(Generic[T]):
                 continue
             item, watched = self._ready.pop()
             self._rate.take(anyio.current_time())
-            group.start_soon(self._look, item, watched)
+            group.start_soon(self._query, item, watched)
 
     def _collect_due(self, now: float) -> None:
         """Move what is due into the ready list, and put that into order where there is a choice to be made."""
-        for item, watched in self._rung:
+        for item, watched in self._called_back:
             # Where a look is under way, the next is planned when that has ended.
             if watched.ticket is not None and watched.advance_on_callback(now):
                 self._push(item, watched)
-        self._rung.clear()
+        self._called_back.clear()
         if self._learned and now - self._revised >= REVISE:
             self._revised, self._learned = now, False
             self._revise(now)
@@ -155,17 +182,17 @@ class Scheduler(Generic[T]):
             self._ranked = now
             self._ready = deque(sorted(self._ready, key=lambda pair: self._urgency(pair[1], now)))
 
-    def _spare(self, watched: TaskWatch) -> None:
-        """Leave the early looks to a few; what they find out brings the others forward."""
-        sparing = watched.ours and not watched.probe and watched.call is None and watched.trouble is None
-        if sparing and not lacks_links(watched.task) and typical(self._pacing, watched.key) is None:
-            watched.postpone(max(watched.due, watched.born + EARLY))
+    def _postpone_unless_probe(self, watched: TaskWatch) -> None:
+        """Leave the early queries to a few; what they find out brings the others forward."""
+        waits = watched.ours and not watched.probe and watched.call is None and watched.trouble is None
+        if waits and not lacks_links(watched.task) and typical(self._pacing, watched.key) is None:
+            watched.postpone(max(watched.due, watched.born + EARLY_LOOKS[-1]))
 
     def _revise(self, now: float) -> None:
         """Look sooner at what is waiting, where tasks turn out to be quicker than was thought when it was planned."""
-        revised: Callable[[str, float], float] | None = getattr(self._pacing, "revised", None)
-        if revised is None:
+        if not isinstance(self._pacing, LearningPacing):
             return
+        revised = self._pacing.revised
         kept = [entry for entry in self._waiting if entry[3].ticket == entry[1]]
         for _, _, _, watched in kept:
             watched.advance(now, watched.born + revised(watched.key, watched.queried - watched.born))
@@ -177,24 +204,23 @@ class Scheduler(Generic[T]):
             return math.inf
         return urgency(self._pacing, watched.key, watched.queried - watched.born, now - watched.born)
 
-    async def _look(self, item: T, watched: TaskWatch) -> None:
+    async def _query(self, item: T, watched: TaskWatch) -> None:
+        last = watched.last
         try:
-            await self._poller.look(watched)
+            await self._poller.poll(watched)
+            if not watched.ended and not last:
+                self._poller.plan(watched, self._pacing)
+                self._postpone_unless_probe(watched)
         except Exception as error:  # noqa: BLE001  (it becomes the item's outcome)
             watched.unsubscribe()
             self._watcher.ended(item, watched, error)
             return
         finally:
             self._slots.release()
-        if watched.ended or watched.last:
+        if watched.ended or last:
             watched.unsubscribe()
-        if watched.ended:
-            self._learned = True
-            self._watcher.ended(item, watched, None)
-        elif watched.last:
-            self._watcher.ended(item, watched, watched.timed_out())
+            self._learned = self._learned or watched.ended
+            self._watcher.ended(item, watched, None if watched.ended else watched.timed_out(anyio.current_time()))
         else:
             self._watcher.queried(item, watched)
-            self._poller.plan(watched, self._pacing)
-            self._spare(watched)
             self._push(item, watched)

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from apimodels_async._create.identity import request_view
-from apimodels_async._download.part_file import PartFile
+from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile
 from apimodels_async.models import GenerationRequest, Task
 
 
 def write_sidecar(request: GenerationRequest, task: Task, files: Sequence[Path]) -> Path:
     """Write ``<task id>.json`` beside `files`: the prompt, the parameters, the task id.
+
+    What is not Unicode in a server's words (half surrogates) is written as an escape.
 
     Raises:
         OSError: as the system says.
@@ -21,10 +23,11 @@ def write_sidecar(request: GenerationRequest, task: Task, files: Sequence[Path])
         **request_view(request, task.model or request.model or "", {}),
         "files": [file.name for file in files],
     }
-    part = PartFile(files[0].parent, stem)
+    text = json.dumps(about, ensure_ascii=False, indent=2, default=str) + "\n"
+    part = PartFile(files[0].parent, stem, SWEPT_SUFFIX)
     try:
         part.begin()
-        part.write(json.dumps(about, ensure_ascii=False, indent=2, default=str).encode() + b"\n")
+        part.write(text.encode("utf-8", "backslashreplace"))
         return part.finish(f"{stem}.json")
     finally:
         part.discard()

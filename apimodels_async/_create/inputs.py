@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._wire import pictures
 from apimodels_async.models import GenerationRequest, ImageInput
 
@@ -45,8 +46,8 @@ def read_picture(image: ImageInput, argument: str) -> Picture:
     data = _read(image, argument)
     kind = pictures.sniff(data[: pictures.HEAD])
     if kind is None:
-        raise ValueError(
-            f"{argument}: no picture in these {len(data)} bytes; give a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
+        raise ArgumentError(
+            argument, f"no picture in these {len(data)} bytes; give a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
         )
     return Picture(data, kind)
 
@@ -61,7 +62,7 @@ def _read(image: ImageInput, argument: str) -> bytes:
             try:
                 return pictures.from_data_uri(image)
             except ValueError as error:
-                raise ValueError(f"{argument}: {error}") from None
+                raise ArgumentError(argument, str(error)) from None
         case str() | os.PathLike():
             return _read_file(image, argument)
         case _:
@@ -75,22 +76,25 @@ def _read_object(image: Any, argument: str) -> bytes:
     try:
         data = image.read()
     except (OSError, ValueError) as error:
-        raise ValueError(f"{argument}: the file cannot be read ({error})") from error
+        raise ArgumentError(argument, f"the file cannot be read ({error})") from error
     if not isinstance(data, bytes):
-        raise TypeError(f"{argument}: the file gives {type(data).__name__}; open it in binary mode")
+        raise ArgumentTypeError(argument, f"the file gives {type(data).__name__}; open it in binary mode")
     return data
 
 
 def _save_as_png(image: Any, argument: str) -> bytes:
     if not hasattr(image, "save"):
-        raise TypeError(
-            f"{argument} is a {type(image).__name__}: give a data: URI, a path, bytes, a binary file or a Pillow image"
+        raise ArgumentTypeError(
+            argument,
+            f"is a {type(image).__name__}: give a data: URI, a path, bytes, a binary file or a Pillow image",
         )
     buffer = io.BytesIO()
     try:
         image.save(buffer, "PNG")
     except (OSError, ValueError) as error:
-        raise ValueError(f"{argument}: {error}; convert it first, such as with image.convert('RGB')") from error
+        raise ArgumentError(
+            argument, str(error), hint="; convert it first, such as with image.convert('RGB')"
+        ) from error
     return buffer.getvalue()
 
 
@@ -106,7 +110,7 @@ def _read_file(path: str | os.PathLike[str], argument: str) -> bytes:
             "; raw base64 goes as 'data:image/png;base64,…' or as base64.b64decode(text)"
         )  # fmt: skip
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"{error.__class__.__name__}: unreadable"
-        raise ValueError(f"{argument}={shown!r}: {reason}{hint}") from None
+        raise ArgumentError(argument, reason, value=repr(shown), hint=hint) from None
 
 
 def request_fields(request: GenerationRequest) -> dict[str, Sent | list[Sent]]:
@@ -172,6 +176,7 @@ def _check_same_size(image: Picture, mask: Picture) -> None:
     sizes = pictures.pixel_size(image.data), pictures.pixel_size(mask.data)
     if None not in sizes and sizes[0] != sizes[1]:
         (width, height), (mask_width, mask_height) = cast("tuple[tuple[int, int], tuple[int, int]]", sizes)
-        raise ValueError(
-            f"mask: it is {mask_width}x{mask_height} pixels and its image {width}x{height}; give both in the same size"
+        raise ArgumentError(
+            "mask",
+            f"it is {mask_width}x{mask_height} pixels and its image {width}x{height}; give both in the same size",
         )

@@ -1,4 +1,4 @@
-"""Who is told of the steps of a create before they are taken."""
+"""A protocol that is notified of each step of a create request before it is taken."""
 
 from typing import Protocol
 
@@ -33,7 +33,11 @@ class Journal(Protocol):
         ...
 
     async def unknown(self, error: Exception) -> None:
-        """Nobody knows."""
+        """It is not known whether the server accepted."""
+        ...
+
+    def ended(self) -> None:
+        """The create request is over, however it ended and whether its caller is still there or not."""
         ...
 
 
@@ -54,3 +58,6 @@ class NoJournal:
 
     async def unknown(self, error: Exception) -> None:
         """Nothing is written."""
+
+    def ended(self) -> None:
+        """Nothing waits for it."""

@@ -1,5 +1,6 @@
 """Which links a picture may be fetched from. Pure: nothing is looked up."""
 
+import hashlib
 import ipaddress
 import re
 from urllib.parse import urljoin, urlsplit
@@ -9,6 +10,7 @@ from apimodels_async._urls import is_loopback
 MAX_REDIRECTS = 3
 
 
+_DIGEST = r"-[0-9a-f]{12}$"
 _NUMBER = r"(?a)(.*\.)?(\d+|0x[0-9a-f]*)\.?"
 
 
@@ -61,9 +63,14 @@ def next_hop(url: str, location: str | None, *, base_url: str) -> str:
 
 
 def file_stem(task_id: str | None, fallback: str, index: int) -> str:
-    """A file name without suffix that is ours alone: the task id, stripped of all that a path could use, and the index.
+    """A file name without suffix that belongs to one picture alone: the task id and the picture's index.
 
-    `fallback` names a picture that belongs to no task id.
+    An id that cannot be a file name as it is gets a digest, so that two ids never share a name: one with other
+    characters than letters, digits, ``_`` and ``-``, one that is too long, one with capitals (some file systems do not
+    tell them apart), and one that could be taken for an id with a digest. `fallback` names a picture of no task.
     """
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", task_id or fallback)[:100]
+    name = task_id or fallback
+    if not re.fullmatch(r"[a-z0-9_-]{1,100}", name) or re.search(_DIGEST, name):
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        name = f"{re.sub('[^A-Za-z0-9_-]', '_', name)[:87]}-{digest}"
     return f"{name}-{index}"

@@ -1,31 +1,60 @@
-"""Pictures going out: into a part file beside their place, flushed to the disk, then renamed. Blocking, for threads."""
+"""Files that appear whole: into a part file beside their place, flushed to the disk, then renamed. Blocking."""
 
 import contextlib
+import hashlib
 import os
+import re
 import secrets
+import stat
+import sys
 import threading
+import time
 from collections.abc import Generator
-from io import BufferedWriter
+from io import BufferedWriter, FileIO
 from pathlib import Path
+
+SUFFIX = ".part"
+SWEPT_SUFFIX = ".apimodels.part"
+"""How the part files end that `sweep` removes when no process is writing them any more."""
+_SWEPT = re.compile(r".+\.[0-9a-f]{8}" + re.escape(SWEPT_SUFFIX))
+YOUNG = 60.0
+"""Seconds in which a part file that nothing has locked may be one that was just made."""
 
 
 class PartFile:
-    """A file that is either not there at all or there whole.
+    """A file that is either absent or whole.
 
-    Its name ends in ``.part`` and is unlike any other's, so that two downloads of one task cannot mix.
+    Its name ends in ``.part`` and is unlike any other's, so that two downloads of one task cannot mix. While it is
+    being written it is locked, where the file system has locks: that is how `sweep` knows that its process is alive.
 
-    Nobody can call a worker thread back: ``asyncio.Task.cancel`` pierces a shield and leaves the thread alone at its
-    work. So `discard` may be called at any moment, and if a thread is at work, that thread cleans up when it is done.
+    A worker thread cannot be cancelled: ``asyncio.Task.cancel`` pierces a shield and leaves the thread at its work. So
+    `discard` may be called at any moment, and if a thread is at work, that thread cleans up when it is done.
+
+    Args:
+        directory: where the file will be.
+        stem: what its name begins with until it is whole.
+        suffix: what it ends with until then.
+
+    Attributes:
+        path: of the part file.
+        size: bytes written so far.
     """
 
-    def __init__(self, directory: Path, stem: str) -> None:
-        self.path = directory / f"{stem}.{secrets.token_hex(4)}.part"
+    def __init__(self, directory: Path, stem: str, suffix: str = SUFFIX) -> None:
+        self.path = directory / f"{stem}.{secrets.token_hex(4)}{suffix}"
+        self.size = 0
+        self._digest = hashlib.sha256()
         self._file: BufferedWriter | None = None
         self._lock = threading.Lock()
         self._unwanted = False
 
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
     def begin(self) -> None:
-        """Make the file, and its directory if that is not there.
+        """Make the file, and its directory if that is missing.
 
         Raises:
             OSError: as the system says.
@@ -33,6 +62,7 @@ class PartFile:
         with self._working():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("xb")
+            _lock(self._file)
 
     def write(self, data: bytes) -> None:
         """Append.
@@ -42,6 +72,17 @@ class PartFile:
         """
         with self._working():
             self._begun.write(data)
+            self._digest.update(data)
+            self.size += len(data)
+
+    def flush(self) -> None:
+        """Flush what was written to the disk.
+
+        Raises:
+            OSError: as the system says.
+        """
+        with self._working():
+            self._sync()
 
     def finish(self, name: str) -> Path:
         """Flush to the disk and rename to `name`, over a file of that name if there is one.
@@ -51,12 +92,17 @@ class PartFile:
         """
         place = self.path.with_name(name)
         with self._working():
-            self._begun.flush()
-            os.fsync(self._begun.fileno())
-            self._begun.close()
+            self._sync()
+            if os.name == "nt":  # elsewhere the lock is held until the file has its name
+                self._begun.close()
             self.path.replace(place)
+            self._begun.close()
             _flush_directory(place.parent)
         return place
+
+    def _sync(self) -> None:
+        self._begun.flush()
+        os.fsync(self._begun.fileno())
 
     def discard(self) -> None:
         """Leave nothing behind. Harmless after `finish`."""
@@ -66,7 +112,8 @@ class PartFile:
                 if self._file is not None:
                     with contextlib.suppress(OSError):  # what a full disk says to the last buffered bytes
                         self._file.close()
-                with contextlib.suppress(OSError):  # such as a folder that is a file: there is no part then
+                # Such as a folder that is a file, or a name with a NUL: there is no part then.
+                with contextlib.suppress(OSError, ValueError):
                     self.path.unlink(missing_ok=True)
             finally:
                 self._lock.release()
@@ -82,9 +129,58 @@ class PartFile:
             with self._lock:
                 yield
         finally:
-            # Looked at with the lock given back: whoever comes second, this thread or `discard`, cleans up.
+            # Looked at with the lock released: the second of this thread and `discard` cleans up.
             if self._unwanted:
                 self.discard()
+
+
+def sweep(directory: Path, now: float | None = None) -> list[Path]:
+    """Remove the part files in `directory` that processes left behind which are dead, and return their paths.
+
+    A file counts as left behind when it ends in `SWEPT_SUFFIX`, was not written for a minute, and can be locked: the
+    system releases a lock with its process, however that ended. What cannot be decided stays.
+    """
+    removed: list[Path] = []
+    now = time.time() if now is None else now
+    with contextlib.suppress(OSError):
+        for path in sorted(directory.iterdir()):
+            if _SWEPT.fullmatch(path.name) is not None and _is_left_behind(path, now):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    removed.append(path)
+    return removed
+
+
+def _is_left_behind(path: Path, now: float) -> bool:
+    try:
+        # Not a link, and not anything that opening could wait for.
+        handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return False
+    with os.fdopen(handle, "r+b", buffering=0) as file:
+        try:
+            facts = os.fstat(file.fileno())
+            return stat.S_ISREG(facts.st_mode) and now - facts.st_mtime > YOUNG and _lock(file)
+        except OSError:
+            return False
+
+
+if sys.platform == "win32":
+
+    def _lock(file: "BufferedWriter | FileIO") -> bool:
+        """Nothing to do: a file that is open cannot be removed there."""
+        return True
+
+else:
+    import fcntl
+
+    def _lock(file: "BufferedWriter | FileIO") -> bool:
+        """Whether the file was locked until it is closed; no error where the file system has no locks."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
 
 
 def _flush_directory(directory: Path) -> None:

@@ -5,14 +5,16 @@ import threading
 from collections.abc import AsyncIterator, Callable
 
 import anyio
-import anyio.to_thread
 
 from apimodels_async._download.part_file import PartFile
+from apimodels_async._threads import WorkerThreads
 
 PIECE = 512 << 10
 """Bytes gathered before they are handed to the disk."""
 AHEAD = 2
 """Pieces that are being written, or wait for it."""
+THREADS = WorkerThreads("downloads", 64)
+"""For all that waits for the disk: a host program's own worker threads are left alone."""
 LEAVING = 1.0
 """Seconds that the disk is waited for when a download fails or is cancelled: nothing is left of it then."""
 
@@ -80,7 +82,7 @@ class _WriteQueue:
             OSError: what was put on before could not be written.
         """
         if not self._room.acquire(blocking=False):
-            await anyio.to_thread.run_sync(self._room.acquire, abandon_on_cancel=True)  # `drop` lets it go
+            await THREADS.run(self._room.acquire, abandon=True)  # `drop` lets it go
         self._check()
         self._pieces.put(piece)
 
@@ -92,7 +94,7 @@ class _WriteQueue:
         """
         self._pieces.put(None)
         if not self._ended.is_set():
-            await anyio.to_thread.run_sync(self._ended.wait, abandon_on_cancel=True)
+            await THREADS.run(self._ended.wait, abandon=True)
         self._check()
 
     async def leave(self) -> None:
@@ -101,7 +103,7 @@ class _WriteQueue:
         self._pieces.put(None)
         try:
             with anyio.move_on_after(LEAVING, shield=True):
-                await anyio.to_thread.run_sync(self._ended.wait, abandon_on_cancel=True)
+                await THREADS.run(self._ended.wait, abandon=True)
         finally:
             self.drop()
 

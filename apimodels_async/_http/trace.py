@@ -73,21 +73,30 @@ class SendTrace:
     """Follows one request through the transport's trace events.
 
     `before_first_byte` is awaited before anything is written; what it raises ends the request with nothing sent.
-    Through a caller's own client it may be awaited twice.
+    Through a caller's own client it may be awaited twice: before the call, and at the event.
 
     Attributes:
-        header_sent: the first byte may have left.
-        spoke: the transport reports events.
+        header_sent: the event "about to write the first byte" was seen.
+        spoke: any event was seen.
+        announced: the request was given to a transport that may report no events.
+        cut_short: the writing of the request failed, or ended because an answer had come.
         stream_id: of HTTP/2.
     """
 
-    __slots__ = ("_before_first_byte", "header_sent", "spoke", "stream_id")
+    __slots__ = ("_before_first_byte", "announced", "cut_short", "header_sent", "spoke", "stream_id")
 
     def __init__(self, before_first_byte: Callable[[], Awaitable[None]] = _nothing) -> None:
         self._before_first_byte = before_first_byte
         self.header_sent: bool = False
         self.spoke: bool = False
+        self.announced: bool = False
+        self.cut_short: bool = False
         self.stream_id: int | None = None
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether a byte of the request may have been sent by now."""
+        return self.header_sent or (self.announced and not self.spoke)
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """What httpcore calls at each event.
@@ -102,10 +111,13 @@ class SendTrace:
                 raise ResentError("sent already: a transport that sends again by itself was stopped")
             await self._before_first_byte()
             self.header_sent = True
+            self.cut_short = False
             self.stream_id = info.get("stream_id")
         elif event.endswith(".failed") and is_foreign(info["exception"], "httpcore", "ConnectionNotAvailable"):
             # HTTP/2: the server is going away and has not seen this stream. httpcore takes another connection.
             self.header_sent = False
+        elif event.endswith((".send_request_body.failed", ".send_request_headers.failed")):
+            self.cut_short = True
 
     async def announce(self) -> None:
         """Let `before_first_byte` know before the call, for a transport that may report no events.
@@ -117,6 +129,7 @@ class SendTrace:
             await self._before_first_byte()
         except Exception as error:
             raise RequestFailed(describe(error), SendFacts(header_sent=False, spoke=True, refused=False)) from error
+        self.announced = True
 
     def facts(self, *, refused: bool) -> SendFacts:
         """What is known now that the request has failed; `refused`: with no connection made, or none free."""

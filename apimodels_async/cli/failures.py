@@ -1,6 +1,6 @@
 """How a command ends when it does not end well: one plain line and an exit code."""
 
-import re
+from apimodels_async._arguments import BadArgument
 
 __all__ = ["CommandFailed", "cannot_listen", "in_words_of_the_command_line", "one_line"]
 
@@ -51,17 +51,12 @@ _OPTIONS = {
 
 
 def in_words_of_the_command_line(error: Exception) -> str:
-    """The message of a ValueError or TypeError with the option's name in place of the argument's."""
-    # What such a message goes on to say is advice for Python: extra_body, b64decode.
-    text = re.split("; another value the server may know|; raw base64", str(error))[0]
-    return re.sub(r"^(\w+)(\[\d+\])?=?", _option, text)
-
-
-def _option(match: re.Match[str]) -> str:
-    option = _OPTIONS.get(match[1])
-    if option is None:
-        return match[0]
-    return f"{option} " if match[0].endswith("=") else option
+    """The message of a bad argument, with the option's name in place of the argument's and no advice for Python."""
+    if not isinstance(error, BadArgument):
+        return str(error)
+    name = error.argument.partition("[")[0]
+    option = _OPTIONS.get(name)
+    return error.explain(error.argument if option is None else option, equals=" ", hint=False)
 
 
 def cannot_listen(error: OSError, host: str, port: int) -> str:

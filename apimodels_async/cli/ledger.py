@@ -1,7 +1,6 @@
-"""``apimodels ledger``: what a run has come to, and the way out where only a person can decide."""
+"""``apimodels ledger``: what came of a run, and the decisions that only a person can make."""
 
 import csv
-import difflib
 import io
 import json
 import shlex
@@ -18,20 +17,21 @@ from rich.table import Table
 from apimodels_async._download import part_file
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, one_line
-from apimodels_async.cli.ledger_report import MEANINGS, Report, lines, moment, money, row
+from apimodels_async.cli.ledger_decisions import Decision, checked, decisions_of
+from apimodels_async.cli.ledger_report import NEXT_RUN, Report, lines, moment, money, row
 from apimodels_async.cli.options import AsJson
 from apimodels_async.cli.screen import Screen
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import Entry, SqliteLedger, Step
+from apimodels_async.ledger.entries import IN_WORDS
+from apimodels_async.ledger.resolve import resolve_all
 
 __all__ = ["commands", "ways_out"]
 
 CONSOLE = "https://apimodels.app/console/records"
 _LONGEST = 160
 """Characters of a prompt that a table shows."""
-_WORDS = ("resubmit", "abandon")
-
-commands: typer.Typer = typer.Typer(help="Look into a ledger, and decide about what is unknown.")
+commands: typer.Typer = typer.Typer(help="Look into a ledger, decide about what is unknown, move it to a new address.")
 
 Ledger: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FILE", help="The ledger, as given to --ledger.", show_default=False)
@@ -40,7 +40,7 @@ Ledger: TypeAlias = Annotated[
 
 def ways_out(path: Path) -> str:
     """The command that decides about an unknown entry."""
-    return f"{shlex.join(['apimodels', 'ledger', 'resolve', str(path)])} KEY resubmit|abandon|TASK_ID"
+    return f"{_command('resolve', path)} KEY resubmit|abandon|TASK_ID"
 
 
 @contextmanager
@@ -57,10 +57,10 @@ def _opened(path: Path, *, read_only: bool = False) -> Generator[SqliteLedger]:
 
 @commands.command()
 def show(file: Ledger, as_json: AsJson = False) -> None:
-    """Say what a run has come to: counts, money, what is unknown, what expires soon.
+    """Show what came of a run: counts, money, what is unknown, what expires soon.
 
-    Money is estimated by the prices of the catalogue. "At risk" is what may have been accepted, and nobody knows.
-    A run that is under way is not disturbed.
+    Money is estimated by the prices of the catalogue. "At risk" is what may have been accepted without being known
+    here. A run that is under way is not disturbed.
     """
     screen = Screen()
     with _opened(file, read_only=True) as ledger:
@@ -75,26 +75,42 @@ def show(file: Ledger, as_json: AsJson = False) -> None:
         screen.pairs_plain(
             ("unknown:", f"{entry.key} {moment(entry)} {entry.request.get('prompt')}") for entry in report.unknown
         )
-    if report.unknown:
-        screen.note(f"Look at {CONSOLE} for what is unknown, then: {ways_out(file)}")
+        screen.pairs_plain(
+            ("not found:", f"{entry.key} {moment(entry)} {entry.request.get('prompt')}") for entry in report.not_found
+        )
+    if undecided := [*report.unknown, *report.not_found]:
+        screen.note(
+            f"Look for them at {CONSOLE}, then decide about each KEY, such as {undecided[0].key}:\n{ways_out(file)}\n"
+            f"Many at once: write KEY and decision into a CSV file, then {_command('resolve', file, '--from')} FILE"
+        )
+
+
+def _command(name: str, path: Path, *rest: str) -> str:
+    return shlex.join(["apimodels", "ledger", name, str(path), *rest])
 
 
 def _draw(screen: Screen, report: Report, now: datetime) -> None:
-    steps = _table("step", "requests", "meaning")
-    steps.columns[1].justify = "right"
-    for step, meaning in MEANINGS.items():
+    for server in sorted(report.servers):
+        screen.out.print(f"of {server}", style="dim", highlight=False)
+    steps = _table("requests", "are", "the next run")
+    steps.columns[0].justify = "right"
+    for step, words in IN_WORDS.items():
         if report.counts[step]:
             style = "bold yellow" if step in {Step.SENDING, Step.UNKNOWN} else ""
-            steps.add_row(step.value, str(report.counts[step]), meaning, style=style)
+            steps.add_row(str(report.counts[step]), words, NEXT_RUN[step], style=style)
     screen.out.print(steps)
     screen.out.print()
     screen.pairs(dict(money(report)))
-    if report.unknown:
-        table = _table("key", "since", "prompt", title="Unknown: perhaps accepted, perhaps billed")
-        for entry in report.unknown:
-            table.add_row(entry.key, _local(entry.changed), _prompt(entry))
-        screen.out.print()
-        screen.out.print(table)
+    for entries, title in (
+        (report.unknown, "Unknown: perhaps accepted, perhaps billed"),
+        (report.not_found, "The server does not know their tasks"),
+    ):
+        if entries:
+            table = _table("key", "since", "prompt", title=title)
+            for entry in entries:
+                table.add_row(entry.key, _local(entry.changed), _prompt(entry))
+            screen.out.print()
+            screen.out.print(table)
     gone, soon = report.going(now)
     if soon:
         table = _table("task", "time left", "prompt", title="Not saved, and deleted by the vendor soon")
@@ -136,32 +152,77 @@ def _span(left: timedelta) -> str:
 @commands.command()
 def resolve(
     file: Ledger,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The entry's key, as `show` lists it.", show_default=False)],
+    key: Annotated[
+        str | None, typer.Argument(metavar="KEY", help="The entry's key, as `show` lists it.", show_default=False)
+    ] = None,
     how: Annotated[
-        str, typer.Argument(metavar="resubmit|abandon|TASK_ID", help="What is to be done.", show_default=False)
-    ],
-) -> None:
+        str | None,
+        typer.Argument(metavar="resubmit|abandon|undo|TASK_ID", help="What is to be done.", show_default=False),
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FILE", dir_okay=False, show_default=False,
+            help="Many decisions: a CSV file with the columns key and decision.",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
     """Decide about an entry whose outcome is unknown, after a look at the vendor's list of tasks.
 
-    resubmit: the server does not have it, so the next run sends it again. abandon: nobody wants it any more. The id
-    of its task: the next run waits for that.
+    TASK_ID: the task was accepted, and the next run waits for it.
+
+    resubmit: the server does not have it, and the next run sends it again.
+
+    abandon: it is no longer wanted.
+
+    undo: take an earlier decision back, as long as no run has acted on it.
     """
-    if not how.strip():
-        raise CommandFailed("TASK_ID is empty: give resubmit, abandon or the id of the task", exit_codes.USAGE)
-    if how not in _WORDS and (close := difflib.get_close_matches(how.lower(), _WORDS, 1, 0.7)):
-        # Taken for a task's id, the next run would wait for a task that does not exist.
-        raise CommandFailed(f"{how}: did you mean {close[0]}?", exit_codes.USAGE)
+    if from_ is not None:
+        if key is not None:
+            raise CommandFailed("give either KEY and a decision, or --from", exit_codes.USAGE)
+        decisions = decisions_of(from_)
+    elif key is None or how is None:
+        raise CommandFailed("give KEY and a decision, or --from with a CSV file of them", exit_codes.USAGE)
+    else:
+        decisions = [checked(Decision(key, how))]
     with _opened(file) as ledger:
-        entry = ledger.resolve(key, how)
+        entries = resolve_all(ledger, decisions)
     screen = Screen()
+    for entry in entries:
+        screen.say(f"{one_line(entry.key)}: {_decided(entry)}")
+
+
+def _decided(entry: Entry) -> str:
     match entry.step:
         case Step.INTENT:
-            words = "the next run sends it again"
+            return "the next run sends it again; until then, undo takes this back"
         case Step.ABANDONED:
-            words = "no run sends it or asks about it any more"
+            return "no run sends it or asks about it any more; undo takes this back"
+        case Step.UNKNOWN:
+            return "unknown again"
         case _:
-            words = f"the next run waits for task {how.strip()}"
-    screen.say(f"{one_line(key)}: {words}")
+            return f"the next run waits for task {one_line(entry.task.id if entry.task else '')}"
+
+
+# --- move-server
+
+
+@commands.command("move-server")
+def move_server(
+    file: Ledger,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Its server, as `show` prints it.", show_default=False)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The server's base URL now.", show_default=False)],
+) -> None:
+    """Say that a ledger's server has a new address: the same service, with the same tasks.
+
+    A ledger is refused by every other server, because its tasks and pictures are not that server's.
+    """
+    with _opened(file) as ledger:
+        try:
+            moved = ledger.move_server(old, new)
+        except ValueError as error:
+            raise CommandFailed(str(error), exit_codes.USAGE) from error
+    Screen().say(f"{file}: {moved} requests belong to {new} now")
 
 
 # --- export
@@ -177,7 +238,7 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", dir_okay=False, show_default="stdout", help="Where to."),
     ] = None,
 ) -> None:
-    """Write every entry down, in the order of the requests: an object a line, or CSV.
+    """Write every entry, in the order of the requests, as an object a line or as CSV.
 
     A run that is under way is not disturbed.
     """

@@ -1,7 +1,7 @@
 """What a ledger says about a run: counts, money, what is unknown, what will be gone. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,9 +9,10 @@ from attrs import define, field, frozen
 
 from apimodels_async._batch.budget import price
 from apimodels_async.ledger import Entry, Step
+from apimodels_async.ledger.entries import IN_WORDS
 from apimodels_async.models import GenerationRequest
 
-__all__ = ["LIFETIME", "MEANINGS", "SOON", "Report", "Waiting", "row"]
+__all__ = ["LIFETIME", "NEXT_RUN", "SOON", "Report", "Waiting", "row"]
 
 LIFETIME = timedelta(days=7)
 """How long the vendor keeps pictures after a task has ended."""
@@ -19,18 +20,18 @@ LIFETIME = timedelta(days=7)
 SOON = timedelta(days=2)
 """Pictures that are gone within this time are named one by one."""
 
-MEANINGS = {
-    Step.INTENT: "not sent: the next run sends it",
-    Step.SENDING: "cut off while it was sent: unknown",
-    Step.CREATED: "under way at the server",
-    Step.DONE: "completed, its pictures not saved",
-    Step.SAVED: "completed, its pictures saved",
-    Step.FAILED: "failed, not billed",
-    Step.REJECTED: "refused: the next run sends it again",
-    Step.UNKNOWN: "perhaps accepted, perhaps billed: only you can decide",
-    Step.ABANDONED: "given up by you",
+NEXT_RUN: Mapping[Step, str] = {
+    Step.INTENT: "sends it",
+    Step.SENDING: "reports it: only you can decide",
+    Step.CREATED: "waits for it",
+    Step.DONE: "downloads its pictures",
+    Step.SAVED: "returns its files",
+    Step.FAILED: "reports it; it was not billed",
+    Step.REJECTED: "sends it again",
+    Step.UNKNOWN: "reports it: perhaps accepted, perhaps billed; only you can decide",
+    Step.ABANDONED: "leaves it out",
 }
-"""What each step means, in the order of an entry's life."""
+"""What the next run of the same requests does about an entry at each step."""
 
 _SPENT = {Step.DONE, Step.SAVED}
 _UNKNOWN = {Step.SENDING, Step.UNKNOWN}
@@ -58,9 +59,11 @@ class Report:
         counts: of entries, by step.
         spent: for completed tasks.
         under_way: for tasks that were accepted and not seen to end.
-        at_risk: for entries that may have been accepted, and nobody knows.
+        at_risk: for entries that may have been accepted without being known here.
         unpriced: entries that count in one of the three sums, and whose price is not known.
         unknown: those that only a person can decide about.
+        not_found: those whose task the server does not know.
+        servers: to which they belong.
         waiting: pictures that are not saved here, the first to go first.
     """
 
@@ -70,6 +73,8 @@ class Report:
     at_risk: float = 0.0
     unpriced: int = 0
     unknown: list[Entry] = field(factory=list[Entry])
+    not_found: list[Entry] = field(factory=list[Entry])
+    servers: set[str] = field(factory=set[str])
     waiting: list[Waiting] = field(factory=list[Waiting])
 
     @classmethod
@@ -85,6 +90,10 @@ class Report:
         self.counts[entry.step] += 1
         if entry.step in _UNKNOWN:
             self.unknown.append(entry)
+        if entry.step is Step.CREATED and entry.error is not None:
+            self.not_found.append(entry)
+        if entry.server is not None:
+            self.servers.add(entry.server)
         if (gone := _gone(entry)) is not None:
             self.waiting.append(Waiting(entry, gone))
         if entry.step in _SPENT | _UNKNOWN | {Step.CREATED}:
@@ -104,21 +113,14 @@ class Report:
         gone, _ = self.going(now)
         return {
             "requests": self.counts.total(),
-            "steps": {step.value: self.counts[step] for step in MEANINGS},
+            "servers": sorted(self.servers),
+            "steps": {step.value: self.counts[step] for step in IN_WORDS},
             "spent": round(self.spent, 6),
             "under_way": round(self.under_way, 6),
             "at_risk": round(self.at_risk, 6),
             "unpriced": self.unpriced,
-            "unknown": [
-                {
-                    "key": entry.key,
-                    "model": entry.model,
-                    "prompt": entry.request.get("prompt"),
-                    "when": moment(entry),
-                    "why": entry.error,
-                }
-                for entry in self.unknown
-            ],
+            "unknown": [_undecided(entry) for entry in self.unknown],
+            "not_found": [_undecided(entry) for entry in self.not_found],
             "gone": gone,
             "expires": [
                 {
@@ -131,6 +133,17 @@ class Report:
                 if each.gone > now
             ],
         }
+
+
+def _undecided(entry: Entry) -> dict[str, Any]:
+    return {
+        "key": entry.key,
+        "model": entry.model,
+        "prompt": entry.request.get("prompt"),
+        "task_id": None if entry.task is None else entry.task.id,
+        "when": moment(entry),
+        "why": entry.error,
+    }
 
 
 def row(entry: Entry) -> dict[str, Any]:
@@ -151,6 +164,7 @@ def row(entry: Entry) -> dict[str, Any]:
         "price": _price(entry),
         "error": entry.error,
         "changed": moment(entry),
+        "server": entry.server,
         "request": dict(entry.request),
     }
 
@@ -179,9 +193,11 @@ def _gone(entry: Entry) -> datetime | None:
 
 def lines(report: Report, now: datetime) -> Iterator[tuple[str, str]]:
     """The report as names and values, for a pipe."""
-    for step in MEANINGS:
+    for server in sorted(report.servers):
+        yield "server", server
+    for step, words in IN_WORDS.items():
         if report.counts[step]:
-            yield step.value, str(report.counts[step])
+            yield words, str(report.counts[step])
     yield from money(report)
     gone, soon = report.going(now)
     if gone:

@@ -1,4 +1,4 @@
-"""The balance: completed tasks draw it down, and tasks in flight hold what they will cost.
+"""The balance: completed tasks reduce it, and tasks in flight hold what they will cost.
 
 Figures are whole millionths of a dollar, because sums of 0.008 do not come out even. Times are epoch milliseconds.
 """
@@ -29,15 +29,15 @@ def price_of(model: CatalogueModel, size: tuple[int, int], n: int) -> int:
 
 
 def dollars(millionths: int) -> float:
-    """The figure as the API tells it."""
+    """The figure as the API returns it."""
     return millionths / 1e6
 
 
 class Account:
-    """Who may still order, without a look at every task: those in flight wait in a heap for their end to pass.
+    """The balance and what is available, without a look at every task: those in flight are in a heap by their end.
 
     Args:
-        deposited: what was paid in, in millionths of a dollar.
+        deposited: paid in, in millionths of a dollar.
     """
 
     def __init__(self, deposited: int) -> None:
@@ -45,10 +45,24 @@ class Account:
         self._held = 0
         self._in_flight: list[tuple[int, int, bool]] = []
 
+    @property
+    def next_end(self) -> int | None:
+        """When the next task in flight ends."""
+        return self._in_flight[0][0] if self._in_flight else None
+
     def add(self, *, ended: int, price: int, billed: bool) -> None:
         """Take a task into account that ends at `ended`, and is `billed` only if it completes."""
         self._held += price
         heapq.heappush(self._in_flight, (ended, price, billed))
+
+    def refund(self, *, ended: int, price: int) -> None:
+        """Do not bill a task that was to be billed."""
+        entry = (ended, price, True)
+        if entry in self._in_flight:
+            self._in_flight[self._in_flight.index(entry)] = (ended, price, False)
+            heapq.heapify(self._in_flight)
+        else:
+            self._balance += price
 
     def balance(self, now: int) -> int:
         """What is left after the tasks that have completed by `now`."""

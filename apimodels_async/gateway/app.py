@@ -19,19 +19,22 @@ from starlette.routing import Route
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
 from apimodels_async.gateway.envelope import json_reply, refusal, success
-from apimodels_async.gateway.fetch import LARGEST_BODY
 from apimodels_async.gateway.files import FileHosting
 from apimodels_async.gateway.generations import Generations
 from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
+from apimodels_async.gateway.limits import MAX_BODY, SMALL_PICTURE, BodyBudget, Reservation
+from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.openapi import DOCUMENT
 from apimodels_async.gateway.refusals import Refusal
-from apimodels_async.gateway.requests import authenticate, body_of, check_keys
+from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
 from apimodels_async.gateway.results import Paint, Results
 from apimodels_async.gateway.store import Store
-from apimodels_async.gateway.store_thread import StoreThread
+from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
+from apimodels_async.gateway.tasks import DAY, RETENTION
 from apimodels_async.gateway.urls import AllowedHosts
 from apimodels_async.gateway.webhook_delivery import WebhookDelivery
 from apimodels_async.gateway.webhook_post import WebhookClient
+from apimodels_async.gateway.workers import PictureWorkers, Workers
 
 __all__ = ["DEFAULT_API_KEY", "Options", "create_app"]
 
@@ -41,7 +44,9 @@ DEFAULT_API_KEY = "sk_localdevelopment"
 PREFIXES = ("/api/v1", "/v1")
 """Where the API is served; the second is the vendor's alias."""
 
-_Endpoint = Callable[[Request, bytes], Awaitable[Response]]
+_LONGEST_KEPT = 36500
+
+_Endpoint = Callable[[Request, RequestBody], Awaitable[Response]]
 
 
 class Options(TypedDict, total=False):
@@ -54,6 +59,8 @@ class Options(TypedDict, total=False):
     errors_in_envelope: bool
     paint: Paint | None
     callback_hosts: Collection[str]
+    allowed_hosts: Collection[str]
+    keep: float
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     rng: random.Random | None
@@ -68,6 +75,8 @@ def create_app(
     errors_in_envelope: bool = False,
     paint: Paint | None = None,
     callback_hosts: Collection[str] = (),
+    allowed_hosts: Collection[str] = (),
+    keep: float = RETENTION / DAY,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -82,36 +91,50 @@ def create_app(
         balance: US dollars paid into the account; every completed task in the store reduces it.
         errors_in_envelope: answer every refusal of the API with HTTP 200 and its code only in the envelope, as the
             vendor does at times.
-        paint: paints the pictures; ``None`` for the gateway's own painter.
+        paint: paints the pictures; ``None`` for the gateway's own painter. If it raises an exception, the task fails
+            and is not billed, so a task is not completed before all its pictures are painted.
         callback_hosts: the hosts that a ``callback_url`` may have besides this machine: host names, addresses, and
             networks as ``"10.0.0.0/8"``. A name is allowed for its public addresses; for others, allow their network
             as well.
+        allowed_hosts: the names that this gateway is reached by besides localhost and addresses; requests for other
+            hosts are answered 421.
+        keep: days that pictures are kept after the end of their task, and hosted files after their upload.
         clock: the time, epoch seconds.
         sleep: waits some seconds; used by synchronous models and webhooks.
         rng: draws durations and missing seeds, and spreads the retries of webhooks.
 
     Raises:
-        ValueError: a bad latency, key or host.
+        ValueError: a bad latency, key, host or number of days.
     """
+    eager = paint is not None
     if paint is None:
-        from apimodels_async.gateway import painting  # noqa: PLC0415  (not needed with a painter given)
+        from apimodels_async.gateway import painter  # noqa: PLC0415  (not needed with a painter given)
 
-        paint = painting.paint
+        paint = painter.paint
+    if not 0 < keep < _LONGEST_KEPT:
+        raise ValueError(f"keep {keep!r}: give days, more than 0")
+    kept = round(keep * DAY)
 
     def now() -> int:
         return int(clock() * 1000)
 
-    store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6))
-    results = Results(store_thread, paint, now)
-    hosting = FileHosting(store_thread, now)
+    budget = BodyBudget()
+    readers = Workers(2, "apimodels-gateway-reader")
+    workers = PictureWorkers(SMALL_PICTURE)
+    store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6), now, kept)
+    results = Results(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
+    hosting = FileHosting(store=store_thread, readers=readers, budget=budget, now=now, keep=kept)
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)
     rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)
-    delivery = WebhookDelivery(store=store_thread, post=webhook_client.post, now=now, sleep=sleep, rng=rng)
+    delivery = WebhookDelivery(
+        store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng
+    )
     generations = Generations(
         store=store_thread,
         results=results,
-        hosting=hosting,
+        loader=InputLoader(results=results, hosting=hosting, workers=workers, budget=budget),
+        readers=readers,
         delivery=delivery,
         hosts=hosts,
         latency=Latency.parse(latency) if isinstance(latency, str) else latency,
@@ -119,15 +142,15 @@ def create_app(
         sleep=sleep,
         rng=rng,
     )
-    guard = _Guard(check_keys(api_keys))
+    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget)
     handlers = _ErrorHandlers(refusals_status=200 if errors_in_envelope else None)
 
-    async def balance_left(_: Request, __: bytes) -> Response:
+    async def balance_left(_: Request, __: RequestBody) -> Response:
         return success({"balance": dollars(await store_thread.ask(Store.balance, now()))})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with store_thread, results, webhook_client, delivery:
+        async with store_thread, readers, workers, results, webhook_client, delivery:
             yield
 
     app = Starlette(
@@ -136,24 +159,26 @@ def create_app(
             *guard.routes("/models", {"GET": _models}),
             *guard.routes("/balance", {"GET": balance_left}),
             *guard.routes("/files", {"POST": hosting.upload}),
-            Route("/results/{name}", results.get),
-            Route("/hosted/{id}", hosting.get),
-            Route("/uploads/{id}", hosting.put, methods=["PUT"]),
-            Route("/openapi.json", _openapi),
+            guard.open_route("/results/{name}", results.get),
+            guard.open_route("/hosted/{id}", hosting.get),
+            guard.open_route("/uploads/{id}", hosting.put, "PUT"),
+            guard.open_route("/openapi.json", _openapi),
         ],
         exception_handlers={
             Refusal: handlers.on_refusal,
             HTTPException: handlers.on_refusal,
             ClientDisconnect: handlers.on_disconnect,
+            StoreUnavailableError: handlers.on_store_trouble,
             Exception: handlers.on_fault,
         },
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.store = store_thread
     return app
 
 
-async def _models(_: Request, __: bytes) -> Response:
+async def _models(_: Request, __: RequestBody) -> Response:
     return json_reply({"data": [{"id": model.id, "prices": dict(model.prices)} for model in MODELS]})
 
 
@@ -163,26 +188,48 @@ async def _openapi(_: Request) -> Response:
 
 @frozen
 class _Guard:
-    """Checks the API key of every call.
+    """Checks host and API key of every request.
 
     Attributes:
-        keys: the keys.
+        keys: the API keys.
+        hosts: the allowed host names.
+        budget: the memory for bodies.
     """
 
     keys: tuple[bytes, ...]
+    hosts: frozenset[str]
+    budget: BodyBudget
 
     def routes(self, path: str, endpoints: Mapping[str, _Endpoint]) -> list[Route]:
-        """The routes to an API call, below every prefix."""
+        """The routes to an endpoint of the API, below every prefix."""
 
         async def answer(request: Request) -> Response:
+            check_host(request, self.hosts)
             # A refusal is sent after the body was received: a client that is still sending would not read it.
-            body = await body_of(request) if request.method == "POST" else b""
-            authenticate(request, self.keys)
-            if body is None:
-                raise Refusal(400, f"the body has more than {LARGEST_BODY >> 20} MB")
-            return await endpoints["GET" if request.method == "HEAD" else request.method](request, body)
+            body = await read_body(request, self.budget) if request.method == "POST" else _no_body()
+            try:
+                authenticate(request, self.keys)
+                if body is None:
+                    raise Refusal(400, f"the body has more than {MAX_BODY >> 20} MB")
+                return await endpoints["GET" if request.method == "HEAD" else request.method](request, body)
+            finally:
+                if body is not None:
+                    body.release()
 
         return [Route(prefix + path, answer, methods=list(endpoints)) for prefix in PREFIXES]
+
+    def open_route(self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "GET") -> Route:
+        """The route to an endpoint that needs no API key."""
+
+        async def answer(request: Request) -> Response:
+            check_host(request, self.hosts)
+            return await endpoint(request)
+
+        return Route(path, answer, methods=[method])
+
+
+def _no_body() -> RequestBody:
+    return RequestBody(b"", Reservation())
 
 
 @frozen
@@ -202,7 +249,7 @@ class _ErrorHandlers:
     async def on_refusal(self, request: Request, error: Exception) -> Response:
         match error:
             case Refusal():
-                return self._answer(request, error.code, error.message)
+                return self._answer(request, error.code, error.message, error.headers)
             case HTTPException():
                 return self._answer(request, error.status_code, error.detail, error.headers)
             case _:
@@ -210,6 +257,9 @@ class _ErrorHandlers:
 
     async def on_disconnect(self, request: Request, _: Exception) -> Response:
         return self._answer(request, 400, "the body is incomplete")  # the client is gone
+
+    async def on_store_trouble(self, request: Request, error: Exception) -> Response:
+        return self._answer(request, 500, f"the gateway's store cannot be used: {error}")
 
     async def on_fault(self, request: Request, _: Exception) -> Response:
         return self._answer(

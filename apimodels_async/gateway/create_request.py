@@ -1,7 +1,6 @@
-"""What a create asks for: the body read and checked, every fault named by its field.
+"""The body of a create request, read and checked; a refusal names the field.
 
-A field that is ``null`` counts as left out, and a field nobody knows is passed over, as the vendor adds fields without
-notice.
+A field that is ``null`` counts as left out, and an unknown field is ignored: the vendor adds fields without notice.
 """
 
 import base64
@@ -14,27 +13,33 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from apimodels_async import catalogue
+from apimodels_async.gateway.json_body import json_object
+from apimodels_async.gateway.limits import MAX_PROMPT
 from apimodels_async.gateway.refusals import Refusal, quoted
 from apimodels_async.gateway.sizes import Size, check_ratio, check_resolution, check_size
+from apimodels_async.gateway.triggers import Behaviour, Failure, behaviours_of, failure_of
 from apimodels_async.gateway.urls import HttpUrl, parse_url
 
-__all__ = ["MOST_PICTURES", "CreateBody", "ImageSource", "json_object", "read_create_body"]
+__all__ = ["MOST_INPUTS", "MOST_PICTURES", "CreateBody", "ImageSource", "create_body", "read_create_body"]
 
 MOST_PICTURES = 10
-"""The most pictures that one task makes."""
+"""The maximum of pictures that one task makes."""
 MOST_INPUTS = 16
-"""The most pictures that one task takes."""
+"""The maximum of pictures that one task is painted from."""
 
 _DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
+_SPACE = re.compile(r"\s")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _QUALITIES = ("low", "medium", "high", "auto")
 _FORMATS = ("png", "jpeg", "webp")
 _SEEDS = 2**63
+_LONGEST_RECORDED = 10_000
+"""Characters of a text in the record, and so in the webhook's ``param``."""
 
 
 @frozen
 class ImageSource:
-    """A picture to work on, as the request gave it.
+    """A picture that comes in, as the request gives it.
 
     Attributes:
         name: the field it came in, for messages.
@@ -47,7 +52,7 @@ class ImageSource:
 
 @frozen(kw_only=True)
 class CreateBody:
-    """A create's body, checked as far as that goes without looking into pictures.
+    """The body of a create request. Its pictures are not looked into.
 
     Attributes:
         model: the model.
@@ -59,9 +64,11 @@ class CreateBody:
         output_format: "png", "jpeg" or "webp".
         seed: the asked seed.
         sources: the pictures to work on.
-        mask: the mask's bytes.
-        callback: where the end of the task is to be told.
-        request: the body for the record, without the pictures in it.
+        mask: the mask.
+        callback: where the webhook is posted.
+        request: the body as JSON for the record, without pictures and long texts.
+        failure: how the prompt makes the task fail.
+        behaviours: what else the prompt causes.
     """
 
     model: catalogue.CatalogueModel
@@ -75,26 +82,9 @@ class CreateBody:
     sources: tuple[ImageSource, ...]
     mask: ImageSource | None
     callback: HttpUrl | None
-    request: Mapping[str, object]
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def json_object(body: bytes) -> dict[str, object]:
-    """The body of a request as a JSON object.
-
-    Raises:
-        Refusal: it is something else.
-    """
-    try:
-        value = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise Refusal(400, "the body is not valid JSON") from None
-    if not isinstance(value, dict):
-        raise Refusal(400, "the body is not a JSON object")
-    return {name: given for name, given in cast("dict[str, object]", value).items() if given is not None}
+    request: str
+    failure: Failure | None
+    behaviours: frozenset[Behaviour]
 
 
 def _text(body: Mapping[str, object], name: str) -> str:
@@ -104,7 +94,7 @@ def _text(body: Mapping[str, object], name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Refusal(400, f"{name} {quoted(value)}: give text that is not empty")
     if not value.isprintable():
-        # Half a surrogate pair is valid in JSON, but no text: it can be neither stored nor lettered.
+        # Half a surrogate pair is valid in JSON, but not in text: it can be neither stored nor drawn.
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -156,7 +146,7 @@ def _url(name: str, value: object) -> str:
 def _encoded(name: str, value: object) -> ImageSource:
     if not isinstance(value, str):
         raise Refusal(400, f"{name} {quoted(value)}: give a picture in base64")
-    text = "".join(value.split())
+    text = "".join(value.split()) if _SPACE.search(value) else value
     prefix = _DATA_URI.match(text)
     try:
         content = base64.b64decode(text[prefix.end() :] if prefix else text, validate=True)
@@ -189,27 +179,50 @@ def _sources(body: Mapping[str, object]) -> tuple[ImageSource, ...]:
     return tuple(sources)
 
 
-def _for_the_record(value: object) -> object:
+def _record(value: object) -> object:
+    """A value for the record: long texts, pictures among them, by their length."""
     if isinstance(value, list):
-        return [_for_the_record(item) for item in cast("list[object]", value)]
-    if isinstance(value, str) and not _is_web(value):
+        return [_record(item) for item in cast("list[object]", value)]
+    if isinstance(value, dict):
+        return {name: _record(item) for name, item in cast("dict[str, object]", value).items()}
+    if isinstance(value, str) and len(value) > _LONGEST_RECORDED:
         return f"<{len(value)} characters>"
     return value
 
 
+def _picture_record(value: object) -> object:
+    if isinstance(value, list):
+        return [_picture_record(item) for item in cast("list[object]", value)]
+    if isinstance(value, str) and not _is_web(value):
+        return f"<{len(value)} characters>"
+    return _record(value)
+
+
 def read_create_body(body: bytes) -> CreateBody:
-    """The order in the body of a create.
+    """Read the body of a create request.
 
     Raises:
         Refusal: something about it is wrong; the message names the field.
     """
-    fields = json_object(body)
+    return create_body(json_object(body))
+
+
+def create_body(fields: Mapping[str, object]) -> CreateBody:
+    """Check the fields of a create request.
+
+    Raises:
+        Refusal: something about them is wrong; the message names the field.
+    """
     sources = _sources(fields)
     if "mask" in fields and not sources:
         raise Refusal(400, "mask: give the image it belongs to as well")
-    order = CreateBody(
+    prompt = _text(fields, "prompt")
+    if len(prompt) > MAX_PROMPT:
+        raise Refusal(400, f"prompt: give at most {MAX_PROMPT} characters")
+    _one_of(fields, "quality", _QUALITIES)  # changes nothing here
+    return CreateBody(
         model=_model(fields),
-        prompt=_text(fields, "prompt"),
+        prompt=prompt,
         n=_whole(fields, "n", 1, MOST_PICTURES) or 1,
         size=check_size(fields["size"]) if "size" in fields else None,
         ratio=check_ratio(fields["aspect_ratio"]) if "aspect_ratio" in fields else None,
@@ -219,10 +232,17 @@ def read_create_body(body: bytes) -> CreateBody:
         sources=sources,
         mask=_encoded("mask", fields["mask"]) if "mask" in fields else None,
         callback=parse_url("callback_url", fields["callback_url"]) if "callback_url" in fields else None,
-        request={
-            name: _for_the_record(value) if name in {"image", "images", "mask"} else value
-            for name, value in fields.items()
-        },
+        request=json.dumps(
+            {
+                name: value
+                if name == "prompt"
+                else _picture_record(value)
+                if name in {"image", "images", "mask"}
+                else _record(value)
+                for name, value in fields.items()
+            },
+            allow_nan=False,
+        ),
+        failure=failure_of(prompt),
+        behaviours=behaviours_of(prompt),
     )
-    _one_of(fields, "quality", _QUALITIES)  # changes nothing here
-    return order

@@ -1,24 +1,33 @@
-"""Pictures that come in: looked into, so that no task starts on something that is no picture."""
+"""Pictures that come in: checked before a task starts on them, and shrunk while they are decoded.
+
+Pure but for the clock, which is an argument.
+"""
 
 import io
+import math
+from collections.abc import Callable
 
-from PIL import Image
+from attrs import frozen
+from PIL import Image, ImageOps, features
 
+from apimodels_async.gateway.limits import DECODE_TIME, MAX_PIXELS, MAX_SCANNED_PIXELS
 from apimodels_async.gateway.refusals import Refusal
-from apimodels_async.gateway.sizes import Size
+from apimodels_async.gateway.sizes import LARGEST, Size
 
-__all__ = ["LARGEST_INPUT", "content_type_of", "measure"]
+__all__ = ["InputPicture", "content_type_of", "decode", "inspect"]
 
-LARGEST_INPUT = 64_000_000
-"""The most pixels of a picture that comes in: a small file can hold a picture that fills the memory."""
-
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, frozenset({5, 6, 7, 8})
+_PIECE = 4096
+"""Bytes that are decoded at a time: between two pieces, decoding can be stopped."""
+_START_OF_SCAN = b"\xff\xda"
 
 _SIGNATURES = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"\xff\xd8\xff", "image/jpeg"),
     (8, b"WEBP", "image/webp"),
+    (4, b"ftypavif", "image/avif"),
+    (4, b"ftypavis", "image/avif"),
     (0, b"GIF8", "image/gif"),
     (0, b"BM", "image/bmp"),
     (0, b"II*\x00", "image/tiff"),
@@ -34,31 +43,147 @@ def content_type_of(data: bytes) -> str:
     return "application/octet-stream"
 
 
+@frozen
+class InputPicture:
+    """A picture as its head describes it.
+
+    Attributes:
+        name: the field it came in, for messages.
+        data: the file.
+        stored: width and height in the file.
+        size: width and height as the camera was held.
+    """
+
+    name: str
+    data: bytes
+    stored: Size
+    size: Size
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels it has."""
+        return self.stored[0] * self.stored[1]
+
+
+class _TimeIsOver(Exception):  # noqa: N818
+    """Decoding takes too long, or the gateway ends."""
+
+
+class _Checked(io.BytesIO):
+    """A file that calls `check` before each read."""
+
+    def __init__(self, data: bytes, check: Callable[[], None]) -> None:
+        super().__init__(data)
+        self._check = check
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._check()
+        return super().read(size)
+
+
+def inspect(name: str, data: bytes) -> InputPicture:
+    """Read a picture's head; nothing is decoded.
+
+    Raises:
+        Refusal: it is not a picture, or too large a one. `name` is the field's.
+    """
+    kind = None
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            kind, stored = picture.format, picture.size
+            size = (stored[1], stored[0]) if _lies_on_its_side(picture) else stored
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        stored = size = (MAX_PIXELS, 2)
+    except Exception as error:  # a broken file makes Pillow's readers raise nearly anything
+        raise _unreadable(name) from error
+    pixels = stored[0] * stored[1]
+    if pixels > MAX_PIXELS:
+        raise Refusal(400, f"{name}: the picture has more than {MAX_PIXELS // 1_000_000} megapixels")
+    if kind in {"JPEG", "MPO"} and data.count(_START_OF_SCAN) * pixels > MAX_SCANNED_PIXELS:
+        raise Refusal(400, f"{name}: this progressive JPEG has too many scans for its size")
+    return InputPicture(name, data, stored, size)
+
+
+def decode(
+    picture: InputPicture,
+    *,
+    max_pixels: int,
+    lossless: bool = False,
+    nearest: bool = False,
+    clock: Callable[[], float],
+    seconds: float = DECODE_TIME,
+    stopped: Callable[[], bool] = lambda: False,
+) -> bytes:
+    """Decode all of a picture, and return the file to paint from. Blocks.
+
+    That is the file itself if it has at most `max_pixels` and no side over 4096 pixels; else a smaller copy.
+
+    Args:
+        picture: the picture.
+        max_pixels: of the copy.
+        lossless: whether the copy is a PNG.
+        nearest: whether the copy takes single pixels and no mean values, as a mask must: what lies between two of
+            its pixels would be neither in nor out.
+        clock: seconds of processor time.
+        seconds: how long it may take by the clock.
+        stopped: whether to stop at once.
+
+    Raises:
+        Refusal: the picture is not whole, or takes too long.
+    """
+    deadline = clock() + seconds
+
+    def check() -> None:
+        if clock() > deadline or stopped():
+            raise _TimeIsOver
+
+    scale = min(1.0, math.sqrt(max_pixels / picture.pixels), LARGEST / max(picture.stored))
+    try:
+        with Image.open(_Checked(picture.data, check), formats=_FORMATS) as file:
+            file.decodermaxblock = _PIECE
+            if scale == 1:
+                # Reduced JPEGs take an eighth of the memory, and are read to their end all the same.
+                file.draft(None, (max(1, file.width // 8), max(1, file.height // 8)))
+                file.load()
+                return picture.data
+            width, height = (max(1, int(side * scale)) for side in picture.stored)
+            return _smaller(file, (width, height), lossless=lossless, nearest=nearest)
+    except _TimeIsOver:
+        raise Refusal(400, f"{picture.name}: the picture takes too long to decode") from None
+    except Exception as error:
+        raise _unreadable(picture.name) from error
+
+
+def _smaller(file: Image.Image, size: Size, *, lossless: bool, nearest: bool) -> bytes:
+    profile = file.info.get("icc_profile")
+    image = file
+    if file.mode not in {"RGB", "L", "RGBA", "LA", "CMYK"}:
+        file.load()
+        image = file.convert("RGBA" if file.has_transparency_data else "RGB")
+    if nearest:
+        image.thumbnail(size, Image.Resampling.NEAREST, reducing_gap=None)
+    else:
+        image.thumbnail(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    if image.mode == "CMYK":
+        image, profile = image.convert("RGB"), None
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001  (a broken EXIF block leaves a whole picture)
+        image = image.copy()
+    out = io.BytesIO()
+    if lossless or image.has_transparency_data:
+        image.save(out, "PNG", compress_level=1, icc_profile=profile)
+    else:
+        image.save(out, "JPEG", quality=95, icc_profile=profile, exif=b"")
+    return out.getvalue()
+
+
+def _unreadable(name: str) -> Refusal:
+    return Refusal(400, f"{name}: there is no picture that can be read in these bytes")
+
+
 def _lies_on_its_side(picture: Image.Image) -> bool:
     try:
         return picture.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
     except Exception:  # noqa: BLE001  (a broken EXIF block leaves a whole picture)
         return False
-
-
-def measure(name: str, data: bytes) -> Size:
-    """The size of a picture, upright as its camera meant it, after decoding all of it. Blocks.
-
-    Raises:
-        Refusal: there is no picture in the bytes, not a whole one, or too large a one. `name` is the field's.
-    """
-    try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-            width, height = picture.size
-            bomb = width * height > LARGEST_INPUT
-            if not bomb:
-                picture.load()
-                if _lies_on_its_side(picture):
-                    width, height = height, width
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        bomb, width, height = True, 0, 0
-    except Exception as error:  # a broken file makes Pillow's readers raise nearly anything
-        raise Refusal(400, f"{name}: there is no picture that can be read in these bytes") from error
-    if bomb:
-        raise Refusal(400, f"{name}: the picture has more than {LARGEST_INPUT // 1_000_000} megapixels")
-    return width, height

@@ -94,7 +94,7 @@ async def open_exchange(
     connection = httpcore.AsyncHTTPConnection(origin, ssl_context=tls, network_backend=_CheckedBackend(addresses))
     try:
         response = await connection.handle_async_request(request)
-        version = cast("bytes", response.extensions["http_version"])
+        version = cast("bytes", response.extensions["http_version"])  # pyright: ignore[reportUnknownMemberType]
         if response.status > _LARGEST_STATUS or not version.startswith(b"HTTP/1."):
             raise ConnectionError("the answer is not HTTP")
         yield response

@@ -1,25 +1,29 @@
-"""What every endpoint needs of a request: its key, its whole body, and the address it was sent to."""
+"""What every endpoint needs of a request: its key, its host, its whole body, and the origin of links."""
 
+import asyncio
 import hmac
+import ipaddress
 import re
 from collections.abc import Collection
 
 from starlette.requests import Request
 
-from apimodels_async.gateway.fetch import LARGEST_BODY
-from apimodels_async.gateway.refusals import Refusal
+from apimodels_async.gateway.limits import BODY_SILENCE, BODY_TIME, MAX_BODY, BodyBudget, Reservation
+from apimodels_async.gateway.refusals import Refusal, quoted
 
-__all__ = ["authenticate", "body_of", "check_keys", "origin_of"]
+__all__ = ["RequestBody", "authenticate", "check_host", "check_hosts", "check_keys", "origin_of", "read_body"]
 
-_DRAINED = 4 * LARGEST_BODY
-_HOST = re.compile(r"[\w.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", re.ASCII)
+_DRAINED = 4 * MAX_BODY
+_LONGEST_LENGTH = 20
+_HOST = re.compile(r"(?P<name>[\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
+_HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
 def check_keys(api_keys: Collection[str]) -> tuple[bytes, ...]:
-    """The keys as bytes.
+    """Return the API keys as bytes.
 
     Raises:
-        ValueError: there is none, or one that no header can carry.
+        ValueError: there is none, or one that a header cannot carry.
     """
     keys = (api_keys,) if isinstance(api_keys, str) else tuple(api_keys)
     if not keys or not all(key and key.isascii() and key.isprintable() and " " not in key for key in keys):
@@ -28,7 +32,7 @@ def check_keys(api_keys: Collection[str]) -> tuple[bytes, ...]:
 
 
 def authenticate(request: Request, keys: tuple[bytes, ...]) -> None:
-    """Let the request pass if it carries one of the keys.
+    """Check that the request carries one of the keys.
 
     Raises:
         Refusal: it does not.
@@ -38,29 +42,115 @@ def authenticate(request: Request, keys: tuple[bytes, ...]) -> None:
         raise Refusal(401, "the Authorization header is missing: send Bearer and the API key")
     scheme, _, given = header.partition(" ")
     candidate = given.strip().encode()
-    # Every key is compared, each in constant time, so that the time tells nothing about any of them.
+    # Every key is compared, each in constant time, so that the time reveals nothing about them.
     matches = [hmac.compare_digest(candidate, key) for key in keys]
     if scheme.lower() != "bearer" or not any(matches):
         raise Refusal(401, "the API key is not valid")
 
 
-async def body_of(request: Request) -> bytes | None:
-    """The body; ``None`` if it is too large.
+def check_hosts(names: Collection[str]) -> frozenset[str]:
+    """Return the host names in lower case.
 
-    The bytes that come in are counted, whatever Content-Length says. What is too much is read and dropped, up to a
-    point, because a client that is still sending would not see the answer.
+    Raises:
+        ValueError: one of them is not a host name.
     """
+    names = (names,) if isinstance(names, str) else names
+    hosts = {name.lower().removesuffix(".") for name in names}
+    for host in hosts:
+        if not _HOST_NAME.fullmatch(host):
+            raise ValueError(f"allowed_hosts: {host!r} is not a host name: give it as gateway.example, without port")
+    return frozenset(hosts)
+
+
+def check_host(request: Request, allowed: frozenset[str]) -> None:
+    """Check the Host header: a name that is not this machine's may be a web page that rebinds its own name.
+
+    localhost, names below it, addresses, the server's own name and the allowed names are accepted.
+
+    Raises:
+        Refusal: it is another name.
+    """
+    header = request.headers.get("host", "")
+    match = _HOST.fullmatch(header)
+    if not header or (match is not None and _is_own(match["name"].lower().removesuffix("."), request, allowed)):
+        return
+    raise Refusal(
+        421,
+        f"the host {quoted(header)} is not this gateway's: use localhost or an address, or allow the name with "
+        "allowed_hosts= (apimodels gateway --allow-host HOST)",
+    )
+
+
+def _is_own(name: str, request: Request, allowed: frozenset[str]) -> bool:
+    server = request.scope.get("server")
+    if name in {"localhost", *allowed} or name.endswith(".localhost") or (server and name == server[0]):
+        return True
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+class RequestBody:
+    """A body that was received, and the memory reserved for it.
+
+    Args:
+        data: the bytes.
+        reservation: the memory.
+    """
+
+    def __init__(self, data: bytes, reservation: Reservation) -> None:
+        self.data = data
+        self._reservation = reservation
+
+    def release(self) -> None:
+        """Drop the bytes, and free the memory."""
+        self.data = b""
+        self._reservation.release()
+
+
+async def read_body(request: Request, budget: BodyBudget) -> RequestBody | None:
+    """Receive the body; ``None`` if it is too large.
+
+    The received bytes are counted, whatever Content-Length says. A body that is too large is read and dropped, up to
+    a point: a client that is still sending would not read the answer.
+
+    Raises:
+        Refusal: the body does not arrive in time, or there is no memory for it.
+    """
+    length = request.headers.get("content-length", "")
+    # A chunked body may turn out to be as large as any; without either header there is none.
+    unknown = MAX_BODY if "transfer-encoding" in request.headers else 0
+    expected = int(length) if length.isdecimal() and len(length) < _LONGEST_LENGTH else unknown
+    reservation = await budget.reserve(min(MAX_BODY, expected))
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= LARGEST_BODY:
-            chunks.append(chunk)
-        elif size > _DRAINED:
-            break
-        else:
-            chunks.clear()
-    return b"".join(chunks) if size <= LARGEST_BODY else None
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            pieces = aiter(request.stream())
+            while True:
+                async with asyncio.timeout(BODY_SILENCE):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    break
+                size += len(piece)
+                if size <= MAX_BODY:
+                    chunks.append(piece)
+                elif size > _DRAINED:
+                    break
+                else:
+                    chunks.clear()
+        if size <= MAX_BODY:
+            return RequestBody(b"".join(chunks), reservation)
+    except TimeoutError:
+        reservation.release()
+        raise Refusal(400, "the body is incomplete: it was not received in time") from None
+    except BaseException:
+        reservation.release()
+        raise
+    reservation.release()
+    return None
 
 
 def origin_of(request: Request) -> str:

@@ -7,27 +7,35 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack, cast
+from typing import Self, Unpack, cast
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from apimodels_async.gateway.app import DEFAULT_API_KEY, PREFIXES, Options, create_app
-from apimodels_async.gateway.disconnect import DISCONNECT
+from apimodels_async.gateway.connections import (
+    ACCEPTED_AT_ONCE,
+    Connection,
+    ConnectionLimits,
+    max_connections,
+    quiet_about_accept,
+)
 from apimodels_async.gateway.requests import check_keys
 
 __all__ = ["LocalGateway", "serve"]
 
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to dial when it listens on all)
+_BACKLOG = 2048
+_GRACE = 1.0
+"""Seconds that requests under way may take to end."""
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (the address to reach it by when it listens on all)
 
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=2048)
-    # Inherited by every connection. asyncio does not see to it on a socket made like this, and without it head and body
-    # of each answer are 40 ms apart.
+    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    # Inherited by every connection. asyncio does not set it on a socket made like this, and without it head and body of
+    # each answer are 40 ms apart.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -38,21 +46,8 @@ def _base_url(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{PREFIXES[0]}"
 
 
-def _protocol(**given: object) -> asyncio.Protocol:
-    """The protocol of uvicorn, with a way for the application to close the connection: ASGI knows none."""
-    protocol: Any = AutoHTTPProtocol(**given)
-    app = protocol.app
-
-    async def with_a_way_to_hang_up(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["extensions"] = {**scope.get("extensions", {}), DISCONNECT: protocol.transport.abort}
-        await app(scope, receive, send)
-
-    protocol.app = with_a_way_to_hang_up
-    return cast("asyncio.Protocol", protocol)
-
-
 class _Server(uvicorn.Server):
-    """uvicorn without its hands on the process's signals, and with a word when it listens."""
+    """uvicorn that leaves the process's signals alone, reports that it listens, and ends without a traceback."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], object]) -> None:
         super().__init__(config)
@@ -64,19 +59,38 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(_BACKLOG)  # uvicorn has set the small number that it accepts at once
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        # uvicorn would do the same, and log an error for each request.
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=_GRACE)
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # until they are told
+        await super().shutdown(sockets)
 
 
 class _Run:
-    """One app on one socket, from its lifespan's begin to its end."""
+    """One app on one socket, for the time of its lifespan."""
 
     def __init__(self, listener: socket.socket, on_ready: Callable[[], object], options: Options) -> None:
         self._listener = listener
         self._app = create_app(**options)
         # The lifespan is entered here and not by uvicorn, which would log its errors and end the process.
+        limits = ConnectionLimits(max_connections(), lambda: self.server.should_exit)
         config = uvicorn.Config(
             self._app,
-            http=cast("type[asyncio.Protocol]", _protocol),
+            http=cast("type[asyncio.Protocol]", partial(Connection, limits)),
+            backlog=ACCEPTED_AT_ONCE,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -86,6 +100,7 @@ class _Run:
         self.server = _Server(config, on_ready)
 
     async def __call__(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(quiet_about_accept())
         async with self._app.router.lifespan_context(self._app):
             await self.server.serve([self._listener])
 
@@ -102,7 +117,7 @@ def serve(
     Args:
         host: the address to listen on.
         port: the port; 0 for a free one.
-        on_ready: is told the base URL as soon as the gateway answers there.
+        on_ready: called with the base URL as soon as the gateway answers there.
         **options: those of `create_app`.
 
     Raises:
@@ -137,8 +152,8 @@ class LocalGateway:
         **options: those of `create_app`.
 
     Attributes:
-        api_key: the first of the keys it takes.
-        base_url: where the API is, such as ``"http://127.0.0.1:40123/api/v1"``; known inside the block.
+        api_key: the first of the keys it accepts.
+        base_url: the URL of the API, such as ``"http://127.0.0.1:40123/api/v1"``; known inside the block.
 
     Raises:
         OSError: on entering: the port is in use, or the store cannot be used.

@@ -16,44 +16,20 @@ from pathlib import Path
 from attrs import frozen
 
 from apimodels_async.gateway.account import Account
+from apimodels_async.gateway.store_schema import open_database
 from apimodels_async.gateway.tasks import TaskRecord
 from apimodels_async.gateway.triggers import Failure
 from apimodels_async.gateway.webhooks import DeliveryProgress
 
 __all__ = ["HostedFile", "PaintSpec", "Store"]
 
-_TASKS_AND_FILES = """
-CREATE TABLE tasks (
-    id TEXT PRIMARY KEY, model TEXT NOT NULL, n INTEGER NOT NULL, output_format TEXT NOT NULL,
-    created INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL,
-    fail_code TEXT, fail_msg TEXT, retryable INTEGER,
-    price INTEGER NOT NULL, prompt TEXT NOT NULL, seed INTEGER NOT NULL,
-    width INTEGER NOT NULL, height INTEGER NOT NULL,
-    inputs TEXT NOT NULL, mask TEXT, request TEXT NOT NULL, callback_url TEXT
-) WITHOUT ROWID;
-CREATE TABLE inputs (digest TEXT PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE results (
-    task_id TEXT NOT NULL, picture INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (task_id, picture)
-);
-CREATE TABLE files (
-    id TEXT PRIMARY KEY, content_type TEXT NOT NULL, length INTEGER NOT NULL,
-    upload_until INTEGER NOT NULL, expires INTEGER NOT NULL, data BLOB
-);
-"""
-_CALLS = """
-CREATE TABLE calls (
-    task_id TEXT PRIMARY KEY, origin TEXT NOT NULL,
-    due INTEGER, owed INTEGER NOT NULL, failures INTEGER NOT NULL, until INTEGER
-) WITHOUT ROWID;
-CREATE INDEX calls_due ON calls (due) WHERE due IS NOT NULL;
-"""
-_STEPS = (_TASKS_AND_FILES, _CALLS)
-"""The migration to each version from the one before. Version 1 sent no webhooks and accepted any URL: its tasks get
-none."""
-_NEW_TASK = f"INSERT INTO tasks VALUES ({', '.join('?' * 19)})"  # noqa: S608  (only question marks)
+_NEW_TASK = f"INSERT INTO tasks VALUES ({', '.join('?' * 19)}, 0)"  # noqa: S608  (only question marks)
 _FIND_TASK = """
-SELECT id, model, n, output_format, created, started, ended, fail_code, fail_msg, retryable FROM tasks WHERE id = ?
+SELECT id, model, n, output_format, created, started, ended, inputs != '[]', over, fail_code, fail_msg, retryable
+FROM tasks WHERE id = ?
 """
+_WORTH_A_VACUUM = 1 << 20
+"""Bytes that must be free in the file before it is rewritten at the start."""
 
 
 @frozen(kw_only=True)
@@ -77,12 +53,12 @@ class PaintSpec:
 
 @frozen(kw_only=True)
 class HostedFile:
-    """A file that is hosted, or is about to be.
+    """A file that is hosted, or announced.
 
     Attributes:
         id: the unguessable part of its URL.
         content_type: the type it was announced with.
-        length: bytes.
+        length: bytes; 0 if it was announced without a length.
         upload_until: when its upload URL stops working, epoch ms.
         expires: when it is no longer served, epoch ms.
         data: its bytes; ``None`` until they are uploaded.
@@ -102,35 +78,17 @@ class Store:
     Args:
         path: the file; made if it does not exist.
         deposited: paid into the account, in millionths of a dollar; the completed tasks in the file reduce it.
+        temporary: whether the file is deleted in the end.
 
     Raises:
-        OSError: the file is not a store, is a store of another version, or is in use by another gateway.
+        OSError: the file is not a store, is damaged, is a store of another version, or is in use by another gateway.
     """
 
-    def __init__(self, path: Path, deposited: int) -> None:
+    def __init__(self, path: Path, deposited: int, *, temporary: bool = False) -> None:
         self.account: Account = Account(deposited)
-        self._db: sqlite3.Connection | None = None
-        try:
-            self._db = sqlite3.connect(path, timeout=1, isolation_level=None)
-            self._open(path)
-        except BaseException as error:
-            self.close()
-            if isinstance(error, sqlite3.Error):
-                raise OSError(f"cannot use {path} as the gateway's store: {error}") from error
-            raise
-
-    def _open(self, path: Path) -> None:
-        # The balance is kept in memory, so the file must not be shared with a second gateway.
-        self.db.executescript(
-            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-        )
-        (version,) = self.db.execute("PRAGMA user_version").fetchone()
-        if version > len(_STEPS):
-            raise OSError(f"{path} is the store of another version of the gateway")
-        steps = "".join(_STEPS[version:])
-        if steps:
-            self.db.executescript(f"BEGIN; {steps} PRAGMA user_version = {len(_STEPS)}; COMMIT;")
-        for ended, price, failed in self.db.execute("SELECT ended, price, fail_code IS NOT NULL FROM tasks"):
+        self._db: sqlite3.Connection | None = open_database(path, temporary=temporary)
+        rows = self._db.execute("SELECT CASE WHEN over THEN 0 ELSE ended END, price, fail_code IS NOT NULL FROM tasks")
+        for ended, price, failed in rows:
             self.account.add(ended=ended, price=price, billed=not failed)
 
     @property
@@ -146,8 +104,15 @@ class Store:
             self._db.close()
             self._db = None
 
+    def end_tasks(self, now: int) -> None:
+        """Record which tasks have ended by `now`: a clock that is set back does not bring them back."""
+        if self.account.next_end is not None and self.account.next_end <= now:
+            self.db.execute("UPDATE tasks SET over = 1 WHERE over = 0 AND ended <= ?", (now,))
+            self.account.balance(now)
+
     def balance(self, now: int) -> int:
         """The balance after the tasks that have completed by `now`."""
+        self.end_tasks(now)
         return self.account.balance(now)
 
     def accept(
@@ -165,6 +130,7 @@ class Store:
 
         `progress` is the delivery of its webhook, if it has one; `origin` is where the links in the webhook start.
         """
+        self.end_tasks(task.created)
         available = self.account.available(task.created)
         if price > available:
             return available
@@ -193,19 +159,36 @@ class Store:
         return digest
 
     def _input(self, digest: str) -> bytes:
-        (data,) = self.db.execute("SELECT data FROM inputs WHERE digest = ?", (digest,)).fetchone()
-        return data  # type: ignore[no-any-return]
+        row = self.db.execute("SELECT data FROM inputs WHERE digest = ?", (digest,)).fetchone()
+        if row is None:
+            raise LookupError("a picture to work on is no longer stored")
+        return row[0]  # type: ignore[no-any-return]
 
-    def task(self, task_id: str) -> TaskRecord | None:
-        """The task with this id."""
+    def task(self, task_id: str, now: int) -> TaskRecord | None:
+        """The task with this id, as it is `now`."""
+        self.end_tasks(now)
         row = self.db.execute(_FIND_TASK, (task_id,)).fetchone()
         if row is None:
             return None
         *_, code, message, retryable = row
         return TaskRecord(
             id=row[0], model=row[1], n=row[2], output_format=row[3], created=row[4], started=row[5], ended=row[6],
+            edit=bool(row[7]), over=bool(row[8]),
             failure=None if code is None else Failure(code, message, bool(retryable)),
         )  # fmt: skip
+
+    def fail(self, task_id: str, failure: Failure) -> None:
+        """Make a task fail that was to complete, and do not bill it."""
+        with self.db as db:
+            db.execute("BEGIN")
+            row = db.execute(
+                "UPDATE tasks SET fail_code = ?, fail_msg = ?, retryable = ? WHERE id = ? AND fail_code IS NULL "
+                "RETURNING ended, price",
+                (failure.code, failure.message, failure.retryable, task_id),
+            ).fetchone()
+            db.execute("DELETE FROM results WHERE task_id = ?", (task_id,))
+        if row is not None:
+            self.account.refund(ended=row[0], price=row[1])
 
     def spec(self, task_id: str) -> PaintSpec:
         """What the pictures of an existing task are painted from."""
@@ -220,27 +203,86 @@ class Store:
             mask=None if mask is None else self._input(mask),
         )
 
-    def result(self, task_id: str, picture: int) -> bytes | None:
-        """A painted picture, if it has been painted."""
+    def painted(self, task_id: str) -> int:
+        """How many pictures of a task have been painted."""
+        (count,) = self.db.execute("SELECT count(*) FROM results WHERE task_id = ?", (task_id,)).fetchone()
+        return count  # type: ignore[no-any-return]
+
+    def result_length(self, task_id: str, picture: int) -> int | None:
+        """The bytes of a painted picture; ``None`` if it has not been painted."""
         row = self.db.execute(
-            "SELECT data FROM results WHERE task_id = ? AND picture = ?", (task_id, picture)
+            "SELECT length(data) FROM results WHERE task_id = ? AND picture = ?", (task_id, picture)
         ).fetchone()
         return row and row[0]  # type: ignore[no-any-return]
+
+    def result_piece(self, task_id: str, picture: int, start: int, length: int) -> bytes:
+        """A piece of a painted picture; empty when it has been deleted."""
+        row = self.db.execute(
+            "SELECT rowid FROM results WHERE task_id = ? AND picture = ?", (task_id, picture)
+        ).fetchone()
+        return b"" if row is None else self._piece("results", row[0], start, length)
+
+    def file_piece(self, file_id: str, start: int, length: int) -> bytes:
+        """A piece of a hosted file; empty when it has been deleted."""
+        row = self.db.execute("SELECT rowid FROM files WHERE id = ? AND data IS NOT NULL", (file_id,)).fetchone()
+        return b"" if row is None else self._piece("files", row[0], start, length)
+
+    def _piece(self, table: str, rowid: int, start: int, length: int) -> bytes:
+        with self.db.blobopen(table, "data", rowid, readonly=True) as blob:
+            blob.seek(start)
+            return blob.read(length)
 
     def save_result(self, task_id: str, picture: int, data: bytes) -> None:
         """Store a painted picture."""
         self.db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", (task_id, picture, data))
 
     def file(self, file_id: str) -> HostedFile | None:
-        """The file with this id, uploaded or not."""
-        row = self.db.execute("SELECT * FROM files WHERE id = ?", (file_id,)).fetchone()
+        """The file with this id without its bytes, uploaded or not; `HostedFile.data` is empty for an uploaded one."""
+        row = self.db.execute(
+            "SELECT content_type, length, upload_until, expires, data IS NOT NULL, length(data) FROM files "
+            "WHERE id = ?",
+            (file_id,),
+        ).fetchone()
         if row is None:
             return None
         return HostedFile(
-            id=row[0], content_type=row[1], length=row[2], upload_until=row[3], expires=row[4], data=row[5]
-        )
+            id=file_id, content_type=row[0], length=row[5] or row[1], upload_until=row[2], expires=row[3],
+            data=b"" if row[4] else None,
+        )  # fmt: skip
 
     def save_file(self, file: HostedFile) -> None:
         """Store a file, replacing its earlier record."""
         values = (file.id, file.content_type, file.length, file.upload_until, file.expires, file.data)
         self.db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def delete_expired(self, now: int, keep: int) -> int:
+        """Delete the pictures of tasks that ended `keep` milliseconds before `now` and the files that have expired.
+
+        Returns:
+            How many were deleted.
+        """
+        before = now - keep
+        with self.db as db:
+            db.execute("BEGIN")
+            deleted = db.execute(
+                "DELETE FROM results WHERE task_id IN (SELECT id FROM tasks WHERE ended <= ?)", (before,)
+            ).rowcount
+            deleted += db.execute("DELETE FROM files WHERE expires <= ?", (now,)).rowcount
+            if db.execute("SELECT 1 FROM inputs LIMIT 1").fetchone() is not None:
+                needed = db.execute("SELECT inputs, mask FROM tasks WHERE ended > ?", (before,))
+                digests = {digest for inputs, mask in needed for digest in (*json.loads(inputs), mask)}
+                stored = [digest for (digest,) in db.execute("SELECT digest FROM inputs")]
+                unneeded = [(digest,) for digest in stored if digest not in digests]
+                db.executemany("DELETE FROM inputs WHERE digest = ?", unneeded)
+                deleted += len(unneeded)
+        if deleted:
+            self.db.execute("PRAGMA incremental_vacuum").fetchall()
+        return deleted
+
+    def give_back(self) -> None:
+        """Rewrite the file if much of it is free, so that the disk gets that back."""
+        (free,) = self.db.execute("PRAGMA freelist_count").fetchone()
+        (page,) = self.db.execute("PRAGMA page_size").fetchone()
+        if free * page >= _WORTH_A_VACUUM:
+            self.db.execute("VACUUM")
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,7 +1,7 @@
-"""A task's life, as pure rules of the clock.
+"""A task's states, as pure rules of the clock.
 
 Everything about a task is settled when it is made: when it starts, when it ends, and how. Nothing runs in between, so
-ten thousand tasks in flight cost nothing but their rows; a question is answered from the times and the clock:
+ten thousand tasks in flight are ten thousand rows and nothing else; a query is answered from the times and the clock:
 
     created ──pending──▶ started ──processing──▶ ended ──completed or failed, for good
 
@@ -14,13 +14,15 @@ from attrs import frozen
 
 from apimodels_async.gateway.triggers import Failure
 
-__all__ = ["QUEUED_PART", "RETENTION", "State", "TaskRecord", "result_urls", "schedule", "state_of", "task_data"]
+__all__ = ["DAY", "QUEUED_PART", "RETENTION", "State", "TaskRecord", "result_urls", "schedule", "state_of", "task_data"]
 
 QUEUED_PART = 0.1
-"""The part of a task's duration that it spends as pending."""
+"""The part of a task's duration that it is pending."""
 
-RETENTION = 7 * 24 * 3600 * 1000
-"""Milliseconds that a picture is kept after its task has ended, or a hosted file after its upload."""
+DAY = 24 * 3600 * 1000
+RETENTION = 7 * DAY
+"""Milliseconds that a picture is kept after its task has ended, or a hosted file after its upload, unless the gateway
+is told otherwise."""
 
 Json = dict[str, object]
 
@@ -46,7 +48,9 @@ class TaskRecord:
         created: when it was accepted, epoch ms.
         started: when it stops being pending, epoch ms.
         ended: when it completes or fails, epoch ms.
-        failure: how it fails; ``None`` when it completes.
+        failure: how it fails; ``None`` if it completes.
+        edit: whether it works on pictures.
+        over: whether it was seen to have ended: then it has, whatever the clock says later.
     """
 
     id: str
@@ -57,6 +61,8 @@ class TaskRecord:
     started: int
     ended: int
     failure: Failure | None
+    edit: bool = False
+    over: bool = False
 
 
 def schedule(created: int, duration: float) -> tuple[int, int]:
@@ -66,20 +72,20 @@ def schedule(created: int, duration: float) -> tuple[int, int]:
 
 def state_of(task: TaskRecord, now: int) -> State:
     """The task's state at `now` (epoch ms)."""
-    if now >= task.ended:
+    if task.over or now >= task.ended:
         return State.COMPLETED if task.failure is None else State.FAILED
     return State.PROCESSING if now >= task.started else State.PENDING
 
 
 def result_urls(task: TaskRecord, origin: str) -> list[str]:
-    """Where the task's pictures are. `origin` is where the gateway's links start."""
+    """The URLs of the task's pictures. `origin` is where the gateway's links start."""
     return [f"{origin}/results/{task.id}-{index}.{task.output_format}" for index in range(task.n)]
 
 
-def task_data(task: TaskRecord, now: int, origin: str) -> Json:
-    """What a query at `now` (epoch ms) answers as ``data``. `origin` is where the pictures' links start."""
-    state = state_of(task, now)
-    data: Json = {"taskId": task.id, "state": state.value, "model": task.model, "modelType": "image"}
+def task_data(task: TaskRecord, state: State, origin: str) -> Json:
+    """The ``data`` of a query's answer in this state. `origin` is where the links to the pictures start."""
+    kind = "IMAGE_TO_IMAGE" if task.edit else "TEXT_TO_IMAGE"
+    data: Json = {"taskId": task.id, "state": state.value, "model": task.model, "modelType": kind}
     if state is State.COMPLETED:
         data["resultUrls"] = result_urls(task, origin)
         data["createTime"] = task.created

@@ -19,7 +19,10 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from apimodels_async.gateway.store_thread import StoreThread
+from attrs import evolve
+
+from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
+from apimodels_async.gateway.tasks import TaskRecord
 from apimodels_async.gateway.timeouts import Sleep, within
 from apimodels_async.gateway.urls import HttpUrl, parse_url
 from apimodels_async.gateway.webhook_records import save_progress, unfinished, webhook_of
@@ -42,6 +45,7 @@ class WebhookDelivery:
     Args:
         store: where they are kept.
         post: posts a body and returns the status of the answer.
+        settle: returns a task that has ended with its result.
         now: the clock, epoch milliseconds.
         sleep: waits some seconds.
         rng: spreads the attempts of the background job.
@@ -52,12 +56,14 @@ class WebhookDelivery:
         *,
         store: StoreThread,
         post: Callable[[HttpUrl, bytes], Awaitable[int]],
+        settle: Callable[[TaskRecord], Awaitable[TaskRecord]],
         now: Callable[[], int],
         sleep: Sleep,
         rng: Random,
     ) -> None:
         self._store = store
         self._post = post
+        self._settle = settle
         self._now = now
         self._sleep = sleep
         self._rng = rng
@@ -136,7 +142,10 @@ class WebhookDelivery:
         if not self._busy[receiver]:
             del self._busy[receiver]
         if not attempt.cancelled() and (error := attempt.exception()) is not None:
-            _logger.error("a webhook to %s is left for the gateway's next start", receiver, exc_info=error)
+            known = isinstance(error, StoreUnavailableError)  # which has been logged
+            _logger.error(
+                "a webhook to %s is left for the gateway's next start", receiver, exc_info=None if known else error
+            )
         self._start_attempts()
 
     async def _attempt(self, task_id: str, receiver: str) -> None:
@@ -150,7 +159,8 @@ class WebhookDelivery:
             self.schedule(task_id, progress.due, receiver)
 
     async def _post_once(self, task_id: str, receiver: str) -> DeliveryProgress:
-        webhook = await self._store.ask(webhook_of, task_id)
+        webhook = await self._store.ask(webhook_of, task_id, self._now())
+        webhook = evolve(webhook, task=await self._settle(webhook.task))
         try:
             status = await self._post(parse_url("callback_url", webhook.url), webhook_body(webhook))
             succeeded, outcome = 200 <= status < 300, f"the answer is {status}"

@@ -13,9 +13,9 @@ def unfinished(store: Store) -> list[tuple[str, int, str]]:
     ).fetchall()
 
 
-def webhook_of(store: Store, task_id: str) -> Webhook:
-    """The webhook of a task that has one."""
-    task = store.task(task_id)
+def webhook_of(store: Store, task_id: str, now: int) -> Webhook:
+    """The webhook of a task that has one, as the task is `now`."""
+    task = store.task(task_id, now)
     row = store.db.execute(
         "SELECT callback_url, origin, request, due, owed, failures, until FROM calls JOIN tasks ON tasks.id = task_id "
         "WHERE task_id = ?",

@@ -1,7 +1,7 @@
 """What a ledger holds of one request, how it may change, and what it means for a later run. Pure.
 
-What the steps of an entry's life say, and what may follow, stands beside `Step` and in `FOLLOWS`.
-A crash leaves an entry where it was written last. ``sending`` is then as good as ``unknown``.
+`Step` says what is certain about an entry, and `FOLLOWS` which step may come after which. A crash leaves an entry at
+the step that was written last; ``sending`` then means the same as ``unknown``.
 """
 
 import json
@@ -27,7 +27,7 @@ class Step(StrEnum):
     DONE = "done"
     """Completed: the links are known."""
     SAVED = "saved"
-    """The pictures are on the disk, and their sums are known."""
+    """The pictures are on the disk, and their sha256 sums are known."""
     FAILED = "failed"
     """The task failed, which is not billed."""
     REJECTED = "rejected"
@@ -35,8 +35,21 @@ class Step(StrEnum):
     UNKNOWN = "unknown"
     """The server may have accepted it. Only a person can decide."""
     ABANDONED = "abandoned"
-    """A person decided that nobody wants it any more."""
+    """A person decided that it is no longer wanted."""
 
+
+IN_WORDS: Mapping[Step, str] = {
+    Step.INTENT: "not sent yet",
+    Step.SENDING: "cut off while being sent",
+    Step.CREATED: "under way at the server",
+    Step.DONE: "completed, not saved",
+    Step.SAVED: "completed and saved",
+    Step.FAILED: "failed",
+    Step.REJECTED: "refused by the server",
+    Step.UNKNOWN: "unknown",
+    Step.ABANDONED: "abandoned by you",
+}
+"""What each step is called before people, in the order of an entry's life."""
 
 FOLLOWS: Mapping[Step, frozenset[Step]] = {
     Step.INTENT: frozenset({Step.SENDING, Step.REJECTED}),
@@ -55,9 +68,9 @@ FOLLOWS: Mapping[Step, frozenset[Step]] = {
 
 
 def steps_before(step: Step) -> frozenset[Step]:
-    """From where an entry may come to `step`, or stay there.
+    """The steps from which an entry may move to `step`. It may also stay there, except at ``sending``.
 
-    There is no staying at ``sending``: whoever finds an entry there would be the second to send it.
+    A second mark at ``sending`` would mean a second create request for the same entry.
     """
     before = frozenset(each for each, following in FOLLOWS.items() if step in following)
     return before if step is Step.SENDING else before | {step}
@@ -79,16 +92,19 @@ class Entry(NamedTuple):
     """One request of a ledger.
 
     Attributes:
-        key: names it within the ledger.
-        digest: of the request's content; two entries with the same content differ in their keys.
+        key: its name within the ledger.
+        digest: sha256 of the request's content; two entries with the same content differ in their keys.
         model: the model id it was sent with.
-        request: its fields as they are sent, pictures as digests, no callback URL.
+        request: its fields as they are sent, pictures as digests, without the callback URL.
         step: how far it is.
         task: the task, once there is one.
         files: where its pictures are.
         error: why it failed, was rejected or is unknown, in words.
         changed: when it was written last, epoch seconds.
-        intent_id: of the callback that its last create ordered, if it did: the way to a task whose id was lost.
+        intent_id: of the callback that its last create request ordered, if it did: it leads to a task whose id was
+            lost.
+        server: the service that it belongs to, as `server_identity` names it; ``None`` in a ledger of an older version
+            that no run has opened since.
     """
 
     key: str
@@ -101,15 +117,16 @@ class Entry(NamedTuple):
     error: str | None = None
     changed: float = 0.0
     intent_id: str | None = None
+    server: str | None = None
 
 
 class Plan(Enum):
     """What a run has to do about a request."""
 
     SUBMIT = "send it"
-    WATCH = "the server has it: only ask"
+    WATCH = "the server has it: only query it"
     REPORT_UNKNOWN = "only a person can decide"
-    HAND_OVER = "it has ended: tell how"
+    RETURN = "it has ended: return its outcome"
 
 
 def plan(step: Step | None) -> Plan:
@@ -122,7 +139,29 @@ def plan(step: Step | None) -> Plan:
         case Step.SENDING | Step.UNKNOWN:
             return Plan.REPORT_UNKNOWN
         case Step.DONE | Step.SAVED | Step.FAILED | Step.ABANDONED:
-            return Plan.HAND_OVER
+            return Plan.RETURN
+
+
+def is_open_to_decision(entry: Entry) -> bool:
+    """Whether a person can decide about an entry.
+
+    Its outcome is unknown, the server does not know its task, or a person has decided about it already and no run has
+    acted on that yet: a decision may be a slip. An ``error`` at ``intent`` or ``created`` says which of these it is.
+    """
+    match entry.step:
+        case Step.SENDING | Step.UNKNOWN | Step.ABANDONED:
+            return True
+        case Step.INTENT:
+            return entry.error is not None
+        case Step.CREATED:
+            return entry.error is not None or is_by_hand(entry)
+        case _:
+            return False
+
+
+def is_by_hand(entry: Entry) -> bool:
+    """Whether the task id of an entry came from a person, and no run has seen it at the server yet."""
+    return entry.step is Step.CREATED and entry.task is not None and entry.task.state == ""
 
 
 def key_of(digest: str, occurrence: int) -> str:
@@ -131,7 +170,7 @@ def key_of(digest: str, occurrence: int) -> str:
 
 
 def task_to_json(task: Task) -> str:
-    """A task as a ledger keeps it: without pictures in it, and without `Task.raw`.
+    """A task as a ledger keeps it: without `Task.raw`, and without the pictures that came inside the answer.
 
     An answer may quote the request, with its pictures and the token in its callback URL.
     """
@@ -142,9 +181,9 @@ def task_to_json(task: Task) -> str:
 
 
 def task_from_json(text: str) -> Task:
-    """The reverse of `task_to_json`.
+    """The reverse of `task_to_json`. A field that an older version did not keep has its default.
 
     Raises:
-        ValueError, KeyError, TypeError: it is none.
+        ValueError, KeyError, TypeError: the text is not a task.
     """
     return task_from_dict(json.loads(text))

@@ -1,4 +1,4 @@
-"""A single create with a ledger: at most once for each key, however often it is called."""
+"""A single create request with a ledger: sent at most once for each key, however often it is called."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from apimodels_async.models import Task
 
 
 class Send(Protocol):
-    """Sends a prepared create."""
+    """Sends a prepared create request."""
 
     def __call__(
         self, prepared: PreparedRequest, keep: Callable[[Task], object] | None, journal: Journal | None
@@ -31,9 +31,12 @@ async def create_once(
 ) -> Task:
     """The task of the request with this key: an earlier call's, or a new one.
 
+    The caller of a create request may be cancelled while the request goes on. A second call with its key then waits
+    for that request, and returns its task.
+
     Raises:
         ValueError: the key was used for another request.
-        SubmissionUnknownError: nobody knows what came of an earlier call.
+        SubmissionUnknownError: the outcome of an earlier call is not known.
         NotSubmittedError: the entry was abandoned.
         LedgerError: the ledger cannot be used.
     """

@@ -1,53 +1,95 @@
 """The ledgers that one client has open."""
 
 import os
+import threading
+from functools import partial
 
 import anyio
-import anyio.to_thread
 
+from apimodels_async._create.background import BackgroundJobs
+from apimodels_async._threads import WorkerThreads
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger import SqliteLedger
-from apimodels_async.ledger.recorder import GroupCommitWriter
+from apimodels_async.ledger.port import Ledger
+from apimodels_async.ledger.recorder import LedgerWriter
 from apimodels_async.ledger.run import LedgerRun
+
+_OPENING = WorkerThreads("ledgers", 4)
 
 
 class OpenLedgers:
     """Opens the ledgers that are given as paths, once each, and closes them with the client.
 
-    A ledger that is given as an object is the caller's, and stays open.
+    A ledger that is given as an object belongs to the caller and stays open.
+
+    A ledger is opened in a job of the client's own, not in the caller's task. ``asyncio.Task.cancel`` goes through a
+    shielded scope, and would leave a ledger behind that is open, locked and owned by no one: the next call would find
+    it in use by its own process.
+
+    Args:
+        jobs: the client's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: BackgroundJobs) -> None:
+        self._jobs = jobs
         self._turn = anyio.Lock()
-        self._opened: dict[str, SqliteLedger] = {}
-        self._recorders: dict[int, tuple[SqliteLedger, GroupCommitWriter]] = {}
+        self._guard = threading.Lock()
+        self._closed = False
+        self._opened: dict[str, Ledger] = {}
+        self._writers: dict[int, LedgerWriter] = {}
 
-    async def records(self, ledger: SqliteLedger | str | os.PathLike[str], *, match: bool) -> LedgerRun:
-        """A run's records in `ledger`; with `match`, those of earlier runs are read for it.
+    async def records(self, ledger: Ledger | str | os.PathLike[str], *, identity: str, match: bool) -> LedgerRun:
+        """A run's records in `ledger`.
+
+        Args:
+            ledger: a ledger, or the path of one.
+            identity: the server to which the client sends, as `server_identity` names it.
+            match: whether the steps of earlier runs are read for it.
 
         Raises:
-            LedgerError: it cannot be used.
+            LedgerError: it cannot be used, or belongs to another server.
         """
+        self._jobs.bind()
+        job = self._jobs.start(partial(self._records, ledger, identity, match=match))
+        await job.ended.wait()
+        if job.error is not None:
+            raise job.error
+        if job.result is None:
+            raise LedgerError("the client was closed while the ledger was being opened; nothing was sent")
+        return job.result
+
+    async def _records(self, ledger: Ledger | str | os.PathLike[str], identity: str, *, match: bool) -> LedgerRun:
         async with self._turn:
-            if not isinstance(ledger, SqliteLedger):
-                path = os.path.abspath(ledger)  # noqa: ASYNC240, PTH100  (asks no disk)
-                if path not in self._opened:
-                    self._opened[path] = await anyio.to_thread.run_sync(SqliteLedger, path)
-                ledger = self._opened[path]
-            if id(ledger) not in self._recorders:
-                self._recorders[id(ledger)] = ledger, GroupCommitWriter(ledger)
-            _, recorder = self._recorders[id(ledger)]
-            return LedgerRun(recorder, await anyio.to_thread.run_sync(ledger.steps) if match else {})
+            if isinstance(ledger, str | os.PathLike):
+                ledger = await _OPENING.run(partial(self._open, os.path.abspath(ledger)))  # noqa: ASYNC240, PTH100
+            await _OPENING.run(partial(ledger.bind, identity))
+            if id(ledger) not in self._writers:
+                self._writers[id(ledger)] = LedgerWriter(ledger)
+            steps = await _OPENING.run(ledger.steps) if match else {}
+            return LedgerRun(self._writers[id(ledger)], steps)
+
+    def _open(self, path: str) -> Ledger:
+        """In a thread: the ledger at `path`. Noted here, because a thread cannot be cancelled and its caller can."""
+        from apimodels_async.ledger.sqlite import SqliteLedger  # noqa: PLC0415  (many use no SQLite)
+
+        if path not in self._opened:
+            opened = SqliteLedger(path)
+            with self._guard:
+                if self._closed:
+                    opened.close()
+                self._opened[path] = opened
+        return self._opened[path]
 
     async def aclose(self) -> None:
         """Write what is left to be written, and close what was opened here."""
+        with self._guard:
+            self._closed = True
         errors: list[LedgerError] = []
-        for _, recorder in self._recorders.values():
+        for writer in self._writers.values():
             try:
-                await recorder.flush()
+                await writer.aclose()
             except LedgerError as error:
                 errors.append(error)
         for opened in self._opened.values():
-            await anyio.to_thread.run_sync(opened.close)
+            await _OPENING.run(opened.close)
         if errors:
             raise errors[0]

@@ -1,69 +1,70 @@
-"""Writing into a ledger from async code: off the event loop, and many writes in one flush of the disk."""
+"""Writing into a ledger from async code: off the event loop, and many changes in one transaction."""
 
 import logging
-import threading
 import weakref
+from collections.abc import Sequence
+from functools import partial
 
 import anyio
-import anyio.to_thread
 
 from apimodels_async._create.journal import Journal
+from apimodels_async._group_commit import GATHER, GroupCommit
+from apimodels_async._threads import WorkerThreads
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger import SqliteLedger
 from apimodels_async.ledger.entries import Entry, Step
-from apimodels_async.ledger.statements import Statement, moved
+from apimodels_async.ledger.port import Change, Ledger
 from apimodels_async.models import Task
 
 logger = logging.getLogger("apimodels_async")
 
-GATHER = 0.008
-"""Seconds for which writes gather where several come at a time. It makes half as many transactions, and a batch faster:
-the thread that writes and the event loop share one interpreter."""
+_READS = WorkerThreads("ledger", 4)
 
 
-class _Group:
-    """Writes that share one transaction.
-
-    Attributes:
-        writers: how many wait for it.
-        changed: how many entries each statement changed.
-        done: set when it is on the disk, or, with `error`, is not.
-    """
-
-    def __init__(self) -> None:
-        self.statements: list[Statement] = []
-        self.writers = 0
-        self.changed: list[int] = []
-        self.done = False
-        self.error: LedgerError | None = None
-
-
-class GroupCommitWriter:
+class LedgerWriter:
     """One client's way into one ledger.
 
-    While one transaction is on its way to the disk, and a moment longer, the writes of all other tasks gather for the
-    next, so that a batch of thousands is not held up by the disk. Whoever writes alone waits for nobody.
+    All writes of a client go through one group commit, because each transaction costs a flush of the disk and a batch
+    has thousands of changes. There are three kinds of them, and each waits for what its safety needs and no more:
 
-    Nobody can call a worker thread back, and ``asyncio.Task.cancel`` leaves it alone at its work. So it is the thread
-    that takes what has gathered and says when it is written: a writer that is cut off takes no other's writes with
-    it, and none is written twice or out of turn.
+    - *The mark before the first byte* and *the task id* are awaited (`write`). A create request must not leave before
+      its mark is durable, and the caller must not hear of a task before its id is.
+    - *What can be learned again* is posted (`post`): that a request was begun, which the mark takes along, or how a
+      task ended, which one query would bring back. It is written with the next transaction, or within half a second.
+    - *News that nothing depends on any more*, such as a refusal, is written at once but its failure is only logged,
+      because what the ledger says until then is on the safe side.
+
+    A writer that is cancelled stops waiting. Its change is written all the same, and in its turn: were it dropped, an
+    entry that was taken back would stay marked, and be reported as unknown by the next run.
+
+    Attributes:
+        ledger: where it writes.
     """
 
-    def __init__(self, ledger: SqliteLedger) -> None:
-        self._ledger = ledger
-        self._gathering = _Group()
-        self._crowded = False  # the last group had several writers
-        self._led = False  # by the one writer that waits for the thread
-        self._waiting: dict[anyio.Event, _Group] = {}  # the others
-        self._adding = threading.Lock()  # held for no longer than a list takes to grow
-        self._writing = threading.Lock()
-        # Threads of its own: those of the program may all be waiting for what is written here.
-        self._threads = anyio.CapacityLimiter(4)
+    def __init__(self, ledger: Ledger, *, gather: float = GATHER) -> None:
+        self.ledger: Ledger = ledger
+        self._commit: GroupCommit[Change, int] = GroupCommit(ledger.apply, gather=gather)
         self._alone: weakref.WeakValueDictionary[str, anyio.Lock] = weakref.WeakValueDictionary()
+        self._sending: dict[str, anyio.Event] = {}
 
     def alone(self, key: str) -> anyio.Lock:
-        """To be held by whoever creates by this key."""
+        """The lock that a call which creates by this key holds."""
         return self._alone.setdefault(key, anyio.Lock())
+
+    def note_sending(self, key: str) -> bool:
+        """Note that a create request of this entry is under way; False if one was noted already."""
+        if key in self._sending:
+            return False
+        self._sending[key] = anyio.Event()
+        return True
+
+    def note_sent(self, key: str) -> None:
+        """Note that the create request of this entry is over."""
+        self._sending.pop(key).set()
+
+    async def wait_until_sent(self, key: str) -> None:
+        """Return when no create request of this entry is under way in this client."""
+        while (over := self._sending.get(key)) is not None:
+            await over.wait()
 
     async def find(self, key: str) -> Entry | None:
         """The entry with this key.
@@ -71,107 +72,75 @@ class GroupCommitWriter:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        return await anyio.to_thread.run_sync(self._ledger.find, key, limiter=self._threads)
+        return await _READS.run(partial(self.ledger.find, key))
 
-    def post(self, *statements: Statement) -> None:
-        """Write with the next transaction, without waiting for it."""
-        with self._adding:
-            self._gathering.statements.extend(statements)
+    def post(self, *changes: Change) -> None:
+        """Write with the next transaction, or within half a second, without waiting for it."""
+        self._commit.post(*changes)
 
-    async def write(self, *statements: Statement) -> list[int]:
-        """Write, and return when it is on the disk: how many entries each statement changed.
+    async def write(self, *changes: Change) -> Sequence[int]:
+        """Write now, and return when it is durable: how many entries each change changed.
 
         Raises:
-            LedgerError: it is not.
+            LedgerError: it was not written.
         """
-        with self._adding:
-            group = self._gathering
-            first = len(group.statements)
-            group.statements.extend(statements)
-            group.writers += 1
-        while not group.done:
-            await (self._wait(group) if self._led else self._lead())
-        if group.error is not None:
-            raise LedgerError(str(group.error)) from group.error
-        return group.changed[first : first + len(statements)]
-
-    async def _lead(self) -> None:
-        """Let a thread write what has gathered, and tell whom it concerns."""
-        self._led = True
+        written = self._commit.submit(*changes)
         try:
-            if self._crowded:
-                await anyio.sleep(GATHER)
-            await anyio.to_thread.run_sync(self._write_gathered, limiter=self._threads)
-        finally:
-            self._led = False
-            self._wake()
-
-    async def _wait(self, group: _Group) -> None:
-        """Return when the group is written, or when it is this writer's turn to lead."""
-        told = anyio.Event()
-        self._waiting[told] = group
-        try:
-            await told.wait()
-        except BaseException:
-            self._waiting.pop(told, None)
-            if not self._led:  # it may have been this writer's turn
-                self._wake()
-            raise
-
-    def _wake(self) -> None:
-        """Tell every writer whose group is written, all at once, and one of the others that it is its turn."""
-        turn: anyio.Event | None = None
-        for told, group in list(self._waiting.items()):
-            if group.done or turn is None:
-                turn = turn if group.done else told
-                del self._waiting[told]
-                told.set()
-
-    def _write_gathered(self) -> None:
-        """In a thread: write what has gathered, after what a thread that was left alone may still be writing."""
-        with self._writing:
-            with self._adding:
-                group, self._gathering = self._gathering, _Group()
-            self._crowded = group.writers > 1
-            try:
-                group.changed = self._ledger.apply(group.statements) if group.statements else []
-            except LedgerError as error:
-                group.error = error
-            finally:
-                group.done = True
+            return await written.wait()
+        except LedgerError as error:
+            raise LedgerError(str(error)) from error  # one error cannot be raised to several callers
 
     async def flush(self) -> None:
-        """Return when everything posted is on the disk.
+        """Return when everything posted is durable.
 
         Raises:
-            LedgerError: it is not.
+            LedgerError: it, or something posted before, could not be written.
         """
-        if self._gathering.statements or self._writing.locked():
-            await self.write()
+        try:
+            await self._commit.flush().wait()
+        except LedgerError as error:
+            raise LedgerError(str(error)) from error
+
+    async def aclose(self) -> None:
+        """Write what was posted, and let the thread end.
+
+        Raises:
+            LedgerError: it could not be written.
+        """
+        try:
+            await self.flush()
+        finally:
+            self._commit.stop()
 
 
 class LedgerJournal(Journal):
-    """Writes down the create of one entry, each step before it matters."""
+    """Records the create request of one entry, each step before it matters.
 
-    def __init__(self, recorder: GroupCommitWriter, key: str, intent_id: str | None = None) -> None:
-        self._recorder = recorder
+    An entry is marked as ``sending`` at most once at a time: the change that marks it tells by its count whether this
+    journal made the mark. Only then may the request be sent, and only then may this journal take the mark back.
+    """
+
+    def __init__(self, writer: LedgerWriter, key: str, intent_id: str | None = None) -> None:
+        self._writer = writer
         self._key = key
         self._intent_id = intent_id
         self._sending = False
+        self._noted = False
 
     async def sending(self) -> None:
         """The first byte is about to leave.
 
         Raises:
-            LedgerError: it could not be written down, or somebody else is sending it: nothing may be sent.
+            LedgerError: it could not be recorded, or another run is sending it: nothing may be sent.
         """
         if self._sending:
             return
+        self._noted = self._noted or self._writer.note_sending(self._key)
         # Shielded, so that it is known whose mark it is: only then can it be taken back.
-        changed: list[int] = []
+        changed: Sequence[int] = []
         with anyio.CancelScope(shield=True):
-            changed = await self._recorder.write(moved(self._key, Step.SENDING, intent_id=self._intent_id))
-        if changed != [1]:
+            changed = await self._writer.write(Change(self._key, Step.SENDING, intent_id=self._intent_id))
+        if list(changed) != [1]:
             raise LedgerError(f"entry {self._key} is being sent, or has ended, in another run on the same ledger")
         self._sending = True
 
@@ -179,34 +148,39 @@ class LedgerJournal(Journal):
         """The server accepted.
 
         Raises:
-            LedgerError: it could not be written down; carries the task id, which stands in the log as well.
+            LedgerError: it could not be recorded; carries the task id, which stands in the log as well.
         """
         try:
-            if await self._recorder.write(moved(self._key, Step.CREATED, task=task)) != [1]:
+            if list(await self._writer.write(Change(self._key, Step.CREATED, task=task))) != [1]:
                 raise LedgerError(f"entry {self._key} was changed while it was being sent")  # noqa: TRY301
         except LedgerError as error:
-            logger.exception("task %s was created, and could not be written down", task.id, extra={"task_id": task.id})
+            logger.exception("task %s was created, and could not be recorded", task.id, extra={"task_id": task.id})
             raise LedgerError(
-                f"task {task.id} was created, and could not be written down: {error}", task_id=task.id
+                f"task {task.id} was created, and could not be recorded: {error}", task_id=task.id
             ) from error
 
     async def not_taken(self) -> None:
         """It is certain that the server took nothing."""
         if self._sending:
             self._sending = False
-            await self._try(moved(self._key, Step.INTENT))
+            await self._try(Change(self._key, Step.INTENT))
 
     async def rejected(self, error: Exception) -> None:
         """The server refused."""
-        await self._try(moved(self._key, Step.REJECTED, error=str(error)))
+        await self._try(Change(self._key, Step.REJECTED, error=str(error)))
 
     async def unknown(self, error: Exception) -> None:
-        """Nobody knows."""
-        await self._try(moved(self._key, Step.UNKNOWN, error=str(error)))
+        """It is not known whether the server accepted."""
+        await self._try(Change(self._key, Step.UNKNOWN, error=str(error)))
 
-    async def _try(self, *statements: Statement) -> None:
-        # What stands in the ledger already is on the safe side of these, so a failure must not hide the news.
+    def ended(self) -> None:
+        """The create request is over, whether its caller is still there or not."""
+        if self._noted:
+            self._noted = False
+            self._writer.note_sent(self._key)
+
+    async def _try(self, change: Change) -> None:
         try:
-            await self._recorder.write(*statements)
+            await self._writer.write(change)
         except LedgerError:
             logger.exception("the ledger could not be brought up to date")

@@ -3,16 +3,18 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 
 from apimodels_async._create.prepare import PreparedRequest
+from apimodels_async._download.downloader import SavedPicture
+from apimodels_async._threads import FILES
 from apimodels_async.errors import SubmissionUnknownError
 from apimodels_async.ledger.entries import Entry, Plan, SavedFile, Step, key_of, plan
-from apimodels_async.ledger.recorder import GroupCommitWriter, LedgerJournal
-from apimodels_async.ledger.statements import begun, moved
+from apimodels_async.ledger.port import Change
+from apimodels_async.ledger.recorder import LedgerJournal, LedgerWriter
 from apimodels_async.models import Task, TaskState
 
 
@@ -26,8 +28,8 @@ class LedgerRun:
         matched: how many requests had an entry already.
     """
 
-    def __init__(self, recorder: GroupCommitWriter, steps: Mapping[str, Step]) -> None:
-        self._recorder = recorder
+    def __init__(self, writer: LedgerWriter, steps: Mapping[str, Step]) -> None:
+        self._writer = writer
         self._steps = steps
         self._seen: Counter[str] = Counter()
         self.matched = 0
@@ -39,7 +41,7 @@ class LedgerRun:
         return key_of(prepared.digest, occurrence)
 
     async def claim(self, key: str, prepared: PreparedRequest) -> Entry | None:
-        """The entry of a request, if it is further than an intent; else its intent is written down.
+        """The entry of a request if it is further than an intent; else its intent is recorded.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -48,56 +50,62 @@ class LedgerRun:
         if plan(self._steps.get(key)) is Plan.SUBMIT:
             self.begin(key, prepared)
             return None
-        return await self._recorder.find(key)
+        return await self._writer.find(key)
 
     async def find(self, key: str) -> Entry | None:
-        """The entry with this key, however far it is.
+        """The entry with this key, whatever its step, once no create request of it is under way in this client.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        return await self._recorder.find(key)
+        await self._writer.wait_until_sent(key)
+        await self._writer.flush()  # a call that was cancelled did not wait for its last change
+        return await self._writer.find(key)
 
     def begin(self, key: str, prepared: PreparedRequest) -> None:
-        """Write down an intent, with what is written next."""
-        self._recorder.post(begun(key, prepared.digest, prepared.model, prepared.view))
+        """Record an intent, with what is written next."""
+        change = Change(key, Step.INTENT, prepared.digest, prepared.model, prepared.view)
+        self._writer.post(change)
 
     def alone(self, key: str) -> anyio.Lock:
-        """To be held by whoever creates by a key of the user's."""
-        return self._recorder.alone(key)
+        """The lock that a call which creates by a key of the user's holds."""
+        return self._writer.alone(key)
 
     def journal(self, key: str, prepared: PreparedRequest) -> LedgerJournal:
-        """Who writes down the create of an entry."""
-        return LedgerJournal(self._recorder, key, prepared.intent_id)
+        """The journal for the create request of an entry."""
+        return LedgerJournal(self._writer, key, prepared.intent_id)
 
     async def found(self, entry: Entry, task: Task) -> None:
-        """The task of an entry, of which nobody knew what came of it, was named by its callback.
+        """The task of an entry whose outcome was unknown was named by its callback.
 
         Raises:
-            LedgerError: it cannot be written down, or somebody has decided otherwise meanwhile; carries the task id.
+            LedgerError: it cannot be recorded, or the entry was decided otherwise meanwhile; carries the task id.
         """
-        await LedgerJournal(self._recorder, entry.key).accepted(task)
+        await LedgerJournal(self._writer, entry.key).accepted(task)
 
     def unknown(self, entry: Entry) -> SubmissionUnknownError:
         """The error for an entry whose outcome only a person can find out."""
         if entry.step is Step.SENDING:
-            self._recorder.post(moved(entry.key, Step.UNKNOWN, error="the run ended before the answer came"))
+            self._writer.post(Change(entry.key, Step.UNKNOWN, error="the run ended before the answer came"))
         return SubmissionUnknownError(
-            f"an earlier run sent this request, and never learned what came of it ({entry.error or 'it was cut off'}): "
+            f"an earlier run sent this request and did not learn its outcome ({entry.error or 'it was cut off'}): "
             f"it was not sent again; look it up at https://apimodels.app/console/records, then resolve entry "
             f"{entry.key!r} of the ledger"
         )
 
+    def not_found(self, key: str, error: Exception) -> None:
+        """The server does not know the task of an entry: from now on a person can decide about it."""
+        self._writer.post(Change(key, Step.CREATED, error=str(error), before=frozenset({Step.CREATED})))
+
     def ended(self, key: str, task: Task) -> None:
         """A task has ended. Written soon: were it lost, one query would bring it back."""
         step = Step.FAILED if task.state == TaskState.FAILED else Step.DONE
-        self._recorder.post(moved(key, step, task=task, error=task.fail_msg))
+        self._writer.post(Change(key, step, task=task, error=task.fail_msg))
 
-    async def saved(self, key: str, files: Sequence[Path]) -> None:
+    def saved(self, key: str, pictures: Sequence[SavedPicture]) -> None:
         """A task's pictures are on the disk."""
-        sums = await anyio.to_thread.run_sync(_sums, files)
-        kept = [SavedFile(str(file.absolute()), digest) for file, digest in zip(files, sums, strict=True)]
-        self._recorder.post(moved(key, Step.SAVED, files=kept))
+        kept = [SavedFile(str(picture.path.absolute()), picture.sha256) for picture in pictures]
+        self._writer.post(Change(key, Step.SAVED, files=kept))
 
     async def whole_files(self, entry: Entry) -> list[Path] | None:
         """The files of an entry, if all of them are there as they were saved."""
@@ -105,18 +113,18 @@ class LedgerRun:
         if entry.step is not Step.SAVED or not files:
             return None
         try:
-            sums = await anyio.to_thread.run_sync(_sums, files)
+            sums = await FILES.run(partial(_sums, files))
         except OSError:
             return None
         return files if sums == [file.sha256 for file in entry.files] else None
 
     async def flush(self) -> None:
-        """Return when all is written.
+        """Return when everything is written.
 
         Raises:
             LedgerError: it cannot be.
         """
-        await self._recorder.flush()
+        await self._writer.flush()
 
 
 def _sums(files: Sequence[Path]) -> list[str]:

@@ -1,52 +1,31 @@
-"""`SqliteLedger`: what was asked for, what was sent and what came of it, on the disk before it matters.
+"""`SqliteLedger`: which requests were made, what was sent and what came of it, on the disk before it matters.
 
 The file is a plain SQLite database in WAL mode with ``synchronous=FULL``: what was written and acknowledged survives a
 crash of the process and of the machine. Prompts and task ids are in it; keys, tokens and pictures are not.
 """
 
 import contextlib
-import json
+import logging
 import os
 import sqlite3
-import threading
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
+from apimodels_async import _sqlite
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger.entries import Entry, Plan, SavedFile, Step, plan, task_from_json
-from apimodels_async.ledger.statements import PREPARATION, Statement, merged, moved, unseen
-from apimodels_async.models import Task
+from apimodels_async.ledger import server as servers
+from apimodels_async.ledger import sql
+from apimodels_async.ledger.entries import Entry, Step, task_from_json
+from apimodels_async.ledger.file_lock import FileLock
+from apimodels_async.ledger.port import Change
+from apimodels_async.ledger.resolve import resolve
 
 __all__ = ["SqliteLedger"]
 
-SCHEMA_VERSION = 2
-_APPLICATION_ID = 0x41504D4C  # "APML", so that somebody else's database is not taken for a ledger
+logger = logging.getLogger("apimodels_async")
 
-_FROM_NOTHING = """
-CREATE TABLE entries (
-    number INTEGER PRIMARY KEY,
-    key TEXT NOT NULL UNIQUE,
-    digest TEXT NOT NULL,
-    model TEXT NOT NULL,
-    request TEXT NOT NULL,
-    step TEXT NOT NULL,
-    task_id TEXT,
-    task TEXT,
-    files TEXT,
-    error TEXT,
-    changed REAL NOT NULL
-)
-"""
-_WITH_CALLBACKS = "ALTER TABLE entries ADD COLUMN intent_id TEXT"
-_MIGRATIONS: Sequence[Sequence[str]] = ((_FROM_NOTHING,), (_WITH_CALLBACKS,))
-"""What leads from each version of the schema to the next."""
-_COLUMNS = "key, digest, model, request, step, task, files, error, changed, intent_id"
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+_KEYS_AT_ONCE = 900
 
 
 class SqliteLedger:
@@ -63,97 +42,61 @@ class SqliteLedger:
             ``close``.
 
     Raises:
-        LedgerError: the file cannot be used: locked by another process, read-only, no ledger, corrupt, or written by
-            a newer version.
+        LedgerError: the file cannot be used: it is locked by another process, read-only, not a ledger, corrupt, or
+            written by a newer version.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, read_only: bool = False, connect: Callable[[str], Any] = _connect
+        self, path: str | os.PathLike[str], *, read_only: bool = False, connect: Callable[[str], Any] = _sqlite.connect
     ) -> None:
         self.path: Path = Path(path)
         self._read_only = read_only
-        self._pid = os.getpid()
-        self._turn = threading.Lock()
-        self._closed = False
-        self._lock = None if read_only else _ProcessLock(self.path)
+        self._connect = connect
+        self._database = _sqlite.Database(self._copy if read_only else self._open)
+        self._lock = None if read_only else FileLock(self.path)
         try:
-            self._database = self._open(self._copy if read_only else connect)
+            with self._errors("cannot be opened"), self._database.use():
+                pass
         except BaseException:
-            self._let_go()
+            self.close()
             raise
 
-    def _copy(self, path: str) -> sqlite3.Connection:
-        """What is in the file now, in memory: whoever uses the file is not disturbed, and no entry is changed."""
+    def _open(self) -> Any:
+        database = self._connect(str(self.path))
+        try:
+            list(database.execute("PRAGMA synchronous=FULL"))
+            with self._errors("cannot be used"):
+                # A row that a damaged index hides would be sent, and paid for, once more.
+                _sqlite.prepare(database, sql.FORMAT, check_integrity=True)
+            for statement in sql.PREPARATION:
+                list(database.execute(statement))
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _copy(self) -> sqlite3.Connection:
+        """What is in the file now, in memory: a run that uses the file is not disturbed, and no entry is changed."""
+        path = str(self.path)
         if not self.path.is_file():
             raise FileNotFoundError("there is no such file")
         in_use = self.path.with_name(self.path.name + "-wal").exists()
         if not in_use and not (os.access(path, os.W_OK) and os.access(self.path.absolute().parent, os.W_OK)):
-            # It would make files there, and leave them to whoever owns the ledger, and could not write to them.
+            # It would make files there, and leave them to the owner of the ledger, who could not write to them.
             raise PermissionError("SQLite has to write beside it even to read it, and this user may not")
-        with contextlib.closing(_connect(path)) as file:
+        with contextlib.closing(_sqlite.connect(path)) as file, self._errors("cannot be opened"):
             file.execute("BEGIN")
-            self._checked_version(file)  # now, because this waits for no longer than it is told to; a copy would
-            memory = _connect(":memory:")
+            # Now, because this waits for a limited time only; a copy would wait without limit.
+            version = _sqlite.version_of(file, sql.FORMAT, check_integrity=True)
+            memory = _sqlite.connect(":memory:")
             try:
                 file.backup(memory)
+                if version < sql.SCHEMA_VERSION:
+                    _sqlite.prepare(memory, sql.FORMAT)
             except BaseException:
                 memory.close()
                 raise
         return memory
-
-    def _let_go(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-
-    def _open(self, connect: Callable[[str], Any]) -> Any:
-        try:
-            database = connect(str(self.path))
-        except LedgerError:
-            raise
-        except Exception as error:
-            raise self._trouble("cannot be opened", error) from error
-        try:
-            version = self._checked_version(database)  # before anything is changed: it may be somebody else's
-            for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-                list(database.execute(f"PRAGMA {pragma}"))
-            self._migrate(database, version)
-            for statement in PREPARATION:
-                list(database.execute(statement))
-        except LedgerError:
-            database.close()
-            raise
-        except Exception as error:
-            database.close()
-            raise self._trouble("cannot be used", error) from error
-        return database
-
-    def _checked_version(self, database: Any) -> int:
-        version: int
-        (application,) = next(iter(database.execute("PRAGMA application_id")))
-        (version,) = next(iter(database.execute("PRAGMA user_version")))
-        if application not in (0, _APPLICATION_ID) or (application == 0 and _has_tables(database)):
-            raise LedgerError(f"{self.path} is a database, but not a ledger")
-        if version > SCHEMA_VERSION:
-            raise LedgerError(
-                f"{self.path} was written by a newer version of apimodels-async (schema {version}, here "
-                f"{SCHEMA_VERSION}): update the package"
-            )
-        # A row that a damaged index hides would be sent, and paid for, once more.
-        (verdict,) = next(iter(database.execute("PRAGMA integrity_check(1)")))
-        if verdict != "ok":
-            raise LedgerError(f"{self.path} is corrupt: {verdict}")
-        return version
-
-    def _migrate(self, database: Any, version: int) -> None:
-        # One transaction: a crash leaves the old schema or the new one. It always writes, to fail where nobody may.
-        database.execute("BEGIN IMMEDIATE")
-        for statements in _MIGRATIONS[version:]:
-            for statement in statements:
-                database.execute(statement)
-        if version < SCHEMA_VERSION:
-            database.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-        database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        database.execute("COMMIT")
 
     def __enter__(self) -> Self:
         return self
@@ -163,207 +106,207 @@ class SqliteLedger:
 
     def close(self) -> None:
         """Close the file and let others have it; may be called twice."""
-        if self._closed or self._pid != os.getpid():
-            return
-        self._closed = True
-        with self._turn:
-            try:
-                self._database.close()
-            finally:
-                self._let_go()
+        try:
+            self._database.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    # --- the server
+
+    def bind(self, server: str) -> None:
+        """Use the ledger for `server`, to which it and its entries belong from the first time on.
+
+        Entries of older versions, which did not note their server, are taken to be of this one, with a warning; those
+        with links to this machine are never taken to be a remote server's.
+
+        Args:
+            server: as `server_identity` names it.
+
+        Raises:
+            LedgerError: the ledger, or an entry, belongs to another server.
+        """
+        with self._errors("cannot be bound to its server"), self._database.use() as database:
+            bound = _servers(database)
+            if bound == {server} and list(database.execute(sql.OWN_SERVER)):
+                return
+            servers.check(str(self.path), bound, server)
+            with _sqlite.transaction(database):
+                tasks = [
+                    (key, None if task is None else task_from_json(task)) for key, task in database.execute(sql.UNBOUND)
+                ]
+                found = servers.servers_of(tasks, server)
+                for key, its_own in found.items():
+                    database.execute("UPDATE entries SET server = ? WHERE key = ?", (its_own, key))
+                bound = _servers(database)
+                if bound <= {server}:
+                    database.execute("DELETE FROM ledger")
+                    database.execute("INSERT INTO ledger VALUES (?)", (server,))
+        if found:
+            logger.warning(
+                "%s was written by a version that did not note the server: %d entries are taken to be of %s",
+                self.path, len(found), " and ".join(sorted(set(found.values()))),
+            )  # fmt: skip
+        servers.check(str(self.path), bound, server)
+
+    def servers(self) -> set[str]:
+        """The servers to which the ledger and its entries belong: one, or none before the first run."""
+        with self._errors("cannot be read"), self._database.use() as database:
+            return _servers(database)
+
+    def move_server(self, old: str, new: str) -> int:
+        """Say that what belongs to one server belongs to another: it is the same service at a new address.
+
+        Args:
+            old: a base URL, or a server as `servers` gives it.
+            new: likewise.
+
+        Returns:
+            How many entries were moved.
+
+        Raises:
+            ValueError: one of them is no server.
+            LedgerError: nothing belongs to `old`, or the file cannot be written.
+        """
+        old, new = servers.named(old), servers.named(new)
+        self._check_writable()
+        with self._errors("cannot be written"), self._database.transaction() as database:
+            bound = _servers(database)
+            if old not in bound:
+                belongs = f"belongs to {' and '.join(sorted(bound))}" if bound else "belongs to no server yet"
+                raise LedgerError(f"{self.path} {belongs}, not to {old}")
+            database.execute("UPDATE ledger SET server = ? WHERE server = ?", (new, old))
+            before = database.total_changes
+            database.execute("UPDATE entries SET server = ? WHERE server = ?", (new, old))
+            moved: int = database.total_changes - before
+        return moved
 
     # --- reading
 
     def find(self, key: str) -> Entry | None:
         """The entry with this key, or ``None``."""
-        rows = self._select(f"SELECT {_COLUMNS} FROM entries WHERE key = ?", (key,))  # noqa: S608
+        rows = self._select(f"{sql.READ} WHERE key = ?", (key,))
         return self._entry(rows[0]) if rows else None
 
-    def steps(self) -> dict[str, Step]:
-        """How far every entry is, by its key."""
-        rows = self._select("SELECT key, step FROM entries", ())
+    def steps(self, keys: Collection[str] | None = None) -> dict[str, Step]:
+        """The step of each entry by its key: of all entries, or of those among `keys`."""
+        if keys is None:
+            rows: list[Any] = self._select("SELECT key, step FROM entries", ())
+        else:
+            wanted = list(keys)
+            rows = []
+            for first in range(0, len(wanted), _KEYS_AT_ONCE):
+                some = wanted[first : first + _KEYS_AT_ONCE]
+                marks = ", ".join("?" * len(some))
+                rows += self._select(f"SELECT key, step FROM entries WHERE key IN ({marks})", tuple(some))  # noqa: S608
         try:
             return {key: Step(step) for key, step in rows}
         except ValueError as broken:
             raise self._trouble("has an entry that makes no sense", broken) from broken
 
     def entries(self) -> Iterator[Entry]:
-        """Every entry, in the order in which they were written first."""
-        for row in self._select(f"SELECT {_COLUMNS} FROM entries ORDER BY number", ()):  # noqa: S608
+        """Every entry, in the order in which they were begun."""
+        for row in self._select(f"{sql.READ} ORDER BY number", ()):
             yield self._entry(row)
 
-    def _select(self, sql: str, values: tuple[Any, ...]) -> list[Any]:
-        with self._turn:
-            self._check_usable()
-            try:
-                return list(self._database.execute(sql, values))
-            except Exception as error:
-                raise self._trouble("cannot be read", error) from error
+    def _select(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        with self._errors("cannot be read"), self._database.use() as database:
+            return list(database.execute(statement, values))
 
     def _entry(self, row: Sequence[Any]) -> Entry:
-        key, digest, model, request, step, task, files, error, changed, intent_id = row
         try:
-            return Entry(
-                key=key,
-                digest=digest,
-                model=model,
-                request=json.loads(request),
-                step=Step(step),
-                task=None if task is None else task_from_json(task),
-                files=tuple(SavedFile(*each) for each in json.loads(files or "[]")),
-                error=error,
-                changed=changed,
-                intent_id=intent_id,
-            )
+            return sql.entry_of(tuple(row))
         except (ValueError, KeyError, TypeError) as broken:
-            raise self._trouble(f"has an entry that makes no sense ({key})", broken) from broken
+            raise self._trouble(f"has an entry that makes no sense ({row[0]})", broken) from broken
 
     # --- writing
 
-    def apply(self, statements: Iterable[Statement]) -> list[int]:
-        """Carry out statements in one transaction, and return when it is on the disk.
+    def apply(self, changes: Iterable[Change]) -> list[int]:
+        """Carry out changes in one transaction, and return when it is on the disk.
 
         Returns:
-            How many entries each of them changed.
+            For each change, how many entries it changed: 1 or 0.
 
         Raises:
-            LedgerError: nothing of it was written.
+            LedgerError: none of them was written.
         """
-        statements = list(statements)
-        with self._turn:
-            self._check_usable()
-            if self._read_only:
-                raise LedgerError(f"{self.path} was opened to be read only")
-            try:
-                changed = [1] * len(statements)
-                groups = list(merged(statements))
-                if self._transact(group for group, _ in groups) != [size for _, size in groups]:
-                    self._database.execute("ROLLBACK")  # some changed nothing: one by one it is seen which
-                    changed = self._transact(statements)
-                self._database.execute("COMMIT")
-            except Exception as error:
-                self._roll_back()
-                raise self._trouble("cannot be written", error) from error
-        return changed
+        self._check_writable()
+        changes = list(changes)
+        if self._lock is not None and (moved := self._lock.moved()) is not None:
+            # The next run would not look here: nothing more may be sent. What is already sent is still recorded, as
+            # long as the file exists under another name.
+            news = [] if self._lock.deleted() else [each for each in changes if each.step is not Step.SENDING]
+            return self._apply_news(changes, news, moved)
+        return self._apply(changes)
 
-    def _transact(self, statements: Iterable[Statement]) -> list[int]:
-        """Begin, and carry out: how many entries each statement changed."""
-        changed: list[int] = []
-        self._database.execute("BEGIN IMMEDIATE")
-        before = self._database.total_changes
-        for sql, values in statements:
-            self._database.execute(sql, values)
-            # Not by a query: each lets go of the interpreter, and has to wait for it where the loop is busy.
-            total = self._database.total_changes
-            changed.append(total - before)
-            before = total
-        return changed
+    def _apply_news(self, changes: Sequence[Change], news: Sequence[Change], moved: str) -> list[int]:
+        if not news:
+            raise LedgerError(f"{moved}: nothing more is sent")
+        counts = iter(self._apply(news))
+        return [0 if change.step is Step.SENDING else next(counts) for change in changes]
 
-    def _roll_back(self) -> None:
-        with contextlib.suppress(Exception):  # SQLite has rolled back by itself, as on a full disk
-            self._database.execute("ROLLBACK")
+    def _apply(self, changes: Sequence[Change]) -> list[int]:
+        with self._errors("cannot be written"):
+            rows = [sql.row_of(change) for change in changes]
+            with self._database.transaction() as database:
+                at_once = [rows[first : first + sql.ROWS_AT_ONCE] for first in range(0, len(rows), sql.ROWS_AT_ONCE)]
+                if _carry_out(database, at_once) == [len(some) for some in at_once]:
+                    return [1] * len(rows)
+                # Some changed nothing: again, one by one, to see which.
+                database.execute("ROLLBACK")
+                database.execute("BEGIN IMMEDIATE")
+                return _carry_out(database, [[row] for row in rows])
 
     def resolve(self, key: str, how: str) -> Entry:
         """Decide about an entry whose outcome is unknown, after having looked at the vendor's console.
 
         Args:
             key: the entry's key.
-            how: ``"resubmit"``: the server does not have it, the next run sends it again. ``"abandon"``: nobody wants
-                it any more. Anything else is the id of its task: the next run waits for that.
+            how: ``"resubmit"``: the server does not have it, the next run sends it again. ``"abandon"``: it is no
+                longer wanted. ``"undo"``: take an earlier decision back, so that it is unknown again. Anything else is
+                the id of its task: the next run waits for that.
 
         Raises:
-            LedgerError: no such entry, or its outcome is not unknown. A task id that was given before and that the
-                server has not confirmed yet can be given again.
+            LedgerError: no such entry, or there is nothing to decide: its outcome is known. A decision can be changed
+                until a run has acted on it, and a task that the server did not know can be decided about.
         """
-        entry = self.find(key)
-        if entry is None:
-            raise LedgerError(f"{self.path} has no entry {key!r}")
-        # An id that was given here and that no run has seen at the server yet may have been a slip.
-        by_hand = entry.step is Step.CREATED and entry.task is not None and entry.task.state == ""
-        open_to_it = plan(entry.step) is Plan.REPORT_UNKNOWN or (entry.step is Step.ABANDONED and how == "resubmit")
-        if not open_to_it and not by_hand:
-            raise LedgerError(f"entry {key} is {entry.step.value}: there is nothing to resolve")
-        match how:
-            case "resubmit":
-                statement = moved(key, Step.INTENT)
-            case "abandon":
-                statement = moved(key, Step.ABANDONED)
-            case _ if how.strip():
-                statement = moved(key, Step.CREATED, task=Task(id=how.strip(), state="", model=entry.model))
-            case _:
-                raise LedgerError('give "resubmit", "abandon" or the id of the task')
-        if self.apply([unseen(key), statement] if by_hand else [statement])[-1] != 1:
-            raise LedgerError(f"entry {key} has changed meanwhile: look again")
-        return self.find(key) or entry
+        return resolve(self, key, how)
 
-    # --- trouble
+    # --- errors
 
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise LedgerError(f"{self.path} is closed")
-        if self._pid != os.getpid():
-            raise LedgerError(f"{self.path} was opened before a fork: open it in one process only")
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise LedgerError(f"{self.path} was opened to be read only")
+
+    @contextlib.contextmanager
+    def _errors(self, what: str) -> Generator[None]:
+        """Whatever SQLite or the system raises becomes a `LedgerError` that names the file."""
+        try:
+            yield
+        except LedgerError:
+            raise
+        except _sqlite.UnusableError as error:
+            raise LedgerError(f"{self.path} {error}") from error
+        except Exception as error:
+            raise self._trouble(what, error) from error
 
     def _trouble(self, what: str, error: Exception) -> LedgerError:
         return LedgerError(f"{self.path} {what}: {error}")
 
 
-def _has_tables(database: Any) -> bool:
-    return bool(list(database.execute("SELECT 1 FROM sqlite_master LIMIT 1")))
+def _servers(database: Any) -> set[str]:
+    """The servers of the ledger and of its entries."""
+    return {server for (server,) in database.execute(sql.SERVERS)}
 
 
-class _ProcessLock:
-    """One process at a time. The system releases it when the process ends, however it ends."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            path = path.resolve()  # a link to a ledger is that ledger
-            place = path.with_name(path.name + ".lock")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = place.open("ab")
-        except OSError as error:
-            raise LedgerError(f"{path} cannot be locked: {error}") from error
-        try:
-            _lock(self._file)
-        except OSError:
-            self._file.close()
-            raise LedgerError(f"{path} is in use by another run: wait for it to end") from None
-        _held.add(self)
-
-    def release(self) -> None:
-        if not self._file.closed:
-            _unlock(self._file)
-            self._file.close()
-
-    def forget(self) -> None:
-        """In a forked child: the lock is the parent's, and must not outlive it here."""
-        self._file.close()
-
-
-_held: weakref.WeakSet[_ProcessLock] = weakref.WeakSet()
-
-
-def _forget_all() -> None:
-    for lock in list(_held):
-        lock.forget()
-
-
-if os.name == "posix":
-    import fcntl
-
-    def _lock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _unlock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)  # closing is not enough while a forked child has it open as well
-
-    os.register_at_fork(after_in_child=_forget_all)
-
-else:  # pragma: no cover
-    import msvcrt
-
-    def _lock(file: BinaryIO) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-
-    def _unlock(file: BinaryIO) -> None:
-        """Closing is enough."""
+def _carry_out(database: Any, groups: Iterable[Sequence[sql.Row]]) -> list[int]:
+    """How many entries each group of rows changed."""
+    changed: list[int] = []
+    before = database.total_changes
+    for rows in groups:
+        database.execute(*sql.inserted(rows))
+        # Not by a query: each lets go of the interpreter, and has to wait for it where the loop is busy.
+        total = database.total_changes
+        changed.append(total - before)
+        before = total
+    return changed

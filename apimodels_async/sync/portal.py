@@ -1,6 +1,7 @@
 """The way from threads that block into a client's own event loop."""
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
@@ -25,6 +26,7 @@ class Portal:
     """
 
     def __init__(self, aclose: Callable[[], Awaitable[None]], undelivered: Callable[[object], object]) -> None:
+        _check_threads()
         self._aclose = aclose
         self._undelivered = undelivered
         self._pid = os.getpid()
@@ -111,6 +113,27 @@ class Portal:
     def _check_process(self) -> None:
         if self._pid != os.getpid():
             raise ConfigurationError("this client was made before a fork: make one in each process")
+
+
+def _check_threads() -> None:
+    """See that a thread is a thread.
+
+    gevent and eventlet can replace the threading module: a "thread" is then a part of the thread that starts it, and an
+    event loop in it would be taken for the running loop of the whole program.
+
+    Raises:
+        ConfigurationError: threads are replaced.
+    """
+    for library, module, function, name in (
+        ("gevent", "gevent.monkey", "is_module_patched", "threading"),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched", "thread"),
+    ):
+        is_patched = getattr(sys.modules.get(module), function, None)
+        if is_patched is not None and is_patched(name):
+            raise ConfigurationError(
+                f"{library} has replaced the threading module, and the blocking client needs a real thread: patch with "
+                f"thread=False, or use AsyncImagesClient in a process or thread that is not patched"
+            )
 
 
 async def _awaited(function: Callable[[], T]) -> T:

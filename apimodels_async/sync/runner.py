@@ -1,8 +1,19 @@
 """One event loop in one background thread, and the calls that other threads hand in to it.
 
-The thread is a daemon, and so are the worker threads that are started from it: an interpreter that ends joins the
-others first and would wait for ever for idle ones. What has to be closed is closed by `atexit` instead, in bounded
-time.
+A call goes through these cases, and each has its line in `PortalCall`:
+
+- It is handed in while the loop takes calls. A task runs its coroutine with the caller's context variables, and the
+  caller waits for a lock that is released when the task has ended. The result or the error reaches the caller.
+- The caller is interrupted (Ctrl-C) while it waits. The task is cancelled, and the caller waits a moment for it to
+  end. If the result was there already, it would be lost: `undelivered` gets it, which keeps the id of a paid task.
+- The loop ends first, because the client was closed in another thread. Each call that is left is cut off: its
+  coroutine is closed or cancelled, and its caller gets a `ConfigurationError`.
+- The call is handed in during the loop's last turn. No turn is left to run it, so it is cut off when the thread ends.
+
+The thread is a daemon, and so are the worker threads that are started from it: an interpreter that exits joins the
+others first, and would wait for idle ones without end. What has to be closed is closed by `atexit` instead, in bounded
+time. `run_coroutine_threadsafe` would be shorter, but it keeps its task to itself: neither the second nor the fourth
+case could be told apart from a normal end.
 """
 
 import asyncio
@@ -29,6 +40,8 @@ ENDING = 2.0
 """Seconds that coroutines get to end when the loop does."""
 CLOSING = 10.0
 """Seconds that closing takes at most: the client's own grace for creates, and `ENDING`."""
+_INTERRUPTIONS = 1000
+"""How often the loop is started again when foreign code has stopped it."""
 OURS = "apimodels-sync"
 """The name of the thread, and of the tasks in which calls run."""
 POLL = 0.25 if sys.platform == "win32" else -1.0
@@ -264,16 +277,24 @@ class Runner:
                 _RUNNING.discard(self)
 
     def _complete(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Turn the loop until this has ended.
+        """Run the loop until this coroutine has ended.
 
-        A callback or a generator of the user's may raise SystemExit. It ends that task, and reaches its caller by it;
-        asyncio lets it out of the loop as well, where it must not end the calls of everybody else. Somebody else may
-        stop the loop too, and what stopped it for the last coroutine may come late: that is a RuntimeError.
+        A callback or a generator of the user's may raise SystemExit. It ends that task, and reaches its caller through
+        it; asyncio lets it out of the loop as well, where it must not end the calls of all others. Foreign code may
+        stop the loop too (`RuntimeError`). Both are tried again, a bounded number of times: where another loop runs in
+        this thread, as under a library that replaces threads, it would raise the same for ever.
         """
         task = self._loop.create_task(coroutine)
-        while not task.done():
-            with suppress(KeyboardInterrupt, SystemExit, RuntimeError):
+        trouble: BaseException | None = None
+        for _ in range(_INTERRUPTIONS):
+            try:
                 self._loop.run_until_complete(task)
+            except (KeyboardInterrupt, SystemExit, RuntimeError) as error:
+                trouble = error
+            if task.done():
+                return
+        task.cancel()
+        raise RuntimeError("the event loop is stopped again and again") from trouble
 
     async def _main(self) -> None:
         await self._stopping.wait()

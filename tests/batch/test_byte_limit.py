@@ -21,7 +21,7 @@ class Crowd:
 
     def goes(self, weight: int) -> None:
         self.inside.remove(weight)
-        self.room.change(weight, 0)
+        self.room.resize(weight, 0)
 
 
 async def test_who_fits_is_let_in_at_once() -> None:
@@ -85,7 +85,7 @@ async def test_who_becomes_lighter_makes_room() -> None:
             group.start_soon(crowd.comes, weight)
             await anyio.wait_all_tasks_blocked()
         assert crowd.inside == [9]
-        assert crowd.room.change(9, 6) == 6
+        assert crowd.room.resize(9, 6) == 6
 
 
 async def test_who_gives_up_waiting_is_in_nobodys_way() -> None:

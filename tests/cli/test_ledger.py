@@ -20,7 +20,7 @@ from apimodels_async._create.identity import digest_of
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import SavedFile, SqliteLedger, Step
 from apimodels_async.ledger.entries import key_of
-from apimodels_async.ledger.statements import begun, moved
+from apimodels_async.ledger.port import Change
 from tests.cli.conftest import at
 
 PATIENCE = 45.0
@@ -32,13 +32,13 @@ def add(ledger: SqliteLedger, prompt: str, *steps: Step, ended: datetime | None 
     view = {"model": MODEL, "prompt": prompt, **request}
     digest = digest_of(view)
     key = key_of(digest, 0)
-    ledger.apply([begun(key, digest, str(view["model"]), view)])
+    ledger.apply([Change(key, Step.INTENT, digest, str(view["model"]), view)])
     for step in steps:
         state = TaskState.COMPLETED if step is Step.DONE else TaskState.PENDING
         name, _, _ = prompt.partition(" ")
         task = Task(id=f"task-{name}", state=state, complete_time=ended if step is Step.DONE else None)
         ledger.apply([
-            moved(
+            Change(
                 key,
                 step,
                 task=task if step in {Step.CREATED, Step.DONE} else None,
@@ -59,6 +59,7 @@ def keys(apimodels: Any) -> dict[str, str]:
     """`run.db`, with something of everything; the keys by their prompts."""
     now = datetime.now(UTC)
     with SqliteLedger(apimodels.folder / "run.db") as ledger:
+        ledger.bind("https://apimodels.app/api/v1")
         return {
             "saved": add(ledger, "saved one", *SAVED, ended=now),
             "two": add(ledger, "two at once, saved", *SAVED, ended=now, n=2),
@@ -79,20 +80,21 @@ class TestShow:
         done = apimodels("ledger", "show", "run.db")
 
         assert (done.returncode, done.stderr) == (0, "")
-        lines = [line.split(maxsplit=1) for line in done.stdout.replace("under way", "under_way").splitlines()]
+        lines = [re.split(r"  +", line, maxsplit=1) for line in done.stdout.splitlines()]
         told = dict(line for line in lines if line[0] != "unknown:")
         when = told.pop("expires").split()
         assert told == {
-            "intent": "1",
-            "sending": "1",
-            "created": "2",
-            "done": "2",
-            "saved": "2",
+            "server": "https://apimodels.app/api/v1",
+            "not sent yet": "1",
+            "cut off while being sent": "1",
+            "under way at the server": "2",
+            "completed, not saved": "2",
+            "completed and saved": "2",
             "unknown": "1",
             "spent": "US$ 0.15",
-            "under_way": "US$ 0.03",
-            "at": "risk    US$ 0.06",
-            "no": "price   1 of them: their models are not in the catalogue",
+            "under way": "US$ 0.03",
+            "at risk": "US$ 0.06",
+            "no price": "1 of them: their models are not in the catalogue",
             "gone": "1, not saved within 7 days",
         }
         assert when[1:] == [keys["soon"], "soon"]
@@ -132,8 +134,8 @@ class TestResolve:
     @pytest.mark.parametrize(
         ("how", "step", "words"),
         [
-            ("resubmit", Step.INTENT, "the next run sends it again"),
-            ("abandon", Step.ABANDONED, "no run sends it or asks about it any more"),
+            ("resubmit", Step.INTENT, "the next run sends it again; until then, undo takes this back"),
+            ("abandon", Step.ABANDONED, "no run sends it or asks about it any more; undo takes this back"),
             ("clx1", Step.CREATED, "the next run waits for task clx1"),
         ],
     )
@@ -148,7 +150,8 @@ class TestResolve:
 
     def test_what_cannot_be_resolved(self, apimodels: Any, keys: dict[str, str]) -> None:
         mistakes = {
-            (keys["saved"], "resubmit"): (16, "saved"),
+            (keys["saved"], "resubmit"): (16, "is completed and saved: there is nothing to resolve"),
+            (keys["unknown"], "undo"): (16, "is unknown: there is nothing to undo"),
             ("no-such-key", "abandon"): (16, "no entry 'no-such-key'"),
             (keys["unknown"], "resubmti"): (2, "did you mean resubmit?"),
             (keys["unknown"], "Abandon"): (2, "did you mean abandon?"),
@@ -163,6 +166,61 @@ class TestResolve:
             assert words in done.stderr
             assert done.stderr.count("\n") == 1
         assert json.loads(apimodels("ledger", "show", "run.db", "--json").stdout)["steps"]["unknown"] == 1
+
+    def test_many_decisions_come_from_a_file(self, apimodels: Any, keys: dict[str, str]) -> None:
+        (apimodels.folder / "decisions.csv").write_text(
+            f"\ufeffprompt;Key;decision\nx;{keys['unknown']};clx1\ny;{keys['saved']};\nz;{keys['cut']};abandon\n",
+            encoding="utf-8",
+        )
+
+        done = apimodels("ledger", "resolve", "run.db", "--from", "decisions.csv")
+
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "the next run waits for task clx1" in done.stderr
+        assert done.stderr.count("\n") == 2
+        with SqliteLedger(apimodels.folder / "run.db") as ledger:
+            steps = ledger.steps()
+        assert (steps[keys["unknown"]], steps[keys["cut"]]) == (Step.CREATED, Step.ABANDONED)
+
+    def test_a_file_of_decisions_is_carried_out_as_a_whole_or_not_at_all(
+        self, apimodels: Any, keys: dict[str, str]
+    ) -> None:
+        wrong = {
+            f"key,decision\n{keys['unknown']},abandon\n{keys['saved']},abandon\n": (16, "nothing to resolve"),
+            f"key,decision\n{keys['unknown']},abandon\n{keys['cut']},abondon\n": (2, "line 3: abondon: did you mean"),
+            "key\nk\n": (2, "no column decision"),
+            "": (2, "no column key and no column decision"),
+            "key,decision\nk,\n": (2, "no decision in it"),
+        }
+        for number, text in enumerate(wrong):
+            (apimodels.folder / f"{number}.csv").write_text(text)
+        endings = apimodels.all(
+            *(("ledger", "resolve", "run.db", "--from", f"{each}.csv") for each in range(len(wrong)))
+        )
+
+        for done, (code, words) in zip(endings, wrong.values(), strict=True):
+            assert done.returncode == code
+            assert words in done.stderr
+            assert done.stderr.count("\n") == 1
+        with SqliteLedger(apimodels.folder / "run.db") as ledger:
+            assert ledger.steps()[keys["unknown"]] is Step.UNKNOWN
+
+
+class TestMoveServer:
+    """A new address for the same service."""
+
+    def test_a_ledger_is_moved(self, apimodels: Any, keys: dict[str, str]) -> None:
+        old, new = "https://api.apimodels.app/v1", "https://new.example/v1"
+        done = apimodels("ledger", "move-server", "run.db", old, new)
+
+        assert (done.returncode, done.stderr) == (0, f"run.db: {len(keys)} requests belong to {new} now\n")
+        again, wrong = apimodels.all(
+            ("ledger", "move-server", "run.db", old, new), ("ledger", "move-server", "run.db", new, "example")
+        )
+        assert again.returncode == 16
+        assert f"run.db belongs to {new}, not to https://apimodels.app/api/v1" in again.stderr
+        assert wrong.returncode == 2
+        assert "give the base URL of a server" in wrong.stderr
 
 
 class TestExport:

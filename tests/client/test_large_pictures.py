@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, GenerationRequest, SubmissionUnknownError
-from apimodels_async._batch import pipeline
+from apimodels_async._batch import creator
 from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async._http.bodies import PIECE
 from tests.bench.inputs import BATCH, BATCHED, CREATE, LARGE, REQUESTS, UPLOAD, measure, pictures
@@ -119,7 +119,7 @@ async def test_a_large_upload_arrives_byte_for_byte() -> None:
 async def test_the_bodies_of_a_batch_take_no_more_than_their_room_however_many_may_be_under_way(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(pipeline, "BODIES", 5 << 20)
+    monkeypatch.setattr(creator, "BODIES", 5 << 20)
     file = tmp_path / "a.jpg"
     file.write_bytes(PICTURE)
     with PictureServer() as server:
@@ -134,7 +134,7 @@ async def test_the_bodies_of_a_batch_take_no_more_than_their_room_however_many_m
 
 
 async def test_a_picture_larger_than_all_the_room_is_made_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "BODIES", 1 << 20)
+    monkeypatch.setattr(creator, "BODIES", 1 << 20)
     with PictureServer() as server:
         server.create(server.accepted(state="completed", resultUrls=["https://pictures.example/a.png"]))
         async with Client(server.base_url) as client:
@@ -147,7 +147,7 @@ async def test_a_picture_larger_than_all_the_room_is_made_alone(monkeypatch: pyt
 async def test_large_pictures_that_fail_and_are_tried_again_do_not_wait_for_one_another(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ledger: bool
 ) -> None:
-    monkeypatch.setattr(pipeline, "BODIES", 1 << 20)
+    monkeypatch.setattr(creator, "BODIES", 1 << 20)
     with PictureServer() as server:
         server.create(
             *[server.accepted(state="failed", retryable=True)] * 3,

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
@@ -160,17 +161,56 @@ def test_a_redirect_to_anywhere_else_is_refused_with_the_reason(location: str | 
     ("task_id", "index", "stem"),
     [
         ("clx12_3-4", 0, "clx12_3-4-0"),
-        ("../../etc/passwd", 1, "______etc_passwd-1"),
-        ("a\\b:c*d", 2, "a_b_c_d-2"),
-        ("t\x00\r\n", 0, "t___-0"),
-        ("task.png", 0, "task_png-0"),
-        ("x" * 500, 3, "x" * 100 + "-3"),
+        ("x" * 100, 3, "x" * 100 + "-3"),
+        ("../../etc/passwd", 1, "______etc_passwd-DIGEST-1"),
+        ("a\\b:c*d", 2, "a_b_c_d-DIGEST-2"),
+        ("t\x00\r\n", 0, "t___-DIGEST-0"),
+        ("task.png", 0, "task_png-DIGEST-0"),
+        ("Abc", 0, "Abc-DIGEST-0"),
+        ("half a \ud800", 0, "half_a__-DIGEST-0"),
+        ("x" * 500, 3, "x" * 87 + "-DIGEST-3"),
+        ("a_b-0123456789ab", 0, "a_b-0123456789ab-DIGEST-0"),
         (None, 0, "picture-0"),
         ("", 0, "picture-0"),
     ],
 )
 def test_a_file_is_named_after_its_task_and_its_place(task_id: str | None, index: int, stem: str) -> None:
-    assert file_stem(task_id, "picture", index) == stem
+    digest = hashlib.sha256((task_id or "picture").encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    assert file_stem(task_id, "picture", index) == stem.replace("DIGEST", digest)
+
+
+ALIKE = [
+    *(
+        "a/b",
+        "a_b",
+        "a:b",
+        "a+b",
+        "a\\b",
+        "a.b",
+        "a\u0301",
+        "\u00e1",
+        "e\u0301",
+        "u\u0308",
+        "\u00fc",
+        "Abc",
+        "abc",
+        "ABC",
+    ),
+    *("x" * 100, "x" * 101, "x" * 102, "x" * 500, "x" * 99 + "y", " abc", "abc ", "\ud800", "\udc00"),
+]
+
+
+def test_two_ids_never_share_a_name_not_even_where_capitals_are_not_told_apart() -> None:
+    ids = [*ALIKE, *(file_stem(each, "picture", 0).removesuffix("-0") for each in ALIKE)]
+    stems = {each: file_stem(each, "picture", 0).lower() for each in ids}
+
+    assert len(set(stems.values())) == len(set(ids))
+
+
+@unhurried()
+@given(st.lists(st.text(alphabet="aAbB01-_/\u00e9.", min_size=1, max_size=130), unique=True, min_size=2, max_size=20))
+def test_no_two_ids_of_a_few_odd_letters_share_a_name(ids: list[str]) -> None:
+    assert len({file_stem(each, "picture", 0).lower() for each in ids}) == len(ids)
 
 
 @unhurried()

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, ConfigurationError, DownloadError, ResultExpiredError, Task, TaskState
-from apimodels_async._download import downloader, part_file
+from apimodels_async._download import downloader, part_file, tally
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import (
     GIF,
@@ -213,7 +213,7 @@ async def test_retry_after_beyond_the_deadline_ends_at_once_and_says_why(server:
 async def test_a_byte_now_and_then_is_given_up_for_its_rate(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloader, "RATE_WINDOW", 0.4)
+    monkeypatch.setattr(tally, "RATE_WINDOW", 0.4)
     (path,) = await fetch(server, done(server.play("/a", drip(JPEG, 0.1), picture(JPEG))), tmp_path)
     assert path.read_bytes() == JPEG
     assert names(tmp_path) == ["task-1-0.jpg"]
@@ -223,7 +223,7 @@ async def test_a_byte_now_and_then_is_given_up_for_its_rate(
 async def test_a_byte_now_and_then_for_ever_is_a_download_error(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloader, "RATE_WINDOW", 0.1)
+    monkeypatch.setattr(tally, "RATE_WINDOW", 0.1)
     with pytest.raises(DownloadError, match="not saved in 5 attempts: slower than 1024 bytes a second"):
         await fetch(server, done(server.play("/a", drip(JPEG, 0.06, first=0))), tmp_path)
     assert names(tmp_path) == []
@@ -232,7 +232,7 @@ async def test_a_byte_now_and_then_for_ever_is_a_download_error(
 async def test_the_rate_may_be_as_low_as_one_likes(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloader, "RATE_WINDOW", 0.05)
+    monkeypatch.setattr(tally, "RATE_WINDOW", 0.05)
     url = server.play("/a", drip(PNG, 0.03, first=len(PNG) - 10))
     (path,) = await fetch(server, done(url), tmp_path, min_rate=0)
     assert path.read_bytes() == PNG
@@ -298,17 +298,56 @@ async def test_a_picture_that_is_not_there_yet_is_asked_for_again(
     assert (server.count("/a"), server.queries, server.posts) == (4, 0, 0)
 
 
+DAY = 24 * 3600.0
+
+
 @pytest.mark.parametrize("status", [403, 404, 410])
-@pytest.mark.parametrize(("age", "requests"), [(1.0, 5), (3600.0, 1)], ids=["fresh", "old"])
+@pytest.mark.parametrize(
+    ("age", "expired"),
+    [(1.0, False), (3600.0, False), (23 * 3600.0, False), (25 * 3600.0, True), (30 * DAY, True)],
+    ids=["fresh", "an hour old", "23 hours old", "25 hours old", "a month old"],
+)
 async def test_a_picture_that_is_gone_is_looked_up_once_and_never_made_again(
-    server: PictureServer, tmp_path: Path, status: int, age: float, requests: int
+    server: PictureServer, tmp_path: Path, status: int, age: float, expired: bool
 ) -> None:
     url = server.play("/a", answer(status))
     server.query(server.completed(url))
-    with pytest.raises(ResultExpiredError, match=f"HTTP {status}") as caught:
+    with pytest.raises(DownloadError, match=f"HTTP {status}") as caught:
         await fetch(server, done(url, age=age), tmp_path)
+    assert isinstance(caught.value, ResultExpiredError) is expired
     assert caught.value.task_id == "task-1"
+    requests = 5 if age < 60.0 else 1
     assert (server.count("/a"), server.queries, server.posts) == (requests, 1, 0)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access\nDenied</Message></Error>",
+            "Access Denied",
+        ),
+        (b"<html><head><title>403 Forbidden &amp; gone</title></head>", "403 Forbidden & gone"),
+        (b'{"error": "signature has expired"}', "signature has expired"),
+        (b"no such object\n", "no such object"),
+    ],
+    ids=["xml", "html", "json", "text"],
+)
+async def test_a_refusal_by_the_host_keeps_its_words(
+    server: PictureServer, tmp_path: Path, body: bytes, words: str
+) -> None:
+    url = server.play("/a", answer(403, body))
+    server.query(server.completed(url))
+    with pytest.raises(DownloadError, match=f"its host says HTTP 403: {words}"):
+        await fetch(server, done(url), tmp_path)
+
+
+async def test_a_task_with_more_pictures_than_any_has_is_refused_at_once(server: PictureServer, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="1001 links to pictures; at most 1000") as caught:
+        await fetch(server, done(*[server.play("/a", picture())] * 1001), tmp_path)
+    assert caught.value.task_id == "task-1"
+    assert server.received == 0
     assert names(tmp_path) == []
 
 
@@ -324,7 +363,7 @@ async def test_a_new_link_that_is_dead_as_well_is_the_end(server: PictureServer,
     dead, other = server.play("/dead", answer(404)), server.play("/other", answer(404))
     server.query(server.completed(other))
     with pytest.raises(ResultExpiredError):
-        await fetch(server, done(dead), tmp_path)
+        await fetch(server, done(dead, age=30 * DAY), tmp_path)
     assert (server.queries, server.posts) == (1, 0)
 
 
@@ -344,14 +383,14 @@ async def test_a_lookup_that_fails_leaves_the_picture_expired(
 ) -> None:
     server.query(reply)
     with pytest.raises(ResultExpiredError) as caught:
-        await fetch(server, done(server.play("/a", answer(404))), tmp_path)
+        await fetch(server, done(server.play("/a", answer(404)), age=30 * DAY), tmp_path)
     assert caught.value.task_id == "task-1"
     assert (server.queries, server.posts) == (1, 0)
 
 
 async def test_a_picture_of_no_task_cannot_be_looked_up(server: PictureServer, tmp_path: Path) -> None:
     with pytest.raises(ResultExpiredError) as caught:
-        await fetch(server, done(server.play("/a", answer(404)), task_id=None), tmp_path)
+        await fetch(server, done(server.play("/a", answer(404)), task_id=None, age=30 * DAY), tmp_path)
     assert caught.value.task_id is None
     assert server.queries == 0
 

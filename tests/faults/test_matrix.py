@@ -15,6 +15,7 @@ import pytest
 
 from apimodels_async import ApimodelsError, AsyncImagesClient, Task
 from apimodels_async.pacing import FixedPacing
+from tests.proofs.network.report import HEADING
 from tests.support.matrix import BROKEN, CREATES, QUERIES, Row, Way, a_server
 from tests.support.server import FaultServer
 
@@ -185,7 +186,7 @@ server read.
 
 
 def rendered() -> str:
-    """The page."""
+    """The page, as far as it is played here."""
     lines = [INTRODUCTION + CREATES_SAID, "| what the server did | POSTs | accepted | asyncio | trio |"]
     lines += ["| --- | ---: | ---: | --- | --- |"]
     lines += [
@@ -203,6 +204,9 @@ def marked(row: Row, backend: str) -> str:
 
 
 def test_the_page_shows_the_rows_as_they_were_played() -> None:
+    played, heading, rest = PAGE.read_text(encoding="utf-8").partition("\n" + HEADING)
     if os.environ.get("WRITE_FAULT_TABLE"):
-        PAGE.write_text(rendered(), encoding="utf-8")
-    assert PAGE.read_text(encoding="utf-8") == rendered()
+        played = rendered()
+        PAGE.write_text(played + heading + rest, encoding="utf-8")
+    assert heading
+    assert played == rendered()

@@ -124,9 +124,9 @@ class Desk:
         self._portal.call(self.app, scope, receive, send)
         return sent
 
-    def start(self, method: str, url: str) -> Future[httpx.Response]:
+    def start(self, method: str, url: str, **request: Any) -> Future[httpx.Response]:
         """One exchange that goes on while others do."""
-        return self._portal.start_task_soon(self._client.request, method, url)
+        return self._portal.start_task_soon(lambda: self._client.request(method, url, **request))
 
     def create(self, prompt: str = "a lighthouse", **fields: Any) -> dict[str, Any]:
         """What creating a task answers as data."""
@@ -148,6 +148,15 @@ class Desk:
         task_id = self.create(prompt, **fields)["taskId"]
         self.clock.advance(15)
         return self.query(task_id)
+
+    def ended(self, prompt: str = "a lighthouse", **fields: Any) -> list[str]:
+        """The URLs of the pictures of a task that has ended and that was not asked for."""
+        created = self.create(prompt, **fields)
+        self.clock.advance(15)
+        kind = fields.get("output_format", "png")
+        return [
+            f"http://gateway.test/results/{created['taskId']}-{index}.{kind}" for index in range(fields.get("n", 1))
+        ]
 
     def picture(self, url: str) -> Image.Image:
         """The picture at a URL."""

@@ -1,5 +1,6 @@
 """Pictures to work on come as base64 or by URL, and reach the painter as they were."""
 
+import asyncio
 import base64
 import contextlib
 import socket
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from apimodels_async.gateway.fetch import TIME_LIMIT, fetch_local
+from apimodels_async.gateway.fetch import fetch_local
+from apimodels_async.gateway.limits import FETCH_TIME, BodyBudget
 from apimodels_async.gateway.refusals import Refusal
 
 
@@ -151,7 +153,7 @@ def test_the_gateway_never_reaches_out_to_another_machine(desk: Any, url: str, m
     def reach(*_: object, **__: object) -> None:
         raise AssertionError("it did")
 
-    monkeypatch.setattr("socket.create_connection", reach)
+    monkeypatch.setattr("asyncio.BaseEventLoop.create_connection", reach)
     assert "only fetches http URLs from this machine" in refused(desk, url)
 
 
@@ -201,9 +203,16 @@ def test_a_url_that_does_not_answer_in_time_is_refused(said: bytes) -> None:
         thread = threading.Thread(target=mumble)
         thread.start()
         with pytest.raises(Refusal, match=r"^image_url: .* did not answer within 0.1 s"):
-            fetch_local("image_url", f"http://127.0.0.1:{silent.getsockname()[1]}/", 0.1)
+            asyncio.run(
+                fetch_local(
+                    "image_url",
+                    f"http://127.0.0.1:{silent.getsockname()[1]}/",
+                    BodyBudget(),
+                    time_limit=0.1,
+                )
+            )
         thread.join()
 
 
 def test_the_time_limit_is_seconds() -> None:
-    assert TIME_LIMIT == 5
+    assert FETCH_TIME == 5

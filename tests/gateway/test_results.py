@@ -3,22 +3,38 @@
 import io
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from apimodels_async.gateway.results import PIECE
+
 DAY = 24 * 3600
 
 
-def test_nothing_is_painted_before_somebody_looks(desk: Any) -> None:
-    desk.finish(n=3)
+def test_the_gateways_own_painter_paints_nothing_before_it_is_asked_for(
+    opened: Callable[..., Any], painter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apimodels_async.gateway.painter.paint", painter)
+    desk = opened(paint=None)
+    first, _, _ = desk.finish(n=3)["resultUrls"]
+    assert painter.calls == []
+    desk.ask("GET", first)
+    assert [call["index"] for call in painter.calls] == [0]
+
+
+def test_another_painter_has_painted_all_of_a_task_when_it_is_completed(desk: Any) -> None:
+    desk.create(n=3)
     assert desk.painter.calls == []
+    desk.finish(n=3)
+    assert [call["index"] for call in desk.painter.calls] == [0, 1, 2]
 
 
 def test_the_painter_is_told_what_was_asked_for(desk: Any) -> None:
-    task = desk.finish("a lighthouse", model="grok-4.2-image", size="64x48", n=2, seed=7)
-    assert desk.picture(task["resultUrls"][1]).size == (64, 48)
+    _, second = desk.ended("a lighthouse", model="grok-4.2-image", size="64x48", n=2, seed=7)
+    assert desk.picture(second).size == (64, 48)
     assert desk.painter.calls == [
         {
             "prompt": "a lighthouse",
@@ -77,8 +93,7 @@ def test_without_a_stand_in_the_gateways_own_painter_paints(opened: Callable[...
 
 
 def test_what_is_not_there_is_404(desk: Any) -> None:
-    task = desk.finish(n=2)
-    task_id = task["taskId"]
+    task_id = desk.ended(n=2)[0].rpartition("/")[2].partition("-")[0]
     pending = desk.create()["taskId"]
     for name in (
         f"{task_id}-2.png",
@@ -115,7 +130,7 @@ def test_many_who_ask_at_once_get_one_painting(opened: Callable[..., Any], paint
         return picture
 
     desk = opened(paint=slow)
-    (url,) = desk.finish()["resultUrls"]
+    (url,) = desk.ended()
     answers = [asked.result() for asked in [desk.start("GET", url) for _ in range(8)]]
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
@@ -132,7 +147,7 @@ def test_one_who_hangs_up_does_not_take_the_picture_from_the_others(opened: Call
         return picture
 
     desk = opened(paint=slow)
-    (url,) = desk.finish()["resultUrls"]
+    (url,) = desk.ended()
     first, second = desk.start("GET", url), desk.start("GET", url)
     assert begun.wait(5)
     first.cancel()
@@ -159,22 +174,72 @@ def test_two_pictures_at_most_are_painted_at_the_same_time(opened: Callable[...,
         return picture
 
     desk = opened(paint=watched)
-    urls = desk.finish(n=6)["resultUrls"]
+    urls = desk.ended(n=6)
     answers = [desk.start("GET", url) for url in urls]
     assert {answer.result().status_code for answer in answers} == {200}
     assert most == [2]
 
 
-def test_the_other_pictures_of_a_failed_painting_can_still_be_had(opened: Callable[..., Any], painter: Any) -> None:
+def test_a_picture_that_the_painter_refuses_fails_its_task_which_is_not_billed(
+    opened: Callable[..., Any], painter: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     def moody(**order: Any) -> bytes:
-        if order["index"] == 0 and not painter.calls:
-            painter.calls.append(order)
-            raise RuntimeError("not in the mood")
         picture: bytes = painter(**order)
+        if order["index"] == 1:
+            raise RuntimeError("secret mood")
         return picture
 
     desk = opened(paint=moody)
-    first, second = desk.finish(n=2)["resultUrls"]
-    assert desk.ask("GET", first).status_code == 500
-    assert desk.ask("GET", second).status_code == 200
-    assert desk.ask("GET", first).status_code == 200
+    task = desk.finish(n=3)
+    assert (task["state"], task["failCode"], task["retryable"]) == ("failed", "GENERATION_FAILED", False)
+    assert "secret" not in task["failMsg"]
+    assert "secret mood" in caplog.text
+    assert desk.balance() == 10.0
+    assert desk.query(task["taskId"]) == task
+    assert desk.ask("GET", f"http://gateway.test/results/{task['taskId']}-0.png").status_code == 404
+    assert [call["index"] for call in painter.calls] == [0, 1]
+
+
+def test_a_refused_picture_that_was_asked_for_first_fails_its_task_too(opened: Callable[..., Any]) -> None:
+    asked: list[int] = []
+
+    def refuse(**order: Any) -> bytes:
+        asked.append(order["index"])
+        raise RuntimeError("no")
+
+    desk = opened(paint=refuse)
+    (url,) = desk.ended()
+    assert [desk.ask("GET", url).status_code for _ in range(3)] == [404] * 3
+    assert asked == [0]
+    assert desk.balance() == 10.0
+
+
+def test_a_synchronous_answer_says_that_the_painter_refused(opened: Callable[..., Any]) -> None:
+    def refuse(**_: Any) -> bytes:
+        raise RuntimeError("no")
+
+    desk = opened(paint=refuse)
+    assert desk.create(model="sparkpix-image")["state"] == "failed"
+    assert desk.balance() == 10.0
+
+
+def test_a_refused_task_stays_failed_and_unbilled_over_a_restart(reopened: Callable[..., Any], tmp_path: Path) -> None:
+    def refuse(**_: Any) -> bytes:
+        raise RuntimeError("no")
+
+    with reopened(store=tmp_path / "store", paint=refuse) as desk:
+        task = desk.finish()
+    with reopened(store=tmp_path / "store") as desk:
+        assert desk.query(task["taskId"]) == task
+        assert desk.balance() == 10.0
+
+
+def test_a_large_picture_is_served_in_pieces(opened: Callable[..., Any]) -> None:
+    large = bytes(range(256)) * 12_345
+    desk = opened(paint=lambda **_: large)
+    (url,) = desk.finish()["resultUrls"]
+    answer = desk.ask("GET", url)
+    assert answer.content == large
+    assert int(answer.headers["content-length"]) == len(large) > PIECE
+    head = desk.ask("HEAD", url)
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(large)))

@@ -52,11 +52,11 @@ def test_a_task_is_queued_for_a_small_part_of_its_duration() -> None:
 
 def test_links_and_times_are_told_when_the_task_is_completed() -> None:
     subject = task(15)
-    assert task_data(subject, subject.ended, "http://here") == {
+    assert task_data(subject, state_of(subject, subject.ended), "http://here") == {
         "taskId": "clabc",
         "state": "completed",
         "model": "sparkpix-image",
-        "modelType": "image",
+        "modelType": "TEXT_TO_IMAGE",
         "resultUrls": ["http://here/results/clabc-0.jpeg", "http://here/results/clabc-1.jpeg"],
         "createTime": CREATED,
         "completeTime": CREATED + 15_000,
@@ -65,21 +65,21 @@ def test_links_and_times_are_told_when_the_task_is_completed() -> None:
 
 def test_until_then_nothing_but_the_state_is_told() -> None:
     for failure in (None, FAILURE_TRIGGERS["contraband"]):
-        assert task_data(task(15, failure), CREATED, "http://here") == {
+        assert task_data(task(15, failure), State.PENDING, "http://here") == {
             "taskId": "clabc",
             "state": "pending",
             "model": "sparkpix-image",
-            "modelType": "image",
+            "modelType": "TEXT_TO_IMAGE",
         }
 
 
 def test_a_failed_task_tells_why_and_has_no_links() -> None:
     subject = task(15, FAILURE_TRIGGERS["contraband"])
-    assert task_data(subject, subject.ended, "http://here") == {
+    assert task_data(subject, state_of(subject, subject.ended), "http://here") == {
         "taskId": "clabc",
         "state": "failed",
         "model": "sparkpix-image",
-        "modelType": "image",
+        "modelType": "TEXT_TO_IMAGE",
         "failMsg": "Content policy violation",
         "failCode": "CONTENT_MODERATION",
         "retryable": False,

@@ -26,11 +26,15 @@ DAY = 24 * 3600.0
 Post = Callable[[HttpUrl, bytes], Awaitable[int]]
 
 
+async def as_it_is(task: TaskRecord) -> TaskRecord:
+    return task
+
+
 class Inline(StoreThread):
     """A store without its thread, which virtual time could not wait for."""
 
     def __init__(self, store: Store) -> None:
-        super().__init__(None, 0)
+        super().__init__(None, 0, lambda: 0, 0)
         self.inside = store
 
     async def ask(self, method: Any, *args: Any, **kwargs: Any) -> Any:
@@ -42,7 +46,9 @@ class Scene:
 
     def __init__(self, store: Store, post: Post) -> None:
         self.thread = Inline(store)
-        self.delivery = WebhookDelivery(store=self.thread, post=post, now=self.now, sleep=asyncio.sleep, rng=Random(1))
+        self.delivery = WebhookDelivery(
+            store=self.thread, post=post, settle=as_it_is, now=self.now, sleep=asyncio.sleep, rng=Random(1)
+        )
 
     def now(self) -> int:
         return START + int(asyncio.get_running_loop().time() * 1000)

@@ -13,8 +13,8 @@ import anyio
 import httpx
 
 from apimodels_async import AsyncImagesClient, Outcome
+from apimodels_async._sqlite import connect
 from apimodels_async.ledger import SqliteLedger, Step
-from apimodels_async.ledger.sqlite import _connect
 from apimodels_async.pacing import FixedPacing
 
 logger = logging.getLogger("apimodels_async")
@@ -38,7 +38,7 @@ class Life:
 
     def connect(self, path: str) -> Any:
         """A connection that ends with this life."""
-        return _Mortal(_connect(path), self)
+        return _Mortal(connect(path), self)
 
 
 class _Mortal:

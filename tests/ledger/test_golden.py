@@ -16,6 +16,7 @@ from apimodels_async import (
     SubmissionUnknownError,
 )
 from apimodels_async.ledger import SqliteLedger, Step
+from apimodels_async.ledger.sql import SCHEMA_VERSION
 from apimodels_async.pacing import FixedPacing
 from tests.ledger.machine import PICTURE, Life, Vendor
 
@@ -81,7 +82,5 @@ async def test_an_empty_ledger_of_every_schema_is_begun(name: str, tmp_path: Pat
 
 
 def test_there_is_a_golden_ledger_for_this_schema() -> None:
-    from apimodels_async.ledger import sqlite
-
     for kind in ("empty", "every-step", "repeated"):
-        assert (GOLDEN / f"v{sqlite.SCHEMA_VERSION}-{kind}.db").is_file()
+        assert (GOLDEN / f"v{SCHEMA_VERSION}-{kind}.db").is_file()

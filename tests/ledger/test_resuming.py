@@ -1,13 +1,16 @@
 """Running the same again: what is done is not done twice, and what nobody knows is not sent."""
 
+import asyncio
 import base64
 import json
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx
 import pytest
 
@@ -19,12 +22,14 @@ from apimodels_async import (
     SubmissionUnknownError,
     Task,
     TaskState,
+    _sqlite,
 )
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger, Step
-from apimodels_async.ledger.entries import task_to_json
+from apimodels_async.ledger.port import Change
 from apimodels_async.pacing import FixedPacing
 from tests.ledger.machine import Life, Vendor
+from tests.support.changes import ANY_STEP
 from tests.support.server import FaultServer, accept, envelope, reply, say
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -172,9 +177,10 @@ async def test_the_end_of_a_task_is_written_down_before_the_batch_ends(desk: Des
 
 async def test_abandoning_counts_even_where_an_earlier_try_has_failed(desk: Desk) -> None:
     await desk.run(["a"])
-    failed = task_to_json(Task(id="old", state=TaskState.FAILED, fail_msg="bad luck"))
+    failed = Task(id="old", state=TaskState.FAILED, fail_msg="bad luck")
     with SqliteLedger(desk.path) as ledger:
-        ledger.apply([("UPDATE entries SET step = 'abandoned', task = ?", (failed,))])
+        [entry] = ledger.entries()
+        assert ledger.apply([Change(entry.key, Step.ABANDONED, task=failed, before=ANY_STEP)]) == [1]
 
     [outcome], _, posts = await desk.run(["a"])
     assert isinstance(outcome.error, NotSubmittedError)
@@ -192,6 +198,85 @@ async def test_a_key_creates_once(desk: Desk) -> None:
             assert (await client.create("a", ledger=desk.path, key="k")).id == "a-0"
             assert (await client.create("a", ledger=desk.path, key=f"other {_}")).id != "a-0"
     assert desk.vendor.posts["a"] == 3
+
+
+@pytest.mark.parametrize("natively", [False, True], ids=["by its scope", "natively"])
+async def test_a_key_whose_first_call_was_cancelled_on_the_way_waits_for_it(
+    tmp_path: Path, natively: bool, anyio_backend_name: str
+) -> None:
+    if natively and anyio_backend_name != "asyncio":
+        pytest.skip("about asyncio.Task.cancel")
+    taken, may_answer = threading.Event(), threading.Event()
+
+    def late(task_id: str) -> bytes:
+        taken.set()
+        assert may_answer.wait(20)
+        return reply(200, envelope(taskId=task_id, state="pending"))
+
+    tasks: list[Task] = []
+    with FaultServer(post=[accept(late)]) as server:
+        async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
+
+            async def create() -> None:
+                tasks.append(await client.create("a", ledger=tmp_path / "run.db", key="k"))
+
+            if natively:
+                first = asyncio.create_task(create())
+                assert await anyio.to_thread.run_sync(taken.wait, 20)
+                first.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await first
+            else:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(create)
+                    assert await anyio.to_thread.run_sync(taken.wait, 20)
+                    group.cancel_scope.cancel()
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(create)
+                await anyio.wait_all_tasks_blocked()
+                may_answer.set()
+            assert [each.id for each in tasks] == ["task-1"] * 3
+            assert [each.id for each in client.detached] == ["task-1"]
+        assert server.counts.taken == 1
+
+
+@pytest.mark.parametrize("at", [0.0, 0.002, 0.005, 0.01, 0.02, 0.05])
+async def test_a_key_whose_call_was_cancelled_at_any_moment_can_be_used_at_once(tmp_path: Path, at: float) -> None:
+    with FaultServer(post=[accept()]) as server:
+        async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
+            for number in range(8):
+                with anyio.move_on_after(at + number * 0.0007):
+                    await client.create("a", ledger=tmp_path / "run.db", key=f"k{number}")
+                task = await client.create("a", ledger=tmp_path / "run.db", key=f"k{number}")
+                assert task.id is not None
+        assert server.counts.taken == 8
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_opening_that_is_cancelled_locks_no_call_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> None:
+    may_open, begun = threading.Event(), threading.Event()
+    prepare = _sqlite.prepare
+
+    def slow(*given: Any, **named: Any) -> None:
+        begun.set()
+        assert may_open.wait(20)
+        prepare(*given, **named)
+
+    monkeypatch.setattr(_sqlite, "prepare", slow)
+    async with desk.client() as client:
+        first = asyncio.create_task(client.create("a", ledger=desk.path, key="k"))
+        await asyncio.to_thread(begun.wait, 20)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        second = asyncio.create_task(client.create("a", ledger=desk.path, key="k"))
+        await asyncio.sleep(0)
+        may_open.set()
+        assert (await second).id == "a-0"
+    SqliteLedger(desk.path).close()
 
 
 async def test_without_a_key_every_create_is_new(desk: Desk) -> None:
@@ -276,10 +361,10 @@ async def test_a_task_that_cannot_be_written_down_is_in_the_error_and_stops_the_
     with FaultServer(post=[accept()]) as server, SqliteLedger(tmp_path / "run.db") as ledger:
         apply = ledger.apply
 
-        def spoiled(statements: Any) -> list[int]:
-            if any("created" in values for _, values in statements):
+        def spoiled(changes: list[Change]) -> list[int]:
+            if any(change.step is Step.CREATED for change in changes):
                 raise LedgerError("no room")
-            return apply(statements)
+            return apply(changes)
 
         monkeypatch.setattr(ledger, "apply", spoiled)
         async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:

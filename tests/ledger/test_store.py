@@ -15,20 +15,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger import SqliteLedger, Step, sqlite
-from apimodels_async.ledger.entries import FOLLOWS, Plan, SavedFile, plan, steps_before
-from apimodels_async.ledger.statements import Statement, begun, moved
+from apimodels_async.ledger import SavedFile, SqliteLedger, Step, sql
+from apimodels_async.ledger.entries import FOLLOWS, Plan, plan, steps_before
+from apimodels_async.ledger.port import Change
+from apimodels_async.ledger.resolve import resolve_all
 from apimodels_async.models import Task, TaskState
+from tests.support.changes import ANY_STEP, begun
 
 HASH = "d" * 64
 
 
 def put(ledger: SqliteLedger, key: str, step: Step, task: Task | None = None) -> None:
     """An entry at a step, whatever leads there."""
-    ledger.apply([begun(key, HASH, "m", {"prompt": key})])
-    ledger.apply([("UPDATE entries SET step = ? WHERE key = ?", (step.value, key))])
-    if task is not None:
-        ledger.apply([moved(key, step, task=task)])
+    ledger.apply([begun(key), Change(key, step, task=task, before=ANY_STEP)])
+
+
+def execute(ledger: SqliteLedger, statement: str) -> list[Any]:
+    """A statement of the test's own in the ledger's database."""
+    with ledger._database.use() as database:
+        return list(database.execute(statement))
 
 
 def step_of(ledger: SqliteLedger, key: str = "k") -> Step:
@@ -49,7 +54,7 @@ def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
 def test_a_new_ledger_is_wal_full_marked_and_versioned(tmp_path: Path) -> None:
     with SqliteLedger(tmp_path / "deep/down/run.db") as ledger:
         asked = {
-            pragma: next(iter(ledger._database.execute(f"PRAGMA {pragma}")))[0]
+            pragma: execute(ledger, f"PRAGMA {pragma}")[0][0]
             for pragma in ("journal_mode", "synchronous", "application_id", "user_version")
         }
 
@@ -57,16 +62,16 @@ def test_a_new_ledger_is_wal_full_marked_and_versioned(tmp_path: Path) -> None:
         "journal_mode": "wal",
         "synchronous": 2,
         "application_id": 0x41504D4C,
-        "user_version": sqlite.SCHEMA_VERSION,
+        "user_version": sql.SCHEMA_VERSION,
     }
 
 
 def test_a_migration_happens_in_one_transaction_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.db"
     SqliteLedger(path).close()
-    now, migrations = sqlite.SCHEMA_VERSION, sqlite._MIGRATIONS
-    monkeypatch.setattr(sqlite, "SCHEMA_VERSION", now + 1)
-    monkeypatch.setattr(sqlite, "_MIGRATIONS", (*migrations, ("CREATE TABLE more (x)", "a mistake")))
+    now, form = sql.SCHEMA_VERSION, sql.FORMAT
+    spoiled = form._replace(migrations=(*form.migrations, ("CREATE TABLE more (x)", "a mistake")))
+    monkeypatch.setattr(sql, "FORMAT", spoiled)
 
     with pytest.raises(LedgerError, match="cannot be used"):
         SqliteLedger(path)
@@ -74,7 +79,7 @@ def test_a_migration_happens_in_one_transaction_or_not_at_all(tmp_path: Path, mo
         assert database.execute("PRAGMA user_version").fetchone() == (now,)
         assert database.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchall() == []
 
-    monkeypatch.setattr(sqlite, "_MIGRATIONS", (*migrations, ("CREATE TABLE more (x)",)))
+    monkeypatch.setattr(sql, "FORMAT", form._replace(migrations=(*form.migrations, ("CREATE TABLE more (x)",))))
     SqliteLedger(path).close()
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (now + 1,)
@@ -101,7 +106,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(LedgerError, match=rf"newer version.*schema 99, here {sqlite.SCHEMA_VERSION}.*update"):
+    with pytest.raises(LedgerError, match=rf"newer version.*schema 99, here {sql.SCHEMA_VERSION}.*update"):
         SqliteLedger(path)
 
 
@@ -186,11 +191,11 @@ def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -
 
 KILLED = """
 import os, signal, sys
-from apimodels_async.ledger.statements import begun
-from apimodels_async.ledger import SqliteLedger
+from apimodels_async.ledger import SqliteLedger, Step
+from apimodels_async.ledger.port import Change
 
 ledger = SqliteLedger(sys.argv[1])
-ledger.apply([begun("k", "d", "m", {})])
+ledger.apply([Change("k", Step.INTENT, "d", "m", {})])
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -266,7 +271,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 # In processes of their own: nobody forks a process that has the threads of a test run.
 FORKED = """
 import os, sys
-from apimodels_async.ledger.statements import begun, moved
+from apimodels_async.ledger.port import Change
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger, Step
 
@@ -278,7 +283,7 @@ def refused(use, words):
     return False
 
 ledger = SqliteLedger(sys.argv[1])
-ledger.apply([begun("k", "d", "m", {})])
+ledger.apply([Change("k", Step.INTENT, "d", "m", {})])
 pid = os.fork()
 if pid == 0:
     uses = (ledger.steps, lambda: ledger.apply([]), lambda: ledger.resolve("k", "abandon"))
@@ -286,7 +291,7 @@ if pid == 0:
     ledger.close()
     os._exit(0 if right else 1)
 assert os.waitpid(pid, 0)[1] == 0
-ledger.apply([moved("k", Step.SENDING)])
+ledger.apply([Change("k", Step.SENDING)])
 assert ledger.steps() == {"k": Step.SENDING}
 assert refused(lambda: SqliteLedger(sys.argv[1]), "in use by another run")
 """
@@ -330,7 +335,7 @@ def test_a_closed_ledger_says_so(ledger: SqliteLedger) -> None:
 def test_what_was_written_is_read_again(ledger: SqliteLedger) -> None:
     task = Task(id="t", state=TaskState.COMPLETED, result_urls=("https://a/b.png", "data:image/png;base64,AAAA"))
     put(ledger, "k", Step.CREATED)
-    ledger.apply([moved("k", Step.DONE, task=task), moved("k", Step.SAVED, files=[SavedFile("/a/b.png", "00")])])
+    ledger.apply([Change("k", Step.DONE, task=task), Change("k", Step.SAVED, files=[SavedFile("/a/b.png", "00")])])
 
     [entry] = ledger.entries()
 
@@ -347,10 +352,10 @@ def test_what_was_written_is_read_again(ledger: SqliteLedger) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(ledger: SqliteLedger) -> None:
     with pytest.raises(LedgerError, match="cannot be written"):
-        ledger.apply([begun("k", HASH, "m", {}), ("a mistake", ())])
+        ledger.apply([begun("k", HASH, "m", {}), begun(None)])  # type: ignore[arg-type]
 
     assert ledger.steps() == {}
-    assert ledger.apply([begun("k", HASH, "m", {}), begun("k", HASH, "m", {}), moved("k", Step.CREATED)]) == [1, 0, 0]
+    assert ledger.apply([begun("k", HASH, "m", {}), begun("k", HASH, "m", {}), Change("k", Step.CREATED)]) == [1, 0, 0]
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -358,17 +363,22 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: SqliteLedger) -> None:
     changes=st.lists(
         st.one_of(
             st.builds(begun, st.sampled_from("ab"), st.just(HASH), st.just("m"), st.fixed_dictionaries({})),
-            st.builds(moved, st.sampled_from("ab"), st.sampled_from(Step), error=st.sampled_from([None, "why"])),
+            st.builds(
+                lambda key, step, error: Change(key, step, error=error),
+                st.sampled_from("ab"),
+                st.sampled_from(Step),
+                st.sampled_from([None, "why"]),
+            ),
         ),
         max_size=120,
     )
 )
-def test_many_changes_at_once_are_the_same_changes_one_by_one(ledger: SqliteLedger, changes: list[Statement]) -> None:
-    ledger.apply([("DELETE FROM entries", ())])
+def test_many_changes_at_once_are_the_same_changes_one_by_one(ledger: SqliteLedger, changes: list[Change]) -> None:
+    execute(ledger, "DELETE FROM entries")
     told = [changed for change in changes for changed in ledger.apply([change])]
     after = [entry._replace(changed=0.0) for entry in ledger.entries()]
 
-    ledger.apply([("DELETE FROM entries", ())])
+    execute(ledger, "DELETE FROM entries")
 
     assert ledger.apply(changes) == told
     assert [entry._replace(changed=0.0) for entry in ledger.entries()] == after
@@ -377,8 +387,8 @@ def test_many_changes_at_once_are_the_same_changes_one_by_one(ledger: SqliteLedg
 def test_words_that_are_no_text_do_not_take_other_writes_with_them(ledger: SqliteLedger) -> None:
     put(ledger, "k", Step.SENDING)
 
-    ledger.apply([moved("k", Step.UNKNOWN, error="bad \ud800 words"), begun("other", HASH, "m", {"prompt": "\ud800"})])
-    ledger.apply([moved("k", Step.CREATED, task=Task(id="t\ud800", state=""))])
+    ledger.apply([Change("k", Step.UNKNOWN, error="bad \ud800 words"), begun("other", HASH, "m", {"prompt": "\ud800"})])
+    ledger.apply([Change("k", Step.CREATED, task=Task(id="t\ud800", state=""))])
 
     entry = ledger.find("k")
     assert entry is not None
@@ -388,22 +398,22 @@ def test_words_that_are_no_text_do_not_take_other_writes_with_them(ledger: Sqlit
 
 def test_an_entry_that_makes_no_sense_is_a_ledger_error(ledger: SqliteLedger) -> None:
     put(ledger, "k", Step.CREATED)
-    ledger.apply([("UPDATE entries SET task = '[1]'", ())])
+    execute(ledger, "UPDATE entries SET task = '[1]'")
     with pytest.raises(LedgerError, match="makes no sense"):
         ledger.find("k")
-    ledger.apply([("UPDATE entries SET step = 'dancing'", ())])
+    execute(ledger, "UPDATE entries SET step = 'dancing'")
     with pytest.raises(LedgerError, match="makes no sense"):
         ledger.steps()
 
 
 def test_a_full_disk_is_a_ledger_error_and_the_ledger_goes_on_when_there_is_room(ledger: SqliteLedger) -> None:
-    (pages,) = next(iter(ledger._database.execute("PRAGMA page_count")))
-    ledger._database.execute(f"PRAGMA max_page_count = {pages + 1}")
+    [(pages,)] = execute(ledger, "PRAGMA page_count")
+    execute(ledger, f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(LedgerError, match="full"):
         ledger.apply([begun(f"k{number}", HASH, "m", {"prompt": "p" * 9000}) for number in range(20)])
     assert ledger.steps() == {}
 
-    ledger._database.execute("PRAGMA max_page_count = 100000")
+    execute(ledger, "PRAGMA max_page_count = 100000")
     ledger.apply([begun("k", HASH, "m", {})])
     assert ledger.steps() == {"k": Step.INTENT}
 
@@ -427,15 +437,13 @@ def test_nothing_that_may_be_paid_for_is_sent_by_itself() -> None:
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.sampled_from(Step), max_size=12), start=st.sampled_from(Step))
-def test_a_statement_moves_an_entry_only_to_where_it_may_go(
-    ledger: SqliteLedger, steps: list[Step], start: Step
-) -> None:
-    ledger.apply([("DELETE FROM entries", ())])
+def test_a_change_moves_an_entry_only_to_where_it_may_go(ledger: SqliteLedger, steps: list[Step], start: Step) -> None:
+    execute(ledger, "DELETE FROM entries")
     put(ledger, "k", start)
     now = start
 
     for step in steps:
-        [changed] = ledger.apply([moved("k", step)])
+        [changed] = ledger.apply([Change("k", step)])
         allowed = step in FOLLOWS[now] or (step is now and step is not Step.SENDING)
         assert changed == allowed
         now = step if allowed else now
@@ -486,10 +494,10 @@ def test_an_entry_that_changes_under_the_hands_of_whoever_resolves_it_is_left_al
     put(ledger, "k", Step.UNKNOWN)
     apply = ledger.apply
 
-    def late(statements: Any) -> list[int]:
+    def late(changes: Any) -> list[int]:
         with contextlib.suppress(LedgerError):
-            apply([moved("k", Step.CREATED, task=Task(id="t", state="")), moved("k", Step.DONE)])
-        return apply(statements)
+            apply([Change("k", Step.CREATED, task=Task(id="t", state="")), Change("k", Step.DONE)])
+        return apply(changes)
 
     monkeypatch.setattr(ledger, "apply", late)
     with pytest.raises(LedgerError, match="changed meanwhile"):
@@ -498,14 +506,78 @@ def test_an_entry_that_changes_under_the_hands_of_whoever_resolves_it_is_left_al
 
 
 def test_an_id_that_was_given_by_hand_can_be_corrected_until_the_server_has_confirmed_it(ledger: SqliteLedger) -> None:
-    ledger.apply([begun("k", "d", "m", {}), moved("k", Step.SENDING), moved("k", Step.UNKNOWN)])
+    ledger.apply([begun("k", "d", "m", {}), Change("k", Step.SENDING), Change("k", Step.UNKNOWN)])
     assert ledger.resolve("k", "cl-a-slip").step is Step.CREATED
     entry = ledger.resolve("k", "cl-right")
     assert entry.task is not None
     assert entry.task.id == "cl-right"
     assert ledger.resolve("k", "abandon").step is Step.ABANDONED
 
-    ledger.apply([begun("q", "d", "m", {}), moved("q", Step.SENDING)])
-    ledger.apply([moved("q", Step.CREATED, task=Task(id="cl1", state="pending"))])
+    ledger.apply([begun("q", "d", "m", {}), Change("q", Step.SENDING)])
+    ledger.apply([Change("q", Step.CREATED, task=Task(id="cl1", state="pending"))])
     with pytest.raises(LedgerError, match="nothing to resolve"):
         ledger.resolve("q", "resubmit")
+
+
+def decided(ledger: SqliteLedger, key: str, *decisions: str) -> Step:
+    """The step of an entry after these decisions."""
+    for how in decisions:
+        ledger.resolve(key, how)
+    return step_of(ledger, key)
+
+
+@pytest.mark.parametrize("first", ["resubmit", "abandon", "cl-a-slip"])
+@pytest.mark.parametrize(
+    ("second", "after"),
+    [("abandon", Step.ABANDONED), ("cl-right", Step.CREATED), ("resubmit", Step.INTENT), ("undo", Step.UNKNOWN)],
+)
+def test_a_decision_can_be_changed_until_a_run_has_acted_on_it(
+    ledger: SqliteLedger, first: str, second: str, after: Step
+) -> None:
+    put(ledger, "k", Step.UNKNOWN)
+
+    assert decided(ledger, "k", first, second) is after
+    if after is Step.CREATED:
+        entry = ledger.find("k")
+        assert entry is not None
+        assert entry.task is not None
+        assert entry.task.id == "cl-right"
+
+
+def test_a_decision_that_a_run_has_acted_on_stays(ledger: SqliteLedger) -> None:
+    put(ledger, "k", Step.UNKNOWN)
+    ledger.resolve("k", "resubmit")
+    ledger.apply([Change("k", Step.SENDING), Change("k", Step.INTENT)])  # a run began to send it, and took it back
+
+    with pytest.raises(LedgerError, match="nothing to resolve"):
+        ledger.resolve("k", "abandon")
+    with pytest.raises(LedgerError, match="nothing to undo"):
+        ledger.resolve("k", "undo")
+
+
+def test_there_must_be_a_decision_to_undo(ledger: SqliteLedger) -> None:
+    put(ledger, "k", Step.UNKNOWN)
+    put(ledger, "gone", Step.CREATED, Task(id="t", state="pending"))
+    ledger.apply([Change("gone", Step.CREATED, error="the server does not know it")])
+
+    for key in ("k", "gone"):
+        with pytest.raises(LedgerError, match="nothing to undo"):
+            ledger.resolve(key, "undo")
+
+
+def test_decisions_about_many_are_all_carried_out_or_none(ledger: SqliteLedger) -> None:
+    for key in "abc":
+        put(ledger, key, Step.UNKNOWN)
+    put(ledger, "done", Step.DONE)
+
+    for wrong, words in (
+        (("done", "abandon"), "nothing to resolve"),
+        (("none", "abandon"), "no entry 'none'"),
+        (("a", "resubmit"), "two decisions about entry 'a'"),
+    ):
+        with pytest.raises(LedgerError, match=words):
+            resolve_all(ledger, [("a", "abandon"), ("b", "task-9"), wrong])
+        assert {step_of(ledger, key) for key in "abc"} == {Step.UNKNOWN}
+
+    entries = resolve_all(ledger, [("a", "abandon"), ("b", "task-9"), ("c", "resubmit")])
+    assert [entry.step for entry in entries] == [Step.ABANDONED, Step.CREATED, Step.INTENT]

@@ -37,14 +37,14 @@ MUTANTS = (
     Mutant(
         "the mark is not awaited before the first byte",
         "ledger/recorder.py",
-        "changed = await self._recorder.write(moved(self._key, Step.SENDING, intent_id=self._intent_id))",
-        "changed = self._recorder.post(moved(self._key, Step.SENDING, intent_id=self._intent_id)) or [1]",
+        "changed = await self._writer.write(Change(self._key, Step.SENDING, intent_id=self._intent_id))",
+        "changed = self._writer.post(Change(self._key, Step.SENDING, intent_id=self._intent_id)) or [1]",
     ),
     Mutant(
         "the task id is not awaited",
         "ledger/recorder.py",
-        "if await self._recorder.write(moved(self._key, Step.CREATED, task=task)) != [1]:",
-        "if self._recorder.post(moved(self._key, Step.CREATED)):",
+        "if list(await self._writer.write(Change(self._key, Step.CREATED, task=task))) != [1]:",
+        "if self._writer.post(Change(self._key, Step.CREATED)):",
     ),
     Mutant(
         "what was being sent is sent again",
@@ -78,14 +78,14 @@ MUTANTS = (
     ),
     Mutant(
         "any step may follow any other",
-        "ledger/statements.py",
-        "for each in sorted(steps_before(step))",
+        "ledger/sql.py",
+        "for each in sorted(steps)",
         "for each in sorted(Step)",
     ),
     Mutant(
         "after a lost answer it counts as not taken",
         "ledger/recorder.py",
-        "await self._try(moved(self._key, Step.UNKNOWN, error=str(error)))",
+        "await self._try(Change(self._key, Step.UNKNOWN, error=str(error)))",
         "await self.not_taken()",
     ),
     Mutant(
@@ -93,8 +93,8 @@ MUTANTS = (
         "_batch/pipeline.py",
         "            except Exception as trouble:  # noqa: BLE001  (whatever happens becomes the outcome)\n",
         "            except Exception as trouble:  # noqa: BLE001  (whatever happens becomes the outcome)\n"
-        "                await self._records._recorder.write((\"UPDATE entries SET step = 'intent' WHERE key = ?\", "
-        "(item.key,)))\n",
+        "                from apimodels_async.ledger.port import Change\n"
+        "                await self._records._writer.write(Change(item.key, Step.INTENT, before=frozenset(Step)))\n",
     ),
     Mutant(
         "who is told that it is sent already sends it too",
@@ -111,18 +111,18 @@ MUTANTS = (
     Mutant(
         "what was refused for the time being stays marked",
         "ledger/recorder.py",
-        "await self._try(moved(self._key, Step.INTENT))",
+        "await self._try(Change(self._key, Step.INTENT))",
         "pass",
     ),
     Mutant(
         "the task of a decision is not kept",
-        "ledger/sqlite.py",
+        "ledger/resolve.py",
         'task=Task(id=how.strip(), state="", model=entry.model)',
         "task=None",
     ),
     Mutant(
         "one bad word spoils a transaction",
-        "ledger/statements.py",
+        "ledger/sql.py",
         'text.encode("utf-8", "backslashreplace").decode()',
         "text",
     ),
@@ -133,7 +133,7 @@ MUTANTS = (
         "if entry is None or entry.task is None:",
     ),
 )
-CONTROL = Mutant("no mistake", "ledger/sqlite.py", "\nSCHEMA_VERSION = ", "\n\nSCHEMA_VERSION = ")
+CONTROL = Mutant("no mistake", "ledger/sql.py", "\nSCHEMA_VERSION = ", "\n\nSCHEMA_VERSION = ")
 
 
 def search(mutant: Mutant, seed: int) -> tuple[str, str]:
@@ -141,7 +141,7 @@ def search(mutant: Mutant, seed: int) -> tuple[str, str]:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         shutil.copytree(ROOT / "apimodels_async", home / "apimodels_async")
-        for folder in ("ledger", "faults"):
+        for folder in ("ledger", "support"):
             shutil.copytree(ROOT / "tests" / folder, home / "tests" / folder)
         for file in ("pyproject.toml", "tests/conftest.py"):
             shutil.copy(ROOT / file, home / file)

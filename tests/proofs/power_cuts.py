@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger
 from apimodels_async.ledger.entries import Step
-from apimodels_async.ledger.statements import Statement, begun, moved
+from apimodels_async.ledger.port import Change
 from apimodels_async.models import Task
 
 SECTOR = 512
@@ -197,9 +197,9 @@ def open_on(disk: Disk, path: Path, *, full: bool) -> SqliteLedger:
     return SqliteLedger(path, connect=connect)
 
 
-def _statements(steps: dict[str, int], chance: random.Random) -> tuple[list[Statement], dict[str, int]]:
+def _changes(steps: dict[str, int], chance: random.Random) -> tuple[list[Change], dict[str, int]]:
     """What some tasks write together, and where that brings them."""
-    statements: list[Statement] = []
+    changes: list[Change] = []
     brought: dict[str, int] = {}
     for _ in range(chance.randint(1, 4)):
         waiting = [key for key, step in steps.items() if step < len(LIFE) - 1 and key not in brought]
@@ -208,13 +208,13 @@ def _statements(steps: dict[str, int], chance: random.Random) -> tuple[list[Stat
             brought[key] = steps[key] + 1
             step = LIFE[brought[key]]
             task = Task(id=f"task-{key}", state="pending") if step is Step.CREATED else None
-            statements.append(moved(key, step, task=task))
+            changes.append(Change(key, step, task=task))
         else:
             key = f"k{len(steps) + len(brought)}"
             if key not in steps and key not in brought:
                 brought[key] = 0
-                statements.append(begun(key, "d" * 64, "m", {"prompt": "x" * chance.randint(1, 3000)}))
-    return statements, brought
+                changes.append(Change(key, Step.INTENT, "d" * 64, "m", {"prompt": "x" * chance.randint(1, 3000)}))
+    return changes, brought
 
 
 def cut_once(home: Path, seed: int, *, full: bool) -> Cut:
@@ -227,8 +227,8 @@ def cut_once(home: Path, seed: int, *, full: bool) -> Cut:
         ledger = open_on(disk, path, full=full)
         try:
             for _ in range(500):
-                statements, brought = _statements(steps, chance)
-                ledger.apply(statements)
+                changes, brought = _changes(steps, chance)
+                ledger.apply(changes)
                 steps.update(brought)
         finally:
             with contextlib.suppress(Exception):  # as there is no power

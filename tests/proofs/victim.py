@@ -23,9 +23,10 @@ import anyio
 from apimodels_async import AsyncImagesClient, GenerationRequest, Outcome
 from apimodels_async._download import part_file
 from apimodels_async._http import tls, transport
-from apimodels_async.ledger import SqliteLedger, recorder, sqlite
+from apimodels_async._sqlite import connect
+from apimodels_async.ledger import SqliteLedger, recorder
 from apimodels_async.ledger import run as ledger_run
-from apimodels_async.ledger.statements import CHANGE
+from apimodels_async.ledger.sql import CHANGE
 from apimodels_async.pacing import FixedPacing
 
 for _module in ("_batch.batch", "ledger.once"):  # what a client imports when it needs it
@@ -87,8 +88,8 @@ POINTS = (
     "before a rename",
     "between the flush and the rename",
     "after a rename",
-    "before the sums",
-    "after the sums",
+    "before the files are noted",
+    "after the files are noted",
     "before the file is closed",
 )
 """Where a process can be killed."""
@@ -129,8 +130,7 @@ def wire(fuse: Fuse) -> Callable[[str], Any]:
     around_async(transport.Http, "submit", fuse, "", "after the answer")
     around(part_file.PartFile, "finish", fuse, "before a rename", "after a rename")
     around(os, "fsync", fuse, "", "between the flush and the rename")
-    around_async(ledger_run.LedgerRun, "saved", fuse, "before the sums", "after the sums")
-    connect = sqlite._connect
+    around(ledger_run.LedgerRun, "saved", fuse, "before the files are noted", "after the files are noted")
     return lambda path: Wired(connect(path), fuse)
 
 

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from apimodels_async._create.identity import digest_of, request_view
 from apimodels_async.ledger import SqliteLedger, Step
 from apimodels_async.ledger.entries import SavedFile, key_of
-from apimodels_async.ledger.sqlite import SCHEMA_VERSION
-from apimodels_async.ledger.statements import Statement, begun, moved
+from apimodels_async.ledger.port import Change
+from apimodels_async.ledger.sql import SCHEMA_VERSION
 from apimodels_async.models import GenerationRequest, Task, TaskState
 
 HERE = Path(__file__).parent
@@ -57,25 +57,26 @@ def task_of(prompt: str, step: Step) -> Task | None:
             return None
 
 
-def life(prompt: str, step: Step, occurrence: int = 0) -> list[Statement]:
+def life(prompt: str, step: Step, occurrence: int = 0) -> list[Change]:
     """All that is written about one request until it is at `step`."""
     view = request_view(GenerationRequest(prompt, size="1024x1024", seed=7, extra_body={"style": "ink"}), MODEL, {})
     key = key_of(digest_of(view), occurrence)
-    statements = [begun(key, digest_of(view), MODEL, view)]
+    changes = [Change(key, Step.INTENT, digest_of(view), MODEL, view)]
     for each in WAYS[step]:
         files = [SavedFile(f"/elsewhere/{prompt}.png", "0" * 64)] if each is Step.SAVED else None
         error = "no" if each in (Step.UNKNOWN, Step.REJECTED, Step.FAILED) else None
         ordered = f"call-{prompt}" if each is Step.SENDING else None
-        statements.append(moved(key, each, task=task_of(prompt, each), files=files, error=error, intent_id=ordered))
-    return statements
+        changes.append(Change(key, each, task=task_of(prompt, each), files=files, error=error, intent_id=ordered))
+    return changes
 
 
-def write(name: str, statements: list[Statement]) -> None:
+def write(name: str, changes: list[Change]) -> None:
     """One ledger, all of it in one file."""
     place = HERE / name
     place.unlink(missing_ok=True)
     with SqliteLedger(place) as ledger:
-        assert all(changed == 1 for changed in ledger.apply(statements))
+        ledger.bind("https://api.example/v1")
+        assert all(changed == 1 for changed in ledger.apply(changes))
     place.with_name(f"{name}.lock").unlink()
     with closing(sqlite3.connect(place)) as database:
         database.execute("UPDATE entries SET changed = 1767323045.0")
@@ -88,8 +89,8 @@ def main() -> None:
     """Write them."""
     version = f"v{SCHEMA_VERSION}"
     write(f"{version}-empty.db", [])
-    write(f"{version}-every-step.db", [statement for step in Step for statement in life(step.value, step)])
-    twice = [statement for number in range(3) for statement in life("the same", Step.DONE, number)]
+    write(f"{version}-every-step.db", [change for step in Step for change in life(step.value, step)])
+    twice = [change for number in range(3) for change in life("the same", Step.DONE, number)]
     write(f"{version}-repeated.db", [*twice, *life("the same", Step.UNKNOWN, 3)])
     print(json.dumps({path.name: path.stat().st_size for path in sorted(HERE.glob("*.db"))}))
 

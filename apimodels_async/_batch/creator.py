@@ -1,0 +1,174 @@
+"""Sending the create requests of a batch: as many at once as connections and memory allow."""
+
+import logging
+from collections.abc import Callable
+
+import anyio
+
+from apimodels_async._batch.accounts import Accounts
+from apimodels_async._batch.budget import BudgetExceededError, UnpricedModelError
+from apimodels_async._batch.byte_limit import ByteLimit
+from apimodels_async._batch.options import Item, Options, Slot
+from apimodels_async._batch.resume import not_submitted
+from apimodels_async._batch.stops import Stop
+from apimodels_async._create.engine import Engine
+from apimodels_async._create.prepare import PreparedRequest
+from apimodels_async.errors import ApimodelsError, NotSubmittedError, SubmissionUnknownError
+from apimodels_async.ledger.run import LedgerRun
+from apimodels_async.models import Task
+
+logger = logging.getLogger("apimodels_async")
+
+QUICK = 2.0
+"""Seconds for which a create request holds one of the `CREATES` slots at most: those of a synchronous model take a
+minute, and must not delay the others."""
+CREATES = 32
+"""Quick create requests at once."""
+BODIES = 64 << 20
+"""Bytes that the bodies of create requests may take at once, however many are under way: pictures are in them."""
+
+
+class Creator:
+    """Sends the create requests of one batch.
+
+    Args:
+        engine: what sends them.
+        options: what was asked for.
+        accounts: whose budget bounds them.
+        records: the ledger's, if there is one.
+        keep: called with a task that the server accepted after the batch was left.
+
+    Attributes:
+        stop: why nothing is sent any more, if so.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: Options,
+        accounts: Accounts,
+        records: LedgerRun | None,
+        keep: Callable[[Task], object],
+    ) -> None:
+        self._engine = engine
+        self._options = options
+        self._accounts = accounts
+        self._records = records
+        self._keep = keep
+        self._slots = anyio.Semaphore(CREATES)
+        self._bodies = ByteLimit(BODIES)
+        self._hold = engine.hold(options.outage_timeout)
+        self.stop: Stop | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Create requests that are held back, because the server takes none."""
+        return self._hold.waiting
+
+    def outage(self, now: float) -> float:
+        """Seconds since the server last took a create request; 0 while it takes them."""
+        return self._hold.outage(now)
+
+    def stop_creating(self, stop: Stop) -> None:
+        """Send nothing more."""
+        if self.stop is None:
+            logger.warning("the batch sends nothing more: %s (%s)", stop.reason, stop.cause)
+            self.stop = stop
+            self._hold.stop(stop.reason, stop.cause)
+
+    def stopped(self, item: Item) -> Exception | None:
+        """Why an item is not sent, if nothing is. Ask again after each wait: it may have changed meanwhile."""
+        return None if self.stop is None else not_submitted(item.index, self.stop.reason, self.stop.cause)
+
+    def commit(self, item: Item) -> Exception | None:
+        """Set aside what an item will cost, or return why it is not sent."""
+        try:
+            item.cost = self._accounts.budget.commit(item.request, self._engine.model_of(item.request))
+        except BudgetExceededError as error:
+            self.stop_creating(Stop("the budget is used up", error))
+            return self.stopped(item)
+        except UnpricedModelError as error:
+            return not_submitted(item.index, str(error), error)
+        except ValueError as error:  # no model anywhere
+            return error
+        return None
+
+    async def prepare(self, item: Item) -> PreparedRequest:
+        """The item's request, its pictures read and its body written.
+
+        Raises:
+            TypeError, ValueError: a picture or a parameter that cannot be sent.
+        """
+        if item.prepared is None:
+            item.prepared = await self._engine.prepare(item.request, for_ledger=self._records is not None)
+        return item.prepared
+
+    async def reserve(self, item: Item) -> None:
+        """Wait until one more create request may begin, and its body be made. A body that is made has its own size."""
+        await self._slots.acquire()
+        try:
+            weight = await self._engine.weigh(item.request)
+            weight = weight if item.prepared is None else min(weight, item.prepared.size)
+            await self._bodies.enter(weight)
+        except BaseException:
+            self._slots.release()
+            raise
+        item.weight = weight
+
+    def release(self, item: Item) -> None:
+        """Return what was reserved for an item that is not sent."""
+        self._slots.release()
+        item.weight = self._bodies.resize(item.weight, 0)
+
+    async def create(self, item: Item) -> Task:
+        """Send the item's request, for which there is a reservation; that ends with it.
+
+        While the server takes no create requests, this one waits with all others of the client and is sent again.
+
+        Raises:
+            Exception: whatever preparing it raises: nothing was sent.
+            NotSubmittedError: the server took none for `outage_timeout`, or the batch was stopped: nothing was sent.
+            ApimodelsError: as `Engine.send` raises.
+        """
+        slot = Slot(self._slots)
+        failure: Exception | None = None
+        task: Task | None = None
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(slot.release_after, QUICK)
+                try:
+                    task = await self._send(item)
+                except Exception as error:  # noqa: BLE001  (raised below: a task group would wrap it)
+                    failure = error
+                group.cancel_scope.cancel()
+        finally:
+            slot.release()
+            item.prepared = None
+            item.weight = self._bodies.resize(item.weight, 0)
+        if task is None:
+            raise failure or RuntimeError("a create request ended without a result")
+        return task
+
+    async def _send(self, item: Item) -> Task:
+        prepared = await self.prepare(item)
+        if item.weight:
+            item.weight = self._bodies.resize(item.weight, prepared.size)
+        journal = None if self._records is None else self._records.journal(item.key, prepared)
+        try:
+            within = self._options.wait_timeout
+            return await self._engine.send(prepared, self._keep, journal, within=within, hold=self._hold)
+        except NotSubmittedError as error:
+            # The server took nothing for too long, or the batch was stopped while this one was held back.
+            self.stop_creating(Stop(str(error).removeprefix("not sent: "), _cause_of(error)))
+            raise self.stopped(item) or error from _cause_of(error)
+        except ApimodelsError:
+            raise
+        except Exception as error:
+            raise SubmissionUnknownError(
+                f"the create request ended in an unexpected error ({type(error).__name__}: {error}): it may be "
+                f"accepted and billed; look it up at https://apimodels.app/console/records before you send it again"
+            ) from error
+
+
+def _cause_of(error: NotSubmittedError) -> Exception:
+    return error.__cause__ if isinstance(error.__cause__, Exception) else error

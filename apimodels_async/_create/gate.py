@@ -1,0 +1,109 @@
+"""When the create requests of a batch may be sent while the server takes none. Pure: clock and chance are arguments."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from apimodels_async._limits import BASE, CAP
+
+UNKNOWN_IN_A_ROW = 3
+"""Create requests with an unknown outcome, and no success between them, after which the gate closes."""
+PROBE_PATIENCE = 10.0
+"""Seconds that a probe may be without an answer before another one is sent: a synchronous model answers in a minute."""
+LONGEST_RETRY_AFTER = 300.0
+"""Seconds: one absurd ``Retry-After`` must not hold a batch for a day."""
+
+
+class Pass(NamedTuple):
+    """Leave to send one create request.
+
+    Attributes:
+        closings: how often the gate had closed by then; what is learned from a request that was sent before the last
+            closing says nothing about the time after it.
+        probe: whether the gate is closed, and this request finds out whether it can open.
+    """
+
+    closings: int
+    probe: bool
+
+
+class CreateGate:
+    """Holds the create requests of one client back together while the server takes none.
+
+    It closes when a request was provably not taken (no connection, or 429), and after `UNKNOWN_IN_A_ROW` unknown
+    outcomes. While it is closed, one request at a time is let through as a probe, after pauses that grow from half a
+    second to eight, with jitter. A probe that is answered by the API opens it.
+
+    Args:
+        uniform: draws a number between two.
+
+    Attributes:
+        closed_since: on the loop's clock, when the server last took requests; ``None`` while the gate is open.
+        cause: why it closed, or what the last probe met.
+        query_first: whether a free query has to be answered before the next probe: the last outcome was unknown, and
+            another one may cost money.
+    """
+
+    def __init__(self, uniform: Callable[[float, float], float]) -> None:
+        self._uniform = uniform
+        self._closings = 0
+        self._probes = 0  # since it closed
+        self._unknown = 0  # in a row
+        self._next_probe = -math.inf
+        self.closed_since: float | None = None
+        self.cause: Exception | None = None
+        self.query_first: bool = False
+
+    def pause(self, now: float) -> float:
+        """Seconds until `enter` may be called again; 0 if now. Ask again when something changed."""
+        return 0.0 if self.closed_since is None else max(0.0, self._next_probe - now)
+
+    def enter(self, now: float) -> Pass:
+        """Send one request now; every pass is returned by exactly one of the methods below."""
+        probe = self.closed_since is not None
+        if probe:
+            self._next_probe = now + PROBE_PATIENCE
+        return Pass(self._closings, probe)
+
+    def accepted(self, given: Pass) -> None:
+        """The API answered: it took the request, or refused it with its own words."""
+        if given.closings != self._closings:
+            return
+        self.closed_since = self.cause = None
+        self.query_first = False
+        self._unknown = 0
+
+    def not_taken(self, given: Pass, now: float, cause: Exception, retry_after: float | None = None) -> None:
+        """The request was provably not taken; `retry_after`: seconds that the server asks for."""
+        if given.closings == self._closings:
+            self._close(now, cause)
+        if retry_after is not None:
+            self._next_probe = max(self._next_probe, now + min(retry_after, LONGEST_RETRY_AFTER))
+
+    def unknown(self, given: Pass, now: float, cause: Exception) -> None:
+        """The server may or may not have taken the request."""
+        if given.closings != self._closings:
+            return
+        self._unknown += 1
+        if given.probe or self._unknown >= UNKNOWN_IN_A_ROW:
+            self.query_first = True
+            self._close(now, cause)
+
+    def abandoned(self, given: Pass, now: float) -> None:
+        """The request was not sent after all, or was cut off: nothing was learned."""
+        if given.closings == self._closings and given.probe:
+            self._next_probe = now
+
+    def _close(self, now: float, cause: Exception) -> None:
+        if self.closed_since is None:
+            self.closed_since = now
+            self._closings += 1
+            self._probes = 0
+        bound = min(CAP, BASE * 2 ** min(self._probes, 30))
+        self._probes += 1
+        self._next_probe = now + self._uniform(bound / 2, bound)
+        self.cause = cause
+
+    def closed_for(self, now: float) -> float:
+        """Seconds since the server last took requests; 0 while the gate is open."""
+        return 0.0 if self.closed_since is None else now - self.closed_since

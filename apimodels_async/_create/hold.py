@@ -1,0 +1,215 @@
+"""How the create requests of a batch wait while the server takes none, and how long."""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import anyio
+
+from apimodels_async._create.gate import CreateGate, Pass
+from apimodels_async._create.retries import Retries
+from apimodels_async.errors import ApimodelsError, ConfigurationError, NotSubmittedError
+
+logger = logging.getLogger("apimodels_async")
+
+_ROUNDING = 1e-6
+"""Seconds: a wait for the rest of the time may end a rounding error too early."""
+
+
+class Brake:
+    """The gate of one client, and those who wait at it.
+
+    Args:
+        query: asks the server something that costs nothing; raises if the server is in trouble.
+        uniform: draws a number between two.
+
+    Attributes:
+        gate: the rules.
+    """
+
+    def __init__(
+        self, query: Callable[[], Awaitable[object]], uniform: Callable[[float, float], float] = random.uniform
+    ) -> None:
+        self.query: Callable[[], Awaitable[object]] = query
+        self.gate: CreateGate = CreateGate(uniform)
+        self._changed: anyio.Event | None = None
+        self._closed_since: float | None = None
+
+    def notify(self) -> None:
+        """Something changed: let everything that waits look at the gate again."""
+        self._log()
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for a change, for `seconds` at most."""
+        self._changed = self._changed or anyio.Event()
+        with anyio.move_on_after(seconds):
+            await self._changed.wait()
+
+    def _log(self) -> None:
+        """Log once when the gate has closed, and once when it has opened."""
+        since, self._closed_since = self._closed_since, self.gate.closed_since
+        if since is None and self._closed_since is not None:
+            logger.warning("the server takes no create requests (%s): the batch holds back", self.gate.cause)
+        elif since is not None and self._closed_since is None:
+            logger.info("the server takes create requests again, after %.1f s", anyio.current_time() - since)
+
+
+class Hold:
+    """The waiting of one batch: its requests share a time limit and can be stopped together.
+
+    Made by ``Engine.hold`` when the batch begins, and given to ``Engine.send`` with each of its requests.
+
+    Args:
+        brake: of the client.
+        outage_timeout: seconds for which the server may take nothing; ``None`` for no limit.
+        now: on the loop's clock.
+
+    Attributes:
+        waiting: create requests that are held back now.
+    """
+
+    def __init__(self, brake: Brake, outage_timeout: float | None, now: float) -> None:
+        self._brake = brake
+        self._outage_timeout = outage_timeout
+        self._began = now
+        self._stopped: tuple[str, Exception] | None = None
+        self.waiting: int = 0
+
+    def outage(self, now: float) -> float:
+        """Seconds for which the server has been taking none of this batch's requests; 0 if it takes them."""
+        return min(self._brake.gate.closed_for(now), now - self._began)
+
+    @property
+    def cause(self) -> Exception | None:
+        """What the last request met, while the server takes none."""
+        return self._brake.gate.cause
+
+    def stop(self, why: str, cause: Exception) -> None:
+        """Send nothing more: what is held back ends as `NotSubmittedError` at once."""
+        self._stopped = self._stopped or (why, cause)
+        self._brake.notify()
+
+    def retries(self) -> "HeldRetries":
+        """The attempts of one of the batch's requests."""
+        return HeldRetries(self, self._brake)
+
+    async def wait(self) -> Pass:
+        """Return when a request may be sent.
+
+        Raises:
+            NotSubmittedError: the batch was stopped, or the server has taken nothing for too long.
+        """
+        self.waiting += 1
+        try:
+            return await self._wait()
+        finally:
+            self.waiting -= 1
+
+    async def _wait(self) -> Pass:
+        gate = self._brake.gate
+        while True:
+            now = anyio.current_time()
+            self._raise_if_over(now)
+            pause = gate.pause(now)
+            if pause > 0.0:
+                left = pause if self._outage_timeout is None else self._outage_timeout - self.outage(now)
+                await self._brake.wait(min(pause, left))
+                continue
+            given = gate.enter(now)
+            if not (given.probe and gate.query_first) or await self._query(given):
+                return given
+
+    def _raise_if_over(self, now: float) -> None:
+        if self._stopped is not None:
+            why, cause = self._stopped
+            raise NotSubmittedError(f"not sent: {why}") from cause
+        closed, limit, outage = self._brake.gate.closed_since is not None, self._outage_timeout, self.outage(now)
+        if closed and limit is not None and outage >= limit - _ROUNDING:
+            raise NotSubmittedError(
+                f"not sent: the server has taken no create request for {outage:.0f} s ({self.cause})"
+            ) from self.cause
+
+    async def _query(self, given: Pass) -> bool:
+        """Whether the server answers a query that costs nothing, so that a create request may be risked."""
+        try:
+            await self._brake.query()
+        except ConfigurationError:  # the client was closed
+            self._brake.gate.abandoned(given, anyio.current_time())
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever it is, the server is not well)
+            self._brake.gate.not_taken(given, anyio.current_time(), error)
+            self._brake.notify()
+            return False
+        except BaseException:
+            self._brake.gate.abandoned(given, anyio.current_time())
+            self._brake.notify()
+            raise
+        return True
+
+
+class HeldRetries(Retries):
+    """The attempts of one request of a batch: as many as it takes, each when the gate lets it through.
+
+    Args:
+        hold: of the batch.
+        brake: of the client.
+    """
+
+    def __init__(self, hold: Hold, brake: Brake) -> None:
+        self._hold = hold
+        self._brake = brake
+        self._pass: Pass | None = None
+
+    async def enter(self) -> None:
+        """Wait at the gate.
+
+        Raises:
+            NotSubmittedError: the batch was stopped, or the server has taken nothing for too long.
+        """
+        self._pass = await self._hold.wait()
+
+    async def not_taken(self, error: ApimodelsError, retry_after: float | None) -> None:
+        """Wait with all others: the next `enter` does."""
+        given, self._pass = self._pass, None
+        if given is not None:
+            self._brake.gate.not_taken(given, anyio.current_time(), error, retry_after)
+            self._brake.notify()
+
+    def hopeless(self, error: ApimodelsError) -> NoReturn:
+        """No request of the batch can be sent.
+
+        Raises:
+            NotSubmittedError: because of `error`.
+        """
+        self.abandoned()
+        self._hold.stop(str(error), error)
+        raise NotSubmittedError(f"not sent: {error}") from error
+
+    def accepted(self) -> None:
+        """The gate opens, if this was a probe."""
+        given, self._pass = self._pass, None
+        if given is not None:
+            self._brake.gate.accepted(given)
+            self._brake.notify()
+
+    def rejected(self) -> None:
+        """The API works: what it refused is this request."""
+        self.accepted()
+
+    def unknown(self, error: Exception) -> None:
+        """A few of these in a row close the gate."""
+        given, self._pass = self._pass, None
+        if given is not None:
+            self._brake.gate.unknown(given, anyio.current_time(), error)
+            self._brake.notify()
+
+    def abandoned(self) -> None:
+        """If it was a probe, another one may be sent."""
+        given, self._pass = self._pass, None
+        if given is not None:
+            self._brake.gate.abandoned(given, anyio.current_time())
+            self._brake.notify()

@@ -1,0 +1,45 @@
+"""The folder that pictures are saved in: made, and tried, before anything is paid for. Blocking, for threads."""
+
+import logging
+from pathlib import Path
+
+from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile, sweep
+from apimodels_async.errors import DownloadError
+
+logger = logging.getLogger("apimodels_async")
+
+
+def expand(directory: Path) -> Path:
+    """`directory` with the home directory in place of a leading ``~``: a folder so named is never meant.
+
+    Raises:
+        DownloadError: there is no home directory.
+    """
+    try:
+        return directory.expanduser()
+    except RuntimeError as error:
+        if directory.parts[0] != "~":  # a folder whose name begins so, where there is no such user
+            return directory
+        raise DownloadError(f"the output folder {str(directory)!r} cannot be used: {error}") from error
+
+
+def prepare_folder(directory: Path) -> Path:
+    """Make `directory`, write a byte there and remove it, sweep what killed runs left behind, and return its path.
+
+    Raises:
+        DownloadError: it cannot be written to; the message names it and says why.
+    """
+    directory = expand(directory)
+    part = PartFile(directory, "test", SWEPT_SUFFIX)
+    try:
+        part.begin()
+        part.write(b"\n")
+        part.flush()
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system takes, such as one with a NUL
+        raise DownloadError(f"the output folder {str(directory)!r} cannot be used: {error}") from error
+    finally:
+        part.discard()
+    removed = sweep(directory)
+    if removed:
+        logger.info("part files of ended runs removed from %s: %d", directory, len(removed))
+    return directory

@@ -1,0 +1,64 @@
+"""The table: a line for each setting and lane as it is measured, and a page with one line for each setting. Pure."""
+
+from dataclasses import dataclass
+
+from tests.proofs.network.result import Result
+from tests.proofs.network.settings import ALL_LANES, Setting, judge
+
+HEADING = "## The network, measured"
+INTRODUCTION = """
+`nox -s network` puts real parts (nginx, haproxy, tinyproxy, dnsmasq, a firewall that forgets connections, loss, delay)
+between this client and a server that writes down every create request it accepts, each in a network namespace of its
+own. It runs a batch through every fault on asyncio with the extra `fast` (*fast*) and without (*plain*), and on trio,
+and counts what was paid for twice and what was lost. It needs root and programs of the distribution, which it names if
+they are missing. `nox -s network -- outage_1s --lane fast` runs one; `--write` writes this part of the page.
+"""
+LEGEND = """
+*Unknown* n/m: n requests ended as `SubmissionUnknownError`, of which the server had accepted m. *Ideal*: seconds that a
+client would take which knows everything beforehand. Paid for twice, and lost: {twice} and {lost} in all these runs.
+"""
+HEAD = "| setting | what | lane | n | outcomes | twice | lost | s | ideal s | must | verdict |"
+RULE = "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: | --- | --- |"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting on one lane, measured."""
+
+    setting: Setting
+    lane: str
+    result: Result
+
+    @property
+    def missed(self) -> list[str]:
+        """What it misses, in words."""
+        return judge(self.setting, self.result)
+
+    def line(self) -> str:
+        """Everything about it, as a line of Markdown."""
+        setting, result, missed = self.setting, self.result, self.missed
+        under_way = f" ({result.under_way} create requests were under way)" if result.under_way else ""
+        measured = "".join(f", {name} {value:.4g}" for name, value in result.measured.items())
+        return _line(
+            *(setting.name, setting.part, self.lane, result.n, result.text() + under_way + measured),
+            *(result.twice, result.lost, f"{result.seconds:.1f}", f"{setting.ideal:g}", setting.must),
+            "**missed**: " + "; ".join(missed) if missed else "good",
+        )
+
+
+def page(rows: list[Row]) -> str:
+    """The part of the documentation below `HEADING`: a line for each setting, a column for each lane."""
+    lines = [f"| setting | n | ideal s | {' | '.join(ALL_LANES)} | must |"]
+    lines.append("| --- | ---: | ---: | " + "--- | " * len(ALL_LANES) + "--- |")
+    settings = {row.setting.name: row.setting for row in rows}
+    for name, setting in settings.items():
+        lanes = {row.lane: row.result for row in rows if row.setting.name == name}
+        cells = [f"{lanes[lane].text()}; {lanes[lane].seconds:.1f} s" if lane in lanes else "" for lane in ALL_LANES]
+        n = next(iter(lanes.values())).n
+        lines.append(_line(f"`{name}`: {setting.part}", n, f"{setting.ideal:g}", *cells, setting.must))
+    legend = LEGEND.format(twice=sum(row.result.twice for row in rows), lost=sum(row.result.lost for row in rows))
+    return INTRODUCTION + "\n" + "\n".join(lines) + "\n" + legend
+
+
+def _line(*cells: object) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
