@@ -178,7 +178,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             at = cast("BaseExceptionGroup[BaseException]", at).exceptions[0]
             continue
         yield at
-        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+        at = at.__cause__ or at.__context__  # also a suppressed one: httpcore hides what it maps
 
 
 def is_foreign(value: object, package: str, name: str) -> bool:
