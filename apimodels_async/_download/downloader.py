@@ -246,9 +246,9 @@ class _Fetch:
         if stream.status in (403, 404, 410):
             done = self.task.complete_time
             age = None if done is None else ((stream.date or datetime.now(UTC)) - done).total_seconds()
-            raise _GoneError(await _said(stream), age)
+            raise _GoneError(self.owner.http.without_key(await _said(stream)), age)
         if stream.status != 200:
-            raise SpoiledError(await _said(stream), stream.retry_after or 0.0)
+            raise SpoiledError(self.owner.http.without_key(await _said(stream)), stream.retry_after or 0.0)
         if stream.encoded:
             raise SpoiledError("the server compressed it although that was declined")
         if stream.length is not None and stream.length > self.limits.max_bytes:
