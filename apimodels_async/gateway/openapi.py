@@ -68,8 +68,8 @@ DOCUMENT: Json = {
                 "operationId": "create",
                 "summary": "Create an image generation task.",
                 "description": "Most models answer at once with a pending task. sparkpix-image, sparkpix-image-edit "
-                "and gpt-image-2-lite answer when the task has ended, with its end. gpt-image-2-all does so when size or "
-                "response_format is given, and completes in OpenAI's shape.",
+                "and gpt-image-2-lite answer when the task has ended, with its end. gpt-image-2-all does so when size "
+                "or response_format is given, and completes in OpenAI's shape.",
                 "security": KEY,
                 "requestBody": {"required": True, "content": {"application/json": {"schema": CREATE}}},
                 "responses": responses(

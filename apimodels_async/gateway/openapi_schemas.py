@@ -127,8 +127,8 @@ CREATE = object_of(
         "resolution": {
             "type": "string",
             "pattern": "^([124][Kk]|512)$",
-            "description": "The longer side: 512, or 1K, which is 1024 pixels (the default with aspect_ratio), 2K 2048, "
-            "4K 4096.",
+            "description": "The longer side: 512, or 1K, which is 1024 pixels (the default with aspect_ratio), "
+            "2K 2048, 4K 4096.",
         },
         "n": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
         "image": _ENCODED,
