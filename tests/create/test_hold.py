@@ -101,7 +101,11 @@ async def send_many(client: AsyncImagesClient, hold: Hold, number: int, at_once:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 3.0, 30.0])
-@pytest.mark.parametrize("fault", [refused, partial(refusal, 429), partial(page, 404), partial(page, 401)], ids=repr)
+@pytest.mark.parametrize(
+    "fault",
+    [refused, partial(refusal, 429), partial(page, 404), partial(page, 401)],
+    ids=["refused", "429", "a page with 404", "a page with 401"],
+)
 @virtually
 async def test_an_outage_costs_no_request(anyio_backend: str, seconds: float, fault: Fault) -> None:
     vendor = Vendor((0.1, 0.1 + seconds, fault))
