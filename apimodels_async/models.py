@@ -1,5 +1,6 @@
 """The values the SDK takes and gives: requests, tasks and outcomes. Frozen, and free of any I/O."""
 
+import json
 import math
 import os
 import re
@@ -12,6 +13,7 @@ from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, Typ
 from attrs import Attribute, field, fields, frozen
 
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+from apimodels_async._text import control_character, is_blank
 
 __all__ = [
     "UNSET",
@@ -22,6 +24,9 @@ __all__ = [
     "Outcome",
     "OutputFormat",
     "Quality",
+    "SupportsAsyncRead",
+    "SupportsOpen",
+    "SupportsReadBytes",
     "SupportsSave",
     "Task",
     "TaskState",
@@ -68,8 +73,46 @@ class SupportsSave(Protocol):
         """Write the picture to `fp` in `format` ("PNG")."""
 
 
-ImageInput: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | SupportsSave
-"""A picture: an ``http(s)`` URL, a ``data:`` URI, a path, bytes, a binary file, or a Pillow image."""
+@runtime_checkable
+class SupportsAsyncRead(Protocol):
+    """A binary file whose ``read`` is awaited: ``UploadFile`` of FastAPI and Starlette, files of aiofiles and anyio."""
+
+    async def read(self, size: int = -1, /) -> bytes:
+        """Read up to `size` bytes, or all."""
+        ...
+
+
+@runtime_checkable
+class SupportsReadBytes(Protocol):
+    """A file that is no `os.PathLike`: ``zipfile.Path``, a resource of `importlib.resources`."""
+
+    def read_bytes(self) -> bytes:
+        """Read the whole file."""
+        ...
+
+
+@runtime_checkable
+class SupportsOpen(Protocol):
+    """A file that is opened first: ``OpenFile`` of fsspec, and paths of other file systems."""
+
+    def open(self) -> Any:
+        """Open it; with the mode ``"rb"`` if it takes one."""
+
+
+ImageInput: TypeAlias = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | IO[bytes]
+    | SupportsAsyncRead
+    | SupportsReadBytes
+    | SupportsOpen
+    | SupportsSave
+)
+"""A picture: an ``http(s)`` URL, a ``data:`` URI, a path, bytes, a binary file (also one that is awaited), or a Pillow
+image."""
 
 Quality: TypeAlias = Literal["low", "medium", "high", "auto"]
 """How much care a picture gets, where the model lets it be chosen."""
@@ -195,29 +238,40 @@ def _one_of(*words: str) -> Any:
 def _text(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
     if value is not None or attribute.name == "prompt":
         _check_type(value, str, attribute.name, "give text")
-        _check(str(value).strip(), attribute.name, value, "give text that is not empty")
-        _check(not re.search(_SURROGATE, str(value)), attribute.name, value, "give text without lone surrogates")
+        text = str(value)
+        _check(not is_blank(text), attribute.name, value, "give text that is not empty")
+        _check(not re.search(_SURROGATE, text), attribute.name, value, "give text without lone surrogates")
+        control = control_character(text)
+        _check(control is None, attribute.name, value, f"give text without control characters (it has {control})")
+
+
+_LARGEST = 256
+"""Bits of a whole number: Python writes none of more than 4,300 digits."""
 
 
 def _whole(lowest: int | None) -> Any:
     def validate(_: object, attribute: "Attribute[Any]", value: int | None) -> None:
         if value is not None:
             _check_type(value, int, attribute.name, "give a whole number")
+            if value.bit_length() > _LARGEST:
+                raise ArgumentError(attribute.name, f"give a whole number of at most {_LARGEST} bits")
             _check(lowest is None or value >= lowest, attribute.name, value, f"give at least {lowest}")
 
     return validate
 
 
 _BYTES = (bytes, bytearray, memoryview)
+_READERS = ("read", "read_bytes", "open", "save")
+"""The methods by which the bytes of a picture can be had, in the order in which they are preferred."""
 
 
 def _picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    if value is not None and not isinstance(value, (str, os.PathLike, *_BYTES)):
-        _check(
-            hasattr(value, "read") or hasattr(value, "save"),
+    if value is None or isinstance(value, (str, os.PathLike, *_BYTES)):
+        return
+    if isinstance(value, type) or not any(hasattr(value, name) for name in _READERS):
+        raise ArgumentTypeError(
             attribute.name,
-            value,
-            "give a URL, a data: URI, a path, bytes, a binary file or a Pillow image",
+            f"is a {type(value).__name__}: give a URL, a data: URI, a path, bytes, a binary file or a Pillow image",
         )
 
 
@@ -240,6 +294,12 @@ def _kept(values: Sequence[ImageInput] | None) -> Sequence[ImageInput] | None:
 def _mapping(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if value is not None:
         _check_type(value, Mapping, attribute.name, "give a mapping of request fields to JSON values")
+        try:
+            json.dumps(dict(cast("Mapping[object, object]", value)), ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            reason = "it has half of a surrogate pair" if isinstance(error, UnicodeEncodeError) else str(error)
+            kind = ArgumentTypeError if isinstance(error, TypeError) else ArgumentError
+            raise kind(attribute.name, f"cannot be written as JSON: {reason}") from None
 
 
 def _brief(value: object) -> str:

@@ -17,7 +17,7 @@ ROOT = "apimodels_async"
 HOME = Path(apimodels_async.__file__).parent
 
 ORDER = (
-    "_arguments errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit",
+    "_text _arguments errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit",
     "_wire",
     "_http",
     "pacing",
@@ -49,6 +49,7 @@ PURE = (
     "callbacks.signing",
     "callbacks.parsing",
     "_urls",
+    "_text",
     "catalogue",
 )
 """Modules and packages without any I/O: the clock and chance are arguments."""
