@@ -34,8 +34,8 @@ class _Group(Generic[C, R]):
     def __init__(self) -> None:
         self.changes: list[C] = []
         self.writers = 0
-        self.urgent = False  # somebody waits for it
-        self.due = 0.0  # monotonic time at which it is written although nobody waits
+        self.urgent = False  # a writer waits for it
+        self.due = 0.0  # monotonic time at which it is written although no writer waits
         self.outcome: Future[Sequence[R]] = Future()
         self.loops: dict[Any, tuple[anyio.Event, LoopCaller]] = {}
 

@@ -1,6 +1,6 @@
 """Something that may not be seen."""
 
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -22,6 +22,9 @@ class Secret(Generic[T]):
         """Let go of the content: an error that was raised where it was at hand may live long, and it may be large."""
         if hasattr(self, "_content"):
             del self._content
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is neither pickled nor copied: make what holds it anew in each process")
 
     def __repr__(self) -> str:
         return "Secret(…)"

@@ -5,11 +5,15 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import anyio
 from attrs import evolve, fields
 
+# What these three offer is imported when it is used first: many clients never need it. Annotations name it in quotes.
+from apimodels_async import _batch as batches
+from apimodels_async import _download as downloads
+from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create import inputs
 from apimodels_async._create.engine import Engine
@@ -23,7 +27,7 @@ from apimodels_async._threads import FILES
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ConnectionFailedError
+from apimodels_async.errors import ApimodelsError, ConnectionFailedError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -36,14 +40,12 @@ from apimodels_async.models import (
     TaskState,
     Unset,
 )
+from apimodels_async.pacing.guard import guarded
+from apimodels_async.pacing.protocol import Pacing
 
 if TYPE_CHECKING:
-    from apimodels_async._batch.batch import Batch
-    from apimodels_async._download.downloader import Downloader
-    from apimodels_async.ledger import SqliteLedger
     from apimodels_async.ledger.opened import OpenLedgers
     from apimodels_async.ledger.run import LedgerRun
-    from apimodels_async.pacing import Pacing
 
 __all__ = ["AsyncImagesClient"]
 
@@ -62,8 +64,8 @@ class AsyncImagesClient:
         model: the model for calls that name none, else ``APIMODELS_MODEL``.
         timeout: for one HTTP exchange, in seconds or as an ``httpx.Timeout``; ``None`` switches it off. By default
             a create's answer is read for 300 s, because some models answer only when the picture is done, and
-            everything else for 30 s.
-        wait_timeout: for one whole wait, in seconds; ``None`` for no bound.
+            the answer to a query for 10 s, and everything else for 30 s.
+        wait_timeout: for one whole wait, in seconds; ``None`` for no limit.
         max_retries: how often a create is sent again, where it is certain that nothing was started, within 30 s.
         http_client: an ``httpx.AsyncClient`` of your own (proxies, certificates, event hooks); it is never closed
             here, and its headers and cookies never reach the host of the pictures.
@@ -73,9 +75,12 @@ class AsyncImagesClient:
             answer is lost is found by it. When none comes, tasks are asked about after three times the usual time.
 
     Raises:
-        ConfigurationError: no key, a key that cannot be a header, or a base URL that is none.
+        ConfigurationError: the API key is missing or malformed, or `base_url` is not an http(s) URL.
         ValueError: a number out of range.
     """
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds the API key and open connections: make one in each process, and do not copy it")
 
     # For a repr in the middle of an `__init__` that fails.
     _base_url: str = ""
@@ -91,13 +96,13 @@ class AsyncImagesClient:
         wait_timeout: float | None = 600.0,
         max_retries: int = 4,
         http_client: HttpClient | None = None,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
         callbacks: CallbackSource | None = None,
     ) -> None:
         secret = None if api_key is None else Secret(api_key)
         del api_key  # a traceback that shows this frame's locals must not show the key
         if isinstance(timeout, (int, float)) and timeout <= 0:
-            raise ArgumentError("timeout", "give seconds above 0", value=str(timeout), hint=", or None for no bound")
+            raise ArgumentError("timeout", "give seconds above 0", value=str(timeout), hint=", or None for no limit")
         if max_retries < 0:
             raise ArgumentError("max_retries", "give 0 or more", value=str(max_retries))
         self._wait_timeout = _checked_wait(wait_timeout, "wait_timeout")
@@ -107,10 +112,6 @@ class AsyncImagesClient:
             raise ArgumentTypeError(
                 "callbacks", "give an apimodels_async.callbacks.CallbackReceiver", value=type(callbacks).__name__
             )
-        if pacing is None:
-            from apimodels_async.pacing import AdaptivePacing  # noqa: PLC0415  (an import need not pay for it)
-
-            pacing = AdaptivePacing()
         self._engine = Engine(
             Http(settings.api_key, settings.base_url, timeout, http_client),
             server_identity=server_identity(settings.base_url),
@@ -168,7 +169,7 @@ class AsyncImagesClient:
         output_format: OutputFormat | None = None,
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         key: str | None = None,
     ) -> Task:
         """Submit a task, and do not wait for it.
@@ -218,7 +219,7 @@ class AsyncImagesClient:
         return await self._engine.send(await self._engine.prepare(request))
 
     async def _create_once(
-        self, request: GenerationRequest, ledger: "SqliteLedger | str | os.PathLike[str]", key: str | None
+        self, request: GenerationRequest, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", key: str | None
     ) -> Task:
         """`create` with a ledger: what an earlier call with this key has begun is not begun again."""
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
@@ -228,7 +229,7 @@ class AsyncImagesClient:
         prepared = await engine.prepare(request, for_ledger=True)
         return await create_once(records, prepared, key, engine.send, engine.recover)
 
-    async def _open(self, ledger: "SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
+    async def _open(self, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
@@ -254,29 +255,34 @@ class AsyncImagesClient:
         task_or_id: Task | str,
         *,
         timeout: float | Unset | None = UNSET,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Ask until a task has ended, and give it: completed or failed, as its state says.
 
-        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 are
-        put up with until the time is up.
+        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 do not
+        end the wait before its time is up.
 
         Args:
             task_or_id: a task or its id.
-            timeout: seconds; ``None`` for no bound; left out, the client's `wait_timeout`.
+            timeout: seconds; ``None`` for no limit; left out, the client's `wait_timeout`.
             pacing: when to ask, in place of the client's.
             on_change: called with the task whenever a query shows it in another state; what it raises is logged.
 
         Raises:
-            APIError: a refusal that no waiting mends, with the task id.
+            APIError: a refusal that waiting does not change, with the task id.
+            ConnectionFailedError: the server's certificate is refused.
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no answer brings a link to a picture.
         """
         self._engine.jobs.bind()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
-        return await self._engine.poller.wait(task, pacing or self._engine.pacing, bound, on_change)
+        paced = self._engine.pacing if pacing is None else guarded(pacing)
+        try:
+            return await self._engine.poller.wait(task, paced, bound, on_change)
+        except Exception as error:  # noqa: BLE001  (raised there)
+            self._raise_with_id(error, task)
 
     async def generate(
         self,
@@ -296,7 +302,7 @@ class AsyncImagesClient:
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
         timeout: float | Unset | None = UNSET,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
     ) -> Task:
         """`create` and `wait` in one call; the arguments are theirs.
 
@@ -310,33 +316,43 @@ class AsyncImagesClient:
         request = _request_of(prompt, locals())
         self._engine.jobs.bind()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
+        paced = self._engine.pacing if pacing is None else guarded(pacing)
         task = await self._engine.send(await self._engine.prepare(request), within=bound)
         try:
-            task = await self.wait(task, timeout=timeout, pacing=pacing)
-        except Exception:
-            raise  # every error of ours carries the task id
+            task = await self._engine.poller.wait(task, paced, bound)
+        except Exception as error:  # noqa: BLE001  (raised there)
+            self._raise_with_id(error, task)
         except BaseException:
-            self._engine.submitter.detach(task)  # cancelled: the caller never saw the id
+            self._engine.submitter.detach(task)  # cancelled: the caller never received the id
             raise
         if task.state == TaskState.FAILED:
             raise tasks.failure(task)
         return task
+
+    def _raise_with_id(self, error: Exception, task: Task) -> NoReturn:
+        """Raise what ended a wait: with the task's id, or with the task in `detached`."""
+        if not isinstance(error, ApimodelsError):
+            self._engine.submitter.detach(task)
+        elif error.task_id is None:
+            error.task_id = task.id
+        raise error
 
     def batch(
         self,
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
+        outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
-    ) -> "Batch":
+    ) -> "batches.Batch":
         """Make many pictures: ``async with client.batch(requests) as batch: async for outcome in batch: …``.
 
         There is one `Outcome` for each request, whatever happens to it, in order of completion. Refused for want of
@@ -352,7 +368,7 @@ class AsyncImagesClient:
             max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
             ledger: a file in which each step is written down before it is taken. The same call with the same ledger
                 goes on where the last one ended, however that was: what is finished comes from the ledger, what was
-                accepted is only asked about, what was provably never sent is sent, and what nobody knows comes back
+                accepted is only asked about, what was provably never sent is sent, and what is not known comes back
                 as `SubmissionUnknownError`. Requests are matched by their content.
             download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are.
             budget: US dollars that the batch may cost, by the catalogue's dated prices: nothing is sent that would
@@ -361,44 +377,56 @@ class AsyncImagesClient:
             create_rate: creates a second, for all of this client's.
             poll_rate: queries a second, for all of this client's; when it binds, the tasks most likely to be done
                 are asked about first.
-            wait_timeout: seconds for each task; ``None`` for no bound; left out, the client's.
+            wait_timeout: seconds for each task; ``None`` for no limit; left out, the client's.
+            outage_timeout: seconds for which the server may take no create request (no connection, 429) before the rest
+                ends as `NotSubmittedError`; ``None`` for no limit. Until then the requests wait together, and one at a
+                time finds out whether the server is back.
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. What it raises is logged, and it may be slow without holding the batch up.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
 
         Raises:
+            TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
         """
-        from apimodels_async._batch.batch import Batch  # noqa: PLC0415  (many never make a batch)
-        from apimodels_async._batch.options import Options  # noqa: PLC0415
-
+        _check_requests(requests)
         if max_in_flight < 1:
             raise ArgumentError("max_in_flight", "give 1 or more", value=str(max_in_flight))
         if retry_failed < 0:
             raise ArgumentError("retry_failed", "give 0 or more", value=str(retry_failed))
         for name, figure in (("budget", budget), ("create_rate", create_rate), ("poll_rate", poll_rate)):
             if figure is not None and not figure > 0:
-                raise ArgumentError(name, "give a number above 0", value=str(figure), hint=", or None for no bound")
+                raise ArgumentError(name, "give a number above 0", value=str(figure), hint=", or None for no limit")
         bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else Path(download_to)
-        options = Options(
-            max_in_flight, directory, budget, retry_failed, create_rate, poll_rate, bound, on_event, sidecar
+        options = batches.Options(
+            max_in_flight=max_in_flight,
+            download_to=directory,
+            budget=budget,
+            retry_failed=retry_failed,
+            create_rate=create_rate,
+            poll_rate=poll_rate,
+            wait_timeout=bound,
+            on_event=on_event,
+            sidecar=sidecar,
+            outage_timeout=_checked_wait(outage_timeout, "outage_timeout"),
         )
         open_ledger = None if ledger is None else partial(self._open, ledger, match=True)
-        return Batch(self._engine, self._downloader, requests, options, open_ledger)
+        return batches.Batch(self._engine, self._downloader, requests, options, open_ledger)
 
     async def generate_many(
         self,
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
+        outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
     ) -> list[Outcome]:
@@ -418,6 +446,7 @@ class AsyncImagesClient:
             create_rate=create_rate,
             poll_rate=poll_rate,
             wait_timeout=wait_timeout,
+            outage_timeout=outage_timeout,
             on_event=on_event,
             sidecar=sidecar,
         )
@@ -450,7 +479,7 @@ class AsyncImagesClient:
             task: a completed task.
             directory: where to.
             max_bytes: of one picture.
-            timeout: seconds for one picture, all attempts together; ``None`` for no bound.
+            timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
 
         Returns:
@@ -461,17 +490,13 @@ class AsyncImagesClient:
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         self._engine.jobs.bind()
-        from apimodels_async._download.limits import DownloadLimits  # noqa: PLC0415  (many never download)
-
-        limits = DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
+        limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
         saved = await self._downloader.download(task, Path(directory), limits)
         return [picture.path for picture in saved]
 
     @cached_property
-    def _downloader(self) -> "Downloader":
-        from apimodels_async._download.downloader import Downloader  # noqa: PLC0415  (many never download)
-
-        return Downloader(self._engine.http, self._engine.poller)
+    def _downloader(self) -> "downloads.Downloader":
+        return downloads.Downloader(self._engine.http, self._engine.poller)
 
     async def models(self) -> list[str]:
         """The ids of the models that the server offers.
@@ -525,7 +550,19 @@ def _request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) -
     return evolve(prompt, **given) if isinstance(prompt, GenerationRequest) else GenerationRequest(prompt, **given)
 
 
-def _checked_id(task_id: str) -> str:
+def _check_requests(requests: object) -> None:
+    """Raise a TypeError for what can be iterated over, and is plainly no list of requests."""
+    kind = type(requests).__name__
+    is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
+    if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
+        raise TypeError(
+            f"requests is a {kind}: give a list of prompts or of GenerationRequest; a single one goes to generate"
+        )
+
+
+def _checked_id(task_id: object) -> str:
+    if not isinstance(task_id, str):
+        raise TypeError(f"task_id is a {type(task_id).__name__}: give the id that create brought")
     if not task_id.strip():
         raise ArgumentError("task_id", "is empty: give the id that create brought")
     return task_id
@@ -533,5 +570,5 @@ def _checked_id(task_id: str) -> str:
 
 def _checked_wait(seconds: float | None, argument: str) -> float | None:
     if seconds is not None and not seconds >= 0:
-        raise ArgumentError(argument, "give seconds from 0", value=str(seconds), hint=", or None for no bound")
+        raise ArgumentError(argument, "give seconds from 0", value=str(seconds), hint=", or None for no limit")
     return seconds

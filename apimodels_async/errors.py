@@ -21,13 +21,12 @@ ApimodelsError
 └── LedgerError
 
 A bad argument is a plain ``ValueError`` or ``TypeError``, raised before anything is sent. Every error that
-knows a task id carries it as ``task_id``.
+knows a task id carries it as ``task_id``, and in its message.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
-if TYPE_CHECKING:
-    from apimodels_async.models import Task
+from apimodels_async.models import Task
 
 __all__ = [
     "APIError",
@@ -52,16 +51,37 @@ __all__ = [
 ]
 
 
+_LONGEST_ID = 200
+"""Characters of a task id that is put into a message; the vendor's have 25."""
+
+
 class ApimodelsError(Exception):
     """The root of every error this package raises on purpose.
+
+    Each can be made from its message alone, as task queues do when they bring one back from another process; so the
+    message names the task id as well.
 
     Attributes:
         task_id: the task the error is about, where one is known.
     """
 
-    def __init__(self, message: str, *, task_id: str | None = None) -> None:
+    _task_id: str | None = None
+
+    def __init__(self, message: str = "", *, task_id: str | None = None) -> None:
         super().__init__(message)
         self.task_id = task_id
+
+    @property
+    def task_id(self) -> str | None:
+        """The task the error is about, where one is known."""
+        return self._task_id
+
+    @task_id.setter
+    def task_id(self, task_id: str | None) -> None:
+        self._task_id = task_id
+        message = str(self)
+        if task_id and task_id not in message and len(task_id) <= _LONGEST_ID:
+            self.args = (f"{message} (task {task_id})", *self.args[1:])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own way of pickling calls the class with the message alone, which fails where a subclass
@@ -81,25 +101,27 @@ class APIError(ApimodelsError):
     """The server answered, and the answer is a refusal. Its own words are kept.
 
     Attributes:
-        status: the HTTP status.
+        status: the HTTP status; 0 where the error was made from its message alone.
         code: the envelope's ``code``, which decides where it differs from the status.
         msg: the server's words.
         request_id: the answer's ``x-request-id`` (or ``cf-ray``) header, for the vendor's support.
         body: the whole answer as text.
         retry_after: seconds the server asks to be left alone (``Retry-After``), where it does.
+        from_api: whether it came with the API's JSON. The page of a proxy on the way does not.
     """
 
     def __init__(
         self,
-        message: str,
+        message: str = "",
         *,
-        status: int,
+        status: int = 0,
         code: int | None = None,
         msg: str = "",
         request_id: str | None = None,
         task_id: str | None = None,
         body: str = "",
         retry_after: float | None = None,
+        from_api: bool = True,
     ) -> None:
         super().__init__(message, task_id=task_id)
         self.status = status
@@ -108,6 +130,7 @@ class APIError(ApimodelsError):
         self.request_id = request_id
         self.body = body
         self.retry_after = retry_after
+        self.from_api = from_api
 
 
 class BadRequestError(APIError):
@@ -127,7 +150,7 @@ class TaskNotFoundError(APIError):
 
 
 class RateLimitError(APIError):
-    """429: too many requests. ``retry_after`` says how long to wait, where the server told."""
+    """429: too many requests. ``retry_after`` says how long to wait, where the server says."""
 
 
 class ServerError(APIError):
@@ -142,14 +165,24 @@ class ProtocolError(ApimodelsError):
         status: the HTTP status.
     """
 
-    def __init__(self, message: str, *, body: str = "", status: int | None = None, task_id: str | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, body: str = "", status: int | None = None, task_id: str | None = None
+    ) -> None:
         super().__init__(message, task_id=task_id)
         self.body = body
         self.status = status
 
 
 class ConnectionFailedError(ApimodelsError):
-    """Nothing was sent, or a call that changes nothing never got an answer. Safe to try again."""
+    """Nothing was sent, or a call that changes nothing never got an answer. Safe to try again.
+
+    Attributes:
+        certificate: whether the server's certificate was refused, which trying again does not change.
+    """
+
+    def __init__(self, message: str = "", *, task_id: str | None = None, certificate: bool = False) -> None:
+        super().__init__(message, task_id=task_id)
+        self.certificate = certificate
 
 
 class SubmissionUnknownError(ApimodelsError):
@@ -167,12 +200,13 @@ class GenerationFailedError(ApimodelsError):
     """The task ended as failed, which is not billed.
 
     Attributes:
-        task: the failed task, with ``fail_code``, ``fail_msg`` and ``retryable``.
+        task: the failed task, with ``fail_code``, ``fail_msg`` and ``retryable``; ``None`` only where the error was
+            made from its message alone.
     """
 
-    def __init__(self, message: str, *, task: "Task") -> None:
-        super().__init__(message, task_id=task.id)
-        self.task = task
+    def __init__(self, message: str = "", *, task: Task | None = None) -> None:
+        super().__init__(message, task_id=None if task is None else task.id)
+        self.task: Task = cast("Task", task)  # there is one in every error that a client raises
 
 
 class ContentPolicyError(GenerationFailedError):
@@ -183,12 +217,13 @@ class WaitTimeoutError(ApimodelsError):
     """The task was still running when the wait's time was up. It goes on, and can be waited for again.
 
     Attributes:
-        task: the last known task. ``await client.wait(error.task)`` takes the wait up again.
+        task: the last known task. ``await client.wait(error.task)`` takes the wait up again. ``None`` only where the
+            error was made from its message alone.
     """
 
-    def __init__(self, message: str, *, task: "Task") -> None:
-        super().__init__(message, task_id=task.id)
-        self.task = task
+    def __init__(self, message: str = "", *, task: Task | None = None) -> None:
+        super().__init__(message, task_id=None if task is None else task.id)
+        self.task: Task = cast("Task", task)  # there is one in every error that a client raises
 
 
 class DownloadError(ApimodelsError):

@@ -13,6 +13,7 @@ from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, Typ
 from attrs import Attribute, field, fields, frozen
 
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+from apimodels_async._reprs import safe_repr
 from apimodels_async._text import control_character, is_blank
 
 __all__ = [
@@ -121,7 +122,7 @@ OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
 
 
 def _shorten(urls: Sequence[str]) -> str:
-    """A data: URI is a whole picture; nobody wants it in a log."""
+    """A data: URI is a whole picture; it does not belong in a log."""
     return repr(
         tuple(
             url if len(url) <= 200 and url[:5].lower() != "data:" else f"{url[:22]}…({len(url)} characters)"
@@ -156,7 +157,7 @@ class Task:
         state: a `TaskState`, or the server's own word where it is not one of the documented four.
         result_urls: links to the pictures, deleted by the vendor after 7 days. A picture that came inside the
             answer is a ``data:`` URI here.
-        model: the model id, where the server or the request told.
+        model: the model id, where the server or the request names it.
         create_time: when the server accepted the task (aware, UTC).
         complete_time: when the task ended (aware, UTC).
         fail_code: the server's code for a failure, such as ``CONTENT_MODERATION``.
@@ -175,6 +176,8 @@ class Task:
     fail_msg: str | None = None
     retryable: bool | None = None
     raw: Mapping[str, Any] = field(factory=dict[str, Any], eq=False, repr=False)
+
+    __repr__ = safe_repr
 
     @property
     def is_terminal(self) -> bool:
@@ -365,6 +368,8 @@ class GenerationRequest:
     seed: int | None = field(default=None, kw_only=True, validator=_whole(None))
     extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True, validator=_mapping)
 
+    __repr__ = safe_repr
+
     def __attrs_post_init__(self) -> None:
         """Check what concerns several arguments at once."""
         if self.image is not None and self.images is not None:
@@ -394,6 +399,8 @@ class Outcome:
     error: Exception | None = None
     files: tuple[Path, ...] = ()
 
+    __repr__ = safe_repr
+
     @property
     def ok(self) -> bool:
         """Whether the pictures are there and nothing went wrong."""
@@ -414,7 +421,7 @@ class BatchStats(NamedTuple):
         polls: queries made.
         bytes: of pictures saved.
         spent: US dollars, estimated by the catalogue's prices: completed tasks, those that are unknown, and those
-            that go on although nobody waits any more.
+            that go on although no call waits for them any more.
         matched: with a ledger, how many requests an earlier run had begun.
         waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
         outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.
@@ -451,3 +458,5 @@ class BatchEvent:
     index: int
     task: Task | None
     error: Exception | None = None
+
+    __repr__ = safe_repr

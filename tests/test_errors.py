@@ -85,7 +85,7 @@ def test_an_error_survives_pickling_with_all_it_knows(kind: type[ApimodelsError]
     twin = pickle.loads(pickle.dumps(error, protocol))
 
     assert type(twin) is kind
-    assert (str(twin), twin.args, twin.task_id) == ("no", ("no",), "clx1")
+    assert (str(twin), twin.args, twin.task_id) == ("no (task clx1)", ("no (task clx1)",), "clx1")
     assert vars(twin) == vars(error)
 
 
@@ -96,7 +96,7 @@ def test_an_error_survives_copying_with_all_it_knows(kind: type[ApimodelsError])
     for twin in (copy.copy(error), copy.deepcopy(error)):
         assert twin is not error
         assert type(twin) is kind
-        assert (str(twin), twin.task_id) == ("no", "clx1")
+        assert (str(twin), twin.task_id) == ("no (task clx1)", "clx1")
         assert vars(twin) == vars(error)
 
 
@@ -155,3 +155,37 @@ def test_a_refusal_that_says_little_says_so() -> None:
         "",
         None,
     )
+
+
+@pytest.mark.parametrize("kind", every_class())
+def test_an_error_can_be_made_from_its_message_alone_and_the_message_names_the_task(kind: type[ApimodelsError]) -> None:
+    error = example(kind)
+
+    rebuilt = kind(*error.args)  # as Celery does from JSON
+
+    assert type(rebuilt) is kind
+    assert str(rebuilt) == str(error) == "no (task clx1)"
+    assert rebuilt.task_id is None
+    assert isinstance(repr(rebuilt), str)
+    assert kind().task_id is None
+
+
+def test_an_id_that_is_learned_later_comes_into_the_message_once() -> None:
+    error = ApimodelsError("the client was closed")
+    error.task_id = "clx1"
+    error.task_id = "clx1"
+
+    assert str(error) == "the client was closed (task clx1)"
+    assert str(ApimodelsError("task clx1 is gone", task_id="clx1")) == "task clx1 is gone"
+
+
+def test_an_id_of_absurd_length_stays_out_of_the_message() -> None:
+    error = ApimodelsError("gone", task_id="x" * 100_000)
+
+    assert str(error) == "gone"
+    assert error.task_id == "x" * 100_000
+
+
+def test_an_error_that_was_made_from_its_message_has_no_task() -> None:
+    assert ContentPolicyError("refused").task is None
+    assert WaitTimeoutError("late").task is None

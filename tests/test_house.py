@@ -17,7 +17,8 @@ ROOT = "apimodels_async"
 HOME = Path(apimodels_async.__file__).parent
 
 ORDER = (
-    "_text _arguments errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit",
+    "_text _arguments errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit "
+    "_reprs",
     "_wire",
     "_http",
     "pacing",
@@ -44,7 +45,12 @@ PURE = (
     "_create.verdict",
     "_create.gate",
     "_create.journal",
+    "_batch.accounts",
     "_batch.budget",
+    "_batch.resume",
+    "_batch.stops",
+    "_download.tally",
+    "_download.words",
     "ledger.entries",
     "callbacks.signing",
     "callbacks.parsing",

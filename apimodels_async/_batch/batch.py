@@ -16,6 +16,7 @@ import anyio.abc
 from apimodels_async._batch.feed import threaded
 from apimodels_async._batch.options import Options, Requests
 from apimodels_async._batch.pipeline import Pipeline
+from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._download.downloader import Downloader
 from apimodels_async.ledger.run import LedgerRun
@@ -68,6 +69,16 @@ class Batch:
         task: these go on, and ``client.wait`` takes each up again.
         """
         return list(self._left_behind)
+
+    def stop_creating(self, reason: str, cause: Exception) -> None:
+        """Send no further create request. What is under way is finished; the rest ends as `NotSubmittedError`.
+
+        Args:
+            reason: why, in words.
+            cause: the error behind it.
+        """
+        if self._pipeline is not None:
+            self._pipeline.stop_creating(Stop(reason, cause))
 
     async def __aenter__(self) -> Self:
         if self._pipeline is not None:

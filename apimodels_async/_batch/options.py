@@ -42,6 +42,7 @@ class Item:
     """One request on its way to its outcome.
 
     Attributes:
+        age: seconds since an earlier run noted its task, where one did.
         cost: US dollars set aside for it.
         key: of its entry in the ledger, if there is one.
         files: what was saved.
@@ -54,6 +55,7 @@ class Item:
     """
 
     __slots__ = (
+        "age",
         "cost",
         "files",
         "index",
@@ -74,6 +76,7 @@ class Item:
         self.task: Task | None = None
         self.state: str = ""
         self.retries = 0
+        self.age: float | None = None
         self.cost = 0.0
         self.key = ""
         self.phase = Phase.READ

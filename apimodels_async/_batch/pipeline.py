@@ -242,7 +242,7 @@ class Pipeline:
         if task.id is None or is_over(task):
             self._finish(item, task)
         else:
-            self._scheduler.add(item, self._engine.poller.watch(task, self._options.wait_timeout))
+            self._scheduler.add(item, self._engine.poller.watch(task, self._options.wait_timeout, age=item.age))
 
     async def _create_again(self, item: Item) -> None:
         await self._creator.reserve(item)

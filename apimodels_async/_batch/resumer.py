@@ -1,6 +1,7 @@
 """Carrying out what is left to do for the requests that an earlier run began."""
 
 import logging
+import time
 from typing import Protocol
 
 from apimodels_async._batch import resume
@@ -91,9 +92,10 @@ class Resumer:
             await self._steps.submit(item)
             return
         item.task = entry.task
+        item.age = time.time() - entry.changed
         match resume.resume(entry, index=item.index, retry_failed=self._options.retry_failed > 0):
             case resume.Submit(retries):
-                item.retries = retries
+                item.retries, item.age = retries, None
                 await self._steps.submit(item)
             case resume.Watch(task):
                 item.prepared = None

@@ -25,7 +25,7 @@ import math
 from collections import Counter, deque
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 import anyio.abc
@@ -34,11 +34,8 @@ from apimodels_async._limits import Rate
 from apimodels_async._poll.poller import Poller
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import lacks_links
-from apimodels_async.pacing import Pacing, typical, urgency
 from apimodels_async.pacing.adaptive import EARLY_LOOKS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from apimodels_async.pacing.protocol import LearningPacing, Pacing, typical, urgency
 
 logger = logging.getLogger("apimodels_async")
 
@@ -87,7 +84,6 @@ class Scheduler(Generic[T]):
         self._ready: deque[tuple[T, TaskWatch]] = deque()  # the most urgent last
         self._called_back: list[tuple[T, TaskWatch]] = []
         self._learned = False
-        self._revises = hasattr(pacing, "revised")
         self._added: Counter[str] = Counter()
         self._revised = -REVISE
         self._ranked = -RERANK
@@ -97,7 +93,7 @@ class Scheduler(Generic[T]):
     def add(self, item: T, watched: TaskWatch) -> None:
         """Watch one more task."""
         self._added[watched.key] += 1
-        watched.probe = self._added[watched.key] <= PROBES or not self._revises
+        watched.probe = self._added[watched.key] <= PROBES or not isinstance(self._pacing, LearningPacing)
         watched.begin(self._pacing, anyio.current_time())
         self._postpone_unless_probe(watched)
         watched.listen(partial(self._note_callback, item, watched))
@@ -194,9 +190,9 @@ class Scheduler(Generic[T]):
 
     def _revise(self, now: float) -> None:
         """Look sooner at what is waiting, where tasks turn out to be quicker than was thought when it was planned."""
-        revised: Callable[[str, float], float] | None = getattr(self._pacing, "revised", None)
-        if revised is None:
+        if not isinstance(self._pacing, LearningPacing):
             return
+        revised = self._pacing.revised
         kept = [entry for entry in self._waiting if entry[3].ticket == entry[1]]
         for _, _, _, watched in kept:
             watched.advance(now, watched.born + revised(watched.key, watched.queried - watched.born))
@@ -211,7 +207,7 @@ class Scheduler(Generic[T]):
     async def _query(self, item: T, watched: TaskWatch) -> None:
         last = watched.last
         try:
-            await self._poller.look(watched)
+            await self._poller.poll(watched)
             if not watched.ended and not last:
                 self._poller.plan(watched, self._pacing)
                 self._postpone_unless_probe(watched)
@@ -224,7 +220,7 @@ class Scheduler(Generic[T]):
         if watched.ended or last:
             watched.unsubscribe()
             self._learned = self._learned or watched.ended
-            self._watcher.ended(item, watched, None if watched.ended else watched.timed_out())
+            self._watcher.ended(item, watched, None if watched.ended else watched.timed_out(anyio.current_time()))
         else:
             self._watcher.queried(item, watched)
             self._push(item, watched)

@@ -33,14 +33,19 @@ class Job(Generic[T]):
         self.scope = anyio.CancelScope()
         self.ended = anyio.Event()
         self.result: T | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     async def run(self) -> None:
-        """Do the work, keep its outcome, and never raise but for a cancellation of the loop itself."""
+        """Do the work, keep its outcome, and never raise but for a cancellation of the loop itself.
+
+        Not even ``SystemExit``, which a plug-in of the user's may raise, ends the loop from here: the caller gets it.
+        """
         try:
             with self.scope:
                 self.result = await self._work()
-        except Exception as error:  # noqa: BLE001  (handed to the caller)
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001  (handed to the caller)
             self.error = error
         finally:
             self.ended.set()

@@ -11,21 +11,23 @@ from apimodels_async import catalogue
 from apimodels_async._arguments import ArgumentError
 from apimodels_async._create import inputs
 from apimodels_async._create.background import BackgroundJobs
+from apimodels_async._create.hold import Brake, Hold
 from apimodels_async._create.journal import Journal
 from apimodels_async._create.open_files import read_awaited_pictures
 from apimodels_async._create.prepare import PreparedRequest, prepare
 from apimodels_async._create.recovery import AFTER_THE_LONGEST, CALLED_WITHIN, recover_by_callback
-from apimodels_async._create.submitter import Submitter
+from apimodels_async._create.submitter import CreateRequest, Submitter
 from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
-from apimodels_async._poll.poller import Poller, pass_through
+from apimodels_async._poll.poller import Poller
 from apimodels_async._threads import FILES
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async.callbacks.expected import ExpectedCallbacks
 from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.errors import ConnectionFailedError
 from apimodels_async.models import GenerationRequest, Task
+from apimodels_async.pacing.guard import guarded
 from apimodels_async.pacing.protocol import Pacing, longest
 
 _PREPARED_AT_ONCE = 4
@@ -53,26 +55,29 @@ class Engine:
         *,
         server_identity: str,
         model: str | None,
-        pacing: Pacing,
+        pacing: Pacing | None,
         callbacks: CallbackSource | None,
         max_retries: int,
     ) -> None:
         self.http: Http = http
         self.server_identity: str = server_identity
         self.model: str | None = model
-        self.pacing: Pacing = pacing
+        self.pacing: Pacing = guarded(pacing)
         self.jobs: BackgroundJobs = BackgroundJobs()
         quota = RetryQuota()
         self._callbacks = None if callbacks is None else ExpectedCallbacks(callbacks, self.jobs.call_soon)
         self.poller: Poller = Poller(http, quota, self._callbacks)
-        self.submitter: Submitter = Submitter(http, self.jobs, quota, max_retries=max_retries, poller=self.poller)
         self.create_rate: Rate = Rate()
+        self.submitter: Submitter = Submitter(
+            http, self.jobs, quota, max_retries=max_retries, poller=self.poller, rate=self.create_rate
+        )
+        self._brake = Brake(self._query_something)
 
     def model_of(self, request: GenerationRequest) -> str:
         """The model of a request, or the client's.
 
         Raises:
-            ValueError: there is none.
+            ValueError: no model is given.
         """
         model = request.model or self.model
         if model is None:
@@ -103,6 +108,10 @@ class Engine:
             return ready()
         return await anyio.to_thread.run_sync(ready, abandon_on_cancel=True, limiter=self._preparing)
 
+    def hold(self, outage_timeout: float | None) -> Hold:
+        """The waiting of one batch, which begins now; see `Hold`."""
+        return Hold(self._brake, outage_timeout, anyio.current_time())
+
     async def send(
         self,
         prepared: PreparedRequest,
@@ -110,15 +119,39 @@ class Engine:
         journal: Journal | None = None,
         *,
         within: float | None = None,
+        hold: Hold | None = None,
     ) -> Task:
-        """Send a create request. If its answer is lost, its callback is waited for, at most `within` seconds."""
-        await pass_through(self.create_rate)
-        self.jobs.bind()
-        if self._callbacks is None or prepared.intent_id is None:
-            return await self.submitter.submit(prepared.body, prepared.model, keep, journal)
-        call = self._callbacks.open(prepared.intent_id)
-        patience = self._patience(prepared.model, within)
-        return await self.submitter.submit(prepared.body, prepared.model, keep, journal, call=call, patience=patience)
+        """Send a create request, in its turn of `create_rate`, and return its task.
+
+        Args:
+            prepared: the request.
+            keep: called with the task if the caller is cancelled and the server accepts all the same.
+            journal: notified of each step before it is taken.
+            within: seconds for which the callback of a lost answer is waited for at most.
+            hold: of the batch that the request belongs to: where nothing was taken, it waits with all others.
+
+        Raises:
+            ApimodelsError: as `Submitter.submit` raises.
+        """
+        try:
+            self.jobs.bind()
+            call = None
+            if self._callbacks is not None and prepared.intent_id is not None:
+                call = self._callbacks.open(prepared.intent_id)
+            create = CreateRequest(
+                prepared.body,
+                prepared.model,
+                keep=keep or self.submitter.detach,
+                journal=journal,
+                call=call,
+                patience=0.0 if call is None else self._patience(prepared.model, within),
+                retries=None if hold is None else hold.retries(),
+            )
+        except BaseException:
+            if journal is not None:
+                journal.ended()
+            raise
+        return await self.submitter.submit(create)
 
     def _patience(self, model: str, within: float | None = None) -> float:
         """Seconds that the callback of a create request without an answer is waited for."""
@@ -157,3 +190,13 @@ class Engine:
             return await self.http.query(path)
         except RequestFailed as failure:
             raise ConnectionFailedError(f"{path[1:]}: no answer ({failure})") from failure.__cause__
+
+    async def _query_something(self) -> None:
+        """Ask the server something that costs nothing.
+
+        Raises:
+            ApimodelsError: there is no answer, or one that says that the server is in trouble.
+        """
+        answer = await self.read("/balance")
+        if answer.status >= 500 or answer.status == 429:
+            raise ConnectionFailedError(f"balance: HTTP {answer.status}")

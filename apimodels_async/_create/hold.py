@@ -1,12 +1,17 @@
 """How the create requests of a batch wait while the server takes none, and how long."""
 
+import logging
 import random
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import anyio
 
 from apimodels_async._create.gate import CreateGate, Pass
-from apimodels_async.errors import NotSubmittedError
+from apimodels_async._create.retries import Retries
+from apimodels_async.errors import ApimodelsError, ConfigurationError, NotSubmittedError
+
+logger = logging.getLogger("apimodels_async")
 
 _ROUNDING = 1e-6
 """Seconds: a wait for the rest of the time may end a rounding error too early."""
@@ -29,9 +34,11 @@ class Brake:
         self.query: Callable[[], Awaitable[object]] = query
         self.gate: CreateGate = CreateGate(uniform)
         self._changed: anyio.Event | None = None
+        self._closed_since: float | None = None
 
     def notify(self) -> None:
         """Something changed: let everything that waits look at the gate again."""
+        self._log()
         if self._changed is not None:
             self._changed.set()
             self._changed = None
@@ -41,6 +48,14 @@ class Brake:
         self._changed = self._changed or anyio.Event()
         with anyio.move_on_after(seconds):
             await self._changed.wait()
+
+    def _log(self) -> None:
+        """Log once when the gate has closed, and once when it has opened."""
+        since, self._closed_since = self._closed_since, self.gate.closed_since
+        if since is None and self._closed_since is not None:
+            logger.warning("the server takes no create requests (%s): the batch holds back", self.gate.cause)
+        elif since is not None and self._closed_since is None:
+            logger.info("the server takes create requests again, after %.1f s", anyio.current_time() - since)
 
 
 class Hold:
@@ -78,19 +93,23 @@ class Hold:
         self._stopped = self._stopped or (why, cause)
         self._brake.notify()
 
-    async def enter(self) -> Pass:
-        """Return when a request may be sent; the pass is returned to the gate by one of the methods below.
+    def retries(self) -> "HeldRetries":
+        """The attempts of one of the batch's requests."""
+        return HeldRetries(self, self._brake)
+
+    async def wait(self) -> Pass:
+        """Return when a request may be sent.
 
         Raises:
             NotSubmittedError: the batch was stopped, or the server has taken nothing for too long.
         """
         self.waiting += 1
         try:
-            return await self._enter()
+            return await self._wait()
         finally:
             self.waiting -= 1
 
-    async def _enter(self) -> Pass:
+    async def _wait(self) -> Pass:
         gate = self._brake.gate
         while True:
             now = anyio.current_time()
@@ -101,7 +120,7 @@ class Hold:
                 await self._brake.wait(min(pause, left))
                 continue
             given = gate.enter(now)
-            if not (given.probe and gate.query_first) or await self._queried(given):
+            if not (given.probe and gate.query_first) or await self._query(given):
                 return given
 
     def _raise_if_over(self, now: float) -> None:
@@ -114,36 +133,83 @@ class Hold:
                 f"not sent: the server has taken no create request for {outage:.0f} s ({self.cause})"
             ) from self.cause
 
-    async def _queried(self, given: Pass) -> bool:
+    async def _query(self, given: Pass) -> bool:
         """Whether the server answers a query that costs nothing, so that a create request may be risked."""
         try:
             await self._brake.query()
+        except ConfigurationError:  # the client was closed
+            self._brake.gate.abandoned(given, anyio.current_time())
+            raise
         except Exception as error:  # noqa: BLE001  (whatever it is, the server is not well)
-            self.not_taken(given, error)
+            self._brake.gate.not_taken(given, anyio.current_time(), error)
+            self._brake.notify()
             return False
         except BaseException:
-            self.abandoned(given)
+            self._brake.gate.abandoned(given, anyio.current_time())
+            self._brake.notify()
             raise
         return True
 
-    # --- how a request that was let through ended
 
-    def accepted(self, given: Pass) -> None:
-        """The API answered it."""
-        self._brake.gate.accepted(given)
-        self._brake.notify()
+class HeldRetries(Retries):
+    """The attempts of one request of a batch: as many as it takes, each when the gate lets it through.
 
-    def not_taken(self, given: Pass, cause: Exception, retry_after: float | None = None) -> None:
-        """It was provably not taken."""
-        self._brake.gate.not_taken(given, anyio.current_time(), cause, retry_after)
-        self._brake.notify()
+    Args:
+        hold: of the batch.
+        brake: of the client.
+    """
 
-    def unknown(self, given: Pass, cause: Exception) -> None:
-        """It may or may not have been taken."""
-        self._brake.gate.unknown(given, anyio.current_time(), cause)
-        self._brake.notify()
+    def __init__(self, hold: Hold, brake: Brake) -> None:
+        self._hold = hold
+        self._brake = brake
+        self._pass: Pass | None = None
 
-    def abandoned(self, given: Pass) -> None:
-        """Nothing was learned from it."""
-        self._brake.gate.abandoned(given, anyio.current_time())
-        self._brake.notify()
+    async def enter(self) -> None:
+        """Wait at the gate.
+
+        Raises:
+            NotSubmittedError: the batch was stopped, or the server has taken nothing for too long.
+        """
+        self._pass = await self._hold.wait()
+
+    async def not_taken(self, error: ApimodelsError, retry_after: float | None) -> None:
+        """Wait with all others: the next `enter` does."""
+        given, self._pass = self._pass, None
+        if given is not None:
+            self._brake.gate.not_taken(given, anyio.current_time(), error, retry_after)
+            self._brake.notify()
+
+    def hopeless(self, error: ApimodelsError) -> NoReturn:
+        """No request of the batch can be sent.
+
+        Raises:
+            NotSubmittedError: because of `error`.
+        """
+        self.abandoned()
+        self._hold.stop(str(error), error)
+        raise NotSubmittedError(f"not sent: {error}") from error
+
+    def accepted(self) -> None:
+        """The gate opens, if this was a probe."""
+        given, self._pass = self._pass, None
+        if given is not None:
+            self._brake.gate.accepted(given)
+            self._brake.notify()
+
+    def rejected(self) -> None:
+        """The API works: what it refused is this request."""
+        self.accepted()
+
+    def unknown(self, error: Exception) -> None:
+        """A few of these in a row close the gate."""
+        given, self._pass = self._pass, None
+        if given is not None:
+            self._brake.gate.unknown(given, anyio.current_time(), error)
+            self._brake.notify()
+
+    def abandoned(self) -> None:
+        """If it was a probe, another one may be sent."""
+        given, self._pass = self._pass, None
+        if given is not None:
+            self._brake.gate.abandoned(given, anyio.current_time())
+            self._brake.notify()

@@ -1,4 +1,4 @@
-"""Who is told of the steps of a create before they are taken."""
+"""A protocol that is notified of each step of a create request before it is taken."""
 
 from typing import Protocol
 
@@ -33,7 +33,7 @@ class Journal(Protocol):
         ...
 
     async def unknown(self, error: Exception) -> None:
-        """Nobody knows."""
+        """It is not known whether the server accepted."""
         ...
 
     def ended(self) -> None:

@@ -40,7 +40,7 @@ def prepare(
     """Read a request's pictures and write its JSON, with the callback that is ordered for it.
 
     Raises:
-        TypeError, ValueError: a picture that is none.
+        TypeError, ValueError: something that is not a picture.
     """
     pictures = inputs.request_fields(request)
     body = Secret(create_body(request, model, pictures, None if order is None else order.url))

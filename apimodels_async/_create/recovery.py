@@ -63,5 +63,5 @@ async def _confirmed(task_id: str, model: str, query: Callable[[str, str | None]
             break
         await anyio.sleep(pause)
     logger.warning("task %s was named by a callback, and could not be confirmed: %s", task_id, trouble)
-    # Where nobody can say for now, the id must not be lost.
+    # Where it cannot be confirmed for now, the id must not be lost.
     return None if isinstance(trouble, TaskNotFoundError) else Task(id=task_id, state="", model=model)

@@ -1,4 +1,4 @@
-"""How a create is sent: at most once, as far as anybody can prove, and with its task id never lost."""
+"""How a create request is sent: at most once, as far as it can be proved, and with its task id never lost."""
 
 import logging
 import random
@@ -12,17 +12,20 @@ import anyio
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.journal import Journal, NoJournal
 from apimodels_async._create.recovery import recover_by_callback
+from apimodels_async._create.retries import QuickRetries, Retries
 from apimodels_async._create.verdict import Verdict, judge_refusal
-from apimodels_async._http.trace import RequestFailed, SendTrace
+from apimodels_async._http.trace import RequestFailed, SendTrace, describe
 from apimodels_async._http.transport import Http
-from apimodels_async._limits import RetryQuota, full_jitter
-from apimodels_async._poll.poller import Poller
+from apimodels_async._limits import Rate, RetryQuota
+from apimodels_async._poll.poller import Poller, pass_through
 from apimodels_async._secret import Secret
+from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.tasks import read_task
 from apimodels_async.callbacks.expected import ExpectedCallback
 from apimodels_async.errors import (
     APIError,
     ApimodelsError,
+    ConfigurationError,
     ConnectionFailedError,
     LedgerError,
     ProtocolError,
@@ -32,49 +35,79 @@ from apimodels_async.models import Task
 
 logger = logging.getLogger("apimodels_async")
 
-RETRY_WITHIN = 30.0
-"""Seconds from the first attempt in which a create may be sent again."""
-
+_TICK = 1.0
+"""Seconds between two looks at the clock, at least."""
+_LATE = 0.5
+"""Seconds: an event loop that is later than this was blocked, and the rest does not count."""
 _LOOK = "look it up at https://apimodels.app/console/records before you send it again"
 
 
 class _CallerLeftError(Exception):
-    """Raised before the first byte: whoever asked for the create is gone, and nothing is sent."""
+    """Raised before the first byte: the caller of the create is gone, and nothing is sent."""
 
 
-class _Attempt:
-    """What is known about the create of one caller."""
+class _NotTakenError(Exception):
+    """The server provably started nothing. `error` is what to raise if there is no other attempt."""
+
+    def __init__(self, error: ApimodelsError, retry_after: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+
+
+class CreateRequest:
+    """One create request on its way, and what is known about it.
+
+    Args:
+        body: the JSON; it is dropped when the request has ended.
+        model: the model id.
+        keep: called with the task if the caller is cancelled and the server accepts all the same.
+        journal: notified of each step before it is taken.
+        call: the callback that the request orders: when the answer is lost, it is waited for.
+        patience: seconds for that.
+        retries: when it is sent again; without it, as a single call.
+
+    Attributes:
+        task: the task, once the server has accepted.
+        trace: of the attempt under way.
+        caller_left: whether the caller was cancelled.
+    """
 
     def __init__(
         self,
+        body: Secret[bytes],
         model: str,
+        *,
         keep: Callable[[Task], object],
-        journal: Journal,
-        call: ExpectedCallback | None,
-        patience: float,
+        journal: Journal | None = None,
+        call: ExpectedCallback | None = None,
+        patience: float = 0.0,
+        retries: Retries | None = None,
     ) -> None:
+        self.body = body
         self.model = model
-        self.journal = journal
+        self.keep = keep
+        self.journal: Journal = journal or NoJournal()
         self.call = call
         self.patience = patience
-        self._keep = keep
+        self.retries = retries
         self.task: Task | None = None
-        self.watch = SendTrace()
+        self.trace = SendTrace()
         self.caller_left = False
 
-    def new_watch(self) -> SendTrace:
+    def new_trace(self) -> SendTrace:
         """Follow the next attempt."""
-        self.watch = SendTrace(self._before_first_byte)
-        return self.watch
+        self.trace = SendTrace(self._before_first_byte)
+        return self.trace
 
-    def keep_outcome(self, task: Task | None, error: Exception | None) -> None:
-        """Note how the create ended: its caller is no longer there to be told."""
+    def keep_outcome(self, task: Task | None, error: BaseException | None) -> None:
+        """Note how the request ended: its caller is no longer there to receive it."""
         if isinstance(error, ConnectionFailedError):
             logger.debug("a create was given up with its caller; nothing reached the server")
         elif error is not None:
             logger.error("a create whose caller was cancelled: %s", error, extra={"model": self.model})
         if task is not None:
-            self._keep(task)
+            self.keep(task)
 
     async def _before_first_byte(self) -> None:
         if not self.caller_left:
@@ -84,7 +117,7 @@ class _Attempt:
 
 
 class Submitter:
-    """Sends the creates of one client. `poller` hears of every task, whether its caller is still there or not.
+    """Sends the create requests of one client. `poller` is notified of every task, with or without a caller.
 
     Attributes:
         detached: tasks whose caller was cancelled: paid for, and waiting to be taken up with ``wait``. The last
@@ -94,102 +127,22 @@ class Submitter:
     def __init__(
         self,
         http: Http,
-        owner: BackgroundJobs,
+        jobs: BackgroundJobs,
         quota: RetryQuota,
         *,
         max_retries: int,
         poller: Poller,
+        rate: Rate,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._http = http
-        self._owner = owner
+        self._jobs = jobs
         self._quota = quota
         self._max_retries = max_retries
         self._poller = poller
+        self._rate = rate
         self._uniform = uniform
         self.detached: deque[Task] = deque(maxlen=1000)
-
-    async def submit(
-        self,
-        body: Secret[bytes],
-        model: str,
-        keep: Callable[[Task], object] | None = None,
-        journal: Journal | None = None,
-        *,
-        call: ExpectedCallback | None = None,
-        patience: float = 0.0,
-    ) -> Task:
-        """Send a create and give its task.
-
-        `keep` is called with the task if the caller is cancelled and the server accepts all the same. `journal` is
-        told of each step before it is taken. `call` is the callback that the create orders: when the answer is lost,
-        it is waited for, for `patience` seconds.
-
-        Raises:
-            APIError: the server refused.
-            ConnectionFailedError: nothing was sent, as is proved, and retrying did not help.
-            SubmissionUnknownError: the server may have started the job.
-            LedgerError: it could not be written down: before it was sent, or, with the task id, afterwards.
-        """
-        attempt = _Attempt(model, keep or self.detach, journal or NoJournal(), call, patience)
-        job = self._owner.start(partial(self._submit, body, attempt))
-        try:
-            await job.ended.wait()
-        except BaseException:
-            attempt.caller_left = True
-            if job.ended.is_set():
-                # Both at once: the answer came in the same turn of the loop as the cancellation.
-                attempt.keep_outcome(job.result, job.error)
-            elif not attempt.watch.header_sent:
-                job.scope.cancel()
-            raise
-        if job.error is not None:
-            raise job.error
-        if job.result is None:
-            self._raise_cut_off(attempt)
-        return job.result
-
-    async def _submit(self, body: Secret[bytes], attempt: _Attempt) -> Task:
-        try:
-            return await self._send_and_record(body, attempt)
-        finally:
-            attempt.journal.ended()
-            if attempt.call is not None:
-                self._poller.settle(attempt.call, attempt.task)
-
-    async def _send_and_record(self, body: Secret[bytes], attempt: _Attempt) -> Task:
-        try:
-            task = attempt.task = await self._task_of(body, attempt)
-            self._poller.born(task)
-            await attempt.journal.accepted(task)
-        except ApimodelsError as error:
-            await _write_down(attempt.journal, error)
-            if attempt.caller_left:
-                attempt.keep_outcome(attempt.task, error)
-            raise
-        except BaseException:
-            if attempt.task is not None:
-                attempt.keep_outcome(attempt.task, None)
-            elif attempt.watch.header_sent:
-                logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
-            raise
-        finally:
-            body.forget()
-        if attempt.caller_left:
-            attempt.keep_outcome(task, None)
-        return task
-
-    async def _task_of(self, body: Secret[bytes], attempt: _Attempt) -> Task:
-        """The task as its create was answered, or, where that answer was lost, as its callback names it."""
-        try:
-            return await self._send_until_settled(body, attempt)
-        except SubmissionUnknownError:
-            if attempt.call is None:
-                raise
-            task = await recover_by_callback(attempt.call, attempt.model, attempt.patience, self._poller.query)
-            if task is None:
-                raise
-            return task
 
     def detach(self, task: Task) -> None:
         """Keep a task whose caller was cancelled and may never have learned its id."""
@@ -200,78 +153,231 @@ class Submitter:
             extra={"task_id": task.id, "model": task.model},
         )
 
-    async def _send_until_settled(self, body: Secret[bytes], attempt: _Attempt) -> Task:
-        started = anyio.current_time()
-        number = 0
-        while True:
+    async def submit(self, create: CreateRequest) -> Task:
+        """Send a create request and return its task.
+
+        The work is done in a background job. If the caller is cancelled before the first byte, so is the job; after
+        that it goes on without the caller.
+
+        Raises:
+            APIError: the server refused.
+            ConnectionFailedError: nothing was sent, as is proved, and retrying did not help.
+            NotSubmittedError: nothing was sent, and a batch waited for too long or was stopped.
+            SubmissionUnknownError: the server may have started the job.
+            LedgerError: it could not be written down: before it was sent, or, with the task id, afterwards.
+        """
+        job = self._jobs.start(partial(self._settle, create))
+        try:
+            await job.ended.wait()
+        except BaseException:
+            create.caller_left = True
+            if job.ended.is_set():
+                # Both at once: the answer came in the same turn of the loop as the cancellation.
+                create.keep_outcome(job.result, job.error)
+            elif not create.trace.may_have_left:
+                job.scope.cancel()
+            raise
+        if job.error is not None:
+            raise job.error
+        if job.result is None:
+            self._raise_cut_off(create)
+        return job.result
+
+    async def _settle(self, create: CreateRequest) -> Task:
+        """The whole life of a request; whatever comes of it, nothing waits for it afterwards."""
+        try:
+            return await self._record(create)
+        finally:
+            create.body.forget()
             try:
-                task = await self._send_once(body, attempt)
-            except _TryAgainError as again:
-                attempt.watch = SendTrace()  # that attempt is over, and was not taken
-                await attempt.journal.not_taken()
-                pause = again.at_least + full_jitter(number, self._uniform)
-                late = anyio.current_time() + pause > started + RETRY_WITHIN
-                if attempt.caller_left or late or number >= self._max_retries or not self._quota.take():
-                    raise again.error from again.error.__cause__
-                number += 1
-                logger.info(
-                    "create not taken (%s); retry %d in %.2f s",
-                    again.error,
-                    number,
-                    pause,
-                    extra={"model": attempt.model, "attempt": number},
-                )
-                await anyio.sleep(pause)
+                if create.call is not None:
+                    self._poller.settle(create.call, create.task)
+            except Exception:
+                logger.exception("the callback of a create could not be settled")
+            create.journal.ended()
+
+    async def _record(self, create: CreateRequest) -> Task:
+        """Write down what came of a request, and keep it if the caller has left."""
+        try:
+            task = create.task = await self._recover(create)
+            self._poller.note_created(task)
+            await create.journal.accepted(task)
+        except ApimodelsError as error:
+            await _write_down(create.journal, error)
+            if create.caller_left:
+                create.keep_outcome(create.task, error)
+            raise
+        except BaseException:
+            if create.task is not None:
+                create.keep_outcome(create.task, None)
+            elif create.trace.may_have_left:
+                logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
             else:
-                self._quota.give_back()
-                elapsed = anyio.current_time() - started
+                await self._take_back(create)
+            raise
+        if create.caller_left:
+            create.keep_outcome(task, None)
+        return task
+
+    async def _recover(self, create: CreateRequest) -> Task:
+        """The task as its create was answered, or, where that answer was lost, as its callback names it."""
+        try:
+            return await self._retry(create)
+        except SubmissionUnknownError as unknown:
+            if create.call is None:
+                raise
+            try:
+                task = await recover_by_callback(create.call, create.model, create.patience, self._poller.query)
+            except Exception:
+                logger.exception("the callback of a create whose answer was lost could not be waited for")
+                raise unknown from unknown.__cause__
+            if task is None:
+                raise
+            return task
+
+    async def _retry(self, create: CreateRequest) -> Task:
+        """Send a request, and again as long as it was provably not taken and there is an attempt left."""
+        retries = create.retries or QuickRetries(self._quota, self._max_retries, self._uniform, create.model)
+        began, attempts = anyio.current_time(), 0
+        while True:
+            await retries.enter()
+            attempts += 1
+            try:
+                task = await self._send(create)
+            except _NotTakenError as refused:
+                create.trace = SendTrace()  # that attempt is over, and was not taken
+                await self._take_back(create)
+                if create.caller_left:
+                    retries.abandoned()
+                    raise refused.error from refused.error.__cause__
+                if isinstance(refused.error, ConnectionFailedError) and refused.error.certificate:
+                    retries.hopeless(refused.error)
+                await retries.not_taken(refused.error, refused.retry_after)
+            except SubmissionUnknownError as error:
+                retries.unknown(error)
+                raise
+            except APIError:
+                retries.rejected()
+                raise
+            except ConfigurationError:
+                retries.abandoned()
+                await self._take_back(create)
+                raise
+            except BaseException:
+                retries.abandoned()
+                raise
+            else:
+                retries.accepted()
+                elapsed = anyio.current_time() - began
                 logger.info(
                     "task %s created",
                     task.id,
-                    extra={"task_id": task.id, "model": task.model, "attempt": number + 1, "elapsed": elapsed},
+                    extra={"task_id": task.id, "model": task.model, "attempt": attempts, "elapsed": elapsed},
                 )
                 return task
 
-    async def _send_once(self, body: Secret[bytes], attempt: _Attempt) -> Task:
-        watch = attempt.new_watch()
+    @staticmethod
+    async def _take_back(create: CreateRequest) -> None:
+        """Nothing was sent: say so in the ledger. Shielded: the caller may be gone, and the job cancelled with it."""
+        with anyio.CancelScope(shield=True):
+            await create.journal.not_taken()
+
+    async def _send(self, create: CreateRequest) -> Task:
+        """One attempt, in its turn of the client's rate of create requests."""
+        await pass_through(self._rate)
+        trace = create.new_trace()
         try:
-            answer = await self._http.submit(body, watch)
+            answer = await self._exchange(create.body, trace)
+            return read_task(answer, model=create.model)
         except RequestFailed as failure:
-            if not failure.trace.provably_unsent:
-                raise SubmissionUnknownError(
-                    f"the create was sent, but its answer never came ({failure}): the server may have accepted and "
-                    f"may bill it, so it was not sent again; {_LOOK}"
-                ) from failure.__cause__
-            if isinstance(failure.__cause__, LedgerError):
-                raise failure.__cause__ from None
-            error = ConnectionFailedError(f"the create could not be sent ({failure}); nothing reached the server")
-            error.__cause__ = failure.__cause__
-            raise _TryAgainError(error) from None
-        try:
-            return read_task(answer, model=attempt.model)
+            _raise_failure(failure)
         except ProtocolError as odd:
             raise SubmissionUnknownError(
                 f"the create was answered, but the answer names no task: {odd}; it may be accepted and billed, so it "
                 f"was not sent again; {_LOOK}"
             ) from odd
         except APIError as refusal:
-            match judge_refusal(refusal):
-                case Verdict.REJECTED:
-                    raise
-                case Verdict.NOT_YET:
-                    raise _TryAgainError(refusal, refusal.retry_after or 0.0) from None
-                case Verdict.UNKNOWN:
-                    raise SubmissionUnknownError(
-                        f"the server failed over the create: {refusal}; it may be accepted and billed all the same, "
-                        f"so it was not sent again; {_LOOK}"
-                    ) from refusal
+            _raise_refusal(refusal, held=create.retries is not None)
+        except ConfigurationError:  # the client was closed before the request was given to a transport
+            create.trace = SendTrace()
+            raise
+        except BaseException as error:
+            if not trace.may_have_left or isinstance(error, (anyio.get_cancelled_exc_class(), KeyboardInterrupt)):
+                raise
+            raise SubmissionUnknownError(
+                f"the create was sent, and then failed in an unexpected way ({describe(error)}): it may be accepted "
+                f"and billed, so it was not sent again; {_LOOK}"
+            ) from error
 
-    def _raise_cut_off(self, attempt: _Attempt) -> NoReturn:
-        if attempt.watch.header_sent:
+    async def _exchange(self, body: Secret[bytes], trace: SendTrace) -> RawResponse:
+        """Post the body, and cut that off after the bound for a whole exchange.
+
+        Time in which the program was stopped or its loop was blocked does not count, or an answer that has arrived
+        meanwhile, and is paid for, would never be read.
+        """
+        bound = self._http.create_bound
+        if bound is None:
+            return await self._http.submit(body, trace)
+        answer: RawResponse | None = None
+        with anyio.CancelScope() as scope:
+            clock = self._jobs.start(partial(_cancel_after, scope, bound))
+            try:
+                answer = await self._http.submit(body, trace)
+            finally:
+                clock.scope.cancel()
+        if answer is None:
+            late = TimeoutError(f"no whole answer within {bound:g} s")
+            raise RequestFailed(describe(late), trace.facts(refused=False)) from late
+        return answer
+
+    def _raise_cut_off(self, create: CreateRequest) -> NoReturn:
+        if create.trace.may_have_left:
             raise SubmissionUnknownError(
                 f"the client was closed while a create was under way: it may be accepted and billed; {_LOOK}"
             )
         raise ConnectionFailedError("the client was closed before the create was sent; nothing reached the server")
+
+
+async def _cancel_after(scope: anyio.CancelScope, seconds: float) -> None:
+    """Cancel a scope after that many seconds in which the event loop was running."""
+    left, tick = seconds, max(_TICK, seconds / 20.0)
+    while left > 0.0:
+        step, began = min(left, tick), anyio.current_time()
+        await anyio.sleep(step)
+        left -= min(anyio.current_time() - began, step + _LATE)
+    scope.cancel()
+
+
+def _raise_failure(failure: RequestFailed) -> NoReturn:
+    """Raise what it means that a request has no answer."""
+    if not failure.trace.provably_unsent:
+        raise SubmissionUnknownError(
+            f"the create was sent, but its answer never came ({failure}): the server may have accepted and may bill "
+            f"it, so it was not sent again; {_LOOK}"
+        ) from failure.__cause__
+    if isinstance(failure.__cause__, LedgerError):
+        raise failure.__cause__ from None
+    error = ConnectionFailedError(
+        f"the create could not be sent ({failure}); nothing reached the server", certificate=failure.certificate
+    )
+    error.__cause__ = failure.__cause__
+    raise _NotTakenError(error) from None
+
+
+def _raise_refusal(refusal: APIError, *, held: bool) -> NoReturn:
+    """Raise what a refusal means; `held`: for a request of a batch, which can wait until it passes."""
+    match judge_refusal(refusal):
+        case Verdict.ON_THE_WAY if held:
+            raise _NotTakenError(refusal, refusal.retry_after) from None
+        case Verdict.REJECTED | Verdict.ON_THE_WAY:
+            raise refusal
+        case Verdict.NOT_YET:
+            raise _NotTakenError(refusal, refusal.retry_after) from None
+        case Verdict.UNKNOWN:
+            raise SubmissionUnknownError(
+                f"the server failed over the create: {refusal}; it may be accepted and billed all the same, so it was "
+                f"not sent again; {_LOOK}"
+            ) from refusal
 
 
 async def _write_down(journal: Journal, error: ApimodelsError) -> None:
@@ -282,12 +388,3 @@ async def _write_down(journal: Journal, error: ApimodelsError) -> None:
             await journal.rejected(error)
         case _:  # nothing was sent, or what was sent could not be written down
             pass
-
-
-class _TryAgainError(Exception):
-    """The server took nothing. `error` is what to raise if there is no next time."""
-
-    def __init__(self, error: ApimodelsError, at_least: float = 0.0) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.at_least = at_least

@@ -8,7 +8,7 @@ class DownloadLimits(NamedTuple):
 
     Attributes:
         max_bytes: size of one picture.
-        timeout: seconds for one picture, all attempts together; ``None`` for no bound.
+        timeout: seconds for one picture, all attempts together; ``None`` for no limit.
         min_rate: bytes a second, averaged over ten seconds; slower is given up and tried again.
         attempts: how often one picture is fetched.
     """

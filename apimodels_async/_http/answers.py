@@ -22,12 +22,13 @@ _BUFFERED = 1 << 16
 """More pieces of a body than can have been received and not been read: h11 keeps 64 KiB."""
 
 
-async def read_answer(response: httpx.Response, key: Secret[str], *, straight: bool) -> RawResponse:
+async def read_answer(response: httpx.Response, key: Secret[str], url: str, *, straight: bool) -> RawResponse:
     """Read an answer of the API to its end.
 
     Args:
         response: the answer, its body still to come.
         key: is removed from what the server says, as it may quote it in a refusal: errors carry its words.
+        url: that was asked.
         straight: it comes from a transport, and no client has touched it.
     """
     headers = {name.lower(): value for name, value in response.headers.raw}
@@ -40,6 +41,8 @@ async def read_answer(response: httpx.Response, key: Secret[str], *, straight: b
         request_id=None if request_id is None else _without_key(request_id, key).decode("latin-1"),
         retry_after=None if asked is None else retry_after_of(response.headers),
         cut=cut,
+        url=url,
+        server=_without_key(headers.get(b"server", b""), key).decode("latin-1"),
     )
 
 
@@ -82,8 +85,8 @@ async def _body(response: httpx.Response, *, as_it_is: bool) -> tuple[bytes, boo
     return b"".join(parts)[:_SHOWN], True
 
 
-def as_stream(response: httpx.Response) -> Stream:
-    """The answer to a download, its body still to come."""
+def as_stream(response: httpx.Response, where: str) -> Stream:
+    """The answer to a download, its body still to come; `where` it comes from, in words."""
     headers = response.headers
     length = headers.get("content-length", "")
     return Stream(
@@ -93,11 +96,11 @@ def as_stream(response: httpx.Response) -> Stream:
         encoded=headers.get("content-encoding", "identity").lower() not in ("", "identity"),
         date=http_date(headers.get("date")),
         retry_after=retry_after_of(headers),
-        chunks=_chunks(response),
+        chunks=_chunks(response, where),
     )
 
 
-async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+async def _chunks(response: httpx.Response, where: str) -> AsyncIterator[bytes]:
     try:
         async for chunk in response.aiter_raw():
             yield chunk
@@ -105,7 +108,7 @@ async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
         failure = translated(error)
     else:
         return
-    raise request_failed(failure) from failure
+    raise request_failed(failure, where) from failure
 
 
 async def unwind(chunks: AsyncIterator[bytes]) -> None:

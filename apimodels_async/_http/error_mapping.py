@@ -4,9 +4,13 @@ Nothing is looked up in `sys.modules`: another thread may be in the middle of an
 imported lacks names.
 """
 
+import ssl
+from urllib.parse import urlsplit
+
 import httpx
 
-from apimodels_async._http.trace import RequestFailed, SendTrace, describe
+from apimodels_async._http.proxies import Proxy
+from apimodels_async._http.trace import RequestFailed, SendTrace, chain, describe
 from apimodels_async.errors import ConfigurationError
 
 AIOHTTP_ERRORS = {
@@ -39,13 +43,38 @@ def translated(error: Exception) -> Exception:
     """
     origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     kind = None if origin is None else from_aiohttp(origin)
-    return error if kind is None else kind(str(origin) or type(origin).__name__)
+    if origin is None or kind is None:
+        return error
+    told = kind(str(origin) or type(origin).__name__)
+    told.__cause__ = next((each for each in chain(origin) if isinstance(each, ssl.SSLError)), None)
+    return told
 
 
-def request_failed(failure: Exception, trace: SendTrace | None = None) -> RequestFailed:
-    """What is raised for a request without an answer."""
+def request_failed(failure: Exception, where: str, trace: SendTrace | None = None) -> RequestFailed:
+    """What is raised for a request without an answer.
+
+    Args:
+        failure: why there is none.
+        where: the request went, in words.
+        trace: of the request.
+    """
     refused = isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-    return RequestFailed(describe(failure), (trace or SendTrace()).facts(refused=refused))
+    trace = trace or SendTrace()
+    return RequestFailed(
+        f"{describe(failure)}; {where}",
+        trace.facts(refused=refused)._replace(undone=trace.is_undone_by(failure)),
+        silent=isinstance(failure, httpx.ReadTimeout),
+        broken=isinstance(failure, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)),
+        certificate=any(isinstance(each, ssl.SSLCertVerificationError) for each in chain(failure)),
+    )
+
+
+def place(url: str, proxy: Proxy | None = None) -> str:
+    """Where a request goes, in words: the host and the port, and the proxy on the way."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    port = "" if parts.port else (":443" if parts.scheme == "https" else ":80")
+    return f"at {host}{port}" + ("" if proxy is None else f" through the proxy {proxy}")
 
 
 def closed() -> ConfigurationError:

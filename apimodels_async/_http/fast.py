@@ -4,7 +4,9 @@ Imported only where it is needed, and in a thread: aiohttp takes longer to impor
 module imports this one; `Lanes` loads it.
 """
 
+import socket
 import ssl
+from typing import Any
 
 import aiohttp
 import httpcore
@@ -13,6 +15,7 @@ import yarl
 from httpx_aiohttp import AiohttpTransport
 
 from apimodels_async._http import versions
+from apimodels_async._http.network import KEEP_ALIVE
 
 _LONG_HEADER = 64 << 10
 """Bytes of one header line; h11 takes 100 KiB of them all, aiohttp by itself 8."""
@@ -30,7 +33,11 @@ def _new_session(tls: ssl.SSLContext, keepalive: float) -> aiohttp.ClientSession
     """
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            ssl=tls, limit=0, keepalive_timeout=keepalive, resolver=aiohttp.ThreadedResolver()
+            ssl=tls,
+            limit=0,
+            keepalive_timeout=keepalive,
+            resolver=aiohttp.ThreadedResolver(),
+            socket_factory=_new_socket,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         max_line_size=_LONG_HEADER,
@@ -38,6 +45,13 @@ def _new_session(tls: ssl.SSLContext, keepalive: float) -> aiohttp.ClientSession
     )
     versions.without_second_attempts(session)
     return session
+
+
+def _new_socket(address: tuple[Any, ...]) -> socket.socket:
+    made = socket.socket(*address[:3])  # family, kind, protocol
+    for option in KEEP_ALIVE:
+        made.setsockopt(*option)
+    return made
 
 
 def keeps(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""The httpx clients and transports of one client: made on first use, closed together.
+"""The pools of connections of one client: made on first use, closed together.
 
 Creates have lanes of their own, on which it can be proved whether a byte was sent, with as many connections as
 creates may be waiting: synchronous models hold one for a minute. Queries share a few connections behind a limiter of
@@ -6,8 +6,9 @@ ours, because httpx's pool grows slow with connections and with a queue inside i
 never seen the API key. On asyncio, with the extra `fast`, queries and downloads take aiohttp's transport instead.
 """
 
+import os
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,18 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from apimodels_async._http import tls, versions
 from apimodels_async._http.error_mapping import closed
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.pools import PoolSet
+from apimodels_async._http.proxies import Proxy, ProxyRules
+from apimodels_async._http.trace import describe
 from apimodels_async._threads import WorkerThreads
+from apimodels_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import ssl
+
     from httpx_aiohttp import AiohttpTransport
 
 CONNECTIONS = 8
@@ -33,11 +40,15 @@ SUBMIT_KEEPALIVE = 2.0
 """Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
 KEEPALIVE = 30.0
 """Seconds, for queries."""
+DOWNLOAD_KEEPALIVE = 5.0
+"""Seconds."""
 CLOSING = 5.0
 """Seconds in which requests that were cut off by closing must have ended."""
 
 FAST = "apimodels_async._http.fast"
 """The module that imports aiohttp."""
+NETWORK = "apimodels_async._http.network"
+"""The module that imports httpcore, which httpx imports only when it is needed."""
 _LOADING = WorkerThreads("loading", 1)
 
 
@@ -49,60 +60,124 @@ def load() -> Any:
         return None
 
 
+def _for_httpx(proxy: Proxy | None, context: "ssl.SSLContext") -> httpx.Proxy | None:
+    if proxy is None:
+        return None
+    return httpx.Proxy(proxy.url, ssl_context=context if proxy.url.startswith("https") else None)
+
+
 class Lanes:
     """The lanes of one client.
 
     Args:
+        base_url: of the API.
         given: the caller's own httpx client, which then is every lane, and is not closed here.
-        timeout: the default of the clients made here.
         in_flight: says whether the client is being closed.
+
+    Raises:
+        ConfigurationError: the environment names a proxy or certificates for this URL that cannot be used.
     """
 
-    def __init__(self, given: httpx.AsyncClient | None, timeout: httpx.Timeout, in_flight: InFlight) -> None:
-        self.given: httpx.AsyncClient | None = given
-        self._timeout = timeout
+    def __init__(self, base_url: str, given: httpx.AsyncClient | None, in_flight: InFlight) -> None:
+        self._base_url = base_url
+        self._given = given
         self._in_flight = in_flight
-        self._owned: list[httpx.AsyncClient] = []
+        self._owned: list[httpx.AsyncClient | AiohttpTransport] = []
+        self._downloads: dict[tuple[Proxy | None, bool], PoolSet[httpx.AsyncClient]] = {}
         self._fast: Any = None
-        self._loaded = False
+        self._looked_for_fast = False
+        self._network: Any = None
+        self._tls: ssl.SSLContext | None = None
+        self._rules = ProxyRules(getproxies() if given is None else {}, os.environ)
+        self.proxy: Proxy | None = self.proxy_of(base_url)
+        if given is None and base_url.startswith("https"):
+            tls.check_environment()
 
-    @cached_property
-    def tls(self) -> Any:
-        """The TLS context of all lanes."""
-        return httpx.create_ssl_context()
+    def proxy_of(self, url: str) -> Proxy | None:
+        """The proxy by which a URL is reached.
 
-    def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
-        if self.given is not None:
-            return self.given
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        proxy = self._rules.for_url(url)
+        if proxy is not None and proxy.is_socks and find_spec("socksio") is None:
+            raise ConfigurationError(
+                f"{proxy}: a SOCKS proxy needs the extra socks: pip install 'apimodels-async[socks]', or unset it"
+            )
+        return proxy
+
+    async def prepare(self, *, fast: bool = False) -> None:
+        """Load beside the loop what takes long: certificates, and aiohttp if it can be used and `fast` asks for it.
+
+        Raises:
+            ConfigurationError: the environment names certificates that cannot be used.
+        """
+        if self._given is not None:
+            return
+        if self._tls is None:
+            self._network = import_module(NETWORK)
+            self._tls = tls.ready_context() or await _LOADING.run(tls.shared_context)
+        if fast and not self._looked_for_fast:
+            self._fast = await _LOADING.run(load) if self.may_be_fast else None
+            self._looked_for_fast = True
+
+    def _client(
+        self, limits: httpx.Limits, proxy: Proxy | None, url: str, *, watched: bool = False
+    ) -> httpx.AsyncClient:
+        if self._given is not None:
+            return self._given
         if self._in_flight.closing:
             raise closed()
-        client = httpx.AsyncClient(verify=self.tls, limits=limits, timeout=self._timeout)
+        assert self._tls is not None  # noqa: S101  (`prepare` comes first)
+        try:
+            transport = httpx.AsyncHTTPTransport(
+                verify=self._tls, limits=limits, proxy=_for_httpx(proxy, self._tls), trust_env=False
+            )
+        except Exception as error:
+            raise ConfigurationError(f"{proxy or url}: no connection can be set up ({describe(error)})") from error
+        tunnel = proxy is not None and not proxy.is_socks and url.startswith("https")
+        handshakes = (1 + proxy.url.startswith("https")) if proxy is not None and tunnel else 0
+        versions.set_network(transport, partial(self._network.Network, watched=watched, handshakes=handshakes))
+        client = httpx.AsyncClient(transport=transport, trust_env=False)
         self._owned.append(client)
         return client
 
-    async def _close_client(self, client: httpx.AsyncClient) -> None:
-        if client in self._owned:
-            self._owned.remove(client)
-            await client.aclose()
+    async def _close(self, made: "httpx.AsyncClient | AiohttpTransport") -> None:
+        if made in self._owned:
+            self._owned.remove(made)
+            await made.aclose()
+
+    def _pools(
+        self, limits: httpx.Limits, idle: float, proxy: Proxy | None, url: str, *, watched: bool = False
+    ) -> PoolSet[httpx.AsyncClient]:
+        make = partial(self._client, limits, proxy, url, watched=watched)
+        return PoolSet(make, self._close, idle=idle, clock=anyio.current_time)
 
     @cached_property
     def submit(self) -> PoolSet[httpx.AsyncClient]:
         """For creates."""
         # No bound on idle ones: with one, a wave of creates would close connections only to open them again.
         limits = httpx.Limits(keepalive_expiry=SUBMIT_KEEPALIVE)
-        return PoolSet(
-            lambda: self._client(limits), self._close_client, idle=SUBMIT_KEEPALIVE, clock=anyio.current_time
-        )
+        return self._pools(limits, SUBMIT_KEEPALIVE, self.proxy, self._base_url, watched=True)
 
     @cached_property
-    def query(self) -> httpx.AsyncClient:
+    def query(self) -> PoolSet[httpx.AsyncClient]:
         """For queries over httpx."""
-        return self._client(httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEPALIVE))
+        limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEPALIVE)
+        return self._pools(limits, KEEPALIVE, self.proxy, self._base_url)
 
-    @cached_property
-    def download(self) -> httpx.AsyncClient:
-        """For downloads over httpx."""
-        return self._client(httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=5.0))
+    def download(self, url: str) -> PoolSet[httpx.AsyncClient]:
+        """For downloads over httpx.
+
+        Raises:
+            ConfigurationError: the proxy of this URL cannot be used.
+        """
+        proxy = self.proxy_of(url)
+        kind = proxy, url.startswith("https")
+        if kind not in self._downloads:
+            limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=DOWNLOAD_KEEPALIVE)
+            self._downloads[kind] = self._pools(limits, DOWNLOAD_KEEPALIVE, proxy, url)
+        return self._downloads[kind]
 
     # --- aiohttp
 
@@ -110,42 +185,39 @@ class Lanes:
     def may_be_fast(self) -> bool:
         """Whether queries and downloads can go over aiohttp; nothing is imported to find out.
 
-        Not through a caller's own client, not on trio, and not with a proxy in the environment, which is left to httpx.
+        Not through a caller's own client, not on trio, and not through a proxy.
         """
         asyncio: Any = sys.modules.get("asyncio")  # imported, if its loop runs
         loop = anyio.lowlevel.current_token().native_token
-        proxies = getproxies()
         return (
-            self.given is None
+            self._given is None
+            and self.proxy is None
             and find_spec("httpx_aiohttp") is not None
             and asyncio is not None
             and isinstance(loop, asyncio.AbstractEventLoop)
-            and not any(proxies.get(scheme) for scheme in ("http", "https", "all"))
         )
 
-    async def load_fast(self) -> None:
-        """Import aiohttp beside the loop, where it will be used."""
-        if self.may_be_fast and not self._loaded:
-            self._fast = await _LOADING.run(load)
-            self._loaded = True
-
     @cached_property
-    def fast(self) -> "AiohttpTransport | None":
-        """For queries and downloads, on asyncio and with the extra `fast`. `load_fast` comes first."""
-        if self._fast is None:
-            return None
+    def fast(self) -> "PoolSet[AiohttpTransport]":
+        """For queries and downloads over aiohttp, where `fast_now` says so."""
+        return PoolSet(
+            self._new_fast, self._close, idle=KEEPALIVE, clock=anyio.current_time, width=FAST_CONNECTIONS + CONNECTIONS
+        )
+
+    def _new_fast(self) -> "AiohttpTransport":
         if self._in_flight.closing:
             raise closed()
-        made: AiohttpTransport = self._fast.new_transport(self.tls, KEEPALIVE)
+        made: AiohttpTransport = self._fast.new_transport(self._tls, KEEPALIVE)
+        self._owned.append(made)
         return made
 
     def keeps(self, url: str) -> bool:
-        """Whether the fast lane would ask for just this URL."""
+        """Whether aiohttp would ask for just this URL."""
         return self._fast is not None and bool(self._fast.keeps(url))
 
-    def fast_now(self) -> "AiohttpTransport | None":
-        """The fast lane, where there is one, and where nothing stands in httpx's place that must see all requests."""
-        return None if self._fast is None or self._fast.is_replaced() else self.fast
+    def fast_now(self) -> bool:
+        """Whether aiohttp can be used: it is there, and nothing stands in httpx's place that must see all requests."""
+        return self._fast is not None and not self._fast.is_replaced()
 
     @property
     def queries_at_once(self) -> int:
@@ -155,7 +227,5 @@ class Lanes:
     async def aclose(self) -> None:
         """Close what was made here."""
         with anyio.move_on_after(CLOSING, shield=True):
-            for client in list(self._owned):
-                await client.aclose()
-            if (made := vars(self).get("fast")) is not None:
+            for made in list(self._owned):
                 await made.aclose()

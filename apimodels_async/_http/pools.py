@@ -1,9 +1,11 @@
-"""Several small pools of connections in place of a large one. Pure: making and closing them comes in as arguments."""
+"""Several small pools of connections in place of a large one. Making and closing them comes in as arguments."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
+
+import anyio
 
 logger = logging.getLogger("apimodels_async")
 
@@ -11,6 +13,24 @@ T = TypeVar("T")
 
 WIDTH = 8
 """Requests at once on one lane."""
+
+
+class Lane(Generic[T]):
+    """A pool of connections.
+
+    Attributes:
+        pool: what was made.
+        busy: requests on it.
+        served: whether it has brought an answer: its connections may be old.
+        retired: whether it takes no more requests, and is closed after the last.
+    """
+
+    def __init__(self, pool: T) -> None:
+        self.pool: T = pool
+        self.busy: int = 0
+        self.served: bool = False
+        self.retired: bool = False
+        self.since: float = 0.0
 
 
 class PoolSet(Generic[T]):
@@ -21,10 +41,11 @@ class PoolSet(Generic[T]):
     at once share few connections.
 
     Args:
-        make: makes a lane.
+        make: makes a lane's pool.
         close: closes one.
-        idle: seconds after which a lane that nobody needed is closed, when the next request comes.
+        idle: seconds after which a lane that was not needed is closed, when the next request comes.
         clock: seconds.
+        width: requests at once on one lane.
     """
 
     def __init__(
@@ -34,45 +55,50 @@ class PoolSet(Generic[T]):
         *,
         idle: float,
         clock: Callable[[], float],
+        width: int = WIDTH,
     ) -> None:
         self._make = make
         self._close = close
         self._idle = idle
         self._clock = clock
-        self._lanes: list[_Lane[T]] = []
+        self._width = width
+        self._lanes: list[Lane[T]] = []
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncGenerator[T]:
+    async def acquire(self) -> AsyncGenerator[Lane[T]]:
         """A lane for one request."""
-        await self._close_one()
-        lane = next((each for each in self._lanes if each.busy < WIDTH), None)
+        await self._close_idle_one()
+        lane = next((each for each in self._lanes if each.busy < self._width), None)
         if lane is None:
-            lane = _Lane(self._make())
+            lane = Lane(self._make())
             self._lanes.append(lane)
         lane.busy += 1
         try:
-            yield lane.lane
+            yield lane
         finally:
             lane.busy -= 1
             lane.since = self._clock()
+            if lane.retired and not lane.busy:
+                with anyio.CancelScope(shield=True):
+                    await self._shut(lane)
 
-    async def _close_one(self) -> None:
-        """Close the last lane, but for the first, if nobody has needed it for a while."""
+    def retire(self, lane: Lane[T]) -> None:
+        """Send no more requests over a lane that is in use: its idle connections may be dead."""
+        lane.retired = True
+        if lane in self._lanes:
+            self._lanes.remove(lane)
+
+    async def _close_idle_one(self) -> None:
+        """Close the last lane, but for the first, if it has not been needed for a while."""
         if len(self._lanes) < 2:
             return
         last = self._lanes[-1]
         if not last.busy and self._clock() - last.since > self._idle:
             self._lanes.pop()
-            try:
-                await self._close(last.lane)
-            except Exception:  # its connections are gone, one way or the other; the request must not suffer
-                logger.debug("a connection could not be closed", exc_info=True)
+            await self._shut(last)
 
-
-class _Lane(Generic[T]):
-    """A lane; `busy` requests are on it, and the last one ended at `since`."""
-
-    def __init__(self, lane: T) -> None:
-        self.lane = lane
-        self.busy = 0
-        self.since = 0.0
+    async def _shut(self, lane: Lane[T]) -> None:
+        try:
+            await self._close(lane.pool)
+        except Exception:  # its connections are gone, one way or the other; the request must not suffer
+            logger.debug("a connection could not be closed", exc_info=True)

@@ -1,8 +1,8 @@
 """What is known of one HTTP exchange, told without httpx: how far it came, how it failed, what a download answers."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 
 class SendFacts(NamedTuple):
@@ -13,29 +13,56 @@ class SendFacts(NamedTuple):
         spoke: any event of this request was seen, so this transport does tell.
         refused: the failure is one that comes before anything is written: no connection, none free, a refusal
             by the proxy.
+        undone: the server said that it did nothing with the request (HTTP/2: GOAWAY below its stream, REFUSED_STREAM).
     """
 
     header_sent: bool
     spoke: bool
     refused: bool
+    undone: bool = False
 
     @property
     def provably_unsent(self) -> bool:
-        """Whether it is certain that not one byte of the request left.
+        """Whether it is certain that not one byte of the request left, or that the server did nothing with it.
 
         Exception classes cannot tell: a reset before the server read anything and one after it read everything
         are the same error. The event can: it comes before the first byte. A transport that reports nothing
         (a mock, ASGI, aiohttp) counts as having sent, but for its connection errors.
         """
-        return not self.header_sent and (self.refused or self.spoke)
+        return self.undone or (not self.header_sent and (self.refused or self.spoke))
 
 
 class RequestFailed(Exception):  # noqa: N818  (internal: always translated before a user sees it)
-    """There is no answer. `trace` says what is known of the request; ``__cause__`` is the foreign error."""
+    """There is no answer; ``__cause__`` is the foreign error.
 
-    def __init__(self, message: str, trace: SendFacts) -> None:
+    Attributes:
+        trace: what is known of the request.
+        silent: the connection was there, and nothing came in time.
+        broken: the connection broke off.
+        certificate: the server's certificate was not accepted, which no waiting mends.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        trace: SendFacts,
+        *,
+        silent: bool = False,
+        broken: bool = False,
+        certificate: bool = False,
+    ) -> None:
         super().__init__(message)
         self.trace = trace
+        self.silent = silent
+        self.broken = broken
+        self.certificate = certificate
+
+
+class ResentError(Exception):
+    """A transport below us was about to send a request again that had already left."""
+
+
+_REFUSED_STREAM = 7
 
 
 async def _nothing() -> None:
@@ -46,23 +73,46 @@ class SendTrace:
     """Follows one request through the transport's trace events.
 
     `before_first_byte` is awaited before anything is written; what it raises ends the request with nothing sent.
-    Through a caller's own client it may be awaited twice.
+    Through a caller's own client it may be awaited twice: before the call, and at the event.
+
+    Attributes:
+        header_sent: the event "about to write the first byte" was seen.
+        spoke: any event was seen.
+        announced: the request was given to a transport that may report no events.
+        stream_id: of HTTP/2.
     """
 
-    __slots__ = ("_before_first_byte", "header_sent", "spoke")
+    __slots__ = ("_before_first_byte", "announced", "header_sent", "spoke", "stream_id")
 
     def __init__(self, before_first_byte: Callable[[], Awaitable[None]] = _nothing) -> None:
         self._before_first_byte = before_first_byte
         self.header_sent: bool = False
         self.spoke: bool = False
+        self.announced: bool = False
+        self.stream_id: int | None = None
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether a byte of the request may have been sent by now."""
+        return self.header_sent or (self.announced and not self.spoke)
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """What httpcore calls at each event."""
+        """What httpcore calls at each event.
+
+        Raises:
+            ResentError: the request has left already; nothing of it is sent again.
+        """
         self.spoke = True
         # A CONNECT to a proxy reports the same event about itself.
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
+            if self.header_sent:
+                raise ResentError("sent already: a transport that sends again by itself was stopped")
             await self._before_first_byte()
             self.header_sent = True
+            self.stream_id = info.get("stream_id")
+        elif event.endswith(".failed") and is_foreign(info["exception"], "httpcore", "ConnectionNotAvailable"):
+            # HTTP/2: the server is going away and has not seen this stream. httpcore takes another connection.
+            self.header_sent = False
 
     async def announce(self) -> None:
         """Let `before_first_byte` know before the call, for a transport that may report no events.
@@ -74,10 +124,21 @@ class SendTrace:
             await self._before_first_byte()
         except Exception as error:
             raise RequestFailed(describe(error), SendFacts(header_sent=False, spoke=True, refused=False)) from error
+        self.announced = True
 
     def facts(self, *, refused: bool) -> SendFacts:
         """What is known now that the request has failed; `refused`: with no connection made, or none free."""
         return SendFacts(header_sent=self.header_sent, spoke=self.spoke, refused=refused)
+
+    def is_undone_by(self, error: BaseException) -> bool:
+        """Whether an error says that the server did nothing with this request (RFC 9113, sections 6.8 and 8.7)."""
+        for each in chain(error):
+            event = each.args[0] if each.args else None
+            if is_foreign(event, "h2", "ConnectionTerminated") and self.stream_id is not None:
+                return self.stream_id > getattr(event, "last_stream_id", self.stream_id)
+            if is_foreign(event, "h2", "StreamReset"):
+                return bool(getattr(event, "error_code", None) == _REFUSED_STREAM)
+        return False
 
 
 class Stream(NamedTuple):
@@ -102,7 +163,37 @@ class Stream(NamedTuple):
     chunks: AsyncIterator[bytes]
 
 
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and its causes, the nearest first. Of a group of errors, the first stands for all."""
+    at: BaseException | None = error
+    for _ in range(_DEEPEST):
+        if at is None:
+            return
+        if isinstance(at, BaseExceptionGroup):
+            at = cast("BaseExceptionGroup[BaseException]", at).exceptions[0]
+            continue
+        yield at
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+
+
+def is_foreign(value: object, package: str, name: str) -> bool:
+    """Whether a value is of a class of another package, which need not be imported for the question."""
+    return any(kind.__name__ == name and kind.__module__.partition(".")[0] == package for kind in type(value).__mro__)
+
+
+_DEEPEST = 10
+_WITHOUT_WORDS = {
+    "ConnectTimeout": "no connection was made in time",
+    "PoolTimeout": "no connection became free in time",
+    "ReadTimeout": "no answer came in time",
+    "WriteTimeout": "the server stopped reading",
+    "ReadError": "the connection broke off",
+    "WriteError": "the connection broke off",
+}
+
+
 def describe(error: BaseException) -> str:
-    """A foreign error in a few words; some of httpx's say nothing but their class."""
-    words = str(error).strip()
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+    """A foreign error in a few words: the first in the chain of its causes, since httpx's own often say nothing."""
+    kind = type(next(chain(error), error)).__name__
+    words = next((words for each in chain(error) if (words := str(each).strip())), _WITHOUT_WORDS.get(kind))
+    return f"{kind}: {words}" if words else kind

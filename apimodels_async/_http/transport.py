@@ -4,7 +4,7 @@ import io
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import anyio
 import httpx
@@ -12,11 +12,12 @@ import httpx
 from apimodels_async._http import versions
 from apimodels_async._http.answers import as_stream, read_answer, unwind
 from apimodels_async._http.bodies import PIECE, BodyInPieces
-from apimodels_async._http.error_mapping import closed, request_failed, translated
+from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
-from apimodels_async._http.trace import SendTrace, Stream
+from apimodels_async._http.pools import PoolSet
+from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async.errors import ConfigurationError
@@ -24,20 +25,27 @@ from apimodels_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from httpx_aiohttp import AiohttpTransport
 
+T = TypeVar("T")
 HttpClient: TypeAlias = httpx.AsyncClient
 Timeout: TypeAlias = httpx.Timeout
 
 DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-"""For one exchange, seconds. A create's answer is read for `CREATE_READ_TIMEOUT` instead."""
+"""For one exchange, seconds. The answers to creates and queries have read timeouts of their own, below."""
 CREATE_READ_TIMEOUT = 300.0
 """Seconds: some models answer a create only when the picture is done."""
+QUERY_READ_TIMEOUT = 10.0
+"""Seconds: a query that is answered later than that went into a dead connection, and is worth another."""
 
 _PREPARED = 1024
 """So many queries are kept ready to be sent again."""
 
 
 class Http:
-    """What one client sends and receives."""
+    """What one client sends and receives.
+
+    Raises:
+        ConfigurationError: the environment names a proxy or certificates that cannot be used.
+    """
 
     def __init__(
         self,
@@ -53,11 +61,7 @@ class Http:
         self._given_timeout = timeout
         self._given = given
         self._in_flight = InFlight()
-
-    @cached_property
-    def lanes(self) -> Lanes:
-        """The connections; none is made before it is needed."""
-        return Lanes(self._given, self._timeout, self._in_flight)
+        self.lanes: Lanes = Lanes(base_url, given, self._in_flight)
 
     @cached_property
     def _headers(self) -> httpx.Headers:
@@ -79,6 +83,17 @@ class Http:
         if self._given_timeout is not DEFAULT_TIMEOUT:
             return self._timeout
         return httpx.Timeout(30.0, connect=10.0, read=CREATE_READ_TIMEOUT)
+
+    @cached_property
+    def _query_timeout(self) -> httpx.Timeout:
+        if self._given_timeout is not DEFAULT_TIMEOUT:
+            return self._timeout
+        return httpx.Timeout(30.0, connect=10.0, read=QUERY_READ_TIMEOUT)
+
+    @property
+    def create_bound(self) -> float | None:
+        """Seconds for the whole exchange of a create request, which its sender sees to."""
+        return _whole(self._create_timeout)
 
     @property
     def queries_at_once(self) -> int:
@@ -122,19 +137,24 @@ class Http:
         self._check_open()
         if self._given is not None:
             await trace.announce()
+        await self.lanes.prepare()
         self._check_open()
         async with self.lanes.submit.acquire() as lane:
 
             async def send() -> httpx.Response:
-                return await _send(lane, self._create_request(lane, body, trace))
+                return await _send(lane.pool, self._create_request(lane.pool, body, trace))
 
-            return await self._exchange(send, self._create_timeout, trace)
+            return await self._exchange(send, self._create_url, self._create_timeout, trace)
+
+    @property
+    def _create_url(self) -> str:
+        return self.base_url + "/images/generations"
 
     def _create_request(self, lane: httpx.AsyncClient, body: Secret[bytes], trace: SendTrace) -> httpx.Request:
-        url = self.base_url + "/images/generations"
+        url = self._create_url
         extensions = {"trace": trace, "timeout": self._create_timeout.as_dict()}
         # A caller's own client may have hooks and transports that want to see a body whole.
-        if self._given is not None or len(body.reveal()) <= PIECE:
+        if self._given is not None:
             return lane.build_request(
                 "POST", url, headers=self._json_headers, content=body.reveal(), extensions=extensions
             )
@@ -150,21 +170,47 @@ class Http:
             RequestFailed: there is no answer.
             ConfigurationError: the client was closed meanwhile.
         """
+        url = self.base_url + path
         async with self._query_places:
             self._check_open()
-            await self.lanes.load_fast()
-            fast = self.lanes.fast_now()
-            return await self._exchange(
-                partial(self._query_once, fast, path, params), self._timeout, straight=fast is not None
-            )
+            await self.lanes.prepare(fast=True)
+            if self._given is not None:
+                build = partial(
+                    self._build_and_send, method="GET", path=path, params=params, timeout=self._query_timeout
+                )
+                return await self._ask(self.lanes.query, build, url)
+            prepared = self._prepared(path, **params)
+            if prepared.fast is not None and self.lanes.fast_now():
+                return await self._ask(self.lanes.fast, partial(_send_fast, prepared.fast), url, straight=True)
+            return await self._ask(self.lanes.query, partial(_send_prepared, prepared.stock), url)
 
-    async def _query_once(self, fast: "AiohttpTransport | None", path: str, params: dict[str, str]) -> httpx.Response:
-        if self._given is not None:
-            return await self._build_and_send("GET", path, params=params, timeout=self._timeout)
-        request, can_be_fast = self._prepared(path, **params)
-        if fast is None or not can_be_fast:
-            return await _send(self.lanes.query, request)
-        return await fast.handle_async_request(request)
+    async def _ask(
+        self,
+        pools: PoolSet[T],
+        send: Callable[[T], Awaitable[httpx.Response]],
+        url: str,
+        *,
+        straight: bool = False,
+    ) -> RawResponse:
+        """Over one lane; and once more over a new one, if a connection of this one was old and broke off.
+
+        A lane over which nothing came in time gets no more queries: its other connections may be as dead.
+        """
+        again = False
+        while True:
+            async with pools.acquire() as lane:
+                may_be_old = lane.served and not again and self._given is None
+                try:
+                    answer = await self._exchange(partial(send, lane.pool), url, self._query_timeout, straight=straight)
+                except RequestFailed as failure:
+                    if failure.silent or failure.broken:
+                        pools.retire(lane)
+                    if not (failure.broken and may_be_old):
+                        raise
+                    again = True
+                else:
+                    lane.served = True
+                    return answer
 
     async def upload(self, name: str, data: bytes, media_type: str) -> RawResponse:
         """POST a file as multipart/form-data.
@@ -176,52 +222,57 @@ class Http:
         files = {"file": (name, io.BytesIO(data), media_type)}  # read in pieces, and not copied
         async with self._query_places:
             self._check_open()
-            send = partial(self._build_and_send, "POST", "/files", files=files, timeout=self._create_timeout)
-            return await self._exchange(send, self._create_timeout)
+            await self.lanes.prepare()
+            async with self.lanes.query.acquire() as lane:
+                timeout = self._create_timeout
+                send = partial(self._build_and_send, lane.pool, "POST", "/files", files=files, timeout=timeout)
+                return await self._exchange(send, self.base_url + "/files", timeout)
 
     @cached_property
-    def _prepared(self) -> Callable[..., tuple[httpx.Request, bool]]:
-        """The request of a query, and whether the fast lane can take it. Parsing its URL would cost a tenth of all."""
+    def _prepared(self) -> Callable[..., "_Prepared"]:
+        """The request of a query. Parsing its URL would cost a tenth of all."""
         headers = self._headers.copy()
         headers["Accept-Encoding"] = "gzip, deflate"  # what httpx can always unpack
-        extensions = {"timeout": self._timeout.as_dict()}
+        timeouts = self._query_timeout.as_dict()
 
         @lru_cache(_PREPARED)
-        def prepare(path: str, **params: str) -> tuple[httpx.Request, bool]:
+        def prepare(path: str, **params: str) -> _Prepared:
             url = httpx.URL(self.base_url + path, params=params or None)
-            request = httpx.Request("GET", url, headers=headers, extensions=extensions)
-            return request, self.lanes.keeps(str(request.url))
+            # aiohttp bounds the connecting to each address of a name, and with `pool` all of it.
+            fast = {"timeout": {**timeouts, "pool": timeouts["connect"]}}
+            return _Prepared(
+                httpx.Request("GET", url, headers=headers, extensions={"timeout": timeouts}),
+                httpx.Request("GET", url, headers=headers, extensions=fast) if self.lanes.keeps(str(url)) else None,
+            )
 
         return prepare
 
-    async def _build_and_send(self, method: str, path: str, **parts: Any) -> httpx.Response:
-        lane = self.lanes.query
-        return await _send(lane, lane.build_request(method, self.base_url + path, headers=self._headers, **parts))
+    async def _build_and_send(self, client: httpx.AsyncClient, method: str, path: str, **parts: Any) -> httpx.Response:
+        return await _send(client, client.build_request(method, self.base_url + path, headers=self._headers, **parts))
 
     async def _exchange(
         self,
         send: Callable[[], Awaitable[httpx.Response]],
+        url: str,
         timeout: httpx.Timeout,
         trace: SendTrace | None = None,
         *,
         straight: bool = False,
     ) -> RawResponse:
         """`straight`: what is sent back comes from a transport, and no client has touched it."""
-        bound = _whole(timeout)
+        bound = _whole(timeout) if trace is None else None  # see `create_bound`
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
             with self._in_flight.exchange(bound):
-                return await read_answer(await send(), self._api_key, straight=straight)
-        except Exception as error:
-            if trace is None and isinstance(error, ConfigurationError):  # no lane: the client was closed
-                raise
+                return await read_answer(await send(), self._api_key, url, straight=straight)
+        except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
             failure = translated(error)
         else:
             failure = TimeoutError(f"no whole answer within {bound or 0.0:g} s")
         if self._in_flight.closing and trace is None:
             raise closed()
-        raise request_failed(failure, trace) from failure
+        raise request_failed(failure, place(url, self.lanes.proxy), trace) from failure
 
     # --- pictures
 
@@ -235,7 +286,7 @@ class Http:
             ValueError: no URL that httpx can make sense of.
         """
         self._check_open()
-        await self.lanes.load_fast()
+        await self.lanes.prepare(fast=True)
         # Built by hand: build_request would add the default headers and cookies of a caller's own client.
         try:
             request = httpx.Request(
@@ -243,34 +294,39 @@ class Http:
             )
         except httpx.InvalidURL as error:
             raise ValueError(f"no link that can be fetched: {error}") from None
-        with self._in_flight.exchange(None):
-            response = await self._picture(request)
-            stream = as_stream(response)
-            try:
-                yield stream
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await response.aclose()
-                    await unwind(stream.chunks)
-            return
-        raise closed()
-
-    async def _picture(self, request: httpx.Request) -> httpx.Response:
-        try:
-            fast = self.lanes.fast_now()
-            if fast is None or not self.lanes.keeps(str(request.url)):
-                return await _send(self.lanes.download, request)
-            response = await fast.handle_async_request(request)
-            versions.in_pieces_of(response.stream, PIECE)
-        except ConfigurationError:
-            raise
-        except Exception as error:  # noqa: BLE001  (raised below, as in `_exchange`)
-            failure = translated(error)
+        if self.lanes.fast_now() and self.lanes.keeps(str(request.url)) and self.lanes.proxy_of(url) is None:
+            request.extensions["timeout"]["pool"] = self._timeout.connect
+            answer = self._picture(self.lanes.fast, partial(_send_fast, request), url)
         else:
-            return response
-        if self._in_flight.closing:
+            answer = self._picture(self.lanes.download(url), partial(_send_prepared, request), url)
+        async with answer as stream:
+            yield stream
+
+    @asynccontextmanager
+    async def _picture(
+        self, pools: PoolSet[T], send: Callable[[T], Awaitable[httpx.Response]], url: str
+    ) -> AsyncGenerator[Stream]:
+        where = place(url, self.lanes.proxy_of(url))
+        async with pools.acquire() as lane:
+            with self._in_flight.exchange(None):
+                try:
+                    response = await send(lane.pool)
+                except Exception as error:  # noqa: BLE001  (raised below, as in `_exchange`)
+                    failure = translated(error)
+                else:
+                    versions.in_pieces_of(response.stream, PIECE)
+                    stream = as_stream(response, where)
+                    try:
+                        yield stream
+                    finally:
+                        with anyio.CancelScope(shield=True):
+                            await response.aclose()
+                            await unwind(stream.chunks)
+                    return
+                if self._in_flight.closing:
+                    raise closed()
+                raise request_failed(failure, where) from failure
             raise closed()
-        raise request_failed(failure) from failure
 
     async def aclose(self) -> None:
         """Cut off what is under way, and close the lanes made here; a client that was given stays open."""
@@ -278,8 +334,23 @@ class Http:
         await self.lanes.aclose()
 
 
-async def _send(lane: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    return await lane.send(request, stream=True, auth=None, follow_redirects=False)
+class _Prepared(NamedTuple):
+    """A query, as httpx sends it, and as aiohttp does where it can."""
+
+    stock: httpx.Request
+    fast: httpx.Request | None
+
+
+async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    return await client.send(request, stream=True, auth=None, follow_redirects=False)
+
+
+async def _send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> httpx.Response:
+    return await _send(client, request)
+
+
+async def _send_fast(request: httpx.Request, transport: "AiohttpTransport") -> httpx.Response:
+    return await transport.handle_async_request(request)
 
 
 def _whole(timeout: httpx.Timeout) -> float | None:

@@ -27,3 +27,17 @@ def in_pieces_of(stream: Any, size: int) -> None:
     """
     if hasattr(stream, "CHUNK_SIZE"):
         setattr(stream, "CHUNK_SIZE", size)  # noqa: B010
+
+
+def set_network(transport: httpx.AsyncHTTPTransport, wrap: Callable[[Any], Any]) -> bool:
+    """Put a network of our own below a transport; httpcore takes one, and httpx does not pass it on.
+
+    Returns:
+        Whether it was done. Without it, answers that come early are lost, and connections are not kept alive.
+    """
+    pool = getattr(transport, "_pool", None)
+    inner = getattr(pool, "_network_backend", None)
+    if inner is None:
+        return False
+    setattr(pool, "_network_backend", wrap(inner))  # noqa: B010
+    return True

@@ -3,18 +3,19 @@
 import logging
 import math
 import random
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import anyio
 
-from apimodels_async._http.trace import RequestFailed
+from apimodels_async._http.trace import RequestFailed, describe
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota, full_jitter
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, read_task
 from apimodels_async.callbacks.expected import ExpectedCallback, ExpectedCallbacks
 from apimodels_async.errors import (
+    APIError,
     ConfigurationError,
     ConnectionFailedError,
     ProtocolError,
@@ -23,9 +24,7 @@ from apimodels_async.errors import (
     TaskNotFoundError,
 )
 from apimodels_async.models import Task
-
-if TYPE_CHECKING:
-    from apimodels_async.pacing import Pacing
+from apimodels_async.pacing.protocol import Pacing
 
 logger = logging.getLogger("apimodels_async")
 
@@ -33,13 +32,21 @@ NOT_FOUND_YET = 60.0
 """Seconds after our own create in which a 404 is taken for a replica that lags (assumed, the vendor says nothing)."""
 LONGEST_HOLD = 300.0
 """Seconds: no 429 holds the queries back for longer, because one absurd header would stop all of a client's tasks."""
+LONGEST_ID = 1000
+"""Characters of a task id that is asked about: more would not fit into the first line of a request."""
+_SECOND_LOOK = 5.0
+"""Seconds for a look after an event loop was blocked."""
+_BLOCKED = 0.5
+"""Seconds: an event loop that is later than this was blocked."""
 _REMEMBERED = 50_000
 
 
-def _tell(listener: Callable[[Task], object], task: Task) -> None:
+def _notify(listener: Callable[[Task], object], task: Task) -> None:
     try:
         listener(task)
-    except Exception:  # a listener must not cost anybody a task that is paid for
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # SystemExit too: a listener must not lose a task that is paid for
         logger.exception("on_change failed at task %s", task.id, extra={"task_id": task.id, "model": task.model})
 
 
@@ -72,6 +79,13 @@ class Gate:
         self._refusals = 0
 
 
+def id_fault(task_id: str) -> str | None:
+    """Why a task id cannot stand in a URL; ``None`` if it can. The vendor's ids are 25 letters and digits."""
+    if len(task_id) > LONGEST_ID:
+        return f"has {len(task_id)} characters"
+    return "has half a surrogate pair" if re.search("[\ud800-\udfff]", task_id) else None
+
+
 async def pass_through(rate: Rate) -> None:
     """Wait until a rate lets one more pass, and be that one."""
     while pause := rate.pause(anyio.current_time()):  # noqa: ASYNC110  (only time opens the way, no event could)
@@ -100,24 +114,32 @@ class Poller:
         self._uniform = uniform
         self.gate: Gate = Gate(uniform)
         self.rate: Rate = Rate()
-        self._born: dict[str, float] = {}
+        self._created: dict[str, float] = {}
 
     @property
     def at_once(self) -> int:
         """How many queries can be under way."""
         return self._http.queries_at_once
 
-    def born(self, task: Task) -> None:
+    def note_created(self, task: Task) -> None:
         """Remember when a task of our own was created, on the loop's clock."""
         if task.id is not None and not is_over(task):
-            if len(self._born) >= _REMEMBERED:
-                del self._born[next(iter(self._born))]
-            self._born[task.id] = anyio.current_time()
+            if len(self._created) >= _REMEMBERED:
+                del self._created[next(iter(self._created))]
+            self._created[task.id] = anyio.current_time()
 
-    def watch(self, task: Task, timeout: float | None) -> TaskWatch:
-        """Begin to watch a task, for `timeout` seconds at most (``None``: for ever)."""
+    def watch(self, task: Task, timeout: float | None, *, age: float | None = None) -> TaskWatch:
+        """Begin to watch a task, for `timeout` seconds at most (``None``: for ever).
+
+        Args:
+            task: as it is known.
+            timeout: seconds.
+            age: seconds since another run noted that the server had accepted it, where one did: a 404 soon after that
+                may pass.
+        """
         call = None if self._calls is None else self._calls.of(task.id)
-        return TaskWatch(task, now=anyio.current_time(), born=self._born.get(task.id or ""), timeout=timeout, call=call)
+        created = self._created.get(task.id or "")
+        return TaskWatch(task, now=anyio.current_time(), born=created, timeout=timeout, call=call, age=age)
 
     def settle(self, call: ExpectedCallback, task: Task | None) -> None:
         """A create has ended: its callback is its task's, or is no longer waited for."""
@@ -128,9 +150,11 @@ class Poller:
         """Ask once.
 
         Raises:
-            APIError, ProtocolError: the answer is a refusal, or none that can be understood.
+            APIError, ProtocolError: the answer is a refusal, or none that can be understood; or the id cannot be sent.
             ConnectionFailedError: there is no answer.
         """
+        if (fault := id_fault(task_id)) is not None:
+            raise ProtocolError(f"the task id {task_id[:40]!r}… {fault}: it cannot be asked about", task_id=task_id)
         try:
             answer = await self._http.query("/images/generations", task_id=task_id)
         except ConfigurationError as error:  # the client was closed meanwhile
@@ -138,21 +162,27 @@ class Poller:
             raise
         except RequestFailed as failure:
             raise ConnectionFailedError(
-                f"task {task_id}: the query got no answer ({failure})", task_id=task_id
+                f"task {task_id}: the query got no answer ({failure})",
+                task_id=task_id,
+                certificate=failure.certificate,
             ) from failure.__cause__
+        except Exception as odd:  # of a caller's transport, or of a broken environment
+            raise ConnectionFailedError(
+                f"task {task_id}: the query could not be sent ({describe(odd)})", task_id=task_id
+            ) from odd
         task = read_task(answer, task_id=task_id, model=model)
         logger.debug("task %s is %s", task_id, task.state, extra={"task_id": task_id, "model": task.model})
         return task
 
     async def wait(
-        self, task: Task, pacing: "Pacing", timeout: float | None, on_change: Callable[[Task], object] | None = None
+        self, task: Task, pacing: Pacing, timeout: float | None, on_change: Callable[[Task], object] | None = None
     ) -> Task:
         """Ask until `task` has ended, for `timeout` seconds at most (``None``: for ever).
 
         `on_change` is called with the task whenever its state is another; what it raises is logged.
 
         Raises:
-            APIError: a refusal that no waiting mends: 400, 401, 402, 404, a redirect.
+            APIError: a refusal that waiting does not change: 400, 401, 402, 404, a redirect.
             ProtocolError: completed, but without a single link, however often asked.
             WaitTimeoutError: still running.
         """
@@ -165,7 +195,7 @@ class Poller:
             watched.unsubscribe()
 
     async def _wait(
-        self, watched: TaskWatch, pacing: "Pacing", timeout: float | None, on_change: Callable[[Task], object] | None
+        self, watched: TaskWatch, pacing: Pacing, timeout: float | None, on_change: Callable[[Task], object] | None
     ) -> Task:
         seen = watched.task.state
         deadline = math.inf if timeout is None else anyio.current_time() + timeout
@@ -175,16 +205,29 @@ class Poller:
             if watched.defer(pacing, anyio.current_time()):
                 continue
             await pass_through(self.rate)
-            with anyio.move_on_after(max(1.0, deadline - anyio.current_time())):
-                await self.look(watched)
+            await self._poll_within(watched, max(1.0, deadline - anyio.current_time()))
             if on_change is not None and watched.task.state != seen:
                 seen = watched.task.state
-                _tell(on_change, watched.task)
+                _notify(on_change, watched.task)
             if watched.ended:
                 return self.learn(watched, pacing)
             if watched.last or anyio.current_time() >= deadline:  # or the look itself used up the time
-                raise watched.timed_out()
+                raise watched.timed_out(anyio.current_time())
             self.plan(watched, pacing)
+
+    async def _poll_within(self, watched: TaskWatch, seconds: float) -> None:
+        """Ask once, for that many seconds at most.
+
+        If it takes longer all the same, the program was stopped or something blocked its event loop. The answer may
+        have arrived meanwhile, so the clock does not decide: it is asked for once more.
+        """
+        began = anyio.current_time()
+        with anyio.move_on_after(seconds):
+            await self.poll(watched)
+        unanswered = watched.answered is None or watched.answered < began
+        if unanswered and anyio.current_time() > began + seconds + _BLOCKED:
+            with anyio.move_on_after(max(_SECOND_LOOK, seconds)):
+                await self.poll(watched)
 
     async def _sleep_until_due(self, watched: TaskWatch) -> None:
         """Sleep until the look is due and the gate is open; the last look does not wait for the gate."""
@@ -204,45 +247,59 @@ class Poller:
                 error.task_id = watched.task.id
                 raise
 
-    async def look(self, watched: TaskWatch) -> None:
-        """Ask once, and put up with all that may pass.
+    async def poll(self, watched: TaskWatch) -> None:
+        """Ask once; a fault that may pass is noted, and not raised.
 
         Where looks have been failing, the last one is left out when the shared quota of retries is used up.
 
         Raises:
-            APIError: a refusal that no waiting mends.
+            APIError: a refusal that waiting does not change.
+            ProtocolError: the task's id cannot be sent.
+            ConnectionFailedError: the server's certificate is refused, which waiting does not change either.
         """
+        if id_fault(watched.task.id or "") is not None:
+            await self.query(watched.task.id or "")
         if watched.last and watched.trouble is not None and not self._quota.take():
             return
-        watched.look(anyio.current_time())
+        watched.note_query(anyio.current_time())
         try:
             task = await self.query(watched.task.id or "", watched.task.model)
-        except RateLimitError as refusal:
-            self.gate.refused(anyio.current_time(), refusal.retry_after)
-            watched.failed(refusal)
-        except TaskNotFoundError as refusal:
-            if anyio.current_time() - self._born.get(watched.task.id or "", -math.inf) > NOT_FOUND_YET:
+        except (APIError, ConnectionFailedError, ProtocolError) as error:
+            if self._ends_a_wait(watched, error):
                 raise
-            watched.failed(refusal)
-        except (ConnectionFailedError, ProtocolError, ServerError) as error:
-            watched.failed(error)
+            if isinstance(error, RateLimitError):
+                self.gate.refused(anyio.current_time(), error.retry_after)
+            watched.note_failure(error)
         else:
             self.gate.passed()
             self._quota.give_back()
-            watched.record_result(task)
+            watched.record_result(task, anyio.current_time())
 
-    def plan(self, watched: TaskWatch, pacing: "Pacing") -> None:
+    def _ends_a_wait(self, watched: TaskWatch, error: APIError | ConnectionFailedError | ProtocolError) -> bool:
+        """Whether waiting changes nothing about a failed query. The page of a proxy may pass."""
+        match error:
+            case RateLimitError() | ServerError() | ProtocolError():
+                return False
+            case ConnectionFailedError():
+                return error.certificate
+            case TaskNotFoundError() if error.from_api:
+                accepted = self._created.get(watched.task.id or "", watched.accepted)
+                return accepted is None or anyio.current_time() - accepted > NOT_FOUND_YET
+            case APIError():  # a redirect: base_url is wrong
+                return error.from_api or error.status // 100 == 3
+
+    def plan(self, watched: TaskWatch, pacing: Pacing) -> None:
         """Plan the next look."""
         watched.plan(pacing, self._quota, self._uniform, anyio.current_time())
 
-    def learn(self, watched: TaskWatch, pacing: "Pacing") -> Task:
-        """The task that has ended; how long it took is told to the pacing.
+    def learn(self, watched: TaskWatch, pacing: Pacing) -> Task:
+        """The task that has ended; the pacing learns how long it took.
 
         Raises:
             ProtocolError: completed, but without a single link.
         """
         task = watched.task
-        self._born.pop(task.id or "", None)
+        self._created.pop(task.id or "", None)
         if self._calls is not None:
             self._calls.close(task.id)
         if task.create_time is not None and task.complete_time is not None:

@@ -3,16 +3,13 @@
 import logging
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from apimodels_async._limits import RetryQuota, full_jitter
 from apimodels_async._wire.tasks import lacks_links
 from apimodels_async.callbacks.expected import ExpectedCallback
 from apimodels_async.errors import WaitTimeoutError
 from apimodels_async.models import Task, TaskState
-
-if TYPE_CHECKING:
-    from apimodels_async.pacing import Pacing
+from apimodels_async.pacing.protocol import Pacing, typical
 
 logger = logging.getLogger("apimodels_async")
 
@@ -21,11 +18,11 @@ LINKS_LATE = 3
 CALLED_EARLY = 4
 """How many more times a task is asked soon, when the vendor has called and a query yet finds it running."""
 MOST_RINGS = 8
-"""Callbacks of one task that are heeded: anybody who has seen its URL can repeat them."""
+"""Callbacks of one task that cause a query: a party that has seen its URL can repeat them."""
 RING_EVERY = 1.0
 """Seconds between two looks that callbacks caused."""
 UNCALLED = 30.0
-"""Seconds after which a task that nobody called about is looked at, when nothing is known about its model."""
+"""Seconds without a callback after which a task is asked about, when nothing is known about its model."""
 
 
 class TaskWatch:
@@ -40,6 +37,8 @@ class TaskWatch:
         looked: when it was last looked at.
         looks: queries so far.
         trouble: why the last look failed, if it did.
+        answered: when a look was last answered, if one was.
+        accepted: when the server accepted the task, where that is known: soon after it, a 404 may pass.
         call: the vendor's call that is to come.
         ticket: for who keeps many watches in order.
         probe: whether it is one of those that find out how quick an unknown model is.
@@ -54,6 +53,8 @@ class TaskWatch:
         "_timeout",
         "_wake",
         "_without_links",
+        "accepted",
+        "answered",
         "born",
         "call",
         "due",
@@ -68,8 +69,17 @@ class TaskWatch:
     )
 
     def __init__(
-        self, task: Task, *, now: float, born: float | None, timeout: float | None, call: ExpectedCallback | None = None
+        self,
+        task: Task,
+        *,
+        now: float,
+        born: float | None,
+        timeout: float | None,
+        call: ExpectedCallback | None = None,
+        age: float | None = None,
     ) -> None:
+        self.accepted: float | None = born if age is None or born is not None else now - max(0.0, age)
+        self.answered: float | None = None
         self.task: Task = task
         self.born: float = now if born is None else born
         self.ours: bool = born is not None
@@ -131,7 +141,7 @@ class TaskWatch:
         self.postpone(sooner)
         return True
 
-    def defer(self, pacing: "Pacing", now: float) -> bool:
+    def defer(self, pacing: Pacing, now: float) -> bool:
         """Whether a look that is due can wait after all: more may be known by now of how long to wait for a call.
 
         The first tasks to end are the quick ones, so what is usual seems too short at first.
@@ -146,26 +156,24 @@ class TaskWatch:
 
     # --- looking
 
-    def begin(self, pacing: "Pacing", now: float) -> None:
+    def begin(self, pacing: Pacing, now: float) -> None:
         """Plan the first look: by the pacing for a task of our own, at once for one that may long be done."""
         self.postpone(now + self._delay(pacing, now) if self.ours else now)
         self.advance_on_callback(now)
 
-    def _delay(self, pacing: "Pacing", now: float) -> float:
+    def _delay(self, pacing: Pacing, now: float) -> float:
         if self.call is None or not self.ours:
             return pacing.next_delay(self.key, now - self.born)
         # The vendor will call. Should it not: after a long while, and then each time after half as much again.
         first, elapsed = self._long_enough(pacing), now - self.born
         return first - elapsed if elapsed < first else max(1.0, elapsed / 2.0)
 
-    def _long_enough(self, pacing: "Pacing") -> float:
+    def _long_enough(self, pacing: Pacing) -> float:
         """Seconds since the create after which a call should have come."""
-        from apimodels_async.pacing import typical  # noqa: PLC0415  (an import need not pay for it)
-
         usual = typical(pacing, self.key)
         return UNCALLED if usual is None else 3.0 * usual + 5.0
 
-    def plan(self, pacing: "Pacing", quota: RetryQuota, uniform: Callable[[float, float], float], now: float) -> None:
+    def plan(self, pacing: Pacing, quota: RetryQuota, uniform: Callable[[float, float], float], now: float) -> None:
         """Plan the next look: by the pacing; sooner after a failure, as long as the shared quota lasts."""
         delay = self._delay(pacing, now)
         if self.trouble is not None:
@@ -183,8 +191,8 @@ class TaskWatch:
         self.last = until >= self._last_look
         self.due = min(until, self._last_look)
 
-    def look(self, now: float) -> None:
-        """A look begins."""
+    def note_query(self, now: float) -> None:
+        """A query is about to be sent."""
         self.queries += 1
         self.queried = now
         self._heard = 0 if self.call is None else self.call.received
@@ -194,8 +202,9 @@ class TaskWatch:
         if self.call is None and self.trouble is None and due < self.due:
             self.postpone(max(now, due))
 
-    def record_result(self, task: Task) -> None:
+    def record_result(self, task: Task, now: float) -> None:
         """A look brought the task."""
+        self.answered = now
         if not isinstance(task.state, TaskState) and task.state not in self._odd_states:
             self._odd_states.add(task.state)
             logger.warning(
@@ -212,8 +221,8 @@ class TaskWatch:
         elif self._heard:
             self._called_early += 1
 
-    def failed(self, error: Exception) -> None:
-        """A look brought nothing."""
+    def note_failure(self, error: Exception) -> None:
+        """A query got no answer, or none that can be used."""
         self.trouble = error
         self._failures += 1
         logger.debug(
@@ -224,12 +233,20 @@ class TaskWatch:
             extra={"task_id": self.task.id, "model": self.task.model, "attempt": self.queries},
         )
 
-    def timed_out(self) -> WaitTimeoutError:
+    def timed_out(self, now: float) -> WaitTimeoutError:
         """The error for a task that has not ended in time; its cause is the last trouble, if the last look had any."""
-        error = WaitTimeoutError(
-            f"task {self.task.id} is still {self.task.state or 'running'} after {self._timeout or 0.0:g} s; it goes on "
-            f"and is not lost: wait for it again",
-            task=self.task,
-        )
+        within = f"{self._timeout or 0.0:g} s"
+        if self.trouble is None:
+            seen = f"is still {self.task.state or 'running'} after {within}; it goes on and is not lost"
+        elif self.answered is None:
+            number = "the only query" if self.queries == 1 else f"none of {self.queries} queries"
+            failed = "failed" if self.queries == 1 else "was answered, and the last one failed"
+            seen = f"is in an unknown state: within {within} {number} {failed} ({self.trouble}); it is not lost"
+        else:
+            seen = (
+                f"was {self.task.state or 'running'} when it was last seen, {now - self.answered:.0f} s before the end "
+                f"of the {within}; the last query failed ({self.trouble}); it is not lost"
+            )
+        error = WaitTimeoutError(f"task {self.task.id} {seen}: wait for it again", task=self.task)
         error.__cause__ = self.trouble
         return error

@@ -6,10 +6,9 @@ The envelope's code decides, not the status line.
 import json
 from typing import Any, NamedTuple, cast
 
+from apimodels_async._wire import pages
 from apimodels_async._wire.refusals import refusal
-from apimodels_async.errors import ProtocolError
-
-_DECISIVE = frozenset({400, 401, 402, 404, 429})
+from apimodels_async.errors import APIError, ConfigurationError, ProtocolError
 
 
 class RawResponse(NamedTuple):
@@ -21,6 +20,8 @@ class RawResponse(NamedTuple):
         request_id: the header by which the vendor finds the request again.
         retry_after: seconds the server asks to be left alone.
         cut: whether `body` is only the beginning of one that was too long to be read.
+        url: that was asked.
+        server: what the header of that name says.
     """
 
     status: int
@@ -28,6 +29,8 @@ class RawResponse(NamedTuple):
     request_id: str | None = None
     retry_after: float | None = None
     cut: bool = False
+    url: str = ""
+    server: str = ""
 
     @property
     def text(self) -> str:
@@ -47,7 +50,8 @@ def json_object(answer: RawResponse) -> dict[str, Any]:
 def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any]:
     """The answer's JSON object, unless it is a refusal.
 
-    The envelope's code decides where there is one, else the status line.
+    The envelope's code decides where there is one, else the status line. To a query, a refusal without a JSON object
+    is the page of a proxy, and passes; only redirects, 429 and 5xx say enough by themselves.
 
     Args:
         answer: the answer.
@@ -61,8 +65,7 @@ def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any
     code = _code(payload.get("code"))
     if code == 200 or (code is None and payload and answer.status // 100 == 2):
         return payload
-    # Without a JSON object the status has to say enough by itself. A query takes an odd 4xx for some proxy's page.
-    clear = answer.status in _DECISIVE or answer.status // 100 in ((3, 5) if task_id is not None else (3, 4, 5))
+    clear = answer.status == 429 or answer.status // 100 in ((3, 5) if task_id is not None else (3, 4, 5))
     if not payload and not clear:
         raise unexpected(f"HTTP {answer.status} without the JSON that the contract promises", answer, task_id)
     raise refusal(
@@ -73,7 +76,25 @@ def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any
         retry_after=answer.retry_after,
         body=answer.text,
         task_id=task_id,
+        url=answer.url,
+        server=answer.server,
     )
+
+
+def read_payload(answer: RawResponse) -> dict[str, Any]:
+    """The JSON object of an answer to anything but a create request or a query.
+
+    Raises:
+        ConfigurationError: 404: there is no API at the base URL.
+        APIError: another refusal.
+        ProtocolError: neither an object nor a refusal.
+    """
+    try:
+        return payload_of(answer)
+    except APIError as error:
+        if 404 in (error.status, error.code):
+            raise ConfigurationError(str(error)) from error
+        raise
 
 
 def _code(value: object) -> int | None:
@@ -85,10 +106,11 @@ def _code(value: object) -> int | None:
 def unexpected(what: str, answer: RawResponse, task_id: str | None = None) -> ProtocolError:
     """The error for an answer outside the contract: `what` it is, and how it begins."""
     text = answer.text
-    start = text[:200].strip()
     what = "an answer that is too long to be read" if answer.cut else what
+    shown = repr(pages.title(text) or text[:200].strip())
     return ProtocolError(
-        f"{what} (HTTP {answer.status}): {start!r}{'…' if len(text) > 200 else ''}",
+        f"{what} (HTTP {answer.status}{f', by {answer.server[:200]}' if answer.server else ''}): {shown}"
+        f"{'…' if len(text) > 200 else ''}",
         body=text,
         status=answer.status,
         task_id=task_id,

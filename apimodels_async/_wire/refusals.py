@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from apimodels_async._wire import pages
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,
@@ -23,6 +24,13 @@ _HINTS = {
     401: "check the API key: https://apimodels.app/console/api-keys",
     402: "add credits: https://apimodels.app/console/credits",
 }
+_HINTS_WITHOUT_JSON = {
+    407: "a proxy on the way wants a name and a password: put them into its URL, http://name:password@host:port",
+}
+_TOO_LARGE = (
+    "the request is too large for the server or for a proxy on the way: send smaller pictures, or upload them first "
+    "(client.upload) and give their URLs"
+)
 
 
 def refusal(
@@ -34,8 +42,12 @@ def refusal(
     retry_after: float | None,
     body: str,
     task_id: str | None,
+    url: str,
+    server: str,
 ) -> APIError:
     """The error for a refusal.
+
+    Without the API's JSON it may be the page of a proxy, and 400, 401, 402 and 404 say nothing about the request.
 
     Args:
         payload: the answer's JSON object, empty where there is none.
@@ -44,17 +56,23 @@ def refusal(
         request_id: by which the vendor finds the request again.
         retry_after: seconds the server asks to be left alone.
         body: the whole answer as text.
-        task_id: the id that was asked for; else the one that stands in `payload`.
+        task_id: the id that was asked for, where this answers a query; else the one that stands in `payload`.
+        url: that was asked.
+        server: as the answer's header names it.
     """
     deciding = code if code is not None and 400 <= code <= 599 else status
-    kind = ServerError if 500 <= deciding <= 599 else _BY_CODE.get(deciding, APIError)
-    msg = _message(payload)
+    from_api = bool(payload)
+    kind = _kind(deciding, from_api=from_api, query=task_id is not None)
+    msg = _message(payload) if from_api else pages.title(body)
     where = f"HTTP {status}" if code in (None, status) else f"code {code}, HTTP {status}"
-    hint = f"; {_HINTS[deciding]}" if deciding in _HINTS else ""
-    if status // 100 == 3:
-        hint = "; redirects of the API are not followed: check base_url"
+    if request_id:
+        where += f", request {request_id}"
+    if not from_api:
+        where += f", {pages.origin(body, server)}"
+    words = msg or ("no reason given" if from_api else pages.phrase(status))
+    hint = _hint(deciding, status, from_api=from_api, query=task_id is not None, url=url)
     return kind(
-        f"{msg or 'no reason given'} ({where}{f', request {request_id}' if request_id else ''}){hint}",
+        f"{words} ({where}){f'; {hint}' if hint else ''}",
         status=status,
         code=code,
         msg=msg,
@@ -62,7 +80,26 @@ def refusal(
         task_id=task_id or _named(payload),
         body=body,
         retry_after=retry_after,
+        from_api=from_api,
     )
+
+
+def _kind(deciding: int, *, from_api: bool, query: bool) -> type[APIError]:
+    if 500 <= deciding <= 599:
+        return ServerError
+    if (not from_api and deciding != 429) or (deciding == 404 and not query):
+        return APIError
+    return _BY_CODE.get(deciding, APIError)
+
+
+def _hint(deciding: int, status: int, *, from_api: bool, query: bool, url: str) -> str:
+    if status // 100 == 3:
+        return "redirects of the API are not followed: check base_url"
+    if deciding == 404 and not query:
+        return f"nothing is served at {url or 'that URL'}: check base_url"
+    if deciding == 413:
+        return _TOO_LARGE
+    return (_HINTS if from_api else _HINTS_WITHOUT_JSON).get(deciding, "")
 
 
 def _named(payload: dict[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from apimodels_async._wire.answer import RawResponse, json_object, payload_of, unexpected
+from apimodels_async._wire.answer import RawResponse, json_object, payload_of, read_payload, unexpected
 from apimodels_async._wire.converter import moment, structured, text
 from apimodels_async._wire.data_uris import to_data_uri
 from apimodels_async.errors import APIError, ContentPolicyError, GenerationFailedError, ProtocolError
@@ -90,10 +90,11 @@ def read_models(answer: RawResponse) -> list[str]:
     """The ids in the answer to ``GET /models``.
 
     Raises:
+        ConfigurationError: there is no API at the base URL.
         APIError: a refusal.
         ProtocolError: no list of models.
     """
-    data: object = payload_of(answer).get("data")
+    data: object = read_payload(answer).get("data")
     if not isinstance(data, list):
         raise unexpected("an answer without a list of models", answer)
     entries = cast("list[object]", data)
@@ -105,11 +106,12 @@ def read_balance(answer: RawResponse) -> float:
     """US dollars in the answer to ``GET /balance``.
 
     Raises:
+        ConfigurationError: there is no API at the base URL.
         APIError: a refusal.
         ProtocolError: no balance.
     """
     try:
-        found = payload_of(answer)["data"]["balance"]
+        found = read_payload(answer)["data"]["balance"]
         balance = math.nan if isinstance(found, bool) else float(found)
     except (KeyError, TypeError, ValueError, OverflowError):
         balance = math.nan
@@ -122,11 +124,12 @@ def read_public_url(answer: RawResponse) -> str:
     """The hosted link in the answer to ``POST /files``.
 
     Raises:
+        ConfigurationError: there is no API at the base URL.
         APIError: a refusal.
         ProtocolError: no link.
     """
     try:
-        url = payload_of(answer)["data"]["publicUrl"]
+        url = read_payload(answer)["data"]["publicUrl"]
     except (KeyError, TypeError):
         url = None
     if not isinstance(url, str):

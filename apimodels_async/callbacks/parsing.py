@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from attrs import evolve, field, frozen
 
+from apimodels_async._reprs import safe_repr
 from apimodels_async._wire.converter import structured
 from apimodels_async.errors import ProtocolError
 from apimodels_async.models import Task, TaskState
@@ -61,6 +62,8 @@ class Callback:
     confirmed: bool = False
     raw: Mapping[str, Any] = field(factory=dict[str, Any], eq=False, repr=False)
     body: bytes = field(default=b"", eq=False, repr=False)
+
+    __repr__ = safe_repr
 
     @property
     def task(self) -> Task:

@@ -127,6 +127,8 @@ class CallbackReceiver:
         self._closed = False
 
     def __repr__(self) -> str:
+        if "signer" not in vars(self):  # its constructor failed, and a traceback shows it
+            return object.__repr__(self)
         return f"CallbackReceiver({self.signer!r})"
 
     # --- URLs, and who follows them: a CallbackSource

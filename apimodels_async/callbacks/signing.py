@@ -71,6 +71,8 @@ class CallbackSigner:
         self._public_path = unquote(urlsplit(self.public_url).path)
 
     def __repr__(self) -> str:
+        if "public_url" not in vars(self):  # its constructor failed, and a traceback shows it
+            return object.__repr__(self)
         return f"CallbackSigner({self.public_url!r}, keys={list(self._secrets)}, signing_key={self.signing_key!r})"
 
     def url(self, intent_id: str) -> str:

@@ -1,11 +1,10 @@
 """The commands put together, and the one place where whatever ends one becomes a line and an exit code."""
 
+import contextlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import Annotated, Any, cast
 
 import typer
@@ -17,6 +16,7 @@ from apimodels_async.cli import account, exit_codes, gateway, generate, ledger, 
 from apimodels_async.cli.batch import command as batch
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.screen import Screen
+from apimodels_async.cli.signals import like_ctrl_c
 from apimodels_async.errors import ApimodelsError
 
 __all__ = ["app", "run"]
@@ -82,28 +82,31 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 
 class _Loud(logging.Handler):
-    """Shows what the SDK can tell nobody else, such as a create that was cut off by Ctrl-C."""
+    """Shows what the SDK has no caller left to tell, such as a create request that was cut off by Ctrl-C."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _say(record.getMessage())
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command, and give its exit code. No traceback for anything that a user can cause."""
-    logging.getLogger("apimodels_async").addHandler(_Loud(logging.ERROR))
-    # `timeout` and service managers send SIGTERM; the task's id must not get lost over it.
-    signal.signal(signal.SIGTERM, _end_like_ctrl_c)
+    """Run a command, and return its exit code. No traceback for anything that a user can cause."""
+    log, loud = logging.getLogger("apimodels_async"), _Loud(logging.ERROR)
+    log.addHandler(loud)
     if os.name == "posix" and (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
         reconfigure(errors="surrogateescape")  # file names are bytes
     try:
-        code = app(list(arguments) or ["--help"], prog_name="apimodels", standalone_mode=False)
-        _flush_stdout()
+        # `timeout`, service managers and closed terminals send other signals; no task id must be lost over them.
+        with like_ctrl_c():
+            code = app(list(arguments) or ["--help"], prog_name="apimodels", standalone_mode=False)
+            _flush_stdout()
     except (Exception, KeyboardInterrupt) as error:
         ending = _ending(error)
         if ending is None:
             raise
         _say(ending.message)
         return ending.code
+    finally:
+        log.removeHandler(loud)
     # Ctrl-C before a command has begun comes back as a number.
     return code if isinstance(code, int) else exit_codes.OK
 
@@ -132,7 +135,8 @@ def _usage(error: Any) -> str:
 
 
 def _say(message: str) -> None:
-    typer.echo(f"apimodels: {one_line(message)}", err=True)
+    with contextlib.suppress(OSError):  # a terminal that was closed
+        typer.echo(f"apimodels: {one_line(message)}", err=True)
 
 
 def _flush_stdout() -> None:
@@ -146,8 +150,3 @@ def _drop_stdout() -> None:
         _flush_stdout()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _end_like_ctrl_c(number: int, frame: FrameType | None) -> None:
-    handler = signal.getsignal(signal.SIGINT)  # while a loop runs, its own, which ends things in good order
-    (handler if callable(handler) else signal.default_int_handler)(number, frame)

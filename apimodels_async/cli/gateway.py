@@ -42,6 +42,15 @@ def gateway(
             help="A host or network that a callback_url may lead to; can be repeated.",
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            show_default="localhost and addresses alone",
+            help="A name that it is reached by; can be repeated.",
+        ),
+    ] = None,
+    keep: Annotated[float, typer.Option(metavar="DAYS", help="How long pictures and files are kept.")] = 7.0,
     balance: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="What was paid into the account.")] = 10.0,
 ) -> None:
     """Run the API on this machine: no network, no bill, real pictures.
@@ -72,6 +81,8 @@ def gateway(
             api_keys=keys,
             balance=balance,
             callback_hosts=callback_to or (),
+            allowed_hosts=allow_host or (),
+            keep=keep,
         )
     except KeyboardInterrupt:
         return  # where the loop takes no signals

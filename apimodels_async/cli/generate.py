@@ -1,5 +1,6 @@
 """``apimodels generate``: from a prompt to pictures on the disk."""
 
+import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -8,17 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.errand import Errand
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
 from apimodels_async.cli.options import DEFAULT_MODEL, AsJson, Local, Model, Output, Timeout
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
+from apimodels_async.cli.task_run import TaskRun
 from apimodels_async.models import GenerationRequest
 
 __all__ = ["generate"]
 
 
-class Quality(StrEnum):
+class QualityChoice(StrEnum):
     """The qualities there are."""
 
     LOW = "low"
@@ -27,7 +28,7 @@ class Quality(StrEnum):
     AUTO = "auto"
 
 
-class Format(StrEnum):
+class FormatChoice(StrEnum):
     """The file formats there are."""
 
     PNG = "png"
@@ -36,7 +37,9 @@ class Format(StrEnum):
 
 
 def generate(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to paint.", show_default=False)],
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="What to paint; - reads it from stdin.", show_default=False)
+    ],
     *,
     model: Model = DEFAULT_MODEL,
     size: Annotated[str | None, typer.Option(metavar="WxH", help='Pixels, as "1024x1024".')] = None,
@@ -48,8 +51,8 @@ def generate(
     mask: Annotated[str | None, typer.Option(metavar="FILE", help="Which part of the picture to replace.")] = None,
     aspect_ratio: Annotated[str | None, typer.Option(metavar="W:H", help='As "16:9".')] = None,
     resolution: Annotated[str | None, typer.Option(metavar="1K|2K|4K", help="How large.")] = None,
-    quality: Annotated[Quality | None, typer.Option(help="How well.")] = None,
-    output_format: Annotated[Format | None, typer.Option("--format", help="The pictures' file format.")] = None,
+    quality: Annotated[QualityChoice | None, typer.Option(help="How well.")] = None,
+    output_format: Annotated[FormatChoice | None, typer.Option("--format", help="The pictures' file format.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed asks for the same picture.")] = None,
     callback_url: Annotated[
         str | None,
@@ -68,7 +71,7 @@ def generate(
     """
     pictures = image or []
     request = _request(
-        prompt,
+        _from_stdin() if prompt == "-" else prompt,
         model=model,
         size=size,
         n=n,
@@ -83,10 +86,17 @@ def generate(
         callback_url=callback_url or None,
     )
     screen = Screen()
-    errand = Errand(directory=output, local=local, timeout=timeout)
-    with errand.explained(screen, as_json=as_json), screen.busy("starting") as errand.activity:
-        converse(partial(errand.order, request=request), local=local)
-    errand.tell(screen, as_json=as_json)
+    run = TaskRun(directory=output, local=local, timeout=timeout)
+    with run.explained(screen, as_json=as_json), screen.busy("starting") as run.activity:
+        converse(partial(run.generate, request=request), local=local)
+    run.report(screen, as_json=as_json)
+
+
+def _from_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode().strip()
+    except UnicodeDecodeError as error:
+        raise CommandFailed("PROMPT on stdin is not UTF-8", exit_codes.USAGE) from error
 
 
 def _request(prompt: str, **fields: Any) -> GenerationRequest:

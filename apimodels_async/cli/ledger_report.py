@@ -59,7 +59,7 @@ class Report:
         counts: of entries, by step.
         spent: for completed tasks.
         under_way: for tasks that were accepted and not seen to end.
-        at_risk: for entries that may have been accepted, and nobody knows.
+        at_risk: for entries that may have been accepted without being known here.
         unpriced: entries that count in one of the three sums, and whose price is not known.
         unknown: those that only a person can decide about.
         not_found: those whose task the server does not know.

@@ -15,7 +15,7 @@ from apimodels_async._urls import is_loopback
 from apimodels_async.callbacks import Callback, CallbackReceiver
 from apimodels_async.callbacks.signing import INTENT_BYTES, SHORTEST_SECRET, intent_id_of
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.arrivals import show
+from apimodels_async.cli.callback_view import show
 from apimodels_async.cli.failures import CommandFailed, cannot_listen
 from apimodels_async.cli.screen import Screen
 from apimodels_async.errors import ConnectionFailedError

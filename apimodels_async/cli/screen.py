@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -92,16 +92,19 @@ class Screen:
     def stop(self) -> None:
         """End what is live, for a command that will not leave its blocks."""
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):
+                self._live.stop()
 
     def say(self, words: str) -> None:
-        """Say something that everybody should hear."""
-        typer.echo(words, err=True)
+        """Say something on stderr. A terminal that was closed takes nothing more, and is no reason to end."""
+        with suppress(OSError):
+            typer.echo(words, err=True)
 
     def note(self, words: str) -> None:
-        """Say something to a person who watches; nobody else hears it."""
-        if self.notes.is_terminal:
-            self.notes.print(words, style="dim", soft_wrap=True)
+        """Say something to a person at a terminal; a program does not get it."""
+        with suppress(OSError):
+            if self.notes.is_terminal:
+                self.notes.print(words, style="dim", soft_wrap=True)
 
     def lines(self, lines: Sequence[object]) -> None:
         """Results, one a line."""

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TypeVar
 
 import anyio
@@ -13,21 +14,36 @@ from apimodels_async.cli.local import local_gateway
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import ConfigurationError
 
-__all__ = ["converse"]
+__all__ = ["converse", "server_of"]
 
 T = TypeVar("T")
 
 
-def converse(work: Callable[[AsyncImagesClient], Awaitable[T]], *, local: bool) -> T:
-    """What `work` gives, done with a client of the vendor's API or, if `local`, of a gateway started for it.
+def converse(work: Callable[[AsyncImagesClient], Awaitable[T]], *, local: bool, store: Path | None = None) -> T:
+    """What `work` returns, called with a client of the vendor's API or, if `local`, of a gateway started for it.
+
+    Args:
+        work: what to do.
+        local: whether to start a gateway on this machine.
+        store: where that keeps its tasks; ``None`` for a temporary file.
 
     Raises:
         ConfigurationError: no key, and so on.
         CommandFailed: the gateway is not installed.
     """
     with ExitStack() as stack:
-        client = _client(*stack.enter_context(local_gateway())) if local else _client()
+        if local:
+            server = stack.enter_context(local_gateway(store))
+            client = _client(server.api_key, server.base_url)
+            client._engine.server_identity = server.identity  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        else:
+            client = _client()
         return anyio.run(_use, client, work)
+
+
+def server_of(client: AsyncImagesClient) -> str:
+    """The identity of a client's server."""
+    return client._engine.server_identity  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 async def _use(client: AsyncImagesClient, work: Callable[[AsyncImagesClient], Awaitable[T]]) -> T:

@@ -7,11 +7,11 @@ from typing import Annotated, TypeAlias
 import typer
 
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.errand import Errand
 from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.options import AsJson, Output, Timeout
 from apimodels_async.cli.screen import Screen, task_view
 from apimodels_async.cli.session import converse
+from apimodels_async.cli.task_run import TaskRun
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.models import Task
 
@@ -56,7 +56,7 @@ def wait(task_id: TaskId, output: Output = Path(), timeout: Timeout = 600.0, as_
     Takes up what was interrupted. Prints the saved files, one a line.
     """
     screen = Screen()
-    errand = Errand(directory=output, timeout=timeout)
-    with errand.explained(screen, as_json=as_json), screen.busy("asking") as errand.activity:
-        converse(partial(errand.fetch, task_id=task_id), local=False)
-    errand.tell(screen, as_json=as_json)
+    run = TaskRun(directory=output, timeout=timeout)
+    with run.explained(screen, as_json=as_json), screen.busy("asking") as run.activity:
+        converse(partial(run.fetch, task_id=task_id), local=False)
+    run.report(screen, as_json=as_json)

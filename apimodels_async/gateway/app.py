@@ -108,7 +108,7 @@ def create_app(
     """
     eager = paint is not None
     if paint is None:
-        from apimodels_async.gateway import painter  # noqa: PLC0415  (another painter needs none of it)
+        from apimodels_async.gateway import painter  # noqa: PLC0415  (not needed with a painter given)
 
         paint = painter.paint
     if not 0 < keep < _LONGEST_KEPT:
@@ -174,6 +174,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
+    app.state.store = store_thread
     return app
 
 

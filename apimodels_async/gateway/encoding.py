@@ -8,10 +8,10 @@ from typing import Any, cast
 from PIL import ExifTags, Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
+from apimodels_async.gateway.limits import MAX_PIXELS
+
 __all__ = ["MARK", "decode", "decode_mask", "encode", "flattened", "mapped"]
 
-LARGEST_INPUT = 64_000_000
-"""Pixels of one input. The gateway shrinks what is larger than it may hold before the painter sees it."""
 MARK = "local gateway · not a real generation"
 """What every picture says about itself, on the picture and in its file."""
 
@@ -26,19 +26,19 @@ def decode(data: bytes) -> Image.Image:
     """Decode the first frame, upright, as RGB, or as RGBA if it has transparency.
 
     Raises:
-        ValueError: the bytes are not a whole picture, or one of more than `LARGEST_INPUT` pixels.
+        ValueError: the bytes are not a whole picture, or one of more than `MAX_PIXELS` pixels.
     """
     Image.init()  # fills `Image.OPEN` with the formats that this Pillow was built with
     try:
         with Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN]) as picture:
-            if picture.width * picture.height <= LARGEST_INPUT:
+            if picture.width * picture.height <= MAX_PIXELS:
                 picture.load()
                 return _plain(_upright(picture))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         pass  # Pillow's own limits are higher; it warns or raises while it reads the header
     except Exception as error:  # a broken file makes Pillow's decoders raise nearly anything
         raise ValueError("not a picture, or not all of one") from error
-    raise ValueError(f"a picture may have at most {LARGEST_INPUT // 1_000_000} megapixels")
+    raise ValueError(f"a picture may have at most {MAX_PIXELS // 1_000_000} megapixels")
 
 
 def _upright(picture: Image.Image) -> Image.Image:

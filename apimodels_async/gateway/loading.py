@@ -50,23 +50,13 @@ class InputLoader:
         hosting: the hosted files, likewise.
         workers: decode.
         budget: the memory for fetched pictures.
-        cpu_time: the processor time of the thread that it is called in, in seconds.
     """
 
-    def __init__(
-        self,
-        *,
-        results: Results,
-        hosting: FileHosting,
-        workers: PictureWorkers,
-        budget: BodyBudget,
-        cpu_time: Callable[[], float] = time.thread_time,
-    ) -> None:
+    def __init__(self, *, results: Results, hosting: FileHosting, workers: PictureWorkers, budget: BodyBudget) -> None:
         self._results = results
         self._hosting = hosting
         self._workers = workers
         self._budget = budget
-        self._cpu_time = cpu_time
 
     async def load(self, body: CreateBody, origin: str) -> LoadedInputs:
         """Load them.
@@ -133,14 +123,19 @@ class InputLoader:
                 max_pixels=each,
                 lossless=masked,
                 nearest=masked and number == len(pictures) - 1,
-                clock=self._cpu_time,
+                clock=_cpu_seconds,
                 seconds=seconds,
                 stopped=self._workers.stopping.is_set,
             )
-            file, used = await self._workers.run(picture.pixels, partial(_timed, job, self._cpu_time))
+            file, used = await self._workers.run(picture.pixels, partial(_timed, job, _cpu_seconds))
             seconds -= used
             files.append(file)
         return files
+
+
+def _cpu_seconds() -> float:
+    """The processor time of this thread: a busy machine makes nothing else of it."""
+    return time.thread_time()
 
 
 def _timed(job: Callable[[], bytes], clock: Callable[[], float]) -> tuple[bytes, float]:

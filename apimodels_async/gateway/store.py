@@ -78,14 +78,15 @@ class Store:
     Args:
         path: the file; made if it does not exist.
         deposited: paid into the account, in millionths of a dollar; the completed tasks in the file reduce it.
+        temporary: whether the file is deleted in the end.
 
     Raises:
         OSError: the file is not a store, is damaged, is a store of another version, or is in use by another gateway.
     """
 
-    def __init__(self, path: Path, deposited: int) -> None:
+    def __init__(self, path: Path, deposited: int, *, temporary: bool = False) -> None:
         self.account: Account = Account(deposited)
-        self._db: sqlite3.Connection | None = open_database(path)
+        self._db: sqlite3.Connection | None = open_database(path, temporary=temporary)
         rows = self._db.execute("SELECT CASE WHEN over THEN 0 ELSE ended END, price, fail_code IS NOT NULL FROM tasks")
         for ended, price, failed in rows:
             self.account.add(ended=ended, price=price, billed=not failed)

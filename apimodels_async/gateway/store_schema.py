@@ -51,8 +51,8 @@ _TYPES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open a store, or make one.
+def open_database(path: Path, *, temporary: bool = False) -> sqlite3.Connection:
+    """Open a store, or make one. A temporary one need not survive the loss of power.
 
     Raises:
         OSError: the file is not a store, is damaged, is a store of another version, or is in use by another gateway.
@@ -63,13 +63,16 @@ def open_database(path: Path) -> sqlite3.Connection:
         raise OSError(f"cannot use {path} as the gateway's store: {error}") from error
     try:
         _prepare(db, path)
+        if temporary:
+            db.execute("PRAGMA synchronous = OFF")
     except BaseException as error:
         db.close()
-        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-            raise OSError(f"cannot use {path} as the gateway's store: {error}: another gateway uses it") from error
-        if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
-            raise OSError(f"cannot use {path} as the gateway's store: {error}") from error
-        raise
+        if not isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
+            raise
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CORRUPT:
+            raise _damaged(path, error) from error
+        used = ": another gateway uses it" if "locked" in str(error) else ""
+        raise OSError(f"cannot use {path} as the gateway's store: {_one_line(error)}{used}") from error
     return db
 
 
@@ -90,7 +93,12 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     _check_values(db, path)
 
 
+def _one_line(what: object) -> str:
+    return " ".join(str(what).split())[:200]
+
+
 def _damaged(path: Path, what: object) -> OSError:
+    what = _one_line(what)
     return OSError(f"{path}: the gateway's store is damaged ({what}): move it away, or put a copy in its place")
 
 
@@ -102,7 +110,7 @@ def _check_pages(db: sqlite3.Connection, path: Path) -> None:
             raise
         raise _damaged(path, error) from error
     if verdict != "ok":
-        raise _damaged(path, " ".join(str(verdict).split()))
+        raise _damaged(path, verdict)
 
 
 def _check_values(db: sqlite3.Connection, path: Path) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -72,7 +73,8 @@ class StoreThread:
         path = self._path or Path(self._temporary.name if self._temporary else "", "store.sqlite3")
         self._thread = ThreadPoolExecutor(1, "apimodels-gateway-store")
         try:
-            self._store = await asyncio.get_running_loop().run_in_executor(self._thread, Store, path, self._deposited)
+            open_store = partial(Store, path, self._deposited, temporary=self._path is None)
+            self._store = await asyncio.get_running_loop().run_in_executor(self._thread, open_store)
             with suppress(StoreUnavailableError):
                 await self._delete_expired()
                 await self.ask(Store.give_back)

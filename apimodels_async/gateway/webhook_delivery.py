@@ -21,7 +21,7 @@ from typing import Self
 
 from attrs import evolve
 
-from apimodels_async.gateway.store_thread import StoreThread
+from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
 from apimodels_async.gateway.tasks import TaskRecord
 from apimodels_async.gateway.timeouts import Sleep, within
 from apimodels_async.gateway.urls import HttpUrl, parse_url
@@ -142,7 +142,10 @@ class WebhookDelivery:
         if not self._busy[receiver]:
             del self._busy[receiver]
         if not attempt.cancelled() and (error := attempt.exception()) is not None:
-            _logger.error("a webhook to %s is left for the gateway's next start", receiver, exc_info=error)
+            known = isinstance(error, StoreUnavailableError)  # which has been logged
+            _logger.error(
+                "a webhook to %s is left for the gateway's next start", receiver, exc_info=None if known else error
+            )
         self._start_attempts()
 
     async def _attempt(self, task_id: str, receiver: str) -> None:

@@ -5,11 +5,14 @@ executor, so a picture that takes a minute would keep a process alive for a minu
 """
 
 import asyncio
+import ctypes
 import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -146,4 +149,16 @@ class PictureWorkers:
 
     async def run(self, pixels: int, job: Callable[[], _T]) -> _T:
         """Return what `job`, which works on so many pixels, returns."""
-        return await (self._small if pixels <= self._limit else self._large).run(job)
+        if pixels <= self._limit:
+            return await self._small.run(job)
+        return await self._large.run(partial(_and_give_back, job))
+
+
+def _and_give_back(job: Callable[[], _T]) -> _T:
+    """What `job` returns, once the memory that it has freed is the system's again. glibc keeps it otherwise."""
+    try:
+        return job()
+    finally:
+        if sys.platform == "linux":
+            with suppress(AttributeError, OSError):  # another C library
+                ctypes.CDLL(None).malloc_trim(0)

@@ -231,6 +231,21 @@ class SqliteLedger:
             LedgerError: none of them was written.
         """
         self._check_writable()
+        changes = list(changes)
+        if self._lock is not None and (moved := self._lock.moved()) is not None:
+            # The next run would not look here: nothing more may be sent. What is already sent is still recorded, as
+            # long as the file exists under another name.
+            news = [] if self._lock.deleted() else [each for each in changes if each.step is not Step.SENDING]
+            return self._apply_news(changes, news, moved)
+        return self._apply(changes)
+
+    def _apply_news(self, changes: Sequence[Change], news: Sequence[Change], moved: str) -> list[int]:
+        if not news:
+            raise LedgerError(f"{moved}: nothing more is sent")
+        counts = iter(self._apply(news))
+        return [0 if change.step is Step.SENDING else next(counts) for change in changes]
+
+    def _apply(self, changes: Sequence[Change]) -> list[int]:
         with self._errors("cannot be written"):
             rows = [sql.row_of(change) for change in changes]
             with self._database.transaction() as database:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from apimodels_async.pacing.prior import LatencyPrior
+from apimodels_async.pacing.protocol import LearningPacing
 from apimodels_async.pacing.schedule import Schedule
 from apimodels_async.pacing.smoothing import smoothed
 from apimodels_async.pacing.survival import BINS, EDGES, FINENESS, MEMORY, SurvivalCounts, position
@@ -15,6 +16,7 @@ PUBLISHED = (48.0, 83.0)
 Of one slow model, which is not named, the same page says 121 and 324. Nothing is published about single models by name.
 """
 EARLY_LOOKS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds from the create to the looks that find out whether a model of which nothing is known is a quick one."""
 _SHORTEST, _LONGEST = 0.02, 3600.0
 """Seconds: no pause is shorter, none longer."""
 _AGELESS = 1e12
@@ -32,7 +34,7 @@ _MOST_NEW = 64.0
 """Completions after which the schedule is made anew at the latest; as long as there are few, after an eighth more."""
 
 
-class AdaptivePacing:
+class AdaptivePacing(LearningPacing):
     """Ask when asking is worth it: what is expected to be lost by waiting any longer has grown to `poll_cost`.
 
     The schedule minimises the expected lag plus `poll_cost` times the number of questions, for what is known about how
@@ -69,6 +71,8 @@ class AdaptivePacing:
         self._keys: dict[str, _Known] = {}
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_priors"):  # its constructor failed, and a traceback shows it
+            return object.__repr__(self)
         return f"AdaptivePacing(poll_cost={self._poll_cost!r}, prior={self._prior!r}, priors={self._priors!r})"
 
     @property

@@ -33,7 +33,7 @@ class Schedule:
         self._tail = max(tail, 1.1)
         self._cost = cost
         fine, rising, steps = _refined(times, gone, cost)
-        # The integral of the probability to have ended: what has been lost if nobody ever looked.
+        # The integral of the probability to have ended: what has been lost if no look was ever taken.
         lost = [0.0]
         for (t, u), (f, g) in zip(pairwise(fine), pairwise(rising), strict=True):
             lost.append(lost[-1] + (u - t) * (f + g) / 2)
@@ -41,7 +41,7 @@ class Schedule:
         self._next = array("d", self._solve() if steps >= _FEWEST_STEPS else self._by_density())
 
     def _by_density(self) -> list[float]:
-        """The next look after a look at each grid point, where looks are so many that they are all but continuous."""
+        """The next look after a look at each grid point, where looks are frequent enough to be nearly continuous."""
         following = [self._times[-1] + self._tail_delay(self._times[-1])]
         for i in range(len(self._times) - 2, -1, -1):
             t, u, f, g = self._times[i], self._times[i + 1], self._gone[i], self._gone[i + 1]

@@ -19,7 +19,7 @@ EDGES = tuple(_WIDTH * math.expm1(i / FINENESS) for i in range(BINS + 1))
 """Seconds at which the bins of age begin; the last edge, about two days, ends the last bin."""
 
 _NEWEST = 5.0
-"""Seconds after its create at which a new task is first heard of, at most, unless somebody else created it."""
+"""Seconds after its create at which a new task is first heard of, at most, unless another client created it."""
 _TRIES = 8
 """Bins in which one is looked for that is asked about before its time."""
 MEMORY = 120.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 from apimodels_async._batch.batch import Batch
 from apimodels_async.client import AsyncImagesClient
@@ -27,6 +27,9 @@ class MirroredClient:
     def _mirror(self, client: AsyncImagesClient) -> None:
         self._async = client
         self._portal = Portal(client.aclose, partial(_keep_tasks, client))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds the API key and open connections: make one in each process, and do not copy it")
 
     def __repr__(self) -> str:
         if "_async" not in vars(self):  # its constructor failed, and a traceback shows it

@@ -4,6 +4,7 @@ Generated from _batch/batch.py by ``python tests/tools/generate_sync.py``: not t
 """
 
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +36,15 @@ class Batch(Companion[AsyncBatch]):
         task: these go on, and ``client.wait`` takes each up again.
         """
         return self._portal.run(lambda: self._async.detached)
+
+    def stop_creating(self, reason: str, cause: Exception) -> None:
+        """Send no further create request. What is under way is finished; the rest ends as `NotSubmittedError`.
+
+        Args:
+            reason: why, in words.
+            cause: the error behind it.
+        """
+        self._portal.run(partial(self._async.stop_creating, reason, cause))
 
     def __enter__(self) -> Self:
         return self._portal.enter(self._async.__aenter__(), self)

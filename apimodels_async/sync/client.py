@@ -8,8 +8,9 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from apimodels_async import ledger as ledgers  # noqa: TC001  (annotations are read at run time too)
 from apimodels_async._batch.feed import threaded
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, HttpClient, Timeout
 from apimodels_async.callbacks.source import CallbackSource
@@ -25,12 +26,9 @@ from apimodels_async.models import (
     Task,
     Unset,
 )
+from apimodels_async.pacing.protocol import Pacing
 from apimodels_async.sync.base import MirroredClient
 from apimodels_async.sync.batch import Batch
-
-if TYPE_CHECKING:
-    from apimodels_async.ledger import SqliteLedger
-    from apimodels_async.pacing import Pacing
 
 __all__ = ["ImagesClient"]
 
@@ -51,8 +49,8 @@ class ImagesClient(MirroredClient):
         model: the model for calls that name none, else ``APIMODELS_MODEL``.
         timeout: for one HTTP exchange, in seconds or as an ``httpx.Timeout``; ``None`` switches it off. By default
             a create's answer is read for 300 s, because some models answer only when the picture is done, and
-            everything else for 30 s.
-        wait_timeout: for one whole wait, in seconds; ``None`` for no bound.
+            the answer to a query for 10 s, and everything else for 30 s.
+        wait_timeout: for one whole wait, in seconds; ``None`` for no limit.
         max_retries: how often a create is sent again, where it is certain that nothing was started, within 30 s.
         http_client: an ``httpx.AsyncClient`` of your own (proxies, certificates, event hooks); it is never closed
             here, and its headers and cookies never reach the host of the pictures.
@@ -62,7 +60,7 @@ class ImagesClient(MirroredClient):
             answer is lost is found by it. When none comes, tasks are asked about after three times the usual time.
 
     Raises:
-        ConfigurationError: no key, a key that cannot be a header, or a base URL that is none.
+        ConfigurationError: the API key is missing or malformed, or `base_url` is not an http(s) URL.
         ValueError: a number out of range.
     """
 
@@ -76,7 +74,7 @@ class ImagesClient(MirroredClient):
         wait_timeout: float | None = 600.0,
         max_retries: int = 4,
         http_client: HttpClient | None = None,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
         callbacks: CallbackSource | None = None,
     ) -> None:
         try:
@@ -133,7 +131,7 @@ class ImagesClient(MirroredClient):
         output_format: OutputFormat | None = None,
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         key: str | None = None,
     ) -> Task:
         """Submit a task, and do not wait for it.
@@ -213,22 +211,23 @@ class ImagesClient(MirroredClient):
         task_or_id: Task | str,
         *,
         timeout: float | Unset | None = UNSET,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
         """Ask until a task has ended, and give it: completed or failed, as its state says.
 
-        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 are
-        put up with until the time is up.
+        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 do not
+        end the wait before its time is up.
 
         Args:
             task_or_id: a task or its id.
-            timeout: seconds; ``None`` for no bound; left out, the client's `wait_timeout`.
+            timeout: seconds; ``None`` for no limit; left out, the client's `wait_timeout`.
             pacing: when to ask, in place of the client's.
             on_change: called with the task whenever a query shows it in another state; what it raises is logged.
 
         Raises:
-            APIError: a refusal that no waiting mends, with the task id.
+            APIError: a refusal that waiting does not change, with the task id.
+            ConnectionFailedError: the server's certificate is refused.
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no answer brings a link to a picture.
         """
@@ -252,7 +251,7 @@ class ImagesClient(MirroredClient):
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
         timeout: float | Unset | None = UNSET,
-        pacing: "Pacing | None" = None,
+        pacing: Pacing | None = None,
     ) -> Task:
         """`create` and `wait` in one call; the arguments are theirs.
 
@@ -289,13 +288,14 @@ class ImagesClient(MirroredClient):
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
+        outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
     ) -> "Batch":
@@ -314,7 +314,7 @@ class ImagesClient(MirroredClient):
             max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
             ledger: a file in which each step is written down before it is taken. The same call with the same ledger
                 goes on where the last one ended, however that was: what is finished comes from the ledger, what was
-                accepted is only asked about, what was provably never sent is sent, and what nobody knows comes back
+                accepted is only asked about, what was provably never sent is sent, and what is not known comes back
                 as `SubmissionUnknownError`. Requests are matched by their content.
             download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are.
             budget: US dollars that the batch may cost, by the catalogue's dated prices: nothing is sent that would
@@ -323,12 +323,16 @@ class ImagesClient(MirroredClient):
             create_rate: creates a second, for all of this client's.
             poll_rate: queries a second, for all of this client's; when it binds, the tasks most likely to be done
                 are asked about first.
-            wait_timeout: seconds for each task; ``None`` for no bound; left out, the client's.
+            wait_timeout: seconds for each task; ``None`` for no limit; left out, the client's.
+            outage_timeout: seconds for which the server may take no create request (no connection, 429) before the rest
+                ends as `NotSubmittedError`; ``None`` for no limit. Until then the requests wait together, and one at a
+                time finds out whether the server is back.
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. What it raises is logged, and it may be slow without holding the batch up.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
 
         Raises:
+            TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
         """
         return Batch(
@@ -344,6 +348,7 @@ class ImagesClient(MirroredClient):
                 create_rate=create_rate,
                 poll_rate=poll_rate,
                 wait_timeout=wait_timeout,
+                outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
             ),
@@ -354,13 +359,14 @@ class ImagesClient(MirroredClient):
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
         wait_timeout: float | Unset | None = UNSET,
+        outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
     ) -> list[Outcome]:
@@ -380,6 +386,7 @@ class ImagesClient(MirroredClient):
                 create_rate=create_rate,
                 poll_rate=poll_rate,
                 wait_timeout=wait_timeout,
+                outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
             )
@@ -403,7 +410,7 @@ class ImagesClient(MirroredClient):
             task: a completed task.
             directory: where to.
             max_bytes: of one picture.
-            timeout: seconds for one picture, all attempts together; ``None`` for no bound.
+            timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
 
         Returns:

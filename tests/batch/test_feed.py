@@ -185,9 +185,11 @@ async def test_a_file_that_was_given_stays_open(tmp_path: Path) -> None:
 
 def test_a_thread_that_outlives_the_loop_ends_quietly(anyio_backend_name: str, blocking: Blocking) -> None:
     async def leave() -> None:
-        async with aclosing(read(threaded(blocking.items()), anyio.Semaphore(10))) as items:
-            with anyio.move_on_after(0.01):
-                await anext(items)
+        source = read(threaded(blocking.items()), anyio.Semaphore(10))
+        async with aclosing(source) as items, anyio.create_task_group() as group:
+            group.start_soon(items.__anext__)
+            await blocking.asked(1)
+            group.cancel_scope.cancel()
 
     anyio.run(leave, backend=anyio_backend_name)
     blocking.give(1)

@@ -197,6 +197,39 @@ async def test_an_async_listener_that_calls_sys_exit_is_logged(
     assert "the batch's listener failed" in caplog.text
 
 
+class OddPacing:
+    """A pacing that fails in one of its methods, or returns what is no number."""
+
+    def __init__(self, fails: str, how: Any) -> None:
+        self._fails = fails
+        self._how = how
+
+    def next_delay(self, key: str, elapsed: float) -> Any:
+        return self._do("next_delay", 0.001)
+
+    def observe(self, key: str, duration: float) -> Any:
+        return self._do("observe", None)
+
+    def _do(self, method: str, otherwise: Any) -> Any:
+        if method != self._fails:
+            return otherwise
+        if isinstance(self._how, BaseException):
+            raise self._how
+        return self._how
+
+
+@pytest.mark.parametrize("how", [ZeroDivisionError(), SystemExit(3), None, float("nan"), -1.0, "soon"], ids=repr)
+@pytest.mark.parametrize("method", ["next_delay", "observe"])
+async def test_a_pacing_that_fails_is_logged_and_the_batch_goes_on(vendor: Vendor, method: str, how: Any) -> None:
+    http = httpx.AsyncClient(transport=vendor.transport(Life(None)))
+    async with AsyncImagesClient(
+        "sk_test", base_url="https://api.example/v1", model=MODEL, http_client=http, pacing=OddPacing(method, how)
+    ) as made:
+        outcomes, _ = await run(made, ["a", "b", "c"])
+
+    assert all(outcome.ok for outcome in outcomes)
+
+
 @pytest.mark.parametrize("plain", [True, False], ids=["iterable", "async iterable"])
 async def test_requests_that_call_sys_exit_end_the_reading_and_nothing_else(
     client: AsyncImagesClient, plain: bool

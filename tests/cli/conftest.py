@@ -1,17 +1,20 @@
-"""Runs commands as a user types them: in processes of their own, with nothing of this machine's settings."""
+"""Runs commands as a user types them, with nothing of this machine's settings."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from apimodels_async.cli.app import run
 from apimodels_async.gateway import LocalGateway
 
 PATIENCE = 45.0
@@ -21,7 +24,11 @@ Settings = Mapping[str, str]
 
 
 class Command:
-    """Starts `apimodels` in a folder of its own, without a key unless `settings` bring one."""
+    """Runs `apimodels` in a folder of its own, without a key unless `settings` bring one.
+
+    Called, it runs in this process: an interpreter takes half a second to start, and most commands less. What needs a
+    process of its own (signals, a terminal, stdin, a stdout that goes away, an extra that is missing) is started.
+    """
 
     line = (sys.executable, "-W", "error", "-m", "apimodels_async.cli")
 
@@ -29,14 +36,17 @@ class Command:
         self.folder = folder
         self._running: list[subprocess.Popen[str]] = []
 
-    def start(self, *arguments: str, settings: Settings | None = None, **options: Any) -> subprocess.Popen[str]:
+    def environment(self, settings: Settings | None) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("APIMODELS_")}
         environment |= {"HOME": str(self.folder), "USERPROFILE": str(self.folder), "TERM": "xterm", "COLUMNS": "100"}
+        return environment | dict(settings or {})
+
+    def start(self, *arguments: str, settings: Settings | None = None, **options: Any) -> subprocess.Popen[str]:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
         process = subprocess.Popen(
             [*self.line, *arguments],
             cwd=self.folder,
-            env=environment | dict(settings or {}),
+            env=self.environment(settings),
             text=True,
             encoding="utf-8",
             **pipes | options,
@@ -45,20 +55,39 @@ class Command:
         return process
 
     def __call__(self, *arguments: str, settings: Settings | None = None) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, settings=settings)
-        out, err = process.communicate(timeout=PATIENCE)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        if self.line != Command.line:  # an interpreter that was prepared in another way
+            process = self.start(*arguments, settings=settings)
+            out, err = process.communicate(timeout=PATIENCE)
+            return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        with (
+            mock.patch.dict(os.environ, self.environment(settings), clear=True),
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(_stream()) as stdout,
+            contextlib.redirect_stderr(_stream()) as stderr,
+        ):
+            code = run(arguments)
+        return subprocess.CompletedProcess(arguments, code, _text(stdout), _text(stderr))
 
     def all(self, *commands: Sequence[str], settings: Settings | None = None) -> list[subprocess.CompletedProcess[str]]:
-        """Several commands, two at a time."""
-        with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(lambda arguments: self(*arguments, settings=settings), commands))
+        """Several commands, one after another."""
+        return [self(*arguments, settings=settings) for arguments in commands]
 
     def end_all(self) -> None:
         for process in self._running:
             with process:  # closes its pipes
                 if process.poll() is None:
                     process.kill()
+
+
+def _stream() -> io.TextIOWrapper:
+    """As stdout and stderr are in a pipe: bytes, with an encoding."""
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace", newline="", write_through=True)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    data: bytes = stream.buffer.getvalue()  # type: ignore[attr-defined]
+    return data.decode()
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 TRIALS = 30
 AT_ONCE = 5
 CLOSED = "this client was closed while it was being used"
+CLOSED_ON_A_TASK = f"{CLOSED} (task task-1)"
 
 ExpectedCallback = Callable[[AsyncImagesClient], Awaitable[object]]
 
@@ -69,7 +70,7 @@ async def test_queries_are_cut_off_wherever_they_are(server: PictureServer) -> N
         images = AsyncImagesClient(KEY, base_url=server.base_url)
         ended = await errors_of(images, lambda images: images.get("task-1"), trial / 1000)
         assert [(type(error), str(error), error.task_id) for error in ended] == [
-            (ConfigurationError, CLOSED, "task-1")
+            (ConfigurationError, CLOSED_ON_A_TASK, "task-1")
         ] * AT_ONCE
         assert server.all_closed()
 
@@ -80,7 +81,7 @@ async def test_downloads_are_cut_off_wherever_they_are(server: PictureServer, tm
         images = AsyncImagesClient(KEY, base_url=server.base_url)
         ended = await errors_of(images, lambda images: images.download(task, tmp_path), trial / 1000)
         assert [(type(error), str(error), error.task_id) for error in ended] == [
-            (ConfigurationError, CLOSED, "task-1")
+            (ConfigurationError, CLOSED_ON_A_TASK, "task-1")
         ] * AT_ONCE
         assert server.all_closed()
     assert not os.listdir(tmp_path)  # noqa: PTH208
@@ -96,14 +97,14 @@ async def test_a_query_that_is_still_connecting_is_cut_off() -> None:
         images = AsyncImagesClient(KEY, base_url=server.base_url)
         ended = await errors_of(images, lambda images: images.get("task-1"), 0.1)
     gc.collect()
-    assert [str(error) for error in ended] == [CLOSED] * AT_ONCE
+    assert [str(error) for error in ended] == [CLOSED_ON_A_TASK] * AT_ONCE
 
 
 async def test_waits_that_are_asleep_are_woken(server: PictureServer) -> None:
     server.query(envelope({"taskId": "task-1", "state": "pending"}))
     images = AsyncImagesClient(KEY, base_url=server.base_url, pacing=FixedPacing(0.05))
     ended = await errors_of(images, lambda images: images.wait("task-1", pacing=FixedPacing(3600.0)), 0.3)
-    assert [(str(error), error.task_id) for error in ended] == [(CLOSED, "task-1")] * AT_ONCE
+    assert [(str(error), error.task_id) for error in ended] == [(CLOSED_ON_A_TASK, "task-1")] * AT_ONCE
 
 
 async def test_a_create_that_was_sent_is_unknown_and_not_a_fault_of_the_set_up(
@@ -122,7 +123,7 @@ async def test_a_client_of_the_callers_own_is_not_closed_but_the_calls_end(serve
         images = AsyncImagesClient(KEY, base_url=server.base_url, http_client=own)
         ended = await errors_of(images, lambda images: images.get("task-1"), 0.1)
         assert not own.is_closed
-    assert [(str(error), error.task_id) for error in ended] == [(CLOSED, "task-1")] * AT_ONCE
+    assert [(str(error), error.task_id) for error in ended] == [(CLOSED_ON_A_TASK, "task-1")] * AT_ONCE
 
 
 async def test_closing_twice_and_from_two_tasks_ends(server: PictureServer) -> None:

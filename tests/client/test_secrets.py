@@ -51,7 +51,7 @@ def trust() -> ssl.SSLContext:
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
     monkeypatch.setattr(downloader, "full_jitter", lambda *_: 0.0)
-    monkeypatch.setattr("apimodels_async._create.submitter.full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr("apimodels_async._create.retries.full_jitter", lambda *_: 0.0)
     monkeypatch.setattr("apimodels_async._poll.poller.full_jitter", lambda *_: 0.0)
 
 

@@ -222,7 +222,7 @@ async def test_no_task_is_lost_wherever_a_call_that_pays_is_cancelled(
     cancelled_at: Callable[[Work, int], Awaitable[bool]],
     call: str,
 ) -> None:
-    monkeypatch.setattr("apimodels_async._create.submitter.full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr("apimodels_async._create.retries.full_jitter", lambda *_: 0.0)
     server.query(envelope({"taskId": "task-1", "state": "processing"}), server.completed("https://pictures.invalid/a"))
     before = alive()
     step, swept = 0, True

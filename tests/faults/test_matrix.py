@@ -58,7 +58,6 @@ async def client_for(row: Row, server: FaultServer) -> AsyncGenerator[AsyncImage
             server.listen()
         return 0.0
 
-    vars(client._engine.http)["_ssl"] = TLS
     client._engine.submitter._uniform = no_jitter
     client._engine.poller._uniform = no_jitter
     client._engine.poller.gate._uniform = no_jitter

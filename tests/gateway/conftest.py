@@ -124,9 +124,9 @@ class Desk:
         self._portal.call(self.app, scope, receive, send)
         return sent
 
-    def start(self, method: str, url: str) -> Future[httpx.Response]:
+    def start(self, method: str, url: str, **request: Any) -> Future[httpx.Response]:
         """One exchange that goes on while others do."""
-        return self._portal.start_task_soon(self._client.request, method, url)
+        return self._portal.start_task_soon(lambda: self._client.request(method, url, **request))
 
     def create(self, prompt: str = "a lighthouse", **fields: Any) -> dict[str, Any]:
         """What creating a task answers as data."""

@@ -371,7 +371,7 @@ def test_the_words_add_up(caller: Caller, receiver: Receiver) -> None:
 def test_of_500_creates_a_fifth_loses_its_answer_and_all_are_called_for(caller: Caller, receiver: Receiver) -> None:
     def create(number: int) -> str | None:
         try:
-            return caller.create("a castaway" if number % 5 == 0 else "a fox", receiver.url, seed=number)
+            return caller.create("a castaway" if number % 5 == 0 else "a fox", receiver.url, seed=number, size="16x16")
         except httpx.RemoteProtocolError:
             return None
 

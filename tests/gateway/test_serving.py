@@ -273,3 +273,42 @@ def test_the_gateway_shares_no_wire_code_with_the_client() -> None:
                 assert line.startswith(("from apimodels_async import catalogue", "from apimodels_async.catalogue")), (
                     path
                 )
+
+
+PAINTS = """
+import sys, threading
+from apimodels_async.gateway import serve
+def paint(**order):
+    print("painting", flush=True)
+    while True:
+        sum(range(10_000))
+serve(port=0, store=sys.argv[1], latency="0/0", on_ready=lambda url: print(url, flush=True), paint=paint)
+print("stopped", flush=True)
+"""
+
+
+def test_sigterm_ends_it_whatever_it_does_and_the_next_one_takes_its_tasks_up(tmp_path: Path, painter: Any) -> None:
+    command = [sys.executable, "-c", PAINTS, str(tmp_path / "store")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    base_url = process.stdout.readline().strip()
+    try:
+        with httpx.Client(headers=KEY, trust_env=False, timeout=30) as client:
+            ids = [create(client, base_url, size="16x16")["taskId"] for _ in range(3)]
+            with ThreadPoolExecutor(3) as threads:
+                waiting = [threads.submit(query, client, base_url, task_id) for task_id in ids]
+                assert process.stdout.readline() == "painting\n"
+                process.send_signal(signal.SIGTERM)
+                process.wait(30)  # its painter never ends
+                assert all(isinstance(each.exception(30), httpx.HTTPError) for each in waiting)
+        out, err = process.communicate(timeout=10)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert out.splitlines()[-1] == "stopped"
+    assert err == ""
+    with (
+        LocalGateway(store=tmp_path / "store", paint=painter, latency="0/0") as gateway,
+        httpx.Client(headers=KEY, trust_env=False) as client,
+    ):
+        assert {query(client, gateway.base_url, task_id)["state"] for task_id in ids} == {"completed"}

@@ -1,14 +1,17 @@
 """A restart on the same store loses nothing."""
 
+import random
 import sqlite3
+import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apimodels_async.gateway import LocalGateway
+from apimodels_async.gateway import LocalGateway, create_app
+from apimodels_async.gateway.store import Store
 
 VERSION_1 = """
 CREATE TABLE tasks (
@@ -136,3 +139,197 @@ def test_without_a_file_nothing_is_left_behind(
         desk.finish()
         assert list(tmp_path.iterdir()) != []
     assert list(tmp_path.iterdir()) == []
+
+
+# --- damage
+
+
+def filled(reopened: Callable[..., Any], path: Path, png: Callable[..., bytes], b64: Callable[..., str]) -> None:
+    with reopened(store=path) as desk:
+        for number in range(30):
+            url = desk.finish(f"picture {number}")["resultUrls"][0]
+            desk.ask("GET", url)
+            desk.create("an edit", image=b64(48, 32 + number))
+        desk.create("a call to come", callback_url="http://127.0.0.1:9/hook")
+        desk.ask("POST", "/files", files={"file": png()})
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+
+
+def test_a_damaged_store_is_found_at_the_start_or_works(
+    reopened: Callable[..., Any], tmp_path: Path, png: Callable[..., bytes], b64: Callable[..., str]
+) -> None:
+    filled(reopened, tmp_path / "whole", png, b64)
+    whole = (tmp_path / "whole").read_bytes()
+    rng = random.Random(7)
+    refused = 0
+    for number in range(60):
+        data = bytearray(whole)
+        match number % 4:
+            case 0:
+                data = data[: rng.randrange(100, len(data))]
+            case 1:
+                start = rng.randrange(100, len(data) - 600)
+                data[start : start + 600] = bytes(600)
+            case 2:
+                for _ in range(40):
+                    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            case _:
+                start = rng.randrange(0, len(data) - 5000) // 4096 * 4096
+                data[start : start + 4096] = rng.randbytes(4096)
+        path = tmp_path / f"damaged{number}"
+        path.write_bytes(data)
+        with suppress(OSError), reopened(store=path) as desk:
+            assert desk.ask("GET", "/balance").status_code == 200
+            assert desk.create("after the damage")["state"] == "pending"
+            continue
+        with pytest.raises(OSError, match="store") as caught:
+            reopened(store=path).__enter__()
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+        refused += 1
+    assert refused > 30
+
+
+def test_a_changed_type_is_damage_too(reopened: Callable[..., Any], tmp_path: Path) -> None:
+    with reopened(store=tmp_path / "store") as desk:
+        desk.finish()
+    with closing(sqlite3.connect(tmp_path / "store")) as db:
+        db.execute("UPDATE tasks SET ended = 'soon'")
+        db.commit()
+    with pytest.raises(OSError, match=r"store: the gateway's store is damaged \(1 bad rows in tasks\): move it away"):
+        reopened(store=tmp_path / "store").__enter__()
+
+
+def test_another_programs_database_is_not_touched(reopened: Callable[..., Any], tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "other")) as db:
+        db.execute("CREATE TABLE addresses (name)")
+        db.commit()
+    with pytest.raises(OSError, match=r"other is a database, but not the gateway's store"):
+        reopened(store=tmp_path / "other").__enter__()
+    with closing(sqlite3.connect(tmp_path / "other")) as db:
+        assert db.execute("SELECT name FROM sqlite_master").fetchall() == [("addresses",)]
+
+
+def test_a_full_disk_is_logged_once_answered_500_and_over_when_there_is_room(
+    desk: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accept = Store.accept
+
+    def full(store: Store, *arguments: Any, **options: Any) -> int | None:
+        store.db.execute("PRAGMA max_page_count = 1")  # no more than it has
+        return accept(store, *arguments, **options)
+
+    body = {"model": "grok-4.2-image", "prompt": "a " * 50_000}
+    monkeypatch.setattr(Store, "accept", full)
+    for _ in range(3):
+        answer = desk.ask("POST", "/images/generations", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (500, 500)
+        assert answer.json()["msg"] == "the gateway's store cannot be used: database or disk is full"
+        assert desk.balance() == 10.0
+    monkeypatch.setattr(Store, "accept", accept)
+    desk._portal.call(desk.app.state.store.ask, lambda store: store.db.execute("PRAGMA max_page_count = 1000000"))
+    assert desk.ask("POST", "/images/generations", json=body).status_code == 200
+    desk.create()
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("apimodels_async")] == [
+        "the gateway's store cannot be used: database or disk is full",
+        "the gateway's store can be used again",
+    ]
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+# --- time
+
+
+def test_a_clock_that_is_set_back_brings_no_task_back(reopened: Callable[..., Any], tmp_path: Path) -> None:
+    with reopened(store=tmp_path / "store") as desk:
+        done = desk.finish()
+        failed = desk.finish("contraband")
+        desk.clock.advance(-3600)
+        assert desk.query(done["taskId"]) == done
+        assert desk.query(failed["taskId"]) == failed
+        assert desk.ask("GET", done["resultUrls"][0]).status_code == 200
+        assert desk.balance() == 9.97
+    with reopened(store=tmp_path / "store") as desk:
+        assert desk.query(done["taskId"]) == done
+        assert desk.balance() == 9.97
+
+
+def test_a_balance_that_was_told_is_not_taken_back_either(reopened: Callable[..., Any], tmp_path: Path) -> None:
+    with reopened(store=tmp_path / "store") as desk:
+        task_id = desk.create()["taskId"]
+        desk.clock.advance(15)
+        assert desk.balance() == 9.97
+        desk.clock.advance(-3600)
+    with reopened(store=tmp_path / "store") as desk:
+        assert desk.balance() == 9.97
+        assert desk.query(task_id)["state"] == "completed"
+
+
+def size_of(path: Path) -> int:
+    return sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*"))
+
+
+def test_what_has_expired_is_deleted_and_the_disk_gets_it_back(
+    reopened: Callable[..., Any], tmp_path: Path, png: Callable[..., bytes], b64: Callable[..., str]
+) -> None:
+    def paint(**_: Any) -> bytes:
+        return random.Random(1).randbytes(600_000)
+
+    path = tmp_path / "store"
+    with reopened(store=path, paint=paint) as desk:
+        empty = size_of(path)
+        old: dict[str, Any] = {}
+        for number in range(10):
+            old = desk.finish(image=b64(48, 32 + number))
+            desk.ask("POST", "/files", files={"file": png(400, 300 + number)})
+        assert size_of(path) > 5_000_000
+        desk.clock.advance(8 * 24 * 3600)
+        new = desk.finish(image=b64(99, 99))
+    with reopened(store=path, paint=paint) as desk:
+        assert desk.query(old["taskId"]) == old
+        assert desk.ask("GET", old["resultUrls"][0]).status_code == 404
+        assert desk.ask("GET", new["resultUrls"][0]).status_code == 200
+    with closing(sqlite3.connect(path)) as db:
+        counts = [db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("inputs", "results", "files")]
+    assert counts == [1, 1, 0]
+    assert size_of(path) < empty + 1_000_000
+
+
+def test_it_is_deleted_while_the_gateway_runs_too(
+    reopened: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apimodels_async.gateway.store_thread._CLEANING", 0.02)
+    cleaned = threading.Event()
+    delete = Store.delete_expired
+
+    def noted(store: Store, now: int, keep: int) -> int:
+        deleted = delete(store, now, keep)
+        if deleted:
+            cleaned.set()
+        return deleted
+
+    monkeypatch.setattr(Store, "delete_expired", noted)
+    with reopened(store=tmp_path / "store") as desk:
+        desk.finish()
+        desk.clock.advance(8 * 24 * 3600)
+        assert cleaned.wait(20)
+
+
+def test_keep_is_in_days(reopened: Callable[..., Any], tmp_path: Path, png: Callable[..., bytes]) -> None:
+    with reopened(store=tmp_path / "store", keep=0.5) as desk:
+        (url,) = desk.finish()["resultUrls"]
+        file = desk.ask("POST", "/files", files={"file": png()}).json()["data"]["publicUrl"]
+        desk.clock.advance(12 * 3600 - 1)
+        assert (desk.ask("GET", url).status_code, desk.ask("GET", file).status_code) == (200, 200)
+        desk.clock.advance(1)
+        for each in (url, file):
+            answer = desk.ask("GET", each)
+            assert answer.status_code == 404
+            assert "0.5 days" in answer.json()["msg"]
+
+
+@pytest.mark.parametrize("days", [0, -1, float("nan"), float("inf"), 1e9])
+def test_a_number_of_days_that_makes_no_sense_is_refused(days: float) -> None:
+    with pytest.raises(ValueError, match="keep"):
+        create_app(keep=days)

@@ -58,7 +58,8 @@ def done(*links: str) -> Task:
 def used(client: AsyncImagesClient) -> set[str]:
     """The lanes that were made."""
     made = vars(client._engine.http.lanes)
-    return {name for name in ("submit", "query", "download", "fast") if made.get(name) is not None}
+    names = {"submit": "submit", "query": "query", "_downloads": "download", "fast": "fast"}
+    return {name for lane, name in names.items() if made.get(lane)}
 
 
 # --- who takes which
@@ -139,14 +140,16 @@ async def test_a_proxy_of_the_environment_gets_queries_and_downloads(
     server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, server.origin)
-    server.play("http://127.0.0.1:9/a", picture())
-    server._plays[f"GET http://127.0.0.1:9{ASKED}"] = [envelope(PENDING)]
-    async with AsyncImagesClient(KEY, base_url="http://127.0.0.1:9/api/v1") as client:
+    server.play("http://pictures.test/a", picture())
+    server._plays[f"GET http://api.test{ASKED}"] = [envelope(PENDING)]
+    with pytest.warns(UserWarning, match="plain http"):
+        client = AsyncImagesClient(KEY, base_url="http://api.test/api/v1")
+    async with client:
         await client.get("task-1")
-        await client.download(done("http://127.0.0.1:9/a"), tmp_path)
+        await client.download(done("http://pictures.test/a"), tmp_path)
     assert [each.target for each in server.seen] == [
-        f"http://127.0.0.1:9{ASKED}?task_id=task-1",
-        "http://127.0.0.1:9/a",
+        f"http://api.test{ASKED}?task_id=task-1",
+        "http://pictures.test/a",
     ]
 
 

@@ -40,7 +40,7 @@ class Yard:
     async def at_once(self, number: int) -> list[int]:
         """The lanes that so many requests at once are given."""
         async with AsyncExitStack() as stack:
-            return [await stack.enter_async_context(self.lanes.acquire()) for _ in range(number)]
+            return [(await stack.enter_async_context(self.lanes.acquire())).pool for _ in range(number)]
 
 
 async def test_one_request_after_the_other_shares_one_lane() -> None:
@@ -60,8 +60,8 @@ async def test_a_place_that_becomes_free_is_taken_before_a_new_lane_is_made() ->
         async with yard.lanes.acquire():
             for _ in range(WIDTH):
                 await others.enter_async_context(yard.lanes.acquire())
-        async with yard.lanes.acquire() as lane:
-            assert lane == 1
+        async with yard.lanes.acquire() as used:
+            assert used.pool == 1
 
 
 async def test_lanes_that_nobody_needed_for_a_while_are_closed_one_by_one_but_for_the_first() -> None:

@@ -19,11 +19,10 @@ from importlib import import_module
 from typing import Any
 
 import anyio
-import httpx
 
 from apimodels_async import AsyncImagesClient, GenerationRequest, Outcome
 from apimodels_async._download import part_file
-from apimodels_async._http import lanes, transport
+from apimodels_async._http import tls, transport
 from apimodels_async._sqlite import connect
 from apimodels_async.ledger import SqliteLedger, recorder
 from apimodels_async.ledger import run as ledger_run
@@ -89,8 +88,8 @@ POINTS = (
     "before a rename",
     "between the flush and the rename",
     "after a rename",
-    "before the sums",
-    "after the sums",
+    "before the files are noted",
+    "after the files are noted",
     "before the file is closed",
 )
 """Where a process can be killed."""
@@ -131,7 +130,7 @@ def wire(fuse: Fuse) -> Callable[[str], Any]:
     around_async(transport.Http, "submit", fuse, "", "after the answer")
     around(part_file.PartFile, "finish", fuse, "before a rename", "after a rename")
     around(os, "fsync", fuse, "", "between the flush and the rename")
-    around_async(ledger_run.LedgerRun, "saved", fuse, "before the sums", "after the sums")
+    around(ledger_run.LedgerRun, "saved", fuse, "before the files are noted", "after the files are noted")
     return lambda path: Wired(connect(path), fuse)
 
 
@@ -177,8 +176,8 @@ def child(order: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork for each order."""
-    setattr(lanes.Lanes, "tls", httpx.create_ssl_context())  # noqa: B010  (read once, not in every fork)
-    for name in ("cattrs.gen", "httpx_aiohttp"):  # what is imported on first use, likewise
+    tls.shared_context()  # (read once, not in every fork)
+    for name in ("cattrs.gen", "apimodels_async._http.fast"):  # what is imported on first use, likewise
         with suppress(ImportError):
             import_module(name)
     gc.freeze()

@@ -154,6 +154,7 @@ def header(node: Function, source: str) -> list[str]:
     name = RENAMED.get(node.name, node.name)
     text = text.replace(f"def {node.name}(", f"def {name}(", 1)
     head, arrow, returned = text.rpartition("->")
+    returned = returned.replace("batches.", "")  # the mirror has a batch of its own
     text = head + arrow + re.sub(r"\w+", lambda word: RETURNED.get(word[0], word[0]), returned)
     joined = re.sub(r"\s*\n\s*", " ", text.rstrip()).replace("( ", "(").replace(" )", ")")
     fits = len("    " + joined.lstrip()) <= WIDTH and ",)" not in joined
@@ -204,7 +205,7 @@ def delegate(node: Function) -> str | Expression:
 
 
 def delegate_plain(node: Function, mirrored: str) -> Expression:
-    returned = "" if node.returns is None else ast.unparse(node.returns).strip("'\"")
+    returned = "" if node.returns is None else ast.unparse(node.returns).strip("'\"").removeprefix("batches.")
     given = tuple(arguments(node))
     make = Expression("partial", (mirrored, *given)) if given else mirrored
     if returned in CLASSES:
@@ -303,6 +304,8 @@ def import_lines(names: dict[str, tuple[str, str]]) -> list[str]:
         line = f"from {module} import "
         each = sorted(modules[module], key=lambda name: (not name.isupper(), name[0].islower(), name))
         joined = line + ", ".join(each)
+        if module == PACKAGE:
+            joined += "  # noqa: TC001  (annotations are read at run time too)"
         lines = [joined] if len(joined) <= WIDTH else [f"{line}(", *(f"    {name}," for name in each), ")"]
         blocks[module.startswith(PACKAGE)].extend(lines)
     return "\n\n".join("\n".join(block) for block in blocks if block).splitlines()
@@ -328,7 +331,7 @@ def render(output: Output, package: Path) -> str:
 
     wanted = used(methods)
     here = imported(tree)
-    names = {name: here[name] for name in sorted(wanted) if name in here and name not in CLASSES}
+    names = {name: here[name] for name in sorted(wanted) if name in here and name not in {*CLASSES, "batches"}}
     for old, new in RETURNED.items():
         if names.get(old) == ("collections.abc", old) and not re.search(rf"\b{old}\b", text):
             del names[old]

@@ -12,11 +12,11 @@ from apimodels_async.errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
+    ConfigurationError,
     InsufficientCreditsError,
     ProtocolError,
     RateLimitError,
     ServerError,
-    TaskNotFoundError,
 )
 
 
@@ -40,7 +40,7 @@ NO_CODE = object()
         (200, 400, BadRequestError),
         (200, 401, AuthenticationError),
         (200, 402, InsufficientCreditsError),
-        (200, 404, TaskNotFoundError),
+        (200, 404, APIError),
         (200, 429, RateLimitError),
         (200, 500, ServerError),
         (200, 503, ServerError),
@@ -51,7 +51,7 @@ NO_CODE = object()
         (500, 400, BadRequestError),
         (400, 500, ServerError),
         (429, 401, AuthenticationError),
-        (201, 404, TaskNotFoundError),
+        (201, 404, APIError),
         # A code that is no error of HTTP leaves it to the status line.
         (400, 0, BadRequestError),
         (429, 1001, RateLimitError),
@@ -59,7 +59,7 @@ NO_CODE = object()
         (200, 0, APIError),
         (200, 201, APIError),
         (200, 50000, APIError),
-        (404, NO_CODE, TaskNotFoundError),
+        (404, NO_CODE, APIError),
         (400, NO_CODE, BadRequestError),
         (401, None, AuthenticationError),
         (402, True, InsufficientCreditsError),
@@ -72,7 +72,7 @@ NO_CODE = object()
         (400, "\u00b2", BadRequestError),
     ],
 )
-def test_a_refusals_class_follows_the_envelopes_code_and_then_the_status_line(
+def test_a_refused_creates_class_follows_the_envelopes_code_and_then_the_status_line(
     status: int, code: object, kind: type[APIError]
 ) -> None:
     payload = {"msg": "no"} if code is NO_CODE else {"code": code, "msg": "no"}
@@ -98,7 +98,7 @@ def test_the_drawings_numbers_are_the_ones_that_are_raised() -> None:
 
     assert len(lines) == 6
     for name, first, rest in lines:
-        error = refusal_of(answer({"code": int(first + rest.replace("xx", "03"))}))
+        error = refusal_of(answer({"code": int(first + rest.replace("xx", "03"))}), task_id="t")
         assert type(error).__name__ == name
 
 
@@ -161,11 +161,12 @@ def test_a_refused_query_carries_the_task_id_that_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, BadRequestError),
-        (401, AuthenticationError),
-        (402, InsufficientCreditsError),
+        (400, APIError),
+        (401, APIError),
+        (402, APIError),
         (403, APIError),
-        (404, TaskNotFoundError),
+        (404, APIError),
+        (407, APIError),
         (413, APIError),
         (429, RateLimitError),
         (500, ServerError),
@@ -175,12 +176,88 @@ def test_a_refused_query_carries_the_task_id_that_was_asked_for() -> None:
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b'{"code": 5', b"[]", b'"no"', b"\xff\xfe\xfd"])
-def test_a_status_that_says_enough_needs_no_json(status: int, kind: type[APIError], body: bytes) -> None:
+def test_a_page_that_refuses_a_create_is_not_the_apis_word(status: int, kind: type[APIError], body: bytes) -> None:
     error = refusal_of(RawResponse(status, body))
 
     assert type(error) is kind
+    assert not error.from_api
     assert (error.status, error.code, error.msg) == (status, None, "")
     assert error.body == body.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 407, 413, 418])
+def test_a_page_in_place_of_the_answer_to_a_query_is_no_refusal(status: int) -> None:
+    page = b"<html><head><title>404 Not Found</title></head></html>"
+    with pytest.raises(ProtocolError, match=r"by nginx.*'404 Not Found'") as odd:
+        read_task(RawResponse(status, page, server="nginx"), task_id="t")
+    assert (odd.value.status, odd.value.task_id) == (status, "t")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, RateLimitError), (500, ServerError), (503, ServerError), (302, APIError)]
+)
+def test_a_page_that_asks_a_query_for_patience_or_sends_it_away_needs_no_json(
+    status: int, kind: type[APIError]
+) -> None:
+    error = refusal_of(RawResponse(status, b"<html>"), task_id="t")
+    assert type(error) is kind
+    assert not error.from_api
+
+
+NGINX = b"<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n<h1>no</h1></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "server", "shown"),
+    [
+        (413, NGINX, "nginx/1.22", "413 Request Entity Too Large (HTTP 413, an HTML page by nginx/1.22, not the API's"),
+        (403, b"<h1>Access <b>denied</b> &amp; logged</h1>", "", "Access denied & logged (HTTP 403, an HTML page, not"),
+        (502, b"", "haproxy", "Bad Gateway (HTTP 502, an empty answer by haproxy, not the API's answer)"),
+        (403, b"go away", "", "Forbidden (HTTP 403, text, not the API's answer)"),
+        (599, b"", "", "no reason given (HTTP 599, an empty answer, not the API's answer)"),
+        (403, b"<title> </title><h1>\n No\n </h1>", "", "No (HTTP 403"),
+        (403, b"<title>" + b"x" * 5000, "", "Forbidden (HTTP 403"),
+    ],
+)
+def test_a_pages_title_or_else_the_status_stands_in_for_the_reason(
+    status: int, body: bytes, server: str, shown: str
+) -> None:
+    assert str(refusal_of(RawResponse(status, body, server=server))).startswith(shown)
+
+
+def test_a_title_is_the_servers_words() -> None:
+    assert refusal_of(RawResponse(413, NGINX)).msg == "413 Request Entity Too Large"
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (RawResponse(413, NGINX), "client.upload"),
+        (answer({"code": 413, "msg": "too large"}), "client.upload"),
+        (RawResponse(407, b""), "name:password@host:port"),
+        (RawResponse(404, b"", url="https://a/api/images"), "https://a/api/images: check base_url"),
+        (answer({"code": 404}, url="https://a/api/images"), "https://a/api/images: check base_url"),
+    ],
+)
+def test_a_refused_create_says_what_to_do(given: RawResponse, hint: str) -> None:
+    error = refusal_of(given)
+    assert type(error) is APIError
+    assert hint in str(error)
+
+
+def test_a_401_page_says_nothing_about_the_key() -> None:
+    assert "key" not in str(refusal_of(RawResponse(401, b"<title>401</title>")))
+
+
+@pytest.mark.parametrize("read", [read_balance, read_public_url, read_models])
+@pytest.mark.parametrize(
+    "given", [RawResponse(404, b"<html>", url="https://a/x"), answer({"code": 404}, url="https://a/x")]
+)
+def test_a_smaller_call_that_finds_nothing_there_points_at_the_base_url(read: object, given: RawResponse) -> None:
+    assert callable(read)
+    with pytest.raises(ConfigurationError, match="https://a/x: check base_url") as wrong:
+        read(given)
+    assert isinstance(wrong.value.__cause__, APIError)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from apimodels_async.cli import exit_codes
+from apimodels_async.cli.batch.ending import Place, ledger_lines
+from apimodels_async.cli.batch.keeping import Again, Keeping, local_store
 from apimodels_async.cli.batch.progress import BatchProgress
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
 from apimodels_async.cli.batch.request_lines import BadLineError
@@ -38,10 +40,23 @@ def batch(
         typer.Option(
             metavar="FILE",
             dir_okay=False,
-            show_default=False,
+            show_default="in the output folder",
             help="Write each step down before it is taken: the same command again goes on where this one ended.",
         ),
     ] = None,
+    no_ledger: Annotated[
+        bool, typer.Option("--no-ledger", help="Write nothing down: the same command again buys everything again.")
+    ] = False,
+    again: Annotated[
+        Again | None,
+        typer.Option(metavar="all|failed", help="Make again what an earlier run made: all of it, or what failed."),
+    ] = None,
+    outage_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, help="How long a server that takes nothing is waited for; 0 for no limit."
+        ),
+    ] = 300.0,
     sidecar: Annotated[
         bool, typer.Option("--sidecar", help="A .json beside each task's pictures: prompt, parameters, task id.")
     ] = False,
@@ -70,35 +85,38 @@ def batch(
         return
     run = BatchRun(
         source=source,
-        directory=output,
+        place=Place(output, ledger, repeatable=not local or not no_ledger),
+        keeping=Keeping(automatic=ledger is None and not no_ledger, again=again),
         options={
             "max_in_flight": max_in_flight,
             "budget": budget,
             "retry_failed": retry_failed,
-            "ledger": ledger,
             "sidecar": sidecar,
             "create_rate": create_rate,
             "poll_rate": poll_rate,
             "wait_timeout": timeout,
+            "outage_timeout": outage_timeout or None,
         },
-        local=local,
         screen=screen,
         progress=BatchProgress(total),
         printing=not (screen.for_people and screen.notes.is_terminal),
     )
     run.progress.stats = lambda: run.stats
+    store = None if no_ledger else local_store(output, ledger)
     try:
         with screen.live(run.progress):
-            converse(run.make, local=local)
+            converse(run.make, local=local, store=store)
     except KeyboardInterrupt:
         run.interrupted = True
     except (LedgerError, OSError):
         if run.begun:
             run.finish()
+            run.tell_ids()
             screen.say(f"apimodels: {run.way_back('the batch was left')}")
         raise
     run.finish()
-    for words in (*run.tally.summary(run.stats, total), *run.about_the_ledger()):
+    run.tell_ids()
+    for words in (*run.tally.summary(run.stats, total), *ledger_lines(run.place.ledger, run.stats)):
         screen.say(words)
     ending = run.ending()
     if ending is not None:

@@ -14,6 +14,8 @@ from apimodels_async.models import BatchStats
 
 __all__ = ["BatchProgress"]
 
+_NOTICEABLE = 2.0
+"""Seconds of an outage that are worth a word."""
 _WINDOW = 30.0
 """Seconds over which the rate is taken."""
 
@@ -58,6 +60,11 @@ class BatchProgress:
         if self.total is not None:
             figures.append(Text(_left(self.total - self.done, rate)))
         figures.append(Text(f"US$ {stats.spent:.2f}"))
+        if stats.saving:
+            figures.insert(2, Text(f"saving {stats.saving}"))
+        if stats.outage >= _NOTICEABLE:
+            words = f"the server has been unreachable for {stats.outage:.0f} s; {stats.waiting} requests wait"
+            figures.append(Text(words, style="yellow"))
         if self.words:
             figures.append(Text(self.words, style="yellow"))
         return figures

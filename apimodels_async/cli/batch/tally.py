@@ -12,6 +12,7 @@ from apimodels_async.cli.failures import one_line
 from apimodels_async.errors import (
     ApimodelsError,
     AuthenticationError,
+    DownloadError,
     InsufficientCreditsError,
     LedgerError,
     NotSubmittedError,
@@ -26,6 +27,7 @@ _WEIGHTIEST = (
     LedgerError,
     AuthenticationError,
     InsufficientCreditsError,
+    DownloadError,
     NotSubmittedError,
 )
 """The errors that say more about a whole batch than that some of it failed, the weightiest first."""

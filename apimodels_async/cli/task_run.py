@@ -1,17 +1,21 @@
-"""One task, from its order to the files on the disk, which can say at any moment how to take it up again."""
+"""One task, from its create request to the files on the disk, which can say at any moment how to take it up again."""
 
 import contextlib
-import os
 import shlex
 from collections.abc import Generator
 from pathlib import Path
 
+import anyio.to_thread
+import typer
 from attrs import define, field
 
 from apimodels_async._wire import tasks
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, one_line
+from apimodels_async.cli.notes import note_task
+from apimodels_async.cli.output import make_usable
 from apimodels_async.cli.screen import Activity, Screen, task_view
+from apimodels_async.cli.session import server_of
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import (
     ApimodelsError,
@@ -22,14 +26,14 @@ from apimodels_async.errors import (
 )
 from apimodels_async.models import GenerationRequest, Task, TaskState
 
-__all__ = ["Errand", "make_usable"]
+__all__ = ["TaskRun"]
 
 _OVER = (GenerationFailedError, ResultExpiredError, TaskNotFoundError)
 """After these, waiting again brings nothing."""
 
 
 @define(kw_only=True)
-class Errand:
+class TaskRun:
     """What a command knows of its task.
 
     Attributes:
@@ -49,24 +53,26 @@ class Errand:
     files: list[Path] = field(factory=list[Path])
     _client: AsyncImagesClient | None = None
 
-    async def order(self, client: AsyncImagesClient, request: GenerationRequest) -> None:
+    async def generate(self, client: AsyncImagesClient, request: GenerationRequest) -> None:
         """Submit a request, wait for it, and save its pictures."""
         self._client = client
-        make_usable(self.directory)  # nobody should pay for pictures that cannot be put anywhere
+        make_usable(self.directory)
         self.activity.words = "submitting"
         try:
             self.task = await client.create(request)
         except (TypeError, ValueError) as error:
             raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
-        await self._bring_home(client, self.task)
+        await self._note(client, self.task, request.prompt)
+        await self._wait_and_save(client, self.task)
 
     async def fetch(self, client: AsyncImagesClient, task_id: str) -> None:
         """Wait for a task, and save its pictures."""
         make_usable(self.directory)
         self.task = Task(id=task_id, state="")
-        await self._bring_home(client, self.task)
+        await self._note(client, self.task)
+        await self._wait_and_save(client, self.task)
 
-    async def _bring_home(self, client: AsyncImagesClient, task: Task) -> None:
+    async def _wait_and_save(self, client: AsyncImagesClient, task: Task) -> None:
         self.activity.task_id = task.id
         self.activity.words = f"waiting for the picture ({task.state})" if task.state else "waiting for the picture"
         self.task = task = await client.wait(task, timeout=self.timeout, on_change=self._show)
@@ -75,6 +81,16 @@ class Errand:
         self.activity.words = "saving"
         self.files = await client.download(task, self.directory)
 
+    async def _note(self, client: AsyncImagesClient, task: Task, prompt: str | None = None) -> None:
+        """Note the id beside the pictures, or say it at once where it cannot be noted."""
+        if self.local or task.id is None:
+            return  # the gateway and its tasks end with the command; a task without an id has its picture with it
+        try:
+            await anyio.to_thread.run_sync(note_task, self.directory, task, server_of(client), prompt)
+        except OSError as error:
+            words = f"the id of task {task.id} cannot be noted in {self.directory} ({error.strerror or error})"
+            typer.echo(f"apimodels: {one_line(words)}", err=True)
+
     def _show(self, task: Task) -> None:
         self.task = task
         if not task.is_terminal:
@@ -82,14 +98,14 @@ class Errand:
 
     @contextlib.contextmanager
     def explained(self, screen: Screen, *, as_json: bool) -> Generator[None]:
-        """Whatever ends the block early is said together with what has become of the task.
+        """Say what ends the block early together with what has become of the task.
 
         With `as_json`, the task as last seen is printed all the same.
         """
         try:
             yield
         except KeyboardInterrupt:
-            self._look_for_detached()
+            self._find_detached()
             raise CommandFailed(self._with_way_back("interrupted"), exit_codes.INTERRUPTED) from None
         except ApimodelsError as error:
             raise CommandFailed(self._explanation(error), exit_codes.code_of(error)) from error
@@ -97,14 +113,14 @@ class Errand:
             if as_json and self.task is not None:
                 screen.json({**task_view(self.task), "files": [str(path) for path in self.files]})
 
-    def tell(self, screen: Screen, *, as_json: bool) -> None:
+    def report(self, screen: Screen, *, as_json: bool) -> None:
         """Say what was saved."""
         made = "1 picture" if len(self.files) == 1 else f"{len(self.files)} pictures"
         screen.note(f"{made} in {self.activity.elapsed:.1f} s")
         if not as_json:
             screen.paths(self.files)
 
-    def _look_for_detached(self) -> None:
+    def _find_detached(self) -> None:
         if self.task is None and self._client is not None and self._client.detached:
             self.task = self._client.detached[-1]
 
@@ -125,17 +141,3 @@ class Errand:
         if self.directory != Path():
             command += ["-o", str(self.directory)]
         return f"{message}; {task} is not lost, take it up again with: {shlex.join(command)}"
-
-
-def make_usable(directory: Path) -> None:
-    """Make a directory, if it is not there, that pictures can be put into.
-
-    Raises:
-        CommandFailed: it cannot be made or written.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandFailed(f"--output {directory}: {error.strerror}", exit_codes.USAGE) from error
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise CommandFailed(f"--output {directory}: no permission to write there", exit_codes.USAGE)

@@ -1,0 +1,44 @@
+"""Ids of paid tasks, noted beside the pictures before they are waited for: a kill then costs no id."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from apimodels_async.cli.batch.keeping import FOLDER
+from apimodels_async.models import Task
+
+__all__ = ["NAME", "note_task"]
+
+NAME = "tasks.jsonl"
+
+
+def note_task(directory: Path, task: Task, server: str, prompt: str | None = None) -> None:
+    """Append a line about a task, and flush it to the disk.
+
+    Args:
+        directory: where its pictures go.
+        task: the task.
+        server: the identity of its server.
+        prompt: what was asked for, where it is known.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    line = {
+        "task_id": task.id,
+        "server": server,
+        "model": task.model,
+        "prompt": prompt,
+        "noted": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path = directory / FOLDER / NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One write of one line at the end of the file: several commands may note at the same time.
+    text = json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(handle, text)
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,207 @@
+"""How a create request is sent, in virtual time: its turn of the rate, and what no exception may cost."""
+
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from apimodels_async import AsyncImagesClient, GenerationRequest, RateLimitError, SubmissionUnknownError, Task
+from apimodels_async._create import submitter
+from tests.support.virtual import Server, accepted, envelope, in_turn, no_jitter, refusal, run, virtually
+
+# --- the rate
+
+
+@virtually
+async def test_a_retry_after_429_takes_its_turn_of_the_create_rate(anyio_backend: str) -> None:
+    answers = iter(range(5))
+
+    async def busy_then_free(request: httpx.Request) -> httpx.Response:
+        return refusal(429) if next(answers, None) is not None else await accepted(request)
+
+    server = Server(post=busy_then_free, get=in_turn(lambda: refusal(500)))
+    async with server.client(max_retries=10) as client:
+        client._engine.submitter._uniform = no_jitter
+        client._engine.create_rate.add(2.0)
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(client.create, "a cat")
+
+    assert len(server.posts) == 8
+    assert server.posts == pytest.approx([0.5 * number for number in range(8)])
+
+
+@virtually
+async def test_a_create_that_waits_for_its_turn_is_not_sent_when_its_caller_leaves(anyio_backend: str) -> None:
+    server = Server()
+    async with server.client() as client:
+        client._engine.create_rate.add(0.1)
+        await client.create("a cat")
+        with anyio.move_on_after(5.0) as scope:
+            await client.create("a dog")
+        assert scope.cancelled_caught
+        await anyio.sleep(60.0)
+
+    assert len(server.posts) == 1
+
+
+# --- exceptions after the first byte
+
+
+class _Sending(httpx.AsyncBaseTransport):
+    """Reports that the first byte leaves, and then raises what it is given."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.requests = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        about = {"request": SimpleNamespace(method=request.method.encode())}
+        await request.extensions["trace"]("http11.send_request_headers.started", about)
+        raise self.error
+
+
+class _OddError(BaseException):
+    """What some libraries derive from the root."""
+
+
+def caught_by(anyio_backend: str, transport: httpx.AsyncBaseTransport) -> BaseException:
+    """What a create over a transport raises."""
+
+    async def create() -> BaseException:
+        async with (
+            httpx.AsyncClient(transport=transport) as http,
+            AsyncImagesClient("sk", base_url="http://127.0.0.1/v1", model="m", http_client=http) as client,
+        ):
+            try:
+                await client.create("a cat")
+            except BaseException as error:  # noqa: BLE001  (whatever comes is looked at)
+                return error
+            raise AssertionError("nothing was raised")
+
+    return run(anyio_backend, create)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AttributeError("half imported"), MemoryError(), SystemExit(3), _OddError("odd"), RecursionError("deep")],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_is_raised_after_the_first_byte_is_an_unknown_outcome(
+    anyio_backend: str, error: BaseException
+) -> None:
+    transport = _Sending(error)
+    caught = caught_by(anyio_backend, transport)
+
+    assert isinstance(caught, SubmissionUnknownError)
+    assert caught.__cause__ is error
+    assert "console/records" in str(caught)
+    assert transport.requests == 1
+
+
+@pytest.mark.parametrize("error", [AttributeError("half imported"), RecursionError("deep"), SystemExit(3)])
+@virtually
+async def test_an_answer_that_cannot_be_read_for_a_foreign_reason_is_an_unknown_outcome(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(*_: object, **__: object) -> Task:
+        raise error
+
+    monkeypatch.setattr(submitter, "read_task", fail)
+    server = Server()
+    async with server.client() as client:
+        with pytest.raises(SubmissionUnknownError, match="unexpected") as caught:
+            await client.create("a cat")
+
+    assert caught.value.__cause__ is error
+    assert len(server.posts) == 1
+
+
+@virtually
+async def test_in_a_batch_a_foreign_exception_after_the_first_byte_counts_as_billed(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> Task:
+        raise AttributeError("partially initialized module 'aiohttp'")
+
+    monkeypatch.setattr(submitter, "read_task", fail)
+    server = Server()
+    request = GenerationRequest("a cat", model="gpt-image-2-lite")
+    async with server.client() as client, client.batch([request], budget=1.0) as batch:
+        outcomes = [outcome async for outcome in batch]
+        stats = batch.stats
+
+    assert [type(outcome.error) for outcome in outcomes] == [SubmissionUnknownError]
+    assert stats.unknown == 1
+    assert stats.spent > 0.0
+
+
+# --- a transport that sends twice
+
+
+class _Retrying(httpx.AsyncBaseTransport):
+    """What some programs put below their clients: it sends again whatever failed, whatever it was."""
+
+    def __init__(self, outcome: Callable[[], httpx.Response]) -> None:
+        self.outcome = outcome
+        self.sent = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        last: Exception | None = None
+        for _ in range(3):
+            try:
+                about: dict[str, Any] = {"request": SimpleNamespace(method=request.method.encode())}
+                await request.extensions["trace"]("http11.send_request_headers.started", about)
+                self.sent += 1
+                answer = self.outcome()
+                if answer.status_code < 500:
+                    return answer
+            except Exception as error:  # noqa: BLE001  (that is how they are)
+                last = error
+        assert last is not None
+        raise last
+
+
+def lost() -> httpx.Response:
+    raise httpx.ReadError("the connection was reset")
+
+
+@pytest.mark.parametrize("outcome", [lost, partial(refusal, 502)], ids=["lost", "502"])
+def test_a_transport_that_sends_again_is_stopped_before_the_second_first_byte(
+    anyio_backend: str, outcome: Callable[[], httpx.Response]
+) -> None:
+    transport = _Retrying(outcome)
+    caught = caught_by(anyio_backend, transport)
+
+    assert transport.sent == 1
+    assert isinstance(caught, SubmissionUnknownError)
+    assert "a transport that sends again by itself was stopped" in str(caught)
+
+
+def test_a_transport_that_could_send_again_and_does_not_is_used_as_it_is(anyio_backend: str) -> None:
+    transport = _Retrying(lambda: envelope(taskId="t", state="pending"))
+
+    async def create() -> Task:
+        async with (
+            httpx.AsyncClient(transport=transport) as http,
+            AsyncImagesClient("sk", base_url="http://127.0.0.1/v1", model="m", http_client=http) as client,
+        ):
+            return await client.create("a cat")
+
+    assert run(anyio_backend, create).id == "t"
+    assert transport.sent == 1
+
+
+@virtually
+async def test_a_429_is_still_sent_again_by_us(anyio_backend: str) -> None:
+    server = Server(post=in_turn(partial(refusal, 429)))
+    async with server.client(max_retries=2) as client:
+        with pytest.raises(RateLimitError):
+            await client.create("a cat")
+
+    assert len(server.posts) == 3

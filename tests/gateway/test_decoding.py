@@ -1,0 +1,209 @@
+"""Pictures that come in are checked without being decoded, and shrunk while they are decoded."""
+
+import io
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image, features
+
+from apimodels_async.gateway.inputs import InputPicture, content_type_of, decode, inspect
+from apimodels_async.gateway.limits import MAX_KEPT_PIXELS, MAX_PIXELS
+from apimodels_async.gateway.refusals import Refusal
+
+
+def never() -> float:
+    return 0.0
+
+
+def pictured(width: int, height: int, kind: str = "PNG", mode: str = "RGB", **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, (width, height)).save(out, kind, **options)
+    return out.getvalue()
+
+
+def decoded(data: bytes, **options: Any) -> Image.Image:
+    settings: dict[str, Any] = {"max_pixels": 10_000, "clock": never, **options}
+    return Image.open(io.BytesIO(decode(inspect("image", data), **settings)))
+
+
+def with_scans(data: bytes, scans: int) -> bytes:
+    """A progressive JPEG with its last scan so many times more."""
+    last = data.rfind(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans + data[-2:]
+
+
+def test_the_head_tells_the_size(png: Callable[..., bytes]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert inspect("image", png(48, 32)).size == (48, 32)
+    turned = inspect("image", png(48, 32, "JPEG", exif=exif))
+    assert (turned.stored, turned.size, turned.pixels) == ((48, 32), (32, 48), 48 * 32)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_a_picture_within_the_limit_is_kept_as_it_came(png: Callable[..., bytes], kind: str) -> None:
+    data = png(100, 100, kind)
+    assert decode(inspect("image", data), max_pixels=10_000, clock=never) == data
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("size", [(200, 100), (37, 1000), (1001, 998)])
+def test_a_larger_picture_is_shrunk_to_the_limit_and_keeps_its_shape(kind: str, size: tuple[int, int]) -> None:
+    small = decoded(pictured(*size, kind))
+    width, height = small.size
+    assert 8_500 <= width * height <= 10_000
+    assert width / height == pytest.approx(size[0] / size[1], rel=0.06)
+
+
+def test_no_side_is_over_4096_pixels() -> None:
+    assert 4000 <= decoded(pictured(9000, 90), max_pixels=MAX_KEPT_PIXELS).width <= 4096
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "kept"),
+    [
+        *(("RGB", "JPEG", "JPEG"), ("L", "JPEG", "JPEG"), ("CMYK", "JPEG", "JPEG"), ("1", "PNG", "JPEG")),
+        *(("RGBA", "PNG", "PNG"), ("LA", "PNG", "PNG"), ("P", "PNG", "JPEG"), ("I;16", "PNG", "JPEG")),
+    ],
+)
+def test_a_copy_keeps_its_transparency(mode: str, kind: str, kept: str) -> None:
+    small = decoded(pictured(300, 300, kind, mode))
+    assert small.format == kept
+    assert small.has_transparency_data == (mode in {"RGBA", "LA"})
+
+
+def test_a_copy_stands_upright_and_has_its_colour_profile() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    small = decoded(pictured(400, 200, "JPEG", exif=exif, icc_profile=b"profile"))
+    assert small.height > small.width
+    assert small.getexif().get(0x0112) in {None, 1}
+    assert small.info["icc_profile"] == b"profile"
+
+
+def test_a_mask_is_shrunk_to_the_size_of_its_picture_and_to_pure_pixels() -> None:
+    picture = decoded(pictured(401, 303, "JPEG"), lossless=True)
+    out = io.BytesIO()
+    mask = Image.new("L", (401, 303))
+    mask.paste(255, (100, 100, 233, 233))
+    mask.save(out, "PNG")
+    small = decoded(out.getvalue(), lossless=True, nearest=True)
+    assert small.size == picture.size
+    assert {value for _, value in small.getcolors() or ()} == {0, 255}
+    assert picture.format == small.format == "PNG"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "TIFF"])
+@pytest.mark.parametrize("max_pixels", [100, 10**6])
+def test_a_picture_that_breaks_off_is_refused_at_any_size(kind: str, max_pixels: int) -> None:
+    out = io.BytesIO()
+    options: dict[str, Any] = {"compression": "tiff_deflate"} if kind == "TIFF" else {}
+    Image.effect_noise((300, 200), 90).convert("RGB").save(out, kind, **options)
+    data = out.getvalue()[: len(out.getvalue()) * 2 // 3]
+    with pytest.raises(Refusal, match=r"^image: there is no picture that can be read"):
+        decode(inspect("image", data), max_pixels=max_pixels, clock=never)
+
+
+def test_a_large_jpeg_is_reduced_while_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, int]] = []
+    core: Any = vars(Image)["core"]
+    new = core.new
+
+    def noted(mode: str, size: tuple[int, int]) -> Any:
+        sizes.append(size)
+        return new(mode, size)
+
+    data = pictured(4000, 3000, "JPEG")
+    monkeypatch.setattr(core, "new", noted)
+    for limit in (100_000, 20_000_000):
+        decode(inspect("image", data), max_pixels=limit, clock=never)
+    assert sizes
+    assert max(width * height for width, height in sizes) <= 4000 * 3000 / 4
+
+
+def test_a_progressive_jpeg_with_too_many_scans_for_its_size_is_refused() -> None:
+    large, small = pictured(8000, 7000, "JPEG", progressive=True), pictured(64, 64, "JPEG", progressive=True)
+    assert inspect("image", large).pixels == 56_000_000
+    with pytest.raises(Refusal, match=r"^image: this progressive JPEG has too many scans"):
+        inspect("image", with_scans(large, 100))
+    assert decoded(with_scans(small, 500)).size == (64, 64)
+
+
+def test_decoding_stops_when_its_time_is_over() -> None:
+    out = io.BytesIO()
+    Image.effect_noise((600, 600), 90).save(out, "JPEG", progressive=True)
+    picture = inspect("image", out.getvalue())
+    ticks = itertools.count()
+    assert decode(picture, max_pixels=10**6, clock=lambda: float(next(ticks)), seconds=10_000) == out.getvalue()
+    reads = next(ticks)
+    assert reads > len(out.getvalue()) / 4096
+    ticks = itertools.count()
+    with pytest.raises(Refusal, match=r"^image: the picture takes too long to decode"):
+        decode(picture, max_pixels=10**6, clock=lambda: float(next(ticks)), seconds=5)
+    assert next(ticks) < reads
+
+
+def test_decoding_stops_when_the_gateway_ends() -> None:
+    out = io.BytesIO()
+    Image.effect_noise((300, 300), 90).save(out, "PNG")
+    with pytest.raises(Refusal):
+        decode(inspect("image", out.getvalue()), max_pixels=10**6, clock=never, stopped=lambda: True)
+
+
+def test_more_than_64_megapixels_are_refused_by_the_head() -> None:
+    assert inspect("image", pictured(8000, 8000, "PNG", "1")).pixels == MAX_PIXELS
+    with pytest.raises(Refusal, match="more than 64 megapixels"):
+        inspect("image", pictured(8000, 8001, "PNG", "1"))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+def test_avif_is_read_where_pillow_reads_it(desk: Any) -> None:
+    data = pictured(200, 100, "AVIF")
+    assert content_type_of(data) == "image/avif"
+    assert decoded(data, max_pixels=5000).size == (100, 50)
+    url = desk.ask("POST", "/files", files={"file": data}).json()["data"]["publicUrl"]
+    assert desk.ask("GET", url).headers["content-type"] == "image/avif"
+    desk.finish("an edit", image_url=url)
+    assert desk.painter.calls[-1]["images"] == [data]
+    assert desk.painter.calls[-1]["size"] == (200, 100)
+
+
+def test_sixteen_pictures_are_painted_from_no_more_than_two_of_the_largest(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apimodels_async.gateway.loading.MAX_KEPT_PIXELS", 160_000)
+    desk = opened()
+    urls = [
+        desk.ask("POST", "/files", files={"file": pictured(300, 200, kind)}).json()["data"]["publicUrl"]
+        for kind in ("PNG", "JPEG")
+    ]
+    desk.finish("a fusion", image_urls=urls * 8)
+    images = [Image.open(io.BytesIO(data)) for data in desk.painter.calls[-1]["images"]]
+    assert len(images) == 16
+    assert sum(image.width * image.height for image in images) <= 160_000
+    assert desk.painter.calls[-1]["size"] == (300, 200)
+
+
+def test_the_time_of_all_the_pictures_of_a_request_is_limited(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, b64: Callable[..., str]
+) -> None:
+    given: list[float] = []
+
+    def noted(picture: InputPicture, *, seconds: float, clock: Callable[[], float], **_: Any) -> bytes:
+        given.append(seconds)
+        return picture.data
+
+    times = itertools.count()
+    monkeypatch.setattr("apimodels_async.gateway.loading.decode", noted)
+    monkeypatch.setattr("apimodels_async.gateway.loading._cpu_seconds", lambda: float(next(times)))
+    opened().create(images=[b64()] * 4)
+    assert given == [20.0, 19.0, 18.0, 17.0]
+
+
+def test_a_mask_of_another_size_than_its_image_is_refused(desk: Any, b64: Callable[..., str]) -> None:
+    body = {"model": "grok-4.2-image", "prompt": "a", "image": b64(256, 192), "mask": b64(128, 128)}
+    answer = desk.ask("POST", "/images/generations", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["msg"] == ("mask: it has 128x128 pixels and the image 256x192: give both the same size")
