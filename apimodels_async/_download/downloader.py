@@ -23,7 +23,7 @@ from apimodels_async._http.trace import RequestFailed, Stream
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import full_jitter
 from apimodels_async._poll.poller import Poller
-from apimodels_async._wire.pictures import from_data_uri
+from apimodels_async._wire.data_uris import is_data_uri, parse_data_uri
 from apimodels_async.errors import ApimodelsError, ConfigurationError, DownloadError, ResultExpiredError
 from apimodels_async.models import Task, TaskState
 
@@ -225,8 +225,8 @@ class _Fetch:
             number += 1
 
     async def _fetch(self, url: str) -> SavedPicture:
-        if url[:5].lower() == "data:":
-            data = await _in_thread(from_data_uri, url)
+        if is_data_uri(url):
+            data = (await _in_thread(parse_data_uri, url)).data
             try:
                 return await self._save(_one(data), len(data))
             except SpoiledError as spoiled:  # it will be no better the next time
