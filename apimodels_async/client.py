@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-import anyio.to_thread
+import anyio
 from attrs import evolve, fields
 
 # What these three offer is imported when it is used first: many clients never need it. Annotations name it in quotes.
@@ -17,10 +17,13 @@ from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create import inputs
 from apimodels_async._create.engine import Engine
+from apimodels_async._create.open_files import read_awaited
+from apimodels_async._create.sources import read_picture
 from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
+from apimodels_async._threads import FILES
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
@@ -531,10 +534,11 @@ class AsyncImagesClient:
         self._engine.jobs.bind()
         if inputs.is_remote(file):
             raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
-        picture = await anyio.to_thread.run_sync(inputs.read_picture, file, "file")
+        file = await read_awaited(file, "file")
+        picture = await FILES.run(partial(read_picture, file, "file"), abandon=True)
         try:
             answer = await self._engine.http.upload(
-                f"upload{picture.kind.suffix}", picture.data, picture.kind.media_type
+                f"upload{picture.format.suffix}", picture.data, picture.format.media_type
             )
         except RequestFailed as failure:
             raise ConnectionFailedError(f"the upload got no answer ({failure})") from failure.__cause__

@@ -1,3 +1,4 @@
+import array
 import base64
 import io
 import pickle
@@ -30,6 +31,12 @@ def request(**given: Any) -> GenerationRequest:
     [
         ("prompt", "", "text that is not empty"),
         ("prompt", " \n\t", "text that is not empty"),
+        ("prompt", "\u200b\ufeff\u2060\u3164", "text that is not empty"),
+        ("prompt", "a\x00cat", "without control characters (it has U+0000 at character 2)"),
+        ("prompt", "a cat\x1b[0m", "without control characters (it has U+001B at character 6)"),
+        ("prompt", "a\rcat", "without control characters (it has U+000D at character 2)"),
+        ("prompt", "a\x85cat", "without control characters (it has U+0085 at character 2)"),
+        ("model", "m\x00", "without control characters"),
         ("model", "", "text that is not empty"),
         ("model", "  ", "text that is not empty"),
         ("size", "", "1024x1024"),
@@ -69,9 +76,6 @@ def request(**given: Any) -> GenerationRequest:
         ("quality", "", "'low'"),
         ("output_format", "gif", "'png', 'jpeg', 'webp'"),
         ("output_format", "PNG", "extra_body"),
-        ("image", object(), "a URL, a data: URI, a path, bytes, a binary file or a Pillow image"),
-        ("image", 7, "a URL"),
-        ("images", [b"x", 7], "a URL"),
     ],
 )
 def test_a_value_the_server_could_not_accept_is_refused_by_name_and_with_what_would_be_right(
@@ -103,6 +107,12 @@ def test_a_value_the_server_could_not_accept_is_refused_by_name_and_with_what_wo
         ("callback_url", b"https://example.com", "absolute http(s) URL"),
         ("aspect_ratio", 1.5, "16:9"),
         ("resolution", 2, '"1K", "2K" or "4K"'),
+        ("image", object(), "is a object: give a URL, a data: URI, a path, bytes, a binary file or a Pillow image"),
+        ("image", 7, "is a int: give a URL"),
+        ("image", array.array("B", SECRET), "is a array: give a URL"),
+        ("image", io.BytesIO, "is a type: give a URL"),
+        ("images", [b"x", 7], "is a int: give a URL"),
+        ("extra_body", {"style": {"ink"}}, "cannot be written as JSON: Object of type set is not JSON serializable"),
         ("extra_body", [("style", "ink")], "mapping"),
         ("extra_body", "style=ink", "mapping"),
         ("images", "https://example.com/a.png", "a list of pictures; a single one goes to image"),
@@ -140,9 +150,32 @@ def test_arguments_that_do_not_go_together_are_refused(given: dict[str, Any], me
 
 
 @pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({"x": float("inf")}, "Out of range float values"),
+        ({"x": [float("nan")]}, "Out of range float values"),
+        ({"x": "\ud83d"}, "it has half of a surrogate pair"),
+        ({"x": 10**5000}, "Exceeds the limit"),
+    ],
+)
+def test_an_extra_body_that_json_cannot_hold_is_refused(value: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^extra_body: cannot be written as JSON: .*{reason}"):
+        request(extra_body=value)
+
+
+@pytest.mark.parametrize("argument", ["n", "seed"])
+@pytest.mark.parametrize("value", [2**256, 10**5000], ids=["257 bits", "5001 digits"])
+def test_a_number_too_large_to_be_written_is_refused(argument: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"^{argument}: give a whole number of at most 256 bits$"):
+        request(**{argument: value})
+
+
+@pytest.mark.parametrize(
     "given",
     [
         {"prompt": "猫"},
+        {"prompt": "two\r\nlines\tand more\n"},
+        {"prompt": "👩\u200d👩"},
         {"model": "a-model/nobody-has-heard-of"},
         {"size": "1x1"},
         {"size": "99999x1"},

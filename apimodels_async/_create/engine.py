@@ -13,6 +13,7 @@ from apimodels_async._create import inputs
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.hold import Brake, Hold
 from apimodels_async._create.journal import Journal
+from apimodels_async._create.open_files import read_awaited_pictures
 from apimodels_async._create.prepare import PreparedRequest, prepare
 from apimodels_async._create.recovery import AFTER_THE_LONGEST, CALLED_WITHIN, recover_by_callback
 from apimodels_async._create.submitter import CreateRequest, Submitter
@@ -20,6 +21,7 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller
+from apimodels_async._threads import FILES
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async.callbacks.expected import ExpectedCallbacks
 from apimodels_async.callbacks.source import CallbackSource
@@ -89,19 +91,22 @@ class Engine:
 
     async def weigh(self, request: GenerationRequest) -> int:
         """About how many bytes the body of a request will have because of its local pictures."""
-        return await anyio.to_thread.run_sync(inputs.weight, request) if inputs.has_local(request) else 0
+        return await FILES.run(partial(inputs.weight, request), abandon=True) if inputs.has_local(request) else 0
 
     async def prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> PreparedRequest:
-        """Read a request's pictures and write its body.
+        """Read a request's pictures and write its body. When cancelled, it waits for no file that hangs.
 
         Raises:
             TypeError, ValueError: a picture or a parameter that cannot be sent.
         """
         self.jobs.bind()
+        request = await read_awaited_pictures(request)
         ordered = self._callbacks is not None and request.callback_url is None
         order = self._callbacks.order() if self._callbacks is not None and ordered else None
         ready = partial(prepare, request, self.model_of(request), for_ledger=for_ledger, order=order)
-        return await anyio.to_thread.run_sync(ready, limiter=self._preparing) if inputs.has_local(request) else ready()
+        if not inputs.has_local(request):
+            return ready()
+        return await anyio.to_thread.run_sync(ready, abandon_on_cancel=True, limiter=self._preparing)
 
     def hold(self, outage_timeout: float | None) -> Hold:
         """The waiting of one batch, which begins now; see `Hold`."""

@@ -23,7 +23,7 @@ from apimodels_async._http.trace import RequestFailed, Stream
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import full_jitter
 from apimodels_async._poll.poller import Poller
-from apimodels_async._wire.pictures import from_data_uri
+from apimodels_async._wire.data_uris import is_data_uri, parse_data_uri
 from apimodels_async.errors import ApimodelsError, ConfigurationError, DownloadError, ResultExpiredError
 from apimodels_async.models import Task, TaskState
 
@@ -225,8 +225,8 @@ class _Fetch:
             number += 1
 
     async def _fetch(self, url: str) -> SavedPicture:
-        if url[:5].lower() == "data:":
-            data = await _in_thread(from_data_uri, url)
+        if is_data_uri(url):
+            data = (await _in_thread(parse_data_uri, url)).data
             try:
                 return await self._save(_one(data), len(data))
             except SpoiledError as spoiled:  # it will be no better the next time
@@ -246,9 +246,9 @@ class _Fetch:
         if stream.status in (403, 404, 410):
             done = self.task.complete_time
             age = None if done is None else ((stream.date or datetime.now(UTC)) - done).total_seconds()
-            raise _GoneError(await _said(stream), age)
+            raise _GoneError(self.owner.http.without_key(await _said(stream)), age)
         if stream.status != 200:
-            raise SpoiledError(await _said(stream), stream.retry_after or 0.0)
+            raise SpoiledError(self.owner.http.without_key(await _said(stream)), stream.retry_after or 0.0)
         if stream.encoded:
             raise SpoiledError("the server compressed it although that was declined")
         if stream.length is not None and stream.length > self.limits.max_bytes:

@@ -1,7 +1,8 @@
 """What is known of a picture while its bytes arrive, and whether it is whole at the end. Pure."""
 
 from apimodels_async._download.limits import DownloadLimits
-from apimodels_async._wire import pictures
+from apimodels_async._wire.picture_formats import HEAD, PictureFormat
+from apimodels_async._wire.picture_structure import PictureWalker
 
 RATE_WINDOW = 10.0
 """Seconds over which the rate is measured."""
@@ -27,28 +28,28 @@ class PictureTally:
         self.in_window = 0
         self.total = 0
         self.head = b""
-        self.tail = b""
+        self.walker = PictureWalker()
 
     def count(self, chunk: bytes, now: float) -> None:
         self.total += len(chunk)
         if self.total > self.limits.max_bytes:
             raise ValueError(f"it is longer than {self.limits.max_bytes} bytes (max_bytes)")
-        if len(self.head) < pictures.HEAD:
-            self.head = (self.head + chunk)[: pictures.HEAD]
-        self.tail = (self.tail + chunk[-pictures.TAIL :])[-pictures.TAIL :]
+        if len(self.head) < HEAD:
+            self.head = (self.head + chunk)[:HEAD]
+        self.walker.feed(chunk)
         self.in_window += len(chunk)
         if now - self.window_began >= RATE_WINDOW:
             if self.in_window < self.limits.min_rate * (now - self.window_began):
                 raise SpoiledError(f"slower than {self.limits.min_rate} bytes a second")
             self.window_began, self.in_window = now, 0
 
-    def judge(self, length: int | None) -> pictures.Kind:
+    def judge(self, length: int | None) -> PictureFormat:
         """The format of a whole picture; `length` is what the server announced."""
         if length is not None and self.total != length:
             raise SpoiledError(f"{self.total} bytes of {length} came")
-        kind = pictures.sniff(self.head)
-        if kind is None:
+        verdict = self.walker.finish()
+        if verdict.format is None or not verdict.format.is_checked:
             raise SpoiledError(f"what came is no picture; it begins with {self.head[:16]!r}")
-        if not pictures.is_whole(kind, self.total, self.head, self.tail):
+        if not verdict.is_whole:
             raise SpoiledError(f"it breaks off after {self.total} bytes")
-        return kind
+        return verdict.format

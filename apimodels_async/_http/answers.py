@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from typing import NamedTuple
 
 import anyio
 import anyio.lowlevel
@@ -13,8 +14,9 @@ import httpx
 from apimodels_async._http.decoding import Decoder
 from apimodels_async._http.error_mapping import request_failed, translated
 from apimodels_async._http.headers import retry_after_of
+from apimodels_async._http.proxies import Proxy
 from apimodels_async._http.redaction import Redactor
-from apimodels_async._http.trace import Stream
+from apimodels_async._http.trace import SendTrace, Stream
 from apimodels_async._threads import WorkerThreads
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.headers import http_date, retry_after
@@ -37,25 +39,48 @@ _BUFFERED = 1 << 16
 """More pieces of a body than can have been received and not been read: h11 keeps 64 KiB."""
 
 
-async def read_answer(response: httpx.Response, redactor: Redactor, url: str, *, own: bool) -> RawResponse:
+class Asked(NamedTuple):
+    """What an answer belongs to.
+
+    Attributes:
+        url: that was asked.
+        proxy: on the way.
+        own: it went over a lane of ours: no hook of a caller's can have read the answer.
+        trace: of a create request.
+    """
+
+    url: str
+    proxy: Proxy | None
+    own: bool
+    trace: SendTrace | None
+
+    def was_not_taken(self, status: int) -> bool:
+        """Whether a status alone says that the request was refused, whatever its body might have said.
+
+        407 comes from a proxy that passed nothing on. Any 4xx that came before the request had been sent refuses what
+        could not be read whole. Their senders hang up, and much of the page is lost on the way.
+        """
+        return status == 407 or (self.trace is not None and self.trace.cut_short and 400 <= status <= 499)
+
+
+async def read_answer(response: httpx.Response, redactor: Redactor, asked: Asked) -> RawResponse:
     """Read an answer of the API to its end, or to its limit.
 
     Args:
         response: the answer, its body still to come.
         redactor: removes the API key from what the server says.
-        url: that was asked.
-        own: it came over a lane of ours: no hook of a caller's can have read it.
+        asked: what it belongs to.
 
     Raises:
         httpx.DecodingError: it is packed in a way that was not asked for.
     """
-    body, cut = await _body(response, own=own)
-    finish = partial(_finished, response.status_code, dict(response.headers.raw), body, redactor, url, cut=cut)
+    body, cut = await _body(response, asked)
+    finish = partial(_finished, response.status_code, dict(response.headers.raw), body, redactor, asked, cut=cut)
     return await _PARSING.run(finish) if len(body) > _INLINE else finish()
 
 
 def _finished(
-    status: int, raw: dict[bytes, bytes], body: bytes, redactor: Redactor, url: str, *, cut: bool
+    status: int, raw: dict[bytes, bytes], body: bytes, redactor: Redactor, asked: Asked, *, cut: bool
 ) -> RawResponse:
     headers = {name.lower(): value for name, value in raw.items()}
 
@@ -71,27 +96,28 @@ def _finished(
     for name in _WORDS if len(body) > _KEPT else ():
         if isinstance(payload.get(name), str):
             payload[name] = redactor.text(payload[name])
-    asked = header(b"retry-after")
+    pause = header(b"retry-after")
     return RawResponse(
         status=status,
         body=shown,
         request_id=header(b"x-request-id", b"cf-ray"),
-        retry_after=None if asked is None else retry_after(asked, header(b"date"), datetime.now(UTC)),
+        retry_after=None if pause is None else retry_after(pause, header(b"date"), datetime.now(UTC)),
         cut=cut,
-        url=url,
+        url=asked.url,
+        via="" if asked.proxy is None else str(asked.proxy),
         server="" if payload else header(b"server") or "",  # who sent a page in place of the API's answer
         payload=payload,
     )
 
 
-async def _body(response: httpx.Response, *, own: bool) -> tuple[bytes, bool]:
+async def _body(response: httpx.Response, asked: Asked) -> tuple[bytes, bool]:
     """An answer's body, unpacked, and whether that is only its beginning, because it is longer than it may be."""
-    if not own and response.is_stream_consumed:  # a hook of the caller's has read it
+    if not asked.own and response.is_stream_consumed:  # a hook of the caller's has read it
         await response.aclose()
         return response.content[:MAX_ANSWER], len(response.content) > MAX_ANSWER
     # httpx's own reader takes a tenth of a whole query, and unpacks without a limit.
     stream = response.stream
-    chunks = aiter(stream) if own and isinstance(stream, httpx.AsyncByteStream) else response.aiter_raw()
+    chunks = aiter(stream) if asked.own and isinstance(stream, httpx.AsyncByteStream) else response.aiter_raw()
     parts: list[bytes] = []
     size = 0
     try:
@@ -106,11 +132,12 @@ async def _body(response: httpx.Response, *, own: bool) -> tuple[bytes, bool]:
                     break
             if size > MAX_ANSWER:
                 break
-    except BaseException:
+    except BaseException as error:
         with anyio.CancelScope(shield=True):
             await response.aclose()
             await unwind(chunks)
-        raise
+        if not isinstance(error, httpx.TransportError) or not asked.was_not_taken(response.status_code):
+            raise
     if size <= MAX_ANSWER:
         await response.aclose()
         return b"".join(parts), False

@@ -60,6 +60,12 @@ def load() -> Any:
         return None
 
 
+def _load_basics() -> "ssl.SSLContext":
+    """What every lane needs, httpcore first: where the context is ready, so is the module."""
+    import_module(NETWORK)
+    return tls.shared_context()
+
+
 def _for_httpx(proxy: Proxy | None, context: "ssl.SSLContext") -> httpx.Proxy | None:
     if proxy is None:
         return None
@@ -115,8 +121,8 @@ class Lanes:
         if self._given is not None:
             return
         if self._tls is None:
-            self._network = import_module(NETWORK)
-            self._tls = tls.ready_context() or await _LOADING.run(tls.shared_context)
+            self._tls = tls.ready_context() or await _LOADING.run(_load_basics)
+            self._network = import_module(NETWORK)  # by now it is there
         if fast and not self._looked_for_fast:
             self._fast = await _LOADING.run(load) if self.may_be_fast else None
             self._looked_for_fast = True

@@ -10,7 +10,7 @@ import anyio
 import httpx
 
 from apimodels_async._http import logs, timeouts, versions
-from apimodels_async._http.answers import as_stream, read_answer, unwind
+from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
 from apimodels_async._http.bodies import PIECE, BodyInPieces
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
@@ -21,6 +21,7 @@ from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
+from apimodels_async._wire.printable import printable
 from apimodels_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -243,7 +244,9 @@ class Http:
         # create the question is only whether the request can have left.
         try:
             with self._in_flight.exchange(bound):
-                return await read_answer(await send(), self._redactor, url, own=self._given is None)
+                response = await send()
+                asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
+                return await read_answer(response, self._redactor, asked)
         except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
             failure = translated(error, self._redactor)
         else:
@@ -251,6 +254,10 @@ class Http:
         if self._in_flight.closing and trace is None:
             raise closed()
         raise request_failed(failure, place(url, self.lanes.proxy), trace) from failure
+
+    def without_key(self, words: str) -> str:
+        """What another host said, without the API key, and without what a terminal would obey."""
+        return printable(self._redactor.text(words))
 
     # --- pictures
 

@@ -22,6 +22,7 @@ class RawResponse(NamedTuple):
         cut: whether `body` is only the beginning of one that was too long to be read.
         url: that was asked.
         server: what the header of that name says.
+        via: the proxy on the way, and the variable that names it.
         payload: the JSON object that the body is, empty where it is none; ``None`` where that was not looked at yet.
     """
 
@@ -32,6 +33,7 @@ class RawResponse(NamedTuple):
     cut: bool = False
     url: str = ""
     server: str = ""
+    via: str = ""
     payload: dict[str, Any] | None = None
 
     @property
@@ -76,6 +78,7 @@ def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any
         task_id=task_id,
         url=answer.url,
         server=answer.server,
+        via=answer.via,
     )
 
 

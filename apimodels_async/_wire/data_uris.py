@@ -80,3 +80,14 @@ def recognise_base64(text: str) -> PictureFormat | None:
         return recognise(decode_base64(start[: len(start) // 4 * 4]))
     except ValueError:
         return None
+
+
+def to_data_uri(base64: str) -> str:
+    """A ``data:`` URI for a file given as base64. Its type is that of its first bytes, if they are a known picture's.
+
+    A string that is a ``data:`` URI already is returned without what is before it.
+    """
+    if is_data_uri(base64):
+        return base64.lstrip(_LEADING)
+    known = recognise_base64(base64)
+    return f"data:{known.media_type if known else 'application/octet-stream'};base64,{base64}"

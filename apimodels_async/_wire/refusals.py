@@ -45,6 +45,7 @@ def refusal(
     task_id: str | None,
     url: str,
     server: str,
+    via: str,
 ) -> APIError:
     """The error for a refusal.
 
@@ -60,6 +61,7 @@ def refusal(
         task_id: the id that was asked for, where this answers a query; else the one that stands in `payload`.
         url: that was asked.
         server: as the answer's header names it.
+        via: the proxy on the way.
     """
     deciding = code if code is not None and 400 <= code <= 599 else status
     from_api = bool(payload)
@@ -69,7 +71,7 @@ def refusal(
     if request_id:
         where += f", request {request_id}"
     if not from_api:
-        where += f", {pages.origin(body, server)}"
+        where += f", {pages.origin(body, server)}{f', through the proxy {via}' if via else ''}"
     words = msg or ("no reason given" if from_api else pages.phrase(status))
     hint = _hint(deciding, status, from_api=from_api, query=task_id is not None, url=url)
     return kind(

@@ -146,11 +146,11 @@ async def test_a_synchronous_model_needs_no_wait(client: AsyncImagesClient, tmp_
 async def test_an_answer_in_openais_shape_is_a_completed_task_whose_pictures_download(
     client: AsyncImagesClient, tmp_path: Path
 ) -> None:
-    task = await client.generate("A leaf", model="gpt-image-2-all", size="64x64")
+    task = await client.generate("A leaf", model="gpt-image-2-all", size="1024x1024")
     assert task.id is None
     assert task.state is TaskState.COMPLETED
     (file,) = await client.download(task, tmp_path)
-    assert Image.open(io.BytesIO(file.read_bytes())).size == (64, 64)
+    assert Image.open(io.BytesIO(file.read_bytes())).size == (1024, 1024)
 
 
 async def test_a_refusal_by_moderation_says_so_and_carries_the_task(client: AsyncImagesClient) -> None:

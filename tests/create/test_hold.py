@@ -1,6 +1,7 @@
 """Create requests of a batch while the server takes none, in virtual time: they wait together and nothing is lost."""
 
 import logging
+import ssl
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -100,7 +101,11 @@ async def send_many(client: AsyncImagesClient, hold: Hold, number: int, at_once:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 3.0, 30.0])
-@pytest.mark.parametrize("fault", [refused, partial(refusal, 429), partial(page, 404), partial(page, 401)], ids=repr)
+@pytest.mark.parametrize(
+    "fault",
+    [refused, partial(refusal, 429), partial(page, 404), partial(page, 401)],
+    ids=["refused", "429", "a page with 404", "a page with 401"],
+)
 @virtually
 async def test_an_outage_costs_no_request(anyio_backend: str, seconds: float, fault: Fault) -> None:
     vendor = Vendor((0.1, 0.1 + seconds, fault))
@@ -280,11 +285,8 @@ async def test_the_log_says_once_that_all_hold_back_and_once_that_it_goes_on(
 
 @virtually
 async def test_one_expired_certificate_ends_the_batch_at_once(anyio_backend: str) -> None:
-    class SSLCertVerificationError(Exception):
-        pass
-
     def expired() -> httpx.Response:
-        raise httpx.ConnectError("") from SSLCertVerificationError("certificate has expired")
+        raise httpx.ConnectError("") from ssl.SSLCertVerificationError("certificate has expired")
 
     vendor = Vendor((0.0, 1e9, expired))
     async with vendor.server.client() as client:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from apimodels_async._create.inputs import has_local, is_remote, read_picture, request_fields
-from apimodels_async._wire.pictures import Kind
+from apimodels_async._create.inputs import has_local, is_remote, request_fields
+from apimodels_async._create.sources import read_picture
+from apimodels_async._wire.picture_formats import PictureFormat
 from apimodels_async.models import GenerationRequest, ImageInput
 from tests.support.pictures import png
 
@@ -87,7 +88,7 @@ def test_a_local_picture_goes_as_base64_in_whatever_form_it_is_given(
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_a_local_picture_is_read_with_its_format(form: Callable[[Path], ImageInput], file: Path) -> None:
-    assert read_picture(form(file), "image") == (PNG, Kind.PNG)
+    assert read_picture(form(file), "image") == (PNG, PictureFormat.PNG, (4, 3))
     assert not is_remote(form(file))
 
 
@@ -108,7 +109,7 @@ def test_a_pillow_image_that_was_opened_from_a_jpeg_goes_as_a_png() -> None:
     Image.new("RGB", (5, 4)).save(buffer, "JPEG")
 
     with Image.open(buffer) as image:
-        assert read_picture(image, "image").kind is Kind.PNG
+        assert read_picture(image, "image").format is PictureFormat.PNG
 
 
 def test_an_open_file_is_read_and_stays_open(file: Path) -> None:
@@ -124,12 +125,12 @@ def test_a_file_is_read_from_where_it_stands() -> None:
     assert fields(image=file) == {"image": B64}
 
 
-@pytest.mark.parametrize("kind", [Kind.PNG, Kind.JPEG, Kind.GIF, Kind.WEBP, Kind.BMP, Kind.TIFF])
-def test_a_picture_of_any_format_goes_byte_for_byte(kind: Kind) -> None:
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+def test_a_picture_of_any_format_goes_byte_for_byte(name: str) -> None:
     buffer = io.BytesIO()
-    Image.new("RGB", (5, 4)).save(buffer, kind.name)
+    Image.new("RGB", (5, 4)).save(buffer, name)
 
-    assert read_picture(buffer.getvalue(), "image") == (buffer.getvalue(), kind)
+    assert read_picture(buffer.getvalue(), "image") == (buffer.getvalue(), PictureFormat[name], (5, 4))
     assert fields(image=buffer.getvalue()) == {"image": base64.b64encode(buffer.getvalue()).decode()}
 
 
@@ -201,12 +202,17 @@ def test_sizes_are_compared_across_formats() -> None:
         fields(image=png(4, 4), mask=buffer.getvalue())
 
 
-def test_sizes_that_cannot_be_known_here_are_left_to_the_server() -> None:
+@pytest.mark.parametrize("name", ["BMP", "TIFF", "AVIF", "GIF", "JPEG"])
+def test_the_size_of_every_format_is_compared(name: str) -> None:
     buffer = io.BytesIO()
-    Image.new("RGB", (9, 9)).save(buffer, "BMP")
+    Image.new("RGB", (9, 9)).save(buffer, name)
 
-    assert set(fields(image=png(4, 3), mask=buffer.getvalue())) == {"image", "mask"}
-    assert set(fields(image=buffer.getvalue(), mask=png(4, 3))) == {"image", "mask"}
+    for given in ({"image": png(4, 3), "mask": buffer.getvalue()}, {"image": buffer.getvalue(), "mask": png(4, 3)}):
+        with pytest.raises(ValueError, match=r"^mask: .*give both in the same size"):
+            fields(**given)
+
+
+def test_the_size_of_a_picture_that_the_server_fetches_is_left_to_the_server() -> None:
     assert set(fields(images=[LINK, png(9, 9)], mask=png(4, 3))) == {"images", "mask"}
 
 
@@ -227,17 +233,19 @@ ARGUMENTS: list[tuple[str, Callable[[Any], dict[str, Any]]]] = [
     [
         (lambda: b"", ValueError, "no picture in these 0 bytes; give a PNG, JPEG"),
         (lambda: b"<html>", ValueError, "no picture in these 6 bytes"),
+        (lambda: b"<html>" + bytes(994), ValueError, "no picture in these 1000 bytes"),
+        (lambda: io.BytesIO(b"<html>" + bytes(994)), ValueError, "no picture in its first 256 bytes"),
         (lambda: bytearray(b"GIF"), ValueError, "no picture in these 3 bytes"),
         (lambda: io.BytesIO(b"no picture"), ValueError, "no picture in these 10 bytes"),
         (lambda: "data:text/plain,hello", ValueError, "no picture in these 5 bytes"),
         (lambda: "data:image/png;base64", ValueError, "comma"),
-        (lambda: "data:image/png;base64,QU!D", ValueError, "base64 is broken"),
-        (lambda: "data:image/png;base64,é", ValueError, "ASCII"),
+        (lambda: "data:image/png;base64,QU!D", ValueError, "the data: URI is broken: base64 has no '!'"),
+        (lambda: "data:image/png;base64,é", ValueError, "base64 has no 'é'"),
         (lambda: "no/such/file.png", ValueError, "no such file"),
         (lambda: Path("no/such/file.png"), ValueError, "no such file"),
-        (lambda: "", ValueError, "unreadable"),
-        (lambda: ".", ValueError, "unreadable"),
-        (lambda: "nul\x00byte", ValueError, "unreadable"),
+        (lambda: "", ValueError, "is empty: give a path, a URL or a data: URI"),
+        (lambda: ".", ValueError, "is a folder: name a file in it"),
+        (lambda: "nul\x00byte", ValueError, "cannot be opened: embedded null byte"),
         (lambda: io.StringIO("text"), TypeError, "the file gives str; open it in binary mode"),
     ],
 )
@@ -251,7 +259,7 @@ def test_what_is_no_picture_is_refused_by_the_name_of_its_argument_and_with_the_
     with pytest.raises(kind) as error:
         fields(**placed(bad()))
 
-    assert str(error.value).startswith((f"{argument}:", f"{argument}="))
+    assert str(error.value).startswith((f"{argument}:", f"{argument}=", f"{argument} is"))
     assert reason in str(error.value)
 
 
@@ -263,17 +271,18 @@ def test_a_text_file_is_refused_as_one(tmp_path: Path) -> None:
         fields(image=file)
 
 
-@pytest.mark.parametrize("text", [B64, "iVBORw0KGgo=", "cat.pmg"])
-def test_text_that_is_nothing_known_shows_how_raw_base64_is_passed(text: str) -> None:
+@pytest.mark.parametrize("text", [B64, "iVBORw0KGgo=", B64.rstrip("="), B64.replace("+", "-").replace("/", "_")])
+def test_text_that_looks_like_base64_shows_how_raw_base64_is_passed(text: str) -> None:
     with pytest.raises(
         ValueError, match=r"raw base64 goes as 'data:image/png;base64,…' or as base64\.b64decode\(text\)"
     ):
         fields(image=text)
 
 
-def test_a_path_object_is_not_suspected_of_being_base64() -> None:
+@pytest.mark.parametrize("image", [Path("cat.png"), Path("iVBORw0KGgo="), "cat.pmg", "pictures/cat"])
+def test_a_path_is_not_suspected_of_being_base64(image: str | Path) -> None:
     with pytest.raises(ValueError, match=r"no such file$"):
-        fields(image=Path("cat.png"))
+        fields(image=image)
 
 
 def test_long_base64_is_not_repeated_at_length() -> None:

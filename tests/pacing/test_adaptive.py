@@ -416,3 +416,9 @@ def test_the_longest_is_never_shorter_than_the_usual(history: list[float]) -> No
     for seconds in history:
         pacing.observe("m", seconds)
     assert 0 <= (typical(pacing, "m") or 0.0) <= longest(pacing, "m") < math.inf
+
+
+@pytest.mark.parametrize("look", [0.5, 1.0, 2.0, 4.0, 8.0])
+@pytest.mark.parametrize("error", [-1e-3, -1e-15, 0.0, 1e-15, 1e-3])
+def test_a_rounding_error_before_an_early_look_is_no_pause(look: float, error: float) -> None:
+    assert AdaptivePacing().next_delay("m", look + error) >= 0.02

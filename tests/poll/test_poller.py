@@ -1,5 +1,6 @@
 """Waits and what they meet, in virtual time: pages of proxies, certificates, silence; and what they say at the end."""
 
+import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -124,14 +125,10 @@ async def test_a_404_that_stays_ends_the_wait_when_the_task_is_old_enough(anyio_
 # --- certificates
 
 
-class SSLCertVerificationError(Exception):
-    """Named as Python's, which cannot be made by hand."""
-
-
 @virtually
 async def test_a_certificate_that_is_refused_ends_the_wait_at_once(anyio_backend: str) -> None:
     async def expired(_: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("") from SSLCertVerificationError("certificate has expired")
+        raise httpx.ConnectError("") from ssl.SSLCertVerificationError("certificate has expired")
 
     server = Server(get=expired)
     async with server.client() as client:

@@ -16,6 +16,7 @@ from apimodels_async._wire.data_uris import (
     is_data_uri,
     parse_data_uri,
     recognise_base64,
+    to_data_uri,
 )
 from apimodels_async._wire.picture_formats import PictureFormat
 
@@ -127,3 +128,24 @@ def test_the_picture_in_plain_base64_is_recognised(form: str) -> None:
 )
 def test_a_path_is_not_taken_for_base64(text: str) -> None:
     assert recognise_base64(text) is None
+
+
+# --- results that come as base64
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_result_in_any_form_of_base64_becomes_a_data_uri_of_its_type(form: str) -> None:
+    uri = to_data_uri(FORMS[form](PNG))
+
+    assert uri.startswith("data:image/png;base64,")
+    assert parse_data_uri(uri).data == PNG
+
+
+def test_a_result_of_an_unknown_type_is_octets() -> None:
+    for text in (plain(b"what is this"), "A", "\u00e9", "\ud800"):
+        assert to_data_uri(text) == f"data:application/octet-stream;base64,{text}"
+
+
+@pytest.mark.parametrize("before", ["", " ", "\ufeff", "\r\n"])
+def test_a_result_that_is_a_data_uri_already_stays_one(before: str) -> None:
+    assert to_data_uri(f"{before}data:image/png;base64,QUJD") == "data:image/png;base64,QUJD"

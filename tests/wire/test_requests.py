@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apimodels_async._text import is_blank
 from apimodels_async._wire.requests import create_body
 from apimodels_async.models import GenerationRequest
 
@@ -91,7 +92,11 @@ def test_a_number_that_json_does_not_have_is_refused(number: float) -> None:
         body_of(extra_body={"strength": number})
 
 
-@given(st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs"])).filter(str.strip))
+@given(
+    st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t")).filter(
+        lambda text: not is_blank(text)
+    )
+)
 def test_any_prompt_arrives_as_it_was_written_in_utf_8(prompt: str) -> None:
     body = create_body(GenerationRequest(prompt), "m", {})
 

@@ -1,0 +1,27 @@
+"""Rules about text: what can be seen of it, and how much of it is shown. Pure."""
+
+import re
+import unicodedata
+
+CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)"
+"""A control character that no prompt contains: all but tab and line end."""
+_BLANK_SYMBOLS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
+"""Characters that Unicode counts as letters, symbols and marks, and that have no shape of their own."""
+_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+"""The categories of control and format characters and of white space."""
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to be seen: no text at all, white space, zero-width characters, a byte order mark."""
+    return all(unicodedata.category(each) in _INVISIBLE or each in _BLANK_SYMBOLS for each in text)
+
+
+def control_character(text: str) -> str | None:
+    """The first control character as ``U+0000``, and where it is; ``None`` if there is none."""
+    found = re.search(CONTROL, text)
+    return None if found is None else f"U+{ord(found[0]):04X} at character {found.start() + 1}"
+
+
+def shorten(text: str, longest: int = 80) -> str:
+    """`text`, or its beginning and its length if it is longer."""
+    return text if len(text) <= longest else f"{text[: longest - 20]}…({len(text)} characters)"
