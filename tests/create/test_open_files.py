@@ -80,7 +80,7 @@ def test_a_file_that_is_no_picture_is_put_back_too() -> None:
 
 
 def test_a_stream_is_read_once_and_then_refused_as_read() -> None:
-    stream = Stream(PNG)
+    stream: Any = Stream(PNG)
 
     assert read_picture(stream, "image").data == PNG
     with pytest.raises(ValueError, match=r"^image: has no bytes left: it is empty, or has been read before"):

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from apimodels_async import APIError, AsyncImagesClient, SubmissionUnknownError
 from apimodels_async._http.early_answers import is_final
 from tests.support.early import Behaviour, EarlyServer, answered, read_head
+from tests.support.picture_server import PNG
 
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(4_600_000)
-SMALL = b"\x89PNG\r\n\x1a\n" + bytes(30_000)
+PICTURE = PNG + bytes(4_600_000)
+SMALL = PNG + bytes(30_000)
 
 
 class Trust(NamedTuple):

@@ -16,11 +16,11 @@ from apimodels_async import AsyncImagesClient, Outcome
 from apimodels_async._sqlite import connect
 from apimodels_async.ledger import SqliteLedger, Step
 from apimodels_async.pacing import FixedPacing
+from tests.support.picture_server import PNG
 
 logger = logging.getLogger("apimodels_async")
 
 UNDECIDED = frozenset({Step.SENDING, Step.UNKNOWN})
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64) + b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class Life:
@@ -118,7 +118,7 @@ class Vendor:
 
     def _get(self, request: httpx.Request) -> httpx.Response:
         if request.url.host == "pictures.example":
-            return httpx.Response(403) if self.links_gone else httpx.Response(200, stream=httpx.ByteStream(PICTURE))
+            return httpx.Response(403) if self.links_gone else httpx.Response(200, stream=httpx.ByteStream(PNG))
         task_id = request.url.params["task_id"]
         assert task_id in {each for ids in self.accepted.values() for each in ids}
         return _envelope(taskId=task_id, state="completed", resultUrls=[f"https://pictures.example/{task_id}.png"])

@@ -49,9 +49,13 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 _IHDR = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
 PNG = b"\x89PNG\r\n\x1a\n" + _IHDR + _chunk(b"IDAT", zlib.compress(b"\0\x80")) + _chunk(b"IEND", b"")
-JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + bytes(2000) + b"\xff\xd9"
+_APP0 = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_FRAME = b"\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00"
+_SCAN = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+JPEG = b"\xff\xd8" + _APP0 + _FRAME + _SCAN + bytes(2000) + b"\xff\xd9"
 WEBP = b"RIFF" + struct.pack("<I", 2012) + b"WEBPVP8L" + struct.pack("<I", 2000) + bytes(2000)
-GIF = b"GIF89a" + bytes(2000) + b";"
+_SUB_BLOCKS = (b"\xff" + bytes(255)) * 8 + b"\x00"
+GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02" + _SUB_BLOCKS + b";"
 
 
 # --- replies
