@@ -365,12 +365,15 @@ class AsyncImagesClient:
                 most `max_in_flight` + 64 beyond the outcomes that were taken. A plain iterable may block: unless it
                 is a list or the like, it is read in a thread of its own. What belongs to the thread it was made in,
                 such as the rows of an open ``sqlite3`` connection, comes as a list or from a generator that opens it.
-            max_in_flight: how many paid tasks may be under way at once. Connections are few whatever this is.
+            max_in_flight: how many paid tasks may be under way, or completed and not yet saved, at once. Connections
+                are few whatever this is.
             ledger: a file in which each step is written down before it is taken. The same call with the same ledger
                 goes on where the last one ended, however that was: what is finished comes from the ledger, what was
                 accepted is only asked about, what was provably never sent is sent, and what is not known comes back
                 as `SubmissionUnknownError`. Requests are matched by their content.
-            download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are.
+            download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are. It
+                is made and tried when the batch is entered, before anything is sent; ``~`` is the home directory. A
+                disk that is full or cannot be written to any more ends the sending, as missing credits do.
             budget: US dollars that the batch may cost, by the catalogue's dated prices: nothing is sent that would
                 exceed it, nor for a model without a known price.
             retry_failed: how often a task that failed is submitted again, where the vendor says it is worth it.
@@ -388,6 +391,7 @@ class AsyncImagesClient:
         Raises:
             TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
+            DownloadError: on entering, if `download_to` cannot be written to: nothing was sent.
         """
         _check_requests(requests)
         if max_in_flight < 1:
@@ -399,7 +403,7 @@ class AsyncImagesClient:
                 raise ArgumentError(name, "give a number above 0", value=str(figure), hint=", or None for no limit")
         bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else Path(download_to)
-        options = batches.Options(
+        options = batches.BatchOptions(
             max_in_flight=max_in_flight,
             download_to=directory,
             budget=budget,

@@ -3,7 +3,7 @@ from datetime import date
 
 import pytest
 
-from apimodels_async.catalogue import AS_OF, MODELS, CatalogueModel, find
+from apimodels_async.catalogue import AS_OF, MODELS, CatalogueModel, Price, find, resolution_of
 
 
 def test_every_id_full_or_short_belongs_to_one_model() -> None:
@@ -41,8 +41,9 @@ def test_the_models_that_the_page_names_are_there() -> None:
         ("gpt-image-2-lite", "8K", None),
         ("sparkpix-image", None, 0.008),
         ("sparkpix-image-edit", None, 0.013),
-        ("gpt-image-2-all", None, None),
-        ("gpt-image-2-all", "1K", None),
+        ("gpt-image-2-all", None, 0.025),
+        ("gpt-image-2-all", "4k", 0.06),
+        ("gpt-image-2", None, None),
     ],
 )
 def test_the_published_prices(model: str, resolution: str | None, dollars: float | None) -> None:
@@ -79,3 +80,47 @@ def test_prices_are_small_change_and_grow_with_the_resolution() -> None:
 
 def test_the_figures_are_dated() -> None:
     assert isinstance(AS_OF, date)
+
+
+@pytest.mark.parametrize(
+    ("size", "resolution"),
+    [
+        *(((1024, 1024), "1K"), ((1536, 16), "1K"), ((16, 1537), "2K"), ((1600, 1600), "2K"), ((2048, 2048), "2K")),
+        *(((2049, 16), "4K"), ((2560, 1440), "4K"), ((3840, 2160), "4K"), ((4096, 4096), "4K")),
+    ],
+)
+def test_the_longer_side_decides_what_a_picture_is_billed_as(size: tuple[int, int], resolution: str) -> None:
+    assert resolution_of(size) == resolution
+    assert resolution_of(size[::-1]) == resolution
+
+
+@pytest.mark.parametrize(
+    ("quality", "prices"),
+    [
+        ("low", (0.005, 0.01, 0.015)),
+        *((quality, (0.025, 0.04, 0.06)) for quality in ("medium", "auto", None, "max")),
+        ("high", (0.07, 0.10, 0.23)),
+    ],
+)
+def test_a_price_may_depend_on_the_quality(quality: str | None, prices: tuple[float, ...]) -> None:
+    model = find("gpt-image-2-all")
+    assert model is not None
+    assert tuple(model.price(resolution, quality=quality) for resolution in ("1K", "2K", "4K")) == prices
+
+
+def test_a_price_may_depend_on_pictures_to_work_on_and_pay_for_several() -> None:
+    model = CatalogueModel("new", table=(Price(0.09, edit=True, pieces=3), Price(0.01, "1K"), Price(0.02, "2K")))
+    assert model.price(edit=True) == pytest.approx(0.03)
+    assert (model.price(), model.price("2k"), model.price("4K")) == (0.01, 0.02, None)
+
+
+def test_every_price_says_where_and_when_it_was_read() -> None:
+    prices = [price for model in MODELS for price in model.table]
+    assert len(prices) > 15
+    assert all(price.source and price.read <= AS_OF for price in prices)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_the_short_price_list_is_that_of_medium_quality(model: CatalogueModel) -> None:
+    assert {resolution: model.price(resolution) for resolution in model.prices} == model.prices
+    assert (model.price() is None) == (not model.prices)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apimodels_async._batch.batch import Batch
-    from apimodels_async._batch.options import Options
+    from apimodels_async._batch.options import BatchOptions
 
-__all__ = ["Batch", "Options"]
+__all__ = ["Batch", "BatchOptions"]
 
-_HOMES = {"Batch": "batch", "Options": "options"}
+_HOMES = {"Batch": "batch", "BatchOptions": "options"}
 
 
 def __getattr__(name: str) -> Any:

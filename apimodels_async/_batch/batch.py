@@ -14,7 +14,7 @@ import anyio
 import anyio.abc
 
 from apimodels_async._batch.feed import threaded
-from apimodels_async._batch.options import Options, Requests
+from apimodels_async._batch.options import BatchOptions, Requests
 from apimodels_async._batch.pipeline import Pipeline
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
@@ -40,7 +40,7 @@ class Batch:
         engine: Engine,
         downloader: Downloader,
         requests: Requests,
-        options: Options,
+        options: BatchOptions,
         open_ledger: Callable[[], Awaitable[LedgerRun]] | None = None,
     ) -> None:
         self._open_ledger = open_ledger

@@ -8,7 +8,7 @@ import anyio
 from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.budget import BudgetExceededError, UnpricedModelError
 from apimodels_async._batch.byte_limit import ByteLimit
-from apimodels_async._batch.options import Item, Options, Slot
+from apimodels_async._batch.options import BatchOptions, Item, Slot
 from apimodels_async._batch.resume import not_submitted
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
@@ -45,7 +45,7 @@ class Creator:
     def __init__(
         self,
         engine: Engine,
-        options: Options,
+        options: BatchOptions,
         accounts: Accounts,
         records: LedgerRun | None,
         keep: Callable[[Task], object],

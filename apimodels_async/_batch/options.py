@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str]
 
 
-class Options(NamedTuple):
+class BatchOptions(NamedTuple):
     """What a batch was asked for; see ``AsyncImagesClient.batch``."""
 
     max_in_flight: int

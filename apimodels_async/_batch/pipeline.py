@@ -21,7 +21,7 @@ from apimodels_async._batch.clock import loop_clock
 from apimodels_async._batch.creator import Creator
 from apimodels_async._batch.feed import read
 from apimodels_async._batch.listener import Listener
-from apimodels_async._batch.options import Item, Options, Phase, Requests
+from apimodels_async._batch.options import BatchOptions, Item, Phase, Requests
 from apimodels_async._batch.resume import may_succeed_again
 from apimodels_async._batch.resumer import Resumer
 from apimodels_async._batch.saver import Saver
@@ -31,7 +31,6 @@ from apimodels_async._create.engine import Engine
 from apimodels_async._download.downloader import Downloader
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire import tasks
-from apimodels_async._wire.tasks import is_over
 from apimodels_async.errors import AuthenticationError, LedgerError, TaskNotFoundError
 from apimodels_async.ledger.entries import Entry
 from apimodels_async.ledger.run import LedgerRun
@@ -68,7 +67,7 @@ class Pipeline:
         self,
         engine: Engine,
         downloader: Downloader,
-        options: Options,
+        options: BatchOptions,
         requests: Requests,
         *,
         hand_over: Callable[[Outcome | None], None],
@@ -239,7 +238,7 @@ class Pipeline:
         item.task = task
         self._accounts.submitted += 1
         self._notify("submitted", item)
-        if task.id is None or is_over(task):
+        if task.id is None or tasks.is_over(task):
             self._finish(item, task)
         else:
             self._scheduler.add(item, self._engine.poller.watch(task, self._options.wait_timeout, age=item.age))
@@ -255,7 +254,6 @@ class Pipeline:
         self._accounts.polls += 1
         if watched.task.state != item.state:
             item.task = watched.task
-            item.state = watched.task.state
             self._notify("state", item)
 
     def ended(self, item: Item, watched: TaskWatch, error: Exception | None) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from apimodels_async._batch import resume
 from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.creator import Creator
-from apimodels_async._batch.options import Item, Options
+from apimodels_async._batch.options import BatchOptions, Item
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async.errors import LedgerError
@@ -64,7 +64,7 @@ class Resumer:
         engine: Engine,
         *,
         creator: Creator,
-        options: Options,
+        options: BatchOptions,
         accounts: Accounts,
         steps: Steps,
     ) -> None:

@@ -10,6 +10,12 @@ UNKNOWN_IN_A_ROW = 3
 """Create requests with an unknown outcome, and no success between them, after which the gate closes."""
 PROBE_PATIENCE = 10.0
 """Seconds that a probe may be without an answer before another one is sent: a synchronous model answers in a minute."""
+FEW = 2
+"""Create requests that may be under way at once when the gate has just opened; each answer allows one more."""
+MANY = 64
+"""Of these there is no bound any more."""
+RAMP = 1.0
+"""Seconds after which twice as many may be under way without any answer: synchronous models answer in a minute."""
 LONGEST_RETRY_AFTER = 300.0
 """Seconds: one absurd ``Retry-After`` must not hold a batch for a day."""
 
@@ -32,7 +38,9 @@ class CreateGate:
 
     It closes when a request was provably not taken (no connection, or 429), and after `UNKNOWN_IN_A_ROW` unknown
     outcomes. While it is closed, one request at a time is let through as a probe, after pauses that grow from half a
-    second to eight, with jitter. A probe that is answered by the API opens it.
+    second to eight, with jitter. A probe that is answered by the API opens it. All that were held back would then leave
+    at once, and all be unknown if the server goes away again; so a few may be under way at first, and more with each
+    answer, as TCP begins.
 
     Args:
         uniform: draws a number between two.
@@ -50,39 +58,67 @@ class CreateGate:
         self._probes = 0  # since it closed
         self._unknown = 0  # in a row
         self._next_probe = -math.inf
+        self._ramps = False  # it has opened lately
+        self._opened: float | None = None  # when that was noticed
+        self._answered = 0  # since it opened
+        self._under_way = 0  # of those sent since it opened
         self.closed_since: float | None = None
         self.cause: Exception | None = None
         self.query_first: bool = False
 
     def pause(self, now: float) -> float:
         """Seconds until `enter` may be called again; 0 if now. Ask again when something changed."""
-        return 0.0 if self.closed_since is None else max(0.0, self._next_probe - now)
+        if self.closed_since is not None:
+            return max(0.0, self._next_probe - now)
+        if not self._ramps:
+            return 0.0
+        self._opened = now if self._opened is None else self._opened
+        doublings = math.floor((now - self._opened) / RAMP)
+        most = max(FEW + self._answered, FEW * 2 ** min(doublings, 30))
+        if most >= MANY:
+            self._ramps = False
+        elif self._under_way >= most:
+            return self._opened + (doublings + 1) * RAMP - now
+        return 0.0
 
     def enter(self, now: float) -> Pass:
         """Send one request now; every pass is returned by exactly one of the methods below."""
         probe = self.closed_since is not None
         if probe:
             self._next_probe = now + PROBE_PATIENCE
+        else:
+            self._under_way += 1
         return Pass(self._closings, probe)
+
+    def _returned(self, given: Pass) -> bool:
+        """Whether a pass says anything about the time since the gate closed last; the pass is used up."""
+        if given.closings != self._closings:
+            return False
+        self._under_way -= not given.probe
+        return True
 
     def accepted(self, given: Pass) -> None:
         """The API answered: it took the request, or refused it with its own words."""
-        if given.closings != self._closings:
+        if not self._returned(given):
             return
+        if self.closed_since is not None:
+            self._ramps, self._opened = True, None
+            self._answered = self._under_way = 0
+        self._answered += 1
         self.closed_since = self.cause = None
         self.query_first = False
         self._unknown = 0
 
     def not_taken(self, given: Pass, now: float, cause: Exception, retry_after: float | None = None) -> None:
         """The request was provably not taken; `retry_after`: seconds that the server asks for."""
-        if given.closings == self._closings:
+        if self._returned(given):
             self._close(now, cause)
         if retry_after is not None:
             self._next_probe = max(self._next_probe, now + min(retry_after, LONGEST_RETRY_AFTER))
 
     def unknown(self, given: Pass, now: float, cause: Exception) -> None:
         """The server may or may not have taken the request."""
-        if given.closings != self._closings:
+        if not self._returned(given):
             return
         self._unknown += 1
         if given.probe or self._unknown >= UNKNOWN_IN_A_ROW:
@@ -91,14 +127,14 @@ class CreateGate:
 
     def abandoned(self, given: Pass, now: float) -> None:
         """The request was not sent after all, or was cut off: nothing was learned."""
-        if given.closings == self._closings and given.probe:
+        if self._returned(given) and given.probe:
             self._next_probe = now
 
     def _close(self, now: float, cause: Exception) -> None:
         if self.closed_since is None:
             self.closed_since = now
             self._closings += 1
-            self._probes = 0
+            self._probes = self._under_way = 0
         bound = min(CAP, BASE * 2 ** min(self._probes, 30))
         self._probes += 1
         self._next_probe = now + self._uniform(bound / 2, bound)

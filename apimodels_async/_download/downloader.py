@@ -16,7 +16,7 @@ from apimodels_async._download.folder import expand, prepare_folder
 from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import MAX_REDIRECTS, check_link, file_stem, next_hop
 from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile
-from apimodels_async._download.tally import SpoiledError, Tally
+from apimodels_async._download.tally import PictureTally, SpoiledError
 from apimodels_async._download.words import READ, words_of
 from apimodels_async._download.writer import THREADS, gather, write_stream
 from apimodels_async._http.trace import RequestFailed, Stream
@@ -246,9 +246,9 @@ class _Fetch:
         if stream.status in (403, 404, 410):
             done = self.task.complete_time
             age = None if done is None else ((stream.date or datetime.now(UTC)) - done).total_seconds()
-            raise _GoneError(await _said(stream), age)
+            raise _GoneError(self.owner.http.without_key(await _said(stream)), age)
         if stream.status != 200:
-            raise SpoiledError(await _said(stream), stream.retry_after or 0.0)
+            raise SpoiledError(self.owner.http.without_key(await _said(stream)), stream.retry_after or 0.0)
         if stream.encoded:
             raise SpoiledError("the server compressed it although that was declined")
         if stream.length is not None and stream.length > self.limits.max_bytes:
@@ -258,7 +258,7 @@ class _Fetch:
         link = self.task.result_urls[self.at]
         stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
         part = PartFile(self.directory, stem, SWEPT_SUFFIX)
-        tally = Tally(self.limits, anyio.current_time())
+        tally = PictureTally(self.limits, anyio.current_time())
 
         def seen(chunk: bytes) -> None:
             tally.count(chunk, anyio.current_time())

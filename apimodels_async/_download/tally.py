@@ -16,7 +16,7 @@ class SpoiledError(Exception):
         self.pause = pause
 
 
-class Tally:
+class PictureTally:
     """What is known of a picture while it streams by: how much, how fast, its first and its last bytes.
 
     The rate is watched here because a read timeout never sees a byte that comes every third of a second.

@@ -1,88 +1,150 @@
 """Reading what comes back: an answer of the API whole, a picture as it comes."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import NamedTuple
 
 import anyio
+import anyio.lowlevel
 import httpx
 
+from apimodels_async._http.decoding import Decoder
 from apimodels_async._http.error_mapping import request_failed, translated
 from apimodels_async._http.headers import retry_after_of
-from apimodels_async._http.trace import Stream
-from apimodels_async._secret import Secret
+from apimodels_async._http.proxies import Proxy
+from apimodels_async._http.redaction import Redactor
+from apimodels_async._http.trace import SendTrace, Stream
+from apimodels_async._threads import WorkerThreads
 from apimodels_async._wire.answer import RawResponse
-from apimodels_async._wire.headers import http_date
+from apimodels_async._wire.headers import http_date, retry_after
+from apimodels_async._wire.parsing import json_object
+from apimodels_async._wire.printable import printable
 
 MAX_ANSWER = 64 << 20
 """Bytes of an answer of the API, unpacked: pictures may come inside it, in base64."""
 
+_KEPT = 1 << 20
+"""Bytes of an answer that are kept for an error to show."""
+_INLINE = 256 << 10
+"""Bytes of an answer that are read as JSON in the loop. Longer ones go to a thread."""
+_PARSING = WorkerThreads("parsing", 2)
+_WORDS = ("msg", "message", "error", "detail")
+"""Where a server's words stand."""
 _SHOWN = 4096
 """Bytes of a longer one that are kept, to show what it was."""
 _BUFFERED = 1 << 16
 """More pieces of a body than can have been received and not been read: h11 keeps 64 KiB."""
 
 
-async def read_answer(response: httpx.Response, key: Secret[str], url: str, *, straight: bool) -> RawResponse:
-    """Read an answer of the API to its end.
+class Asked(NamedTuple):
+    """What an answer belongs to.
+
+    Attributes:
+        url: that was asked.
+        proxy: on the way.
+        own: it went over a lane of ours: no hook of a caller's can have read the answer.
+        trace: of a create request.
+    """
+
+    url: str
+    proxy: Proxy | None
+    own: bool
+    trace: SendTrace | None
+
+    def was_not_taken(self, status: int) -> bool:
+        """Whether a status alone says that the request was refused, whatever its body might have said.
+
+        407 comes from a proxy that passed nothing on. Any 4xx that came before the request had been sent refuses what
+        could not be read whole. Their senders hang up, and much of the page is lost on the way.
+        """
+        return status == 407 or (self.trace is not None and self.trace.cut_short and 400 <= status <= 499)
+
+
+async def read_answer(response: httpx.Response, redactor: Redactor, asked: Asked) -> RawResponse:
+    """Read an answer of the API to its end, or to its limit.
 
     Args:
         response: the answer, its body still to come.
-        key: is removed from what the server says, as it may quote it in a refusal: errors carry its words.
-        url: that was asked.
-        straight: it comes from a transport, and no client has touched it.
+        redactor: removes the API key from what the server says.
+        asked: what it belongs to.
+
+    Raises:
+        httpx.DecodingError: it is packed in a way that was not asked for.
     """
-    headers = {name.lower(): value for name, value in response.headers.raw}
-    body, cut = await _body(response, as_it_is=straight and b"content-encoding" not in headers)
-    request_id = headers.get(b"x-request-id") or headers.get(b"cf-ray")
-    asked = headers.get(b"retry-after")
+    body, cut = await _body(response, asked)
+    finish = partial(_finished, response.status_code, dict(response.headers.raw), body, redactor, asked, cut=cut)
+    return await _PARSING.run(finish) if len(body) > _INLINE else finish()
+
+
+def _finished(
+    status: int, raw: dict[bytes, bytes], body: bytes, redactor: Redactor, asked: Asked, *, cut: bool
+) -> RawResponse:
+    headers = {name.lower(): value for name, value in raw.items()}
+
+    def header(*names: bytes) -> str | None:
+        value = next((headers[name] for name in names if name in headers), None)
+        return None if value is None else printable(redactor.text(value.decode("latin-1")))
+
+    if b"\0" in body[:4]:  # JSON may be UTF-16 or UTF-32
+        with suppress(UnicodeDecodeError):
+            body = body.decode(json.detect_encoding(body)).encode()
+    shown = redactor.body(body[:_KEPT])
+    payload = json_object(shown if len(body) <= _KEPT else redactor.plain(body)) if not cut else {}
+    for name in _WORDS if len(body) > _KEPT else ():
+        if isinstance(payload.get(name), str):
+            payload[name] = redactor.text(payload[name])
+    pause = header(b"retry-after")
     return RawResponse(
-        status=response.status_code,
-        body=_without_key(body, key),
-        request_id=None if request_id is None else _without_key(request_id, key).decode("latin-1"),
-        retry_after=None if asked is None else retry_after_of(response.headers),
+        status=status,
+        body=shown,
+        request_id=header(b"x-request-id", b"cf-ray"),
+        retry_after=None if pause is None else retry_after(pause, header(b"date"), datetime.now(UTC)),
         cut=cut,
-        url=url,
-        server=_without_key(headers.get(b"server", b""), key).decode("latin-1"),
+        url=asked.url,
+        via="" if asked.proxy is None else str(asked.proxy),
+        server="" if payload else header(b"server") or "",  # who sent a page in place of the API's answer
+        payload=payload,
     )
 
 
-def _without_key(text: bytes, secret: Secret[str]) -> bytes:
-    # The key is a local here, where nothing can fail, and so in no traceback.
-    key = secret.reveal().encode()
-    # Nothing so short is a key, and its letters might stand in the names of fields.
-    return text.replace(key, b"[API key]") if len(key) >= 8 else text
-
-
-async def _body(response: httpx.Response, *, as_it_is: bool) -> tuple[bytes, bool]:
-    """An answer's body, and whether that is only its beginning, because it is longer than any answer should be.
-
-    `as_it_is`: nothing has to be unpacked, and no hook of a caller's can have read it before. httpx's own reader
-    takes a tenth of a whole query.
-    """
-    chunks = (
-        aiter(response.stream)
-        if as_it_is and isinstance(response.stream, httpx.AsyncByteStream)
-        else response.aiter_bytes()
-    )
+async def _body(response: httpx.Response, asked: Asked) -> tuple[bytes, bool]:
+    """An answer's body, unpacked, and whether that is only its beginning, because it is longer than it may be."""
+    if not asked.own and response.is_stream_consumed:  # a hook of the caller's has read it
+        await response.aclose()
+        return response.content[:MAX_ANSWER], len(response.content) > MAX_ANSWER
+    # httpx's own reader takes a tenth of a whole query, and unpacks without a limit.
+    stream = response.stream
+    chunks = aiter(stream) if asked.own and isinstance(stream, httpx.AsyncByteStream) else response.aiter_raw()
     parts: list[bytes] = []
     size = 0
     try:
-        async for part in chunks:
-            parts.append(part)
-            size += len(part)
+        decoder = Decoder(response.headers.get("content-encoding", ""))
+        async for chunk in chunks:
+            for number, part in enumerate(decoder.pieces(chunk)):
+                if number:
+                    await anyio.lowlevel.checkpoint()  # a bomb must not hold up the loop
+                parts.append(part)
+                size += len(part)
+                if size > MAX_ANSWER:
+                    break
             if size > MAX_ANSWER:
                 break
-    except BaseException:
+    except BaseException as error:
         with anyio.CancelScope(shield=True):
             await response.aclose()
-        raise
+            await unwind(chunks)
+        if not isinstance(error, httpx.TransportError) or not asked.was_not_taken(response.status_code):
+            raise
     if size <= MAX_ANSWER:
         await response.aclose()
         return b"".join(parts), False
     with anyio.CancelScope(shield=True):
         await response.aclose()
         await unwind(chunks)
-    return b"".join(parts)[:_SHOWN], True
+    return b"".join(parts[:2])[:_SHOWN], True
 
 
 def as_stream(response: httpx.Response, where: str) -> Stream:

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from apimodels_async._http.proxies import Proxy
+from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import RequestFailed, SendTrace, chain, describe
+from apimodels_async._wire.printable import printable
 from apimodels_async.errors import ConfigurationError
 
 AIOHTTP_ERRORS = {
@@ -35,19 +37,29 @@ def from_aiohttp(error: BaseException) -> type[httpx.TransportError] | None:
     return next((AIOHTTP_ERRORS[name] for name in names if name in AIOHTTP_ERRORS), None)
 
 
-def translated(error: Exception) -> Exception:
-    """`error`, but an httpx error of its own in place of aiohttp's.
+def translated(error: Exception, redactor: Redactor | None = None) -> Exception:
+    """`error`, but an httpx error of its own in place of aiohttp's, and of one that shows the API key.
 
-    What httpx-aiohttp makes of them is not enough: a refused connection and a reset one become the same. Nothing of
-    aiohttp's stays in the chain, because some of its errors show the headers of the request.
+    What httpx-aiohttp makes of aiohttp's is not enough: a refused connection and a reset one become the same. Nothing
+    of them stays in the chain, because some show the headers of the request. The key may stand in what a server sent
+    and a library could not read.
     """
     origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     kind = None if origin is None else from_aiohttp(origin)
-    if origin is None or kind is None:
-        return error
-    told = kind(str(origin) or type(origin).__name__)
-    told.__cause__ = next((each for each in chain(origin) if isinstance(each, ssl.SSLError)), None)
-    return told
+    if origin is not None and kind is not None:
+        told: Exception = kind(str(origin) or type(origin).__name__)
+        told.__cause__ = next((each for each in chain(origin) if isinstance(each, ssl.SSLError)), None)
+    else:
+        told = error
+    if redactor is None or all(redactor.text(words) == words for words in map(str, chain(told))):
+        return told
+    return _of_the_same_kind(told, redactor.text(describe(told).partition(": ")[2]))
+
+
+def _of_the_same_kind(error: Exception, words: str) -> Exception:
+    """An httpx error by its nearest class, with other words and no causes."""
+    kinds = [kind for kind in type(error).__mro__ if issubclass(kind, httpx.TransportError)]
+    return kinds[0](words) if kinds else httpx.TransportError(words)
 
 
 def request_failed(failure: Exception, where: str, trace: SendTrace | None = None) -> RequestFailed:
@@ -61,7 +73,7 @@ def request_failed(failure: Exception, where: str, trace: SendTrace | None = Non
     refused = isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     trace = trace or SendTrace()
     return RequestFailed(
-        f"{describe(failure)}; {where}",
+        printable(f"{describe(failure)}; {where}"),
         trace.facts(refused=refused)._replace(undone=trace.is_undone_by(failure)),
         silent=isinstance(failure, httpx.ReadTimeout),
         broken=isinstance(failure, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)),

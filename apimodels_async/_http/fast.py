@@ -60,10 +60,28 @@ def keeps(url: str) -> bool:
 
 
 def is_replaced() -> bool:
-    """Whether another library stands where httpx's network would be (respx, pytest-httpx): it must see all requests."""
+    """Whether another library stands where httpx's requests pass, and must see all of them.
+
+    Some stand in for the network (respx, pytest-httpx). Others wrap it (OpenTelemetry, ddtrace, Sentry): where they
+    wrap aiohttp as well, they see its requests there.
+    """
     seams = (
         versions.transport_choice(),
         httpx.AsyncHTTPTransport.handle_async_request,
         httpcore.AsyncConnectionPool.handle_async_request,
     )
-    return any(seam is not None and seam.__module__.partition(".")[0] not in ("httpx", "httpcore") for seam in seams)
+    if any(_is_foreign(seam) for seam in seams if seam is not None):
+        return True
+    wrapped = _is_wrapped(httpx.AsyncClient.send) or any(map(_is_wrapped, seams))
+    return wrapped and not any(map(_is_wrapped, versions.ways_into(aiohttp.ClientSession)))
+
+
+def _is_foreign(method: Any) -> bool:
+    return method.__module__.partition(".")[0] not in _OURS
+
+
+def _is_wrapped(method: Any) -> bool:
+    return method is not None and (hasattr(method, "__wrapped__") or _is_foreign(method))
+
+
+_OURS = ("httpx", "httpcore", "aiohttp")

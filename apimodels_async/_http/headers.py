@@ -21,6 +21,7 @@ def api_headers(key: Secret[str]) -> httpx.Headers:
             "Authorization": f"Bearer {key.reveal()}",
             "User-Agent": USER_AGENT,
             "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",  # what is unpacked within bounds
         }
     )
 

@@ -89,7 +89,17 @@ class WatchedConnection(httpcore.AsyncNetworkStream):
 
     async def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
         bound = _left(self._until, timeout) if self._handshakes > 0 else timeout
-        with _mapped(httpcore.ReadError, httpcore.ReadTimeout), anyio.fail_after(bound):
+        with _mapped(httpcore.ReadError, httpcore.ReadTimeout):
+            try:
+                return await self._receive_within(max_bytes, bound)
+            except TimeoutError:
+                if not self._raw.is_readable:
+                    raise
+                # It came while the event loop was blocked, or the program stopped, for longer than the timeout.
+                return await self._receive_within(max_bytes, bound)
+
+    async def _receive_within(self, max_bytes: int, seconds: float | None) -> bytes:
+        with anyio.fail_after(seconds):
             try:
                 return await self._stream.receive(max_bytes)
             except anyio.EndOfStream:

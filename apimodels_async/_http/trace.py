@@ -79,16 +79,18 @@ class SendTrace:
         header_sent: the event "about to write the first byte" was seen.
         spoke: any event was seen.
         announced: the request was given to a transport that may report no events.
+        cut_short: the writing of the request failed, or ended because an answer had come.
         stream_id: of HTTP/2.
     """
 
-    __slots__ = ("_before_first_byte", "announced", "header_sent", "spoke", "stream_id")
+    __slots__ = ("_before_first_byte", "announced", "cut_short", "header_sent", "spoke", "stream_id")
 
     def __init__(self, before_first_byte: Callable[[], Awaitable[None]] = _nothing) -> None:
         self._before_first_byte = before_first_byte
         self.header_sent: bool = False
         self.spoke: bool = False
         self.announced: bool = False
+        self.cut_short: bool = False
         self.stream_id: int | None = None
 
     @property
@@ -109,10 +111,13 @@ class SendTrace:
                 raise ResentError("sent already: a transport that sends again by itself was stopped")
             await self._before_first_byte()
             self.header_sent = True
+            self.cut_short = False
             self.stream_id = info.get("stream_id")
         elif event.endswith(".failed") and is_foreign(info["exception"], "httpcore", "ConnectionNotAvailable"):
             # HTTP/2: the server is going away and has not seen this stream. httpcore takes another connection.
             self.header_sent = False
+        elif event.endswith((".send_request_body.failed", ".send_request_headers.failed")):
+            self.cut_short = True
 
     async def announce(self) -> None:
         """Let `before_first_byte` know before the call, for a transport that may report no events.
@@ -173,7 +178,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             at = cast("BaseExceptionGroup[BaseException]", at).exceptions[0]
             continue
         yield at
-        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+        at = at.__cause__ or at.__context__  # also a suppressed one: httpcore hides what it maps
 
 
 def is_foreign(value: object, package: str, name: str) -> bool:

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import anyio
 import httpx
 
-from apimodels_async._http import versions
-from apimodels_async._http.answers import as_stream, read_answer, unwind
+from apimodels_async._http import logs, timeouts, versions
+from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
 from apimodels_async._http.bodies import PIECE, BodyInPieces
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
 from apimodels_async._http.pools import PoolSet
+from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
+from apimodels_async._wire.printable import printable
 from apimodels_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,12 +31,10 @@ T = TypeVar("T")
 HttpClient: TypeAlias = httpx.AsyncClient
 Timeout: TypeAlias = httpx.Timeout
 
-DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-"""For one exchange, seconds. The answers to creates and queries have read timeouts of their own, below."""
-CREATE_READ_TIMEOUT = 300.0
-"""Seconds: some models answer a create only when the picture is done."""
-QUERY_READ_TIMEOUT = 10.0
-"""Seconds: a query that is answered later than that went into a dead connection, and is worth another."""
+DEFAULT_TIMEOUT = timeouts.DEFAULT
+"""For one exchange."""
+
+logs.install()
 
 _PREPARED = 1024
 """So many queries are kept ready to be sent again."""
@@ -57,8 +57,9 @@ class Http:
         if not isinstance(given, httpx.AsyncClient | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"http_client={type(given).__name__}: give an httpx.AsyncClient, or leave it out")
         self._api_key = api_key
+        self._redactor = Redactor(api_key)
         self.base_url: str = base_url
-        self._given_timeout = timeout
+        self._timeouts = timeouts.Timeouts(timeout)
         self._given = given
         self._in_flight = InFlight()
         self.lanes: Lanes = Lanes(base_url, given, self._in_flight)
@@ -73,27 +74,10 @@ class Http:
         headers["Content-Type"] = "application/json"
         return headers
 
-    @cached_property
-    def _timeout(self) -> httpx.Timeout:
-        given = self._given_timeout
-        return given if isinstance(given, httpx.Timeout) else httpx.Timeout(given)
-
-    @cached_property
-    def _create_timeout(self) -> httpx.Timeout:
-        if self._given_timeout is not DEFAULT_TIMEOUT:
-            return self._timeout
-        return httpx.Timeout(30.0, connect=10.0, read=CREATE_READ_TIMEOUT)
-
-    @cached_property
-    def _query_timeout(self) -> httpx.Timeout:
-        if self._given_timeout is not DEFAULT_TIMEOUT:
-            return self._timeout
-        return httpx.Timeout(30.0, connect=10.0, read=QUERY_READ_TIMEOUT)
-
     @property
     def create_bound(self) -> float | None:
         """Seconds for the whole exchange of a create request, which its sender sees to."""
-        return _whole(self._create_timeout)
+        return timeouts.whole(self._timeouts.create)
 
     @property
     def queries_at_once(self) -> int:
@@ -144,7 +128,7 @@ class Http:
             async def send() -> httpx.Response:
                 return await _send(lane.pool, self._create_request(lane.pool, body, trace))
 
-            return await self._exchange(send, self._create_url, self._create_timeout, trace)
+            return await self._exchange(send, self._create_url, self._timeouts.create, trace)
 
     @property
     def _create_url(self) -> str:
@@ -152,7 +136,7 @@ class Http:
 
     def _create_request(self, lane: httpx.AsyncClient, body: Secret[bytes], trace: SendTrace) -> httpx.Request:
         url = self._create_url
-        extensions = {"trace": trace, "timeout": self._create_timeout.as_dict()}
+        extensions = {"trace": trace, "timeout": self._timeouts.create.as_dict()}
         # A caller's own client may have hooks and transports that want to see a body whole.
         if self._given is not None:
             return lane.build_request(
@@ -176,12 +160,12 @@ class Http:
             await self.lanes.prepare(fast=True)
             if self._given is not None:
                 build = partial(
-                    self._build_and_send, method="GET", path=path, params=params, timeout=self._query_timeout
+                    self._build_and_send, method="GET", path=path, params=params, timeout=self._timeouts.query
                 )
                 return await self._ask(self.lanes.query, build, url)
             prepared = self._prepared(path, **params)
             if prepared.fast is not None and self.lanes.fast_now():
-                return await self._ask(self.lanes.fast, partial(_send_fast, prepared.fast), url, straight=True)
+                return await self._ask(self.lanes.fast, partial(_send_fast, prepared.fast), url)
             return await self._ask(self.lanes.query, partial(_send_prepared, prepared.stock), url)
 
     async def _ask(
@@ -189,8 +173,6 @@ class Http:
         pools: PoolSet[T],
         send: Callable[[T], Awaitable[httpx.Response]],
         url: str,
-        *,
-        straight: bool = False,
     ) -> RawResponse:
         """Over one lane; and once more over a new one, if a connection of this one was old and broke off.
 
@@ -201,7 +183,7 @@ class Http:
             async with pools.acquire() as lane:
                 may_be_old = lane.served and not again and self._given is None
                 try:
-                    answer = await self._exchange(partial(send, lane.pool), url, self._query_timeout, straight=straight)
+                    answer = await self._exchange(partial(send, lane.pool), url, self._timeouts.query)
                 except RequestFailed as failure:
                     if failure.silent or failure.broken:
                         pools.retire(lane)
@@ -224,25 +206,25 @@ class Http:
             self._check_open()
             await self.lanes.prepare()
             async with self.lanes.query.acquire() as lane:
-                timeout = self._create_timeout
+                timeout = self._timeouts.create
                 send = partial(self._build_and_send, lane.pool, "POST", "/files", files=files, timeout=timeout)
                 return await self._exchange(send, self.base_url + "/files", timeout)
 
     @cached_property
     def _prepared(self) -> Callable[..., "_Prepared"]:
         """The request of a query. Parsing its URL would cost a tenth of all."""
-        headers = self._headers.copy()
-        headers["Accept-Encoding"] = "gzip, deflate"  # what httpx can always unpack
-        timeouts = self._query_timeout.as_dict()
+        bounds = self._timeouts.query.as_dict()
 
         @lru_cache(_PREPARED)
         def prepare(path: str, **params: str) -> _Prepared:
             url = httpx.URL(self.base_url + path, params=params or None)
             # aiohttp bounds the connecting to each address of a name, and with `pool` all of it.
-            fast = {"timeout": {**timeouts, "pool": timeouts["connect"]}}
+            fast = {"timeout": {**bounds, "pool": bounds["connect"]}}
             return _Prepared(
-                httpx.Request("GET", url, headers=headers, extensions={"timeout": timeouts}),
-                httpx.Request("GET", url, headers=headers, extensions=fast) if self.lanes.keeps(str(url)) else None,
+                httpx.Request("GET", url, headers=self._headers, extensions={"timeout": bounds}),
+                httpx.Request("GET", url, headers=self._headers, extensions=fast)
+                if self.lanes.keeps(str(url))
+                else None,
             )
 
         return prepare
@@ -256,23 +238,26 @@ class Http:
         url: str,
         timeout: httpx.Timeout,
         trace: SendTrace | None = None,
-        *,
-        straight: bool = False,
     ) -> RawResponse:
-        """`straight`: what is sent back comes from a transport, and no client has touched it."""
-        bound = _whole(timeout) if trace is None else None  # see `create_bound`
+        bound = timeouts.whole(timeout) if trace is None else None  # see `create_bound`
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
             with self._in_flight.exchange(bound):
-                return await read_answer(await send(), self._api_key, url, straight=straight)
+                response = await send()
+                asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
+                return await read_answer(response, self._redactor, asked)
         except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
-            failure = translated(error)
+            failure = translated(error, self._redactor)
         else:
             failure = TimeoutError(f"no whole answer within {bound or 0.0:g} s")
         if self._in_flight.closing and trace is None:
             raise closed()
         raise request_failed(failure, place(url, self.lanes.proxy), trace) from failure
+
+    def without_key(self, words: str) -> str:
+        """What another host said, without the API key, and without what a terminal would obey."""
+        return printable(self._redactor.text(words))
 
     # --- pictures
 
@@ -290,12 +275,12 @@ class Http:
         # Built by hand: build_request would add the default headers and cookies of a caller's own client.
         try:
             request = httpx.Request(
-                "GET", url, headers=PICTURE_HEADERS, extensions={"timeout": self._timeout.as_dict()}
+                "GET", url, headers=PICTURE_HEADERS, extensions={"timeout": self._timeouts.other.as_dict()}
             )
         except httpx.InvalidURL as error:
             raise ValueError(f"no link that can be fetched: {error}") from None
         if self.lanes.fast_now() and self.lanes.keeps(str(request.url)) and self.lanes.proxy_of(url) is None:
-            request.extensions["timeout"]["pool"] = self._timeout.connect
+            request.extensions["timeout"]["pool"] = self._timeouts.other.connect
             answer = self._picture(self.lanes.fast, partial(_send_fast, request), url)
         else:
             answer = self._picture(self.lanes.download(url), partial(_send_prepared, request), url)
@@ -312,7 +297,7 @@ class Http:
                 try:
                     response = await send(lane.pool)
                 except Exception as error:  # noqa: BLE001  (raised below, as in `_exchange`)
-                    failure = translated(error)
+                    failure = translated(error, self._redactor)
                 else:
                     versions.in_pieces_of(response.stream, PIECE)
                     stream = as_stream(response, where)
@@ -351,9 +336,3 @@ async def _send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> h
 
 async def _send_fast(request: httpx.Request, transport: "AiohttpTransport") -> httpx.Response:
     return await transport.handle_async_request(request)
-
-
-def _whole(timeout: httpx.Timeout) -> float | None:
-    """Seconds for a whole exchange: httpx bounds each step, and an answer that drips takes any number of steps."""
-    steps = (timeout.connect, timeout.read, timeout.write, timeout.pool)
-    return None if None in steps else sum(step for step in steps if step is not None)

@@ -14,6 +14,11 @@ def transport_choice() -> Callable[..., Any] | None:
     return getattr(httpx.AsyncClient, "_transport_for_url", None)
 
 
+def ways_into(session: Any) -> tuple[Any, ...]:
+    """The methods of aiohttp's session that tracing tools wrap."""
+    return (session.__init__, getattr(session, "_request", None))
+
+
 def without_second_attempts(session: Any) -> None:
     """Keep aiohttp from sending a GET again by itself. What is repeated, and how often, is decided elsewhere."""
     if hasattr(session, "_retry_connection"):

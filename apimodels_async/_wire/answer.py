@@ -3,10 +3,10 @@
 The envelope's code decides, not the status line.
 """
 
-import json
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from apimodels_async._wire import pages
+from apimodels_async._wire.parsing import json_object
 from apimodels_async._wire.refusals import refusal
 from apimodels_async.errors import APIError, ConfigurationError, ProtocolError
 
@@ -22,6 +22,8 @@ class RawResponse(NamedTuple):
         cut: whether `body` is only the beginning of one that was too long to be read.
         url: that was asked.
         server: what the header of that name says.
+        via: the proxy on the way, and the variable that names it.
+        payload: the JSON object that the body is, empty where it is none; ``None`` where that was not looked at yet.
     """
 
     status: int
@@ -31,6 +33,8 @@ class RawResponse(NamedTuple):
     cut: bool = False
     url: str = ""
     server: str = ""
+    via: str = ""
+    payload: dict[str, Any] | None = None
 
     @property
     def text(self) -> str:
@@ -38,13 +42,9 @@ class RawResponse(NamedTuple):
         return self.body.decode("utf-8", "replace")
 
 
-def json_object(answer: RawResponse) -> dict[str, Any]:
+def object_of(answer: RawResponse) -> dict[str, Any]:
     """The answer's JSON object, or an empty one where the body is anything else."""
-    try:
-        payload: object = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return {}
-    return cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
+    return json_object(answer.body) if answer.payload is None else answer.payload
 
 
 def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any
         APIError: a refusal.
         ProtocolError: neither an object nor a refusal.
     """
-    payload = json_object(answer)
+    payload = object_of(answer)
     code = _code(payload.get("code"))
     if code == 200 or (code is None and payload and answer.status // 100 == 2):
         return payload
@@ -78,6 +78,7 @@ def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any
         task_id=task_id,
         url=answer.url,
         server=answer.server,
+        via=answer.via,
     )
 
 

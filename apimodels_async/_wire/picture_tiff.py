@@ -34,7 +34,7 @@ _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 1
 """Bytes of one value of each type."""
 
 
-class Entry(NamedTuple):
+class DirectoryEntry(NamedTuple):
     """An entry of a directory: `number` values; `raw` is the field, which has their offset if they do not fit."""
 
     tag: int
@@ -43,10 +43,10 @@ class Entry(NamedTuple):
     raw: bytes
 
 
-def _entries(directory: bytes, order: str, *, big: bool = False) -> Iterator[Entry]:
+def _entries(directory: bytes, order: str, *, big: bool = False) -> Iterator[DirectoryEntry]:
     layout = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
     whole = len(directory) // layout.size * layout.size
-    return (Entry(*fields) for fields in layout.iter_unpack(directory[:whole]))
+    return (DirectoryEntry(*fields) for fields in layout.iter_unpack(directory[:whole]))
 
 
 def _integers(raw: bytes, type_: int, count: int, order: str) -> list[int]:
@@ -58,7 +58,7 @@ def _integers(raw: bytes, type_: int, count: int, order: str) -> list[int]:
     return list(struct.unpack_from(f"{order}{count}{code}", raw))
 
 
-def _small_directory(blob: bytes) -> tuple[str, list[Entry]]:
+def _small_directory(blob: bytes) -> tuple[str, list[DirectoryEntry]]:
     """The byte order and the first directory of a TIFF structure in memory; empty where it is broken."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(blob[:4])
     if order is None or len(blob) < 8:
@@ -76,7 +76,7 @@ def exif_orientation(exif: bytes) -> int:
     return next((found for entry in entries if (found := _orientation(entry, order))), 1)
 
 
-def _orientation(entry: Entry, order: str) -> int | None:
+def _orientation(entry: DirectoryEntry, order: str) -> int | None:
     if entry.tag == ORIENTATION:
         values = _integers(entry.raw, entry.type, 1, order)
         if values and 1 <= values[0] <= 8:
@@ -141,7 +141,7 @@ class _List(NamedTuple):
     number: int  # no two are the same, so that pages are never compared
     length: int
     page: _Page
-    entry: Entry
+    entry: DirectoryEntry
 
 
 class _Tiff:
@@ -196,7 +196,7 @@ class _Tiff:
         self._page(list(_entries(body[:-pointer], self.order, big=self.big)))
         return self._number(body[-pointer:])
 
-    def _page(self, entries: list[Entry]) -> None:
+    def _page(self, entries: list[DirectoryEntry]) -> None:
         page = _Page()
         is_first = self.found.size is None
         for entry in entries:
@@ -212,10 +212,10 @@ class _Tiff:
         self.found.size = self.found.size or page.size
         self._settle(page)
 
-    def _inline(self, entry: Entry) -> list[int]:
+    def _inline(self, entry: DirectoryEntry) -> list[int]:
         return _integers(entry.raw, entry.type, entry.number, self.order)
 
-    def _find_list(self, page: _Page, entry: Entry) -> None:
+    def _find_list(self, page: _Page, entry: DirectoryEntry) -> None:
         code = _INTEGERS.get(entry.type)
         if code is None:
             return

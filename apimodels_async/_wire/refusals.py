@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from apimodels_async._wire import pages
+from apimodels_async._wire.printable import printable
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,
@@ -44,6 +45,7 @@ def refusal(
     task_id: str | None,
     url: str,
     server: str,
+    via: str,
 ) -> APIError:
     """The error for a refusal.
 
@@ -59,16 +61,17 @@ def refusal(
         task_id: the id that was asked for, where this answers a query; else the one that stands in `payload`.
         url: that was asked.
         server: as the answer's header names it.
+        via: the proxy on the way.
     """
     deciding = code if code is not None and 400 <= code <= 599 else status
     from_api = bool(payload)
     kind = _kind(deciding, from_api=from_api, query=task_id is not None)
-    msg = _message(payload) if from_api else pages.title(body)
+    msg = printable(_message(payload) if from_api else pages.title(body))
     where = f"HTTP {status}" if code in (None, status) else f"code {code}, HTTP {status}"
     if request_id:
         where += f", request {request_id}"
     if not from_api:
-        where += f", {pages.origin(body, server)}"
+        where += f", {pages.origin(body, server)}{f', through the proxy {via}' if via else ''}"
     words = msg or ("no reason given" if from_api else pages.phrase(status))
     hint = _hint(deciding, status, from_api=from_api, query=task_id is not None, url=url)
     return kind(

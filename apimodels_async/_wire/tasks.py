@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from apimodels_async._wire.answer import RawResponse, json_object, payload_of, read_payload, unexpected
+from apimodels_async._wire.answer import RawResponse, object_of, payload_of, read_payload, unexpected
 from apimodels_async._wire.converter import moment, structured, text
 from apimodels_async._wire.data_uris import to_data_uri
+from apimodels_async._wire.printable import printable
 from apimodels_async.errors import APIError, ContentPolicyError, GenerationFailedError, ProtocolError
 from apimodels_async.models import Task, TaskState
 
@@ -34,7 +35,7 @@ def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | N
         # A task id beside a refusal: the server did take the job, so a create must hold on to it.
         if task_id is not None or refusal.task_id is None:
             raise
-        payload = json_object(answer)
+        payload = object_of(answer)
     found: object = payload.get("data")
     data = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     pictures = _openai_pictures(payload) or _openai_pictures(data)
@@ -54,7 +55,7 @@ def _task(data: dict[str, Any], answer: RawResponse, asked: str | None, model: s
     if task.id is None:
         raise unexpected("an answer without a task id", answer, asked)
     if asked is not None and task.id != asked:
-        raise unexpected(f"asked about task {asked}, answered about {task.id}", answer, asked)
+        raise unexpected(f"asked about task {asked}, answered about {printable(task.id)}", answer, asked)
     return task
 
 
@@ -155,13 +156,14 @@ def failure(task: Task) -> GenerationFailedError:
     refused = re.search(_MODERATION, f"{task.fail_code} {task.fail_msg}")
     kind = ContentPolicyError if refused else GenerationFailedError
     code = f" ({task.fail_code})" if task.fail_code else ""
-    return kind(f"task {task.id} failed{code}: {task.fail_msg or 'no reason given'}", task=task)
+    words = printable(f"task {task.id} failed{code}: {task.fail_msg or 'no reason given'}")
+    return kind(words, task=task)
 
 
 def missing_links(task: Task) -> ProtocolError:
     """A completed task that brings no picture, however often it is asked."""
     return ProtocolError(
-        f"task {task.id} is completed, but its answer has no resultUrls",
+        f"task {printable(str(task.id))} is completed, but its answer has no resultUrls",
         body=json.dumps(dict(task.raw), ensure_ascii=False),
         status=200,
         task_id=task.id,

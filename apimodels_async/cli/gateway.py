@@ -51,6 +51,23 @@ def gateway(
         ),
     ] = None,
     keep: Annotated[float, typer.Option(metavar="DAYS", help="How long pictures and files are kept.")] = 7.0,
+    any_model: Annotated[
+        bool, typer.Option("--any-model", help="Accept models that the catalogue does not list.")
+    ] = False,
+    faults: Annotated[
+        str,
+        typer.Option(
+            metavar="FAULT:RATE,…",
+            show_default="none",
+            help="The share of requests that fail, as 429:0.05,500:0.02; also 413, 524, drop, and state.",
+        ),
+    ] = "",
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN", show_default="none", help="A web page's origin that may use it; can be repeated."
+        ),
+    ] = None,
     balance: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="What was paid into the account.")] = 10.0,
 ) -> None:
     """Run the API on this machine: no network, no bill, real pictures.
@@ -83,6 +100,9 @@ def gateway(
             callback_hosts=callback_to or (),
             allowed_hosts=allow_host or (),
             keep=keep,
+            any_model=any_model,
+            faults=faults,
+            cors=cors or (),
         )
     except KeyboardInterrupt:
         return  # where the loop takes no signals

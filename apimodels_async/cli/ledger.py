@@ -18,7 +18,7 @@ from apimodels_async._download import part_file
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.ledger_decisions import Decision, checked, decisions_of
-from apimodels_async.cli.ledger_report import NEXT_RUN, Report, lines, moment, money, row
+from apimodels_async.cli.ledger_report import NEXT_RUN, LedgerReport, lines, moment, money, row
 from apimodels_async.cli.options import AsJson
 from apimodels_async.cli.screen import Screen
 from apimodels_async.errors import LedgerError
@@ -64,7 +64,7 @@ def show(file: Ledger, as_json: AsJson = False) -> None:
     """
     screen = Screen()
     with _opened(file, read_only=True) as ledger:
-        report = Report.of(ledger.entries())
+        report = LedgerReport.of(ledger.entries())
     now = datetime.now(UTC)
     if as_json:
         screen.json(report.view(now))
@@ -89,7 +89,7 @@ def _command(name: str, path: Path, *rest: str) -> str:
     return shlex.join(["apimodels", "ledger", name, str(path), *rest])
 
 
-def _draw(screen: Screen, report: Report, now: datetime) -> None:
+def _draw(screen: Screen, report: LedgerReport, now: datetime) -> None:
     for server in sorted(report.servers):
         screen.out.print(f"of {server}", style="dim", highlight=False)
     steps = _table("requests", "are", "the next run")

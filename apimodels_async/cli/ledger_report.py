@@ -12,7 +12,7 @@ from apimodels_async.ledger import Entry, Step
 from apimodels_async.ledger.entries import IN_WORDS
 from apimodels_async.models import GenerationRequest
 
-__all__ = ["LIFETIME", "NEXT_RUN", "SOON", "Report", "Waiting", "row"]
+__all__ = ["LIFETIME", "NEXT_RUN", "SOON", "LedgerReport", "Waiting", "row"]
 
 LIFETIME = timedelta(days=7)
 """How long the vendor keeps pictures after a task has ended."""
@@ -52,7 +52,7 @@ class Waiting:
 
 
 @define
-class Report:
+class LedgerReport:
     """What a whole ledger comes to. Money is in US dollars, estimated by the catalogue's prices.
 
     Attributes:
@@ -78,7 +78,7 @@ class Report:
     waiting: list[Waiting] = field(factory=list[Waiting])
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> "Report":
+    def of(cls, entries: Iterable[Entry]) -> "LedgerReport":
         """The report on these entries."""
         report = cls()
         for entry in entries:
@@ -191,7 +191,7 @@ def _gone(entry: Entry) -> datetime | None:
     return (ended or datetime.fromtimestamp(entry.changed, UTC)) + LIFETIME
 
 
-def lines(report: Report, now: datetime) -> Iterator[tuple[str, str]]:
+def lines(report: LedgerReport, now: datetime) -> Iterator[tuple[str, str]]:
     """The report as names and values, for a pipe."""
     for server in sorted(report.servers):
         yield "server", server
@@ -206,7 +206,7 @@ def lines(report: Report, now: datetime) -> Iterator[tuple[str, str]]:
         yield "expires", f"{each.gone.isoformat(timespec='seconds')} {each.entry.key} {each.entry.request['prompt']}"
 
 
-def money(report: Report) -> Iterator[tuple[str, str]]:
+def money(report: LedgerReport) -> Iterator[tuple[str, str]]:
     """The sums, in words."""
     yield "spent", f"US$ {report.spent:.2f}"
     if report.counts[Step.CREATED]:

@@ -5,24 +5,23 @@ Figures are whole millionths of a dollar, because sums of 0.008 do not come out 
 
 import heapq
 
-from apimodels_async.catalogue import CatalogueModel
+from apimodels_async.catalogue import CatalogueModel, resolution_of
 
 __all__ = ["PRICE_OF_THE_UNPRICED", "Account", "dollars", "price_of"]
 
 PRICE_OF_THE_UNPRICED = 0.02
 """US dollars a picture of a model whose price is not published: made up."""
 
-_TIERS = ((4096, "4K"), (2048, "2K"))
 
-
-def price_of(model: CatalogueModel, size: tuple[int, int], n: int) -> int:
+def price_of(
+    model: CatalogueModel, size: tuple[int, int], n: int, *, quality: str | None = None, edit: bool = False
+) -> int:
     """What `n` pictures of `size` cost, in millionths of a dollar.
 
-    A picture counts as 4K when its longer side has 4096 pixels, as 2K from 2048 pixels, else as 1K. Where the catalogue
-    has no price for that, the model's highest one is taken; where it has none at all, `PRICE_OF_THE_UNPRICED`.
+    Where the catalogue has no price for the size, the model's highest one is taken; where it has none at all,
+    `PRICE_OF_THE_UNPRICED`.
     """
-    tier = next((name for side, name in _TIERS if max(size) >= side), "1K")
-    price = model.price(tier)
+    price = model.price(resolution_of(size), quality=quality, edit=edit)
     if price is None:
         price = max(model.prices.values(), default=PRICE_OF_THE_UNPRICED)
     return round(price * 1e6) * n

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from typing import TypedDict
 from attrs import frozen
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,15 +22,17 @@ from starlette.routing import Route
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
 from apimodels_async.gateway.envelope import json_reply, refusal, success
+from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
 from apimodels_async.gateway.files import FileHosting
 from apimodels_async.gateway.generations import Generations
 from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
 from apimodels_async.gateway.limits import MAX_BODY, SMALL_PICTURE, BodyBudget, Reservation
 from apimodels_async.gateway.loading import InputLoader
+from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_openai
 from apimodels_async.gateway.openapi import DOCUMENT
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
-from apimodels_async.gateway.results import Paint, Results
+from apimodels_async.gateway.results import Paint, TaskResults
 from apimodels_async.gateway.store import Store
 from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
 from apimodels_async.gateway.tasks import DAY, RETENTION
@@ -45,6 +50,7 @@ PREFIXES = ("/api/v1", "/v1")
 """Where the API is served; the second is the vendor's alias."""
 
 _LONGEST_KEPT = 36500
+_ORIGIN = re.compile(r"https?://[\w.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?", re.ASCII | re.IGNORECASE)
 
 _Endpoint = Callable[[Request, RequestBody], Awaitable[Response]]
 
@@ -61,6 +67,9 @@ class Options(TypedDict, total=False):
     callback_hosts: Collection[str]
     allowed_hosts: Collection[str]
     keep: float
+    any_model: bool
+    faults: str
+    cors: Collection[str]
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     rng: random.Random | None
@@ -77,6 +86,9 @@ def create_app(
     callback_hosts: Collection[str] = (),
     allowed_hosts: Collection[str] = (),
     keep: float = RETENTION / DAY,
+    any_model: bool = False,
+    faults: str = "",
+    cors: Collection[str] = (),
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -99,12 +111,17 @@ def create_app(
         allowed_hosts: the names that this gateway is reached by besides localhost and addresses; requests for other
             hosts are answered 421.
         keep: days that pictures are kept after the end of their task, and hosted files after their upload.
+        any_model: accept models that the catalogue does not list.
+        faults: how often requests fail, as ``"429:0.05,500:0.02"``: the share of requests to the API that are answered
+            429, 500 or 413, get no answer for 100 s (``524``) or a closed connection (``drop``); and the share of tasks
+            whose states have other words (``state``).
+        cors: the origins whose web pages may use the gateway, as ``"http://localhost:5173"``; ``"*"`` for all.
         clock: the time, epoch seconds.
         sleep: waits some seconds; used by synchronous models and webhooks.
         rng: draws durations and missing seeds, and spreads the retries of webhooks.
 
     Raises:
-        ValueError: a bad latency, key, host or number of days.
+        ValueError: a bad latency, key, host, origin, rate or number of days.
     """
     eager = paint is not None
     if paint is None:
@@ -122,7 +139,7 @@ def create_app(
     readers = Workers(2, "apimodels-gateway-reader")
     workers = PictureWorkers(SMALL_PICTURE)
     store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6), now, kept)
-    results = Results(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
+    results = TaskResults(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
     hosting = FileHosting(store=store_thread, readers=readers, budget=budget, now=now, keep=kept)
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)
@@ -130,6 +147,7 @@ def create_app(
     delivery = WebhookDelivery(
         store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng
     )
+    rates = FaultRates.parse(faults)
     generations = Generations(
         store=store_thread,
         results=results,
@@ -138,11 +156,13 @@ def create_app(
         delivery=delivery,
         hosts=hosts,
         latency=Latency.parse(latency) if isinstance(latency, str) else latency,
+        faults=rates,
+        any_model=any_model,
         now=now,
         sleep=sleep,
         rng=rng,
     )
-    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget)
+    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget, lambda: rates.draw(rng), sleep)
     handlers = _ErrorHandlers(refusals_status=200 if errors_in_envelope else None)
 
     async def balance_left(_: Request, __: RequestBody) -> Response:
@@ -156,6 +176,11 @@ def create_app(
     app = Starlette(
         routes=[
             *guard.routes("/images/generations", {"GET": generations.query, "POST": generations.create}),
+            *guard.routes("/video/generations", {"GET": generations.query}),
+            *guard.routes("/audio/generations", {"GET": generations.query}),
+            *guard.routes("/images/generations-sync", {"POST": generations.create_synchronously}),
+            *guard.routes("/images/edit", {"POST": generations.create_synchronously}),
+            *guard.routes(EDITS, {"POST": generations.edit}),
             *guard.routes("/models", {"GET": _models}),
             *guard.routes("/balance", {"GET": balance_left}),
             *guard.routes("/files", {"POST": hosting.upload}),
@@ -172,10 +197,26 @@ def create_app(
             Exception: handlers.on_fault,
         },
         lifespan=lifespan,
+        middleware=_cross_origin(cors),
     )
     app.router.redirect_slashes = False
     app.state.store = store_thread
     return app
+
+
+def _cross_origin(origins: Collection[str]) -> list[Middleware]:
+    origins = (origins,) if isinstance(origins, str) else tuple(origins)
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"cors: {origin!r} is not an origin: give it as http://localhost:5173, without a path")
+    if not origins:
+        return []
+    methods, exposed = ["GET", "POST", "PUT", "HEAD"], ["Retry-After", "Content-Length"]
+    return [
+        Middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=exposed
+        )
+    ]
 
 
 async def _models(_: Request, __: RequestBody) -> Response:
@@ -194,11 +235,15 @@ class _Guard:
         keys: the API keys.
         hosts: the allowed host names.
         budget: the memory for bodies.
+        fault: draws the fault of a request.
+        sleep: waits some seconds.
     """
 
     keys: tuple[bytes, ...]
     hosts: frozenset[str]
     budget: BodyBudget
+    fault: Callable[[], Fault | None]
+    sleep: Callable[[float], Awaitable[object]]
 
     def routes(self, path: str, endpoints: Mapping[str, _Endpoint]) -> list[Route]:
         """The routes to an endpoint of the API, below every prefix."""
@@ -211,6 +256,9 @@ class _Guard:
                 authenticate(request, self.keys)
                 if body is None:
                     raise Refusal(400, f"the body has more than {MAX_BODY >> 20} MB")
+                if (fault := self.fault()) is not None:
+                    body.release()
+                    return await fault_reply(fault, self.sleep)
                 return await endpoints["GET" if request.method == "HEAD" else request.method](request, body)
             finally:
                 if body is not None:
@@ -244,7 +292,11 @@ class _ErrorHandlers:
 
     def _answer(self, request: Request, code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
         of_the_api = request.scope["path"].startswith(tuple(f"{prefix}/" for prefix in PREFIXES))
-        return refusal(code, message, status=self.refusals_status if of_the_api else None, headers=headers)
+        error = None
+        if of_the_api and speaks_openai(request.scope["path"], request.headers):
+            error = error_object(code, message)
+        status = self.refusals_status if of_the_api and error is None else None
+        return refusal(code, message, status=status, headers=headers, error=error)
 
     async def on_refusal(self, request: Request, error: Exception) -> Response:
         match error:

@@ -13,14 +13,33 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from apimodels_async import catalogue
+from apimodels_async.gateway.faults import Fault
 from apimodels_async.gateway.json_body import json_object
 from apimodels_async.gateway.limits import MAX_PROMPT
 from apimodels_async.gateway.refusals import Refusal, quoted
-from apimodels_async.gateway.sizes import Size, check_ratio, check_resolution, check_size
-from apimodels_async.gateway.triggers import Behaviour, Failure, behaviours_of, failure_of
+from apimodels_async.gateway.sizes import (
+    Size,
+    check_custom,
+    check_gpt_image_2_all,
+    check_ratio,
+    check_resolution,
+    check_size,
+)
+from apimodels_async.gateway.triggers import Behaviour, Failure, behaviours_of, failure_of, fault_of
 from apimodels_async.gateway.urls import HttpUrl, parse_url
 
-__all__ = ["MOST_INPUTS", "MOST_PICTURES", "CreateBody", "ImageSource", "create_body", "read_create_body"]
+__all__ = [
+    "MOST_INPUTS",
+    "MOST_PICTURES",
+    "OPENAI_SHAPED",
+    "CreateBody",
+    "ImageSource",
+    "create_body",
+    "read_create_body",
+]
+
+OPENAI_SHAPED = frozenset({"gpt-image-2-all"})
+"""Models that, given a `size` or a `response_format`, are synchronous and answer in OpenAI's shape."""
 
 MOST_PICTURES = 10
 """The maximum of pictures that one task makes."""
@@ -28,9 +47,12 @@ MOST_INPUTS = 16
 """The maximum of pictures that one task is painted from."""
 
 _DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
+_TIER = re.compile(r"[124]K", re.IGNORECASE)
 _SPACE = re.compile(r"\s")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
-_QUALITIES = ("low", "medium", "high", "auto")
+_QUALITIES = ("low", "medium", "high", "auto", "max", "standard", "hd")
+_RESPONSE_FORMATS = ("b64_json", "url")
+_ANY_MODEL = re.compile(r"[\w./:@-]{1,200}", re.ASCII)
 _FORMATS = ("png", "jpeg", "webp")
 _SEEDS = 2**63
 _LONGEST_RECORDED = 10_000
@@ -59,6 +81,9 @@ class CreateBody:
         prompt: what to paint.
         n: number of pictures.
         size: pixels, if asked for.
+        openai_shaped: whether it asks for an answer in OpenAI's shape, if its model can.
+        quality: the asked quality.
+        response_format: "b64_json" or "url", for an answer in OpenAI's shape; ``None`` for both.
         ratio: the asked aspect ratio.
         longer: the longer side in pixels that the asked resolution stands for.
         output_format: "png", "jpeg" or "webp".
@@ -69,12 +94,16 @@ class CreateBody:
         request: the body as JSON for the record, without pictures and long texts.
         failure: how the prompt makes the task fail.
         behaviours: what else the prompt causes.
+        fault: the fault of the service that the prompt causes.
     """
 
     model: catalogue.CatalogueModel
     prompt: str
     n: int
     size: Size | None
+    openai_shaped: bool
+    quality: str | None
+    response_format: str | None
     ratio: Size | None
     longer: int | None
     output_format: str
@@ -85,6 +114,7 @@ class CreateBody:
     request: str
     failure: Failure | None
     behaviours: frozenset[Behaviour]
+    fault: Fault | None
 
 
 def _text(body: Mapping[str, object], name: str) -> str:
@@ -102,11 +132,15 @@ def _text(body: Mapping[str, object], name: str) -> str:
     return value
 
 
-def _model(body: Mapping[str, object]) -> catalogue.CatalogueModel:
+def _model(body: Mapping[str, object], *, any_model: bool) -> catalogue.CatalogueModel:
     name = _text(body, "model")
     model = catalogue.find(name)
+    if model is None and any_model and _ANY_MODEL.fullmatch(name):
+        model = catalogue.CatalogueModel(name)
     if model is None:
-        raise Refusal(400, f"model {quoted(name)} is unknown: GET /models lists those there are")
+        # The vendor's words, which its clients take apart.
+        supported = ", ".join(each.id for each in catalogue.MODELS)
+        raise Refusal(400, f"Invalid model: {quoted(name)[1:-1]}. Supported models: {supported}")
     return model
 
 
@@ -144,6 +178,8 @@ def _url(name: str, value: object) -> str:
 
 
 def _encoded(name: str, value: object) -> ImageSource:
+    if isinstance(value, bytes):  # of a form
+        return ImageSource(name, value)
     if not isinstance(value, str):
         raise Refusal(400, f"{name} {quoted(value)}: give a picture in base64")
     text = "".join(value.split()) if _SPACE.search(value) else value
@@ -193,22 +229,42 @@ def _record(value: object) -> object:
 def _picture_record(value: object) -> object:
     if isinstance(value, list):
         return [_picture_record(item) for item in cast("list[object]", value)]
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
     if isinstance(value, str) and not _is_web(value):
         return f"<{len(value)} characters>"
     return _record(value)
 
 
-def read_create_body(body: bytes) -> CreateBody:
+def _sizes(fields: Mapping[str, object]) -> tuple[Size | None, Size | None, int | None]:
+    """The size in pixels, the aspect ratio, and the longer side."""
+    size, ratio, longer = None, None, None
+    asked = fields.get("size")
+    if isinstance(asked, str) and _TIER.fullmatch(asked):
+        longer = check_resolution(asked)
+    elif asked is not None and asked != "auto":
+        size = check_size(asked)
+    if fields.get("aspect_ratio") == "custom":
+        custom = check_custom(fields.get("width"), fields.get("height"))
+        size = size or custom
+    elif "aspect_ratio" in fields:
+        ratio = check_ratio(fields["aspect_ratio"])
+    if "resolution" in fields:
+        longer = check_resolution(fields["resolution"])
+    return size, ratio, longer
+
+
+def read_create_body(body: bytes, *, any_model: bool = False) -> CreateBody:
     """Read the body of a create request.
 
     Raises:
         Refusal: something about it is wrong; the message names the field.
     """
-    return create_body(json_object(body))
+    return create_body(json_object(body), any_model=any_model)
 
 
-def create_body(fields: Mapping[str, object]) -> CreateBody:
-    """Check the fields of a create request.
+def create_body(fields: Mapping[str, object], *, any_model: bool = False) -> CreateBody:
+    """Check the fields of a create request. Pictures may be bytes. `any_model`: whether unknown models are accepted.
 
     Raises:
         Refusal: something about them is wrong; the message names the field.
@@ -219,19 +275,26 @@ def create_body(fields: Mapping[str, object]) -> CreateBody:
     prompt = _text(fields, "prompt")
     if len(prompt) > MAX_PROMPT:
         raise Refusal(400, f"prompt: give at most {MAX_PROMPT} characters")
-    _one_of(fields, "quality", _QUALITIES)  # changes nothing here
+    model = _model(fields, any_model=any_model)
+    size, ratio, longer = _sizes(fields)
+    if model.id in OPENAI_SHAPED and size is not None:
+        check_gpt_image_2_all(size)
+    callback = fields.get("callback_url", fields.get("callBackUrl"))
     return CreateBody(
-        model=_model(fields),
+        model=model,
         prompt=prompt,
         n=_whole(fields, "n", 1, MOST_PICTURES) or 1,
-        size=check_size(fields["size"]) if "size" in fields else None,
-        ratio=check_ratio(fields["aspect_ratio"]) if "aspect_ratio" in fields else None,
-        longer=check_resolution(fields["resolution"]) if "resolution" in fields else None,
+        size=size,
+        openai_shaped=model.id in OPENAI_SHAPED and ("size" in fields or "response_format" in fields),
+        quality=_one_of(fields, "quality", _QUALITIES),
+        response_format=_one_of(fields, "response_format", _RESPONSE_FORMATS),
+        ratio=ratio,
+        longer=longer,
         output_format=_one_of(fields, "output_format", _FORMATS) or "png",
         seed=_whole(fields, "seed", -_SEEDS, _SEEDS - 1),
         sources=sources,
         mask=_encoded("mask", fields["mask"]) if "mask" in fields else None,
-        callback=parse_url("callback_url", fields["callback_url"]) if "callback_url" in fields else None,
+        callback=None if callback is None else parse_url("callback_url", callback),
         request=json.dumps(
             {
                 name: value
@@ -245,4 +308,5 @@ def create_body(fields: Mapping[str, object]) -> CreateBody:
         ),
         failure=failure_of(prompt),
         behaviours=behaviours_of(prompt),
+        fault=fault_of(prompt),
     )

@@ -19,7 +19,21 @@ def success(data: object) -> Response:
 
 
 def refusal(
-    code: int, message: str, *, status: int | None = None, headers: Mapping[str, str] | None = None
+    code: int,
+    message: str,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    error: object = None,
 ) -> Response:
-    """The envelope of a refusal; `status` if the HTTP status is to differ from the envelope's code."""
-    return json_reply({"code": code, "msg": message, "data": None}, status or code, headers)
+    """The envelope of a refusal.
+
+    Args:
+        code: the envelope's code.
+        message: the reason.
+        status: the HTTP status, if it is to differ from the code.
+        headers: headers of the answer.
+        error: an error in OpenAI's shape, for its clients.
+    """
+    fields = {"code": code, "msg": message, "data": None}
+    return json_reply(fields if error is None else {"error": error, **fields}, status or code, headers)

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from functools import partial
 
 from attrs import evolve
@@ -33,6 +34,12 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
 def _type_of(header: str) -> str:
     return header.partition(";")[0].strip().lower()
+
+
+def _iso(milliseconds: int) -> str:
+    """A time as the vendor writes it: ``2026-05-30T09:30:00.000Z``."""
+    at = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
 
 
 class FileHosting:
@@ -75,8 +82,10 @@ class FileHosting:
         if not isinstance(content_type, str) or not _MEDIA_TYPE.fullmatch(content_type):
             raise Refusal(400, f"contentType {quoted(content_type)}: give a media type, such as image/png")
         length = fields.get("fileSize")
-        if not isinstance(length, int) or isinstance(length, bool) or not 0 < length <= MAX_BODY:
-            raise Refusal(400, f"fileSize {quoted(length)}: give the number of bytes, {MAX_BODY} at most")
+        if length is None:
+            length = 0  # not known yet
+        elif not isinstance(length, int) or isinstance(length, bool) or not 0 < length <= MAX_BODY:
+            raise Refusal(400, f"fileSize {quoted(length)}: give the number of bytes, {MAX_BODY} at most, or nothing")
         file = self._new_file(content_type.lower(), length, None)
         await self._store.ask(Store.save_file, file)
         origin = origin_of(request)
@@ -84,7 +93,7 @@ class FileHosting:
             {
                 "uploadUrl": f"{origin}/uploads/{file.id}",
                 "publicUrl": f"{origin}/hosted/{file.id}",
-                "expiresAt": file.upload_until,
+                "expiresAt": _iso(file.upload_until),
             }
         )
 
@@ -109,7 +118,9 @@ class FileHosting:
             content_type = request.headers.get("content-type", "")
             if _type_of(content_type) != file.content_type:
                 raise Refusal(400, f"Content-Type {quoted(content_type)}: it was announced as {file.content_type}")
-            if body is None or len(body.data) != file.length:
+            if body is None:
+                raise Refusal(400, f"the body has more than {MAX_BODY >> 20} MB")
+            if not body.data or file.length not in {0, len(body.data)}:
                 raise Refusal(400, f"the body is not as long as announced: fileSize was {file.length}")
             uploaded = evolve(file, expires=self._now() + self._keep, data=body.data)
             await self._store.ask(Store.save_file, uploaded)
@@ -131,19 +142,19 @@ class FileHosting:
             Refusal: there is none, not yet or not any more.
         """
         file = await self._find(file_id)
-        return await self._store.ask(Store.file_piece, file.id, 0, file.length)
+        return await self._store.ask(Store.file_piece, file.id, 0, file.size)
 
     async def get(self, request: Request) -> Response:
         """Serve a file as the picture it is, or as bytes: never as anything that a browser would run."""
         file = await self._find(request.path_params["id"])
         start = await self._store.ask(Store.file_piece, file.id, 0, PIECE)
-        headers = {"X-Content-Type-Options": "nosniff", "Content-Length": str(file.length)}
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Length": str(file.size)}
         media_type = content_type_of(start)
-        if file.length <= PIECE:
+        if file.size <= PIECE:
             return Response(start, headers=headers, media_type=media_type)
         return StreamingResponse(self._pieces(file, start), headers=headers, media_type=media_type)
 
     async def _pieces(self, file: HostedFile, start: bytes) -> AsyncIterator[bytes]:
         yield start
-        for at in range(PIECE, file.length, PIECE):
+        for at in range(PIECE, file.size, PIECE):
             yield await self._store.ask(Store.file_piece, file.id, at, PIECE)

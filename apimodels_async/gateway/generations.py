@@ -8,35 +8,37 @@ import string
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from apimodels_async.gateway.account import dollars, price_of
-from apimodels_async.gateway.create_request import CreateBody, read_create_body
+from apimodels_async.gateway.create_request import OPENAI_SHAPED, CreateBody, create_body, read_create_body
 from apimodels_async.gateway.disconnect import Disconnect
-from apimodels_async.gateway.envelope import success
+from apimodels_async.gateway.envelope import json_reply, success
+from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
 from apimodels_async.gateway.latency import Latency
 from apimodels_async.gateway.loading import InputLoader, LoadedInputs
+from apimodels_async.gateway.multipart import boundary_of
+from apimodels_async.gateway.openai_shape import error_object, form_fields, speaks_openai, task_error
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import RequestBody, origin_of
-from apimodels_async.gateway.results import Results
+from apimodels_async.gateway.results import TaskResults
 from apimodels_async.gateway.sizes import final_size
 from apimodels_async.gateway.store import PaintSpec, Store
 from apimodels_async.gateway.store_thread import StoreThread
 from apimodels_async.gateway.tasks import State, TaskRecord, result_urls, schedule, task_data
 from apimodels_async.gateway.timeouts import Sleep
-from apimodels_async.gateway.triggers import Behaviour
+from apimodels_async.gateway.triggers import Behaviour, Failure
 from apimodels_async.gateway.urls import AllowedHosts
 from apimodels_async.gateway.webhook_delivery import WebhookDelivery
 from apimodels_async.gateway.webhooks import first_progress
 from apimodels_async.gateway.workers import Workers
 
-__all__ = ["OPENAI_SHAPED", "SYNCHRONOUS", "Generations"]
+__all__ = ["SYNCHRONOUS", "Generations"]
 
-SYNCHRONOUS = frozenset({"sparkpix-image"})
+SYNCHRONOUS = frozenset({"gpt-image-2-lite", "sparkpix-image", "sparkpix-image-edit"})
 """Models whose create request is answered only when the task has ended, with its result."""
-OPENAI_SHAPED = frozenset({"gpt-image-2-all"})
-"""Models that, given a `size`, are synchronous too and answer in OpenAI's shape."""
 
 _SMALL_BODY = 32 * 1024
 _LETTERS = string.ascii_lowercase + string.digits
@@ -48,7 +50,7 @@ def _new_id() -> str:
 
 
 class Generations:
-    """The endpoint ``/images/generations``.
+    """The endpoints that create tasks and return their state.
 
     Args:
         store: the store.
@@ -58,6 +60,8 @@ class Generations:
         delivery: delivers the webhooks.
         hosts: the hosts that webhooks may be sent to.
         latency: how long a task takes.
+        faults: how often what goes wrong.
+        any_model: whether models are accepted that the catalogue does not list.
         now: the clock, epoch milliseconds.
         sleep: waits some seconds, for synchronous models.
         rng: draws durations and seeds.
@@ -67,12 +71,14 @@ class Generations:
         self,
         *,
         store: StoreThread,
-        results: Results,
+        results: TaskResults,
         loader: InputLoader,
         readers: Workers,
         delivery: WebhookDelivery,
         hosts: AllowedHosts,
         latency: Latency,
+        faults: FaultRates,
+        any_model: bool,
         now: Callable[[], int],
         sleep: Sleep,
         rng: random.Random,
@@ -84,6 +90,8 @@ class Generations:
         self._delivery = delivery
         self._hosts = hosts
         self._latency = latency
+        self._faults = faults
+        self._any_model = any_model
         self._now = now
         self._sleep = sleep
         self._rng = rng
@@ -101,30 +109,67 @@ class Generations:
 
     async def create(self, request: Request, body: RequestBody) -> Response:
         """Accept a task, and wait for its end if its model is synchronous."""
+        asked = await self._read(partial(read_create_body, body.data, any_model=self._any_model), body)
+        if speaks_openai(request.url.path, request.headers) and asked.model.id in OPENAI_SHAPED:
+            asked = evolve(asked, openai_shaped=True)
+        return await self._create(request, body, asked, synchronous=asked.model.id in SYNCHRONOUS)
+
+    async def create_synchronously(self, request: Request, body: RequestBody) -> Response:
+        """Accept a task of any model, and wait for its end."""
+        asked = await self._read(partial(read_create_body, body.data, any_model=self._any_model), body)
+        return await self._create(request, body, asked, synchronous=True)
+
+    async def edit(self, request: Request, body: RequestBody) -> Response:
+        """Accept an edit in OpenAI's shape: a form with the pictures in it, or JSON."""
+        boundary = boundary_of(request)
+        if boundary is None:
+            read = partial(read_create_body, body.data, any_model=self._any_model)
+        else:
+            read = partial(_read_form, body.data, boundary, any_model=self._any_model)
+        asked = evolve(await self._read(read, body), openai_shaped=True)
+        return await self._create(request, body, asked, synchronous=True)
+
+    async def _read(self, read: Callable[[], CreateBody], body: RequestBody) -> CreateBody:
         # A small body takes less time to read than a thread to wake up.
-        read = partial(read_create_body, body.data)
         asked = read() if len(body.data) <= _SMALL_BODY else await self._readers.run(read)
         if asked.callback is not None:
             self._hosts.check(asked.callback)
+        return asked
+
+    async def _create(self, request: Request, body: RequestBody, asked: CreateBody, *, synchronous: bool) -> Response:
+        if asked.fault is not None and asked.fault not in {Fault.STATE, Fault.SILENCE}:
+            return await fault_reply(asked.fault, self._sleep)
         origin = origin_of(request)
         inputs = await self._loader.load(asked, origin)
         task, notified = await self._accept(asked, inputs, origin)
-        openai_shaped = task.model in OPENAI_SHAPED and asked.size is not None
-        behaviours = asked.behaviours
+        behaviours, fault = asked.behaviours, asked.fault
+        openai_shaped, response_format = asked.openai_shaped, asked.response_format
         del asked, inputs
         body.release()
         if notified and Behaviour.EARLY in behaviours:
             await self._delivery.first_attempt(task.id)
+        if fault is Fault.SILENCE:
+            return await fault_reply(fault, self._sleep)
         if Behaviour.LOST in behaviours:
             return Disconnect()
-        if not openai_shaped and task.model not in SYNCHRONOUS:
-            return success({"taskId": task.id, "state": State.PENDING.value, "model": task.model})
+        if openai_shaped or synchronous:
+            return await self._ended(request, task, response_format, openai_shaped=openai_shaped)
+        return success({"taskId": task.id, "state": State.PENDING.value, "model": task.model})
+
+    async def _ended(
+        self, request: Request, task: TaskRecord, response_format: str | None, *, openai_shaped: bool
+    ) -> Response:
+        """Wait for the task's end, and answer with it."""
+        origin = origin_of(request)
         await self._sleep(max(0, task.ended - self._now()) / 1000)
         task = await self._results.settle(task)
         if task.failure is not None:
-            return success(task_data(task, State.FAILED, origin))
+            data = task_data(task, State.FAILED, origin)
+            if openai_shaped and speaks_openai(request.url.path, request.headers):
+                return _as_openai_error(task.failure, data)
+            return success(data)
         if openai_shaped:
-            return await self._as_openai(task, origin)
+            return await self._as_openai(task, origin, response_format)
         return success(task_data(task, State.COMPLETED, origin))
 
     async def _accept(self, asked: CreateBody, inputs: LoadedInputs, origin: str) -> tuple[TaskRecord, bool]:
@@ -132,7 +177,7 @@ class Generations:
         size = final_size(asked.size, asked.ratio, asked.longer, inputs.size)
         task = self._new_task(asked, edit=bool(inputs.pictures))
         seed = self._rng.getrandbits(32) if asked.seed is None else asked.seed
-        price = price_of(asked.model, size, asked.n)
+        price = price_of(asked.model, size, asked.n, quality=asked.quality, edit=bool(inputs.pictures))
         progress = None if asked.callback is None else first_progress(task.ended, asked.behaviours)
         available = await self._store.ask(
             Store.accept,
@@ -168,20 +213,36 @@ class Generations:
             ended=ended,
             failure=asked.failure,
             edit=edit,
+            dialect=asked.fault is Fault.STATE or self._faults.draw_state(self._rng),
         )
 
-    async def _as_openai(self, task: TaskRecord, origin: str) -> Response:
+    async def _as_openai(self, task: TaskRecord, origin: str, response_format: str | None) -> Response:
         for index in range(task.n):
             await self._results.painted(task, index)  # before the answer begins: it can fail
-        return StreamingResponse(self._openai_pieces(task, origin), media_type="application/json")
+        pieces = self._openai_pieces(task, origin, response_format)
+        return StreamingResponse(pieces, media_type="application/json")
 
-    async def _openai_pieces(self, task: TaskRecord, origin: str) -> AsyncIterator[str]:
+    async def _openai_pieces(self, task: TaskRecord, origin: str, response_format: str | None) -> AsyncIterator[str]:
         """The pictures in OpenAI's shape, one after another: together they may be large."""
         yield f'{{"created":{task.ended // 1000},"data":['
         for index, url in enumerate(result_urls(task, origin)):
+            yield "," if index else ""
+            if response_format == "url":
+                yield json.dumps({"url": url})
+                continue
             data = await self._results.painted(task, index)
             encoded = await self._readers.run(partial(base64.b64encode, data))
-            yield f'{"," if index else ""}{{"b64_json":"'
+            yield '{"b64_json":"'
             yield encoded.decode("ascii")
-            yield f'","url":{json.dumps(url)}}}'
+            yield '"}' if response_format else f'","url":{json.dumps(url)}}}'
         yield "]}"
+
+
+def _read_form(body: bytes, boundary: bytes, *, any_model: bool) -> CreateBody:
+    return create_body(form_fields(body, boundary), any_model=any_model)
+
+
+def _as_openai_error(failure: Failure, data: dict[str, object]) -> Response:
+    status, code = task_error(failure.code)
+    error = error_object(status, failure.message, error_code=code)
+    return json_reply({"error": error, "code": status, "msg": failure.message, "data": data}, status)

@@ -20,7 +20,7 @@ from apimodels_async.gateway.limits import (
     Reservation,
 )
 from apimodels_async.gateway.refusals import Refusal
-from apimodels_async.gateway.results import Results
+from apimodels_async.gateway.results import TaskResults
 from apimodels_async.gateway.sizes import Size
 from apimodels_async.gateway.workers import PictureWorkers
 
@@ -52,7 +52,9 @@ class InputLoader:
         budget: the memory for fetched pictures.
     """
 
-    def __init__(self, *, results: Results, hosting: FileHosting, workers: PictureWorkers, budget: BodyBudget) -> None:
+    def __init__(
+        self, *, results: TaskResults, hosting: FileHosting, workers: PictureWorkers, budget: BodyBudget
+    ) -> None:
         self._results = results
         self._hosting = hosting
         self._workers = workers

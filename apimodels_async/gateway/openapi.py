@@ -1,198 +1,55 @@
 """The gateway's own description, served at ``/openapi.json``: by hand, as a second account of what the code does."""
 
-from apimodels_async.catalogue import AS_OF, MODELS
+from apimodels_async.catalogue import AS_OF
 from apimodels_async.gateway.openapi_callback import CALLBACK
-from apimodels_async.gateway.triggers import BEHAVIOUR_TRIGGERS, FAILURE_TRIGGERS
+from apimodels_async.gateway.openapi_schemas import (
+    CREATE,
+    EDIT,
+    FILE,
+    HOSTED,
+    KEY,
+    OPENAI,
+    PICTURE,
+    TASK,
+    UPLOAD,
+    Json,
+    envelope_of,
+    json_of,
+    object_of,
+    path_parameter,
+    ref,
+    responses,
+)
 
 __all__ = ["DOCUMENT"]
 
-Json = dict[str, object]
 
-_MEANINGS = {
-    400: "A parameter is missing or invalid; `msg` names it.",
-    401: "The API key is missing or not valid.",
-    402: "The balance, less what the tasks in flight will cost, does not suffice.",
-    404: "There is no such thing, or not any more.",
-    500: "A fault of the gateway itself.",
-}
-_EPOCH_MS: Json = {"type": "integer", "description": "Milliseconds since 1970-01-01 UTC."}
-_SIDE = "(1[6-9]|[2-9][0-9]|[1-9][0-9]{2}|[1-3][0-9]{3}|40[0-8][0-9]|409[0-6])"
-"""16 to 4096, as a pattern."""
-_KEY: list[Json] = [{"key": []}]
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(required: dict[str, Json], optional: dict[str, Json] | None = None) -> Json:
-    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
-
-
-def _envelope(data: Json) -> Json:
-    return _object({"code": {"const": 200}, "msg": {"const": "success"}, "data": data})
-
-
-def _json(description: str, schema: Json) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _responses(success: Json, *codes: int) -> Json:
-    refusals = {
-        str(code): _json(_MEANINGS[code], {"allOf": [_ref("Refusal"), {"properties": {"code": {"const": code}}}]})
-        for code in (*codes, 500)
-    }
-    return {"200": success, **refusals}
-
-
-def _path_parameter(name: str, description: str) -> Json:
+def _query(operation: str, summary: str) -> Json:
     return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": description,
-        "schema": {"type": "string", "minLength": 1, "pattern": r"^[\w.-]+$"},
+        "operationId": operation,
+        "summary": summary,
+        "security": KEY,
+        "parameters": [
+            {"name": "task_id", "in": "query", "required": True, "schema": {"type": "string", "minLength": 1}}
+        ],
+        "responses": responses(json_of("The task.", envelope_of(ref("Task"))), 400, 401, 404),
     }
 
 
-_ENCODED: Json = {
-    "type": "string",
-    "contentEncoding": "base64",
-    "description": "A picture in base64; a data: URI's head and white space are passed over. 64 megapixels at most.",
-}
-_URL: Json = {
-    "type": "string",
-    "format": "uri",
-    "description": "A picture by its URL: one of this gateway's own, or an http URL on this machine.",
-}
-
-_CREATE = _object(
-    {
-        "model": {
-            "type": "string",
-            "enum": sorted({name for model in MODELS for name in (model.id, model.short_id)}),
-        },
-        "prompt": {
-            "type": "string",
-            "pattern": r"\S",
-            "description": "What to paint. These words make the task fail: "
-            + ", ".join(f"`{word}` ({failure.code})" for word, failure in FAILURE_TRIGGERS.items())
-            + ". These have other effects: "
-            + ", ".join(f"`{word}` ({oddity.value})" for word, oddity in BEHAVIOUR_TRIGGERS.items())
-            + ".",
-        },
-    },
-    {
-        "size": {
-            "type": "string",
-            "pattern": f"^{_SIDE}x{_SIDE}$",
-            "description": "Width and height in pixels, each 16 to 4096. It wins over aspect_ratio and resolution. "
-            "Without any of the three, the first picture's own size, else 1024x1024.",
-        },
-        "aspect_ratio": {
-            "type": "string",
-            "pattern": "^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$",
-            "description": "Width to height, 64:1 at the widest.",
-        },
-        "resolution": {
-            "type": "string",
-            "pattern": "^[124][Kk]$",
-            "description": "The longer side: 1K is 1024 pixels (the default with aspect_ratio), 2K 2048, 4K 4096.",
-        },
-        "n": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
-        "image": _ENCODED,
-        "images": {"type": "array", "items": {"anyOf": [_ENCODED, _URL]}, "maxItems": 16},
-        "image_url": _URL,
-        "image_urls": {"type": "array", "items": _URL, "maxItems": 16},
-        "mask": {
-            **_ENCODED,
-            "description": "Which part to replace: what is transparent where it has transparency, else what is white.",
-        },
-        "quality": {"enum": ["low", "medium", "high", "auto"], "description": "Checked, and without effect."},
-        "output_format": {"enum": ["png", "jpeg", "webp"], "default": "png"},
-        "seed": {
-            "type": "integer",
-            "minimum": -(2**63),
-            "maximum": 2**63 - 1,
-            "description": "The same seed, prompt and model make the same picture.",
-        },
-        "callback_url": {
-            "type": "string",
-            "format": "uri",
-            "pattern": "^https?://",
-            "description": "Where the end of the task is to be told: an http or https URL without user and password "
-            "on this machine, or where the gateway's options allow.",
-        },
-    },
-)
-
-_STATES = ["pending", "processing", "completed", "failed"]
-
-_TASK: Json = {
-    **_object(
-        {"taskId": {"type": "string", "pattern": "^cl[a-z0-9]{23}$"}, "state": {"enum": _STATES}},
-        {
-            "model": {"type": "string"},
-            "modelType": {"type": "string"},
-            "resultUrls": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "uri"}},
-            "createTime": _EPOCH_MS,
-            "completeTime": _EPOCH_MS,
-            "failMsg": {"type": "string"},
-            "failCode": {"type": "string"},
-            "retryable": {"type": "boolean"},
-        },
-    ),
-    "allOf": [
-        {
-            "if": {"properties": {"state": {"const": "completed"}}},
-            "then": {"required": ["resultUrls", "createTime", "completeTime"]},
-        },
-        {"if": {"properties": {"state": {"const": "failed"}}}, "then": {"required": ["failMsg", "failCode"]}},
-    ],
-}
-
-_OPENAI = _object(
-    {
-        "created": {"type": "integer", "description": "Seconds since 1970-01-01 UTC."},
-        "data": {
-            "type": "array",
-            "items": _object({"b64_json": {"type": "string"}, "url": {"type": "string", "format": "uri"}}),
-        },
+def _synchronous(operation: str) -> Json:
+    return {
+        "operationId": operation,
+        "summary": "Create a task of any model, and answer when it has ended.",
+        "security": KEY,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": CREATE}}},
+        "responses": responses(
+            json_of("The task, or its pictures.", {"oneOf": [envelope_of(ref("Task")), ref("Pictures")]}),
+            400,
+            401,
+            402,
+        ),
     }
-)
 
-_FILE = _object({"publicUrl": {"type": "string", "format": "uri"}})
-_UPLOAD = _object(
-    {
-        "publicUrl": {"type": "string", "format": "uri"},
-        "uploadUrl": {
-            "type": "string",
-            "format": "uri",
-            "description": "PUT the bytes here, with the same Content-Type; valid for 10 minutes.",
-        },
-        "expiresAt": {**_EPOCH_MS, "description": "When uploadUrl stops working, epoch milliseconds."},
-    }
-)
-
-_PICTURE: Json = {
-    "description": "The picture.",
-    "content": {kind: {} for kind in ("image/png", "image/jpeg", "image/webp")},
-}
-_HOSTED: Json = {
-    "description": "The file, as the picture it is or as plain bytes.",
-    "content": {
-        kind: {}
-        for kind in (
-            "image/png",
-            "image/jpeg",
-            "image/webp",
-            "image/gif",
-            "image/bmp",
-            "image/tiff",
-            "application/octet-stream",
-        )
-    },
-}
 
 DOCUMENT: Json = {
     "openapi": "3.1.0",
@@ -210,41 +67,47 @@ DOCUMENT: Json = {
             "post": {
                 "operationId": "create",
                 "summary": "Create an image generation task.",
-                "description": "Most models answer at once with a pending task. sparkpix-image answers when the task "
-                "has ended, with its end. gpt-image-2-all does so when size is given, and completes in OpenAI's shape.",
-                "security": _KEY,
-                "requestBody": {"required": True, "content": {"application/json": {"schema": _CREATE}}},
-                "responses": _responses(
-                    _json("The task, or its pictures.", {"oneOf": [_envelope(_ref("Task")), _ref("Pictures")]}),
+                "description": "Most models answer at once with a pending task. sparkpix-image, sparkpix-image-edit "
+                "and gpt-image-2-lite answer when the task has ended, with its end. gpt-image-2-all does so when size "
+                "or response_format is given, and completes in OpenAI's shape.",
+                "security": KEY,
+                "requestBody": {"required": True, "content": {"application/json": {"schema": CREATE}}},
+                "responses": responses(
+                    json_of("The task, or its pictures.", {"oneOf": [envelope_of(ref("Task")), ref("Pictures")]}),
                     400,
                     401,
                     402,
                 ),
                 "callbacks": CALLBACK,
             },
-            "get": {
-                "operationId": "query",
-                "summary": "Ask what has become of a task.",
-                "security": _KEY,
-                "parameters": [
-                    {"name": "task_id", "in": "query", "required": True, "schema": {"type": "string", "minLength": 1}}
-                ],
-                "responses": _responses(_json("The task.", _envelope(_ref("Task"))), 400, 401, 404),
-            },
+            "get": _query("query", "Return the state of a task."),
+        },
+        "/api/v1/video/generations": {"get": _query("queryVideo", "The same: a task is looked up by its id alone.")},
+        "/api/v1/audio/generations": {"get": _query("queryAudio", "The same.")},
+        "/api/v1/images/generations-sync": {"post": _synchronous("createSync")},
+        "/api/v1/images/edit": {"post": _synchronous("createEdit")},
+        "/api/v1/images/edits": {
+            "post": {
+                "operationId": "edit",
+                "summary": "Edit pictures, in OpenAI's shape.",
+                "security": KEY,
+                "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": EDIT}}},
+                "responses": responses(json_of("The pictures.", ref("Pictures")), 400, 401, 402),
+            }
         },
         "/api/v1/models": {
             "get": {
                 "operationId": "models",
                 "summary": "List the models.",
-                "security": _KEY,
-                "responses": _responses(
-                    _json(
+                "security": KEY,
+                "responses": responses(
+                    json_of(
                         "The models, with US dollars a picture by resolution.",
-                        _object(
+                        object_of(
                             {
                                 "data": {
                                     "type": "array",
-                                    "items": _object(
+                                    "items": object_of(
                                         {"id": {"type": "string"}},
                                         {"prices": {"type": "object", "additionalProperties": {"type": "number"}}},
                                     ),
@@ -261,9 +124,9 @@ DOCUMENT: Json = {
                 "operationId": "balance",
                 "summary": "Tell the balance.",
                 "description": "US dollars, less what the completed tasks cost.",
-                "security": _KEY,
-                "responses": _responses(
-                    _json("The balance.", _envelope(_object({"balance": {"type": "number"}}))), 401
+                "security": KEY,
+                "responses": responses(
+                    json_of("The balance.", envelope_of(object_of({"balance": {"type": "number"}}))), 401
                 ),
             }
         },
@@ -272,31 +135,31 @@ DOCUMENT: Json = {
                 "operationId": "upload",
                 "summary": "Host a file for 7 days.",
                 "description": "Either the file itself in a form, or its announcement in JSON.",
-                "security": _KEY,
+                "security": KEY,
                 "requestBody": {
                     "required": True,
                     "content": {
                         "multipart/form-data": {
-                            "schema": _object(
+                            "schema": object_of(
                                 {"file": {"type": "string", "contentMediaType": "application/octet-stream"}}
                             )
                         },
                         "application/json": {
-                            "schema": _object(
+                            "schema": object_of(
                                 {
                                     "filename": {"type": "string", "pattern": r"\S"},
                                     "contentType": {
                                         "type": "string",
                                         "pattern": r"^[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+$",
                                     },
-                                    "fileSize": {"type": "integer", "minimum": 1, "maximum": 50 * 1024 * 1024},
-                                }
+                                },
+                                {"fileSize": {"type": "integer", "minimum": 1, "maximum": 50 * 1024 * 1024}},
                             )
                         },
                     },
                 },
-                "responses": _responses(
-                    _json("Where the file is, or where to put it.", _envelope({"anyOf": [_UPLOAD, _FILE]})), 400, 401
+                "responses": responses(
+                    json_of("Where the file is, or where to put it.", envelope_of({"anyOf": [UPLOAD, FILE]})), 400, 401
                 ),
             }
         },
@@ -304,37 +167,37 @@ DOCUMENT: Json = {
             "put": {
                 "operationId": "put",
                 "summary": "Upload a file that was announced.",
-                "parameters": [_path_parameter("id", "As in uploadUrl.")],
+                "parameters": [path_parameter("id", "As in uploadUrl.")],
                 "requestBody": {
                     "required": True,
                     "content": {"application/octet-stream": {"schema": {}}, "image/png": {"schema": {}}},
                 },
-                "responses": _responses(_json("Where the file is.", _envelope(_FILE)), 400, 404),
+                "responses": responses(json_of("Where the file is.", envelope_of(FILE)), 400, 404),
             }
         },
         "/hosted/{id}": {
             "get": {
                 "operationId": "hosted",
                 "summary": "Fetch a hosted file.",
-                "parameters": [_path_parameter("id", "As in publicUrl.")],
-                "responses": _responses(_HOSTED, 404),
+                "parameters": [path_parameter("id", "As in publicUrl.")],
+                "responses": responses(HOSTED, 404),
             }
         },
         "/results/{name}": {
             "get": {
                 "operationId": "result",
                 "summary": "Fetch a picture of a completed task; kept for 7 days.",
-                "parameters": [_path_parameter("name", "As in resultUrls.")],
-                "responses": _responses(_PICTURE, 404),
+                "parameters": [path_parameter("name", "As in resultUrls.")],
+                "responses": responses(PICTURE, 404),
             }
         },
     },
     "components": {
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         "schemas": {
-            "Task": _TASK,
-            "Pictures": _OPENAI,
-            "Refusal": _object({"code": {"type": "integer"}, "msg": {"type": "string"}, "data": {"type": "null"}}),
+            "Task": TASK,
+            "Pictures": OPENAI,
+            "Refusal": object_of({"code": {"type": "integer"}, "msg": {"type": "string"}, "data": {"type": "null"}}),
         },
     },
 }

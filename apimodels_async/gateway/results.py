@@ -18,7 +18,7 @@ from apimodels_async.gateway.tasks import DAY, State, TaskRecord, state_of
 from apimodels_async.gateway.triggers import Failure
 from apimodels_async.gateway.workers import PictureWorkers
 
-__all__ = ["PIECE", "Paint", "PaintRefusedError", "Results"]
+__all__ = ["PIECE", "Paint", "PaintRefusedError", "TaskResults"]
 
 PIECE = 1 << 20
 """Bytes of a picture that are read from the store at a time."""
@@ -57,7 +57,7 @@ class PaintRefusedError(Exception):
     """The painter raised an exception, and the task has failed."""
 
 
-class Results:
+class TaskResults:
     """The results of tasks.
 
     Args:

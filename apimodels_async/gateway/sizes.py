@@ -4,7 +4,17 @@ import re
 
 from apimodels_async.gateway.refusals import Refusal, quoted
 
-__all__ = ["LARGEST", "SMALLEST", "Size", "check_ratio", "check_resolution", "check_size", "final_size"]
+__all__ = [
+    "LARGEST",
+    "SMALLEST",
+    "Size",
+    "check_custom",
+    "check_gpt_image_2_all",
+    "check_ratio",
+    "check_resolution",
+    "check_size",
+    "final_size",
+]
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -15,12 +25,13 @@ SMALLEST, LARGEST = 16, 4096
 DEFAULT = (1024, 1024)
 
 _SIZE = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})", re.ASCII)
-_RATIO = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})", re.ASCII)
-_SIDES = {"1K": 1024, "2K": 2048, "4K": 4096}
+_RATIO = re.compile(r"((?!0\d)\d{1,4}(?:\.\d{1,3})?):((?!0\d)\d{1,4}(?:\.\d{1,3})?)", re.ASCII)
+_OWN_RATIOS = ("auto", "match_input_image")
+_SIDES = {"512": 512, "0.5K": 512, "1K": 1024, "2K": 2048, "4K": 4096}
 
 
 def check_size(value: object) -> Size:
-    """The `size` of a request.
+    """A `size` in pixels.
 
     Raises:
         Refusal: it is not WIDTHxHEIGHT, or a side is out of range.
@@ -30,35 +41,68 @@ def check_size(value: object) -> Size:
     if not all(SMALLEST <= side <= LARGEST for side in size):
         raise Refusal(
             400,
-            f'size {quoted(value)}: give WIDTHxHEIGHT, such as "1024x1024", each {SMALLEST} to {LARGEST}',
+            f'size {quoted(value)}: give WIDTHxHEIGHT, such as "1024x1024", each {SMALLEST} to {LARGEST}, '
+            'or "1K", "2K", "4K" or "auto"',
         )
     return size
 
 
-def check_ratio(value: object) -> Size:
-    """The `aspect_ratio` of a request.
+def check_ratio(value: object) -> Size | None:
+    """The `aspect_ratio` of a request; ``None`` for the server's choice.
 
     Raises:
         Refusal: it is not W:H, or so narrow that the shorter side would be too small.
     """
+    if value in _OWN_RATIOS:
+        return None
     match = _RATIO.fullmatch(value) if isinstance(value, str) else None
-    ratio = (int(match[1]), int(match[2])) if match else (0, 0)
+    across, down = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
     narrowest = _SIDES["1K"] // SMALLEST
-    if min(ratio) == 0 or max(ratio) > min(ratio) * narrowest:
+    if min(across, down) <= 0 or max(across, down) > min(across, down) * narrowest:
         raise Refusal(400, f'aspect_ratio {quoted(value)}: give W:H, such as "16:9", {narrowest}:1 at the widest')
-    return ratio
+    return round(across * 1000), round(down * 1000)
 
 
 def check_resolution(value: object) -> int:
     """The longer side, in pixels, that the `resolution` of a request stands for.
 
     Raises:
-        Refusal: it is not 1K, 2K or 4K (in any case).
+        Refusal: it is not 512, 1K, 2K or 4K (in any case).
     """
     side = _SIDES.get(value.upper()) if isinstance(value, str) else None
     if side is None:
-        raise Refusal(400, f'resolution {quoted(value)}: give "1K", "2K" or "4K"')
+        raise Refusal(400, f'resolution {quoted(value)}: give "512", "1K", "2K" or "4K"')
     return side
+
+
+def check_custom(width: object, height: object) -> Size:
+    """The size of an `aspect_ratio` of "custom", which comes with `width` and `height`.
+
+    Raises:
+        Refusal: one of them is not a multiple of 16 from 256 to 1440.
+    """
+    sides: list[int] = []
+    for name, value in (("width", width), ("height", height)):
+        if not isinstance(value, int) or isinstance(value, bool) or value % 16 or not 256 <= value <= 1440:
+            raise Refusal(
+                400, f"{name} {quoted(value)}: with a custom aspect_ratio, give a multiple of 16, 256 to 1440"
+            )
+        sides.append(value)
+    return sides[0], sides[1]
+
+
+def check_gpt_image_2_all(size: Size) -> None:
+    """Check a size against the rules of the model gpt-image-2-all, as its page states them.
+
+    Raises:
+        Refusal: it breaks one of them.
+    """
+    if any(side % 16 for side in size):
+        raise Refusal(400, "size: gpt-image-2-all takes multiples of 16")
+    if max(size) > 3840 or max(size) > 3 * min(size):
+        raise Refusal(400, "size: gpt-image-2-all takes 3840 pixels at most on the longer side, and 3:1 at the widest")
+    if not 655_360 <= size[0] * size[1] <= 8_294_400:
+        raise Refusal(400, "size: gpt-image-2-all takes 655,360 to 8,294,400 pixels")
 
 
 def final_size(size: Size | None, ratio: Size | None, longer: int | None, picture: Size | None) -> Size:

@@ -23,9 +23,10 @@ from apimodels_async.gateway.webhooks import DeliveryProgress
 
 __all__ = ["HostedFile", "PaintSpec", "Store"]
 
-_NEW_TASK = f"INSERT INTO tasks VALUES ({', '.join('?' * 19)}, 0)"  # noqa: S608  (only question marks)
+_NEW_TASK = f"INSERT INTO tasks VALUES ({', '.join('?' * 19)}, 0, ?)"  # noqa: S608  (only question marks)
 _FIND_TASK = """
-SELECT id, model, n, output_format, created, started, ended, inputs != '[]', over, fail_code, fail_msg, retryable
+SELECT id, model, n, output_format, created, started, ended, inputs != '[]', over, dialect,
+    fail_code, fail_msg, retryable
 FROM tasks WHERE id = ?
 """
 _WORTH_A_VACUUM = 1 << 20
@@ -62,6 +63,7 @@ class HostedFile:
         upload_until: when its upload URL stops working, epoch ms.
         expires: when it is no longer served, epoch ms.
         data: its bytes; ``None`` until they are uploaded.
+        size: how many bytes are stored.
     """
 
     id: str
@@ -70,6 +72,7 @@ class HostedFile:
     upload_until: int
     expires: int
     data: bytes | None
+    size: int = 0
 
 
 class Store:
@@ -143,7 +146,7 @@ class Store:
                 price, spec.prompt, spec.seed, *spec.size,
                 json.dumps([self._save_input(data) for data in spec.inputs]),
                 None if spec.mask is None else self._save_input(spec.mask),
-                request, callback_url,
+                request, callback_url, task.dialect,
             )  # fmt: skip
             db.execute(_NEW_TASK, values)
             if progress is not None:
@@ -173,7 +176,7 @@ class Store:
         *_, code, message, retryable = row
         return TaskRecord(
             id=row[0], model=row[1], n=row[2], output_format=row[3], created=row[4], started=row[5], ended=row[6],
-            edit=bool(row[7]), over=bool(row[8]),
+            edit=bool(row[7]), over=bool(row[8]), dialect=bool(row[9]),
             failure=None if code is None else Failure(code, message, bool(retryable)),
         )  # fmt: skip
 
@@ -246,8 +249,8 @@ class Store:
         if row is None:
             return None
         return HostedFile(
-            id=file_id, content_type=row[0], length=row[5] or row[1], upload_until=row[2], expires=row[3],
-            data=b"" if row[4] else None,
+            id=file_id, content_type=row[0], length=row[1], upload_until=row[2], expires=row[3],
+            data=b"" if row[4] else None, size=row[5] or 0,
         )  # fmt: skip
 
     def save_file(self, file: HostedFile) -> None:

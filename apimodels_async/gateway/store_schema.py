@@ -32,6 +32,7 @@ CREATE INDEX calls_due ON calls (due) WHERE due IS NOT NULL;
 """
 _OVER = """
 ALTER TABLE tasks ADD COLUMN over INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN dialect INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX tasks_in_flight ON tasks (ended) WHERE over = 0;
 CREATE INDEX tasks_ended ON tasks (ended);
 CREATE INDEX files_expires ON files (expires);
@@ -42,7 +43,7 @@ none."""
 _TYPES: dict[str, dict[str, tuple[str, ...]]] = {
     "tasks": {
         "text": ("id", "model", "output_format", "prompt", "inputs", "request"),
-        "integer": ("n", "created", "started", "ended", "price", "seed", "width", "height", "over"),
+        "integer": ("n", "created", "started", "ended", "price", "seed", "width", "height", "over", "dialect"),
     },
     "inputs": {"text": ("digest",), "blob": ("data",)},
     "results": {"text": ("task_id",), "integer": ("picture",), "blob": ("data",)},

@@ -8,6 +8,7 @@ ten thousand tasks in flight are ten thousand rows and nothing else; a query is 
 All times are epoch milliseconds.
 """
 
+import json
 from enum import StrEnum
 
 from attrs import frozen
@@ -36,6 +37,15 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+_DIALECT = {
+    State.PENDING: "waiting",
+    State.PROCESSING: "generating",
+    State.COMPLETED: "success",
+    State.FAILED: "fail",
+}
+"""The words of kie.ai, to which some models are forwarded."""
+
+
 @frozen(kw_only=True)
 class TaskRecord:
     """One task as it was settled when it was made.
@@ -50,6 +60,7 @@ class TaskRecord:
         ended: when it completes or fails, epoch ms.
         failure: how it fails; ``None`` if it completes.
         edit: whether it works on pictures.
+        dialect: whether its states are told in the words of another family of services.
         over: whether it was seen to have ended: then it has, whatever the clock says later.
     """
 
@@ -62,6 +73,7 @@ class TaskRecord:
     ended: int
     failure: Failure | None
     edit: bool = False
+    dialect: bool = False
     over: bool = False
 
 
@@ -85,9 +97,11 @@ def result_urls(task: TaskRecord, origin: str) -> list[str]:
 def task_data(task: TaskRecord, state: State, origin: str) -> Json:
     """The ``data`` of a query's answer in this state. `origin` is where the links to the pictures start."""
     kind = "IMAGE_TO_IMAGE" if task.edit else "TEXT_TO_IMAGE"
-    data: Json = {"taskId": task.id, "state": state.value, "model": task.model, "modelType": kind}
+    word = _DIALECT[state] if task.dialect else state.value
+    data: Json = {"taskId": task.id, "state": word, "model": task.model, "modelType": kind}
     if state is State.COMPLETED:
-        data["resultUrls"] = result_urls(task, origin)
+        urls = result_urls(task, origin)
+        data |= {"resultJson": json.dumps({"resultUrls": urls})} if task.dialect else {"resultUrls": urls}
         data["createTime"] = task.created
         data["completeTime"] = task.ended
     elif state is State.FAILED and task.failure is not None:

@@ -5,6 +5,8 @@ Whole words count, in any case: "CONTRABAND!" does, "contrabands" does not.
 `FAILURE_TRIGGERS` make the task fail. The first word of the table that is in the prompt decides. Such a task is
 accepted, takes its time like any other, fails at the end of it and is not billed.
 
+`FAULT_TRIGGERS` make the create request fail, each time, before a task is accepted (`deadair`: after).
+
 `BEHAVIOUR_TRIGGERS` change the webhook, or the answer to the create request, whatever the task's result. They add up.
 """
 
@@ -14,14 +16,18 @@ from enum import Enum
 
 from attrs import frozen
 
+from apimodels_async.gateway.faults import Fault
+
 __all__ = [
     "BEHAVIOUR_TRIGGERS",
     "FAILURE_TRIGGERS",
+    "FAULT_TRIGGERS",
     "LATENESS",
     "Behaviour",
     "Failure",
     "behaviours_of",
     "failure_of",
+    "fault_of",
 ]
 
 
@@ -72,6 +78,17 @@ BEHAVIOUR_TRIGGERS: Mapping[str, Behaviour] = {
 """The words and what they do."""
 
 
+FAULT_TRIGGERS: Mapping[str, Fault] = {
+    "turnstile": Fault.RATE_LIMIT,
+    "meltdown": Fault.SERVER_ERROR,
+    "overweight": Fault.TOO_LARGE,
+    "deadair": Fault.SILENCE,
+    "guillotine": Fault.DROP,
+    "dialect": Fault.STATE,
+}
+"""The words, and the fault that they cause."""
+
+
 def _words(prompt: str) -> set[str]:
     return set(re.findall(r"\w+", prompt.lower()))
 
@@ -85,3 +102,9 @@ def failure_of(prompt: str) -> Failure | None:
 def behaviours_of(prompt: str) -> frozenset[Behaviour]:
     """How the webhook, or the answer, of a task with this prompt differs from the usual."""
     return frozenset(BEHAVIOUR_TRIGGERS[word] for word in _words(prompt) & BEHAVIOUR_TRIGGERS.keys())
+
+
+def fault_of(prompt: str) -> Fault | None:
+    """The fault that a create request with this prompt has, or ``None``. The first of the table decides."""
+    words = _words(prompt)
+    return next((fault for word, fault in FAULT_TRIGGERS.items() if word in words), None)

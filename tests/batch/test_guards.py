@@ -1,6 +1,8 @@
 """One item never ends a batch: whatever raises, on asyncio and trio, becomes that item's outcome or is logged."""
 
 import errno
+import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +31,12 @@ pytestmark = pytest.mark.anyio
 
 MODEL = "grok-image/grok-4.2-image"
 """One with a price: US$ 0.03 each."""
+
+
+@pytest.fixture(autouse=True)
+def _heard(caplog: pytest.LogCaptureFixture) -> None:
+    """Other tests may have silenced the log."""
+    caplog.set_level(logging.INFO, logger="apimodels_async")
 
 
 @pytest.fixture
@@ -113,7 +121,7 @@ async def test_a_model_that_is_no_unicode_is_written_into_the_sidecar_all_the_sa
         response = answer(request, life)
         data = response.json()
         data["data"]["model"] = "half a \ud800"
-        return httpx.Response(200, content=__import__("json").dumps(data).encode())
+        return httpx.Response(200, content=json.dumps(data).encode())
 
     vendor._create = odd  # type: ignore[method-assign]
     http = httpx.AsyncClient(transport=vendor.transport(Life(None)))

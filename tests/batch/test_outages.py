@@ -23,7 +23,8 @@ from apimodels_async import (
 )
 from apimodels_async.pacing import FixedPacing
 from tests.batch.test_in_virtual_time import client_of
-from tests.support.picture_server import PNG
+from tests.support.envelopes import envelope
+from tests.support.pictures import PNG
 from tests.support.vendor import Vendor
 from tests.support.virtual import virtually
 
@@ -66,7 +67,7 @@ class Front(Vendor):
                 self.refused += 1
                 return self.fail_with(trouble, request)
             if request.url.path.endswith("/balance"):
-                return self._envelope({"balance": 1.0})
+                return httpx.Response(200, json=envelope(balance=1.0))
             return await super().answer(request)
         finally:
             self.busy -= is_post
@@ -139,6 +140,40 @@ async def test_ten_restarts_cost_no_request_anything(anyio_backend: str) -> None
     outcomes, _ = await run(front)
 
     assert errors(outcomes) == {}
+
+
+@attrs.define(eq=False, slots=False)
+class Killed(Front):
+    """A server that is killed ten times, each time when eight create requests are under way, and is away for 0.8 s."""
+
+    kills: int = 0
+    back: float = 0.0
+    fell: float = -1.0
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        now = anyio.current_time()
+        self.began = now if self.began is None else self.began
+        if now < self.back:
+            raise httpx.ConnectError("Connection refused", request=request)
+        if self.kills < 10 and self.busy >= 7 and now - self.began > 4.0 + 2.0 * self.kills:
+            self.kills += 1
+            self.back, self.fell = now + 0.8, now
+        try:
+            return await super().answer(request)
+        finally:
+            if now <= self.fell:
+                raise httpx.ReadError("reset", request=request)
+
+
+@virtually
+async def test_a_server_that_is_killed_whenever_it_is_back_takes_a_few_with_it_each_time(anyio_backend: str) -> None:
+    front = Killed(duration=lambda random, _prompt: random.uniform(1.9, 2.1))
+
+    outcomes, stats = await run(front, 500)
+
+    assert front.kills >= 8  # as long as there is work
+    assert set(errors(outcomes)) == {"SubmissionUnknownError"}
+    assert stats.unknown <= UNDER_WAY + 9 * 16
 
 
 @pytest.mark.parametrize("trouble", ["page 503", "page 502", "lost"])

@@ -1,7 +1,9 @@
 """What is finished and not yet saved counts against `max_in_flight`, and is told."""
 
 import hashlib
+import logging
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,15 @@ from apimodels_async.ledger import SqliteLedger
 from tests.batch.test_in_virtual_time import client_of
 from tests.ledger.machine import PICTURE, World
 from tests.support.virtual import virtually
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A `World` silences the log."""
+    logger = logging.getLogger("apimodels_async")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 def slow_downloads(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from apimodels_async.callbacks import CallbackReceiver
+from tests.support.envelopes import wrapped
 
 PUBLIC_URL = "https://example.com/callbacks"
 SECRETS = {"k1": b"0123456789abcdef"}
@@ -26,7 +27,7 @@ def body_of(task_id: str = "task-1", **fields: Any) -> bytes:
         "completeTime": 1705123465000,
         "createTime": 1705123450000,
     }
-    return json.dumps({"code": 200, "msg": "success", "data": {**data, **fields}}).encode()
+    return json.dumps(wrapped({**data, **fields})).encode()
 
 
 class Response(NamedTuple):

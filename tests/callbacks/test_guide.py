@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 
 from apimodels_async.gateway import LocalGateway
-from tests.callbacks.test_on_a_server import Served
+from tests.support.served import served
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "callbacks.md"
 
 
-class Later:
-    """An app that is made when its port is known."""
+class Counted:
+    """The app of the page, and how often it was called back."""
 
-    def __init__(self) -> None:
-        self.app: Any = None
+    def __init__(self, app: Any, url: str) -> None:
+        self.app = app
+        self.url = url
         self.called = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -30,21 +31,23 @@ class Later:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:fastapi")
 def test_the_service_of_the_page_answers_when_the_gateway_has_called(monkeypatch: pytest.MonkeyPatch) -> None:
     source = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[0]
-    later = Later()
-    server = Served(later)
+
+    def app_of(url: str) -> Counted:
+        public = url.removesuffix("/calls")
+        monkeypatch.setenv("PUBLIC_URL", public)
+        names: dict[str, Any] = {"__name__": "service"}
+        exec(compile(source, "service.py", "exec"), names)
+        return Counted(names["app"], public)
+
     with LocalGateway(latency="0.5/0.5") as gateway:
-        monkeypatch.setenv("PUBLIC_URL", f"http://127.0.0.1:{server.port}")
         monkeypatch.setenv("CALLBACK_KEY", "a secret of 16 bytes or more")
         monkeypatch.setenv("APIMODELS_BASE_URL", gateway.base_url)
         monkeypatch.setenv("APIMODELS_API_KEY", gateway.api_key)
         monkeypatch.setenv("APIMODELS_MODEL", "grok-image/grok-4.2-image")
-        names: dict[str, Any] = {"__name__": "service"}
-        exec(compile(source, "service.py", "exec"), names)
-        later.app = names["app"]
-        with server:
-            url = f"http://127.0.0.1:{server.port}/pictures?prompt={urllib.parse.quote('a fox')}"
-            with urllib.request.urlopen(urllib.request.Request(url, data=b""), timeout=30) as answer:
+        with served(app_of) as counted:
+            url = f"{counted.url}/pictures?prompt={urllib.parse.quote('a fox')}"
+            with urllib.request.urlopen(urllib.request.Request(url, data=b""), timeout=50) as answer:
                 made = json.load(answer)
     assert made["task"].startswith("cl")
     assert made["links"][0].endswith("-0.png")
-    assert later.called == 1
+    assert counted.called == 1

@@ -1,47 +1,17 @@
 """The receiver behind a real server, where bodies are slow, lengths lie and connections are used again."""
 
-import contextlib
 import socket
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 
 from apimodels_async.callbacks import CallbackReceiver, asgi
 from tests.callbacks.conftest import PUBLIC_URL, SECRETS, Heard, body_of
 from tests.proofs import callback_abuse as abuse
-
-
-class Served(uvicorn.Server):
-    """A server in a thread."""
-
-    def __init__(self, app: Any, **more: Any) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        super().__init__(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, **more))
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    def __enter__(self) -> "Served":
-        self._thread = threading.Thread(target=self.run, args=([self._socket],))
-        self._thread.start()
-        while not self.started:
-            time.sleep(0.01)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.should_exit = True
-        self._thread.join()
-
-    def connect(self) -> "Line":
-        return Line(self.port)
+from tests.support.servers import asgi_server
 
 
 class Line:
@@ -88,18 +58,19 @@ def receiver() -> CallbackReceiver:
 
 
 @pytest.fixture(params=["h11", "httptools"])
-def server(request: pytest.FixtureRequest, receiver: CallbackReceiver) -> Iterator[Served]:
+def port(request: pytest.FixtureRequest, receiver: CallbackReceiver) -> Iterator[int]:
+    """Of a server that runs the receiver."""
     if request.param == "httptools":
         pytest.importorskip("httptools")
-    with Served(receiver, http=request.param) as running:
-        yield running
+    with asgi_server(receiver, http=request.param) as port:
+        yield port
 
 
-def test_one_connection_serves_many_callbacks(server: Served, receiver: CallbackReceiver) -> None:
+def test_one_connection_serves_many_callbacks(port: int, receiver: CallbackReceiver) -> None:
     intent, url = receiver.issue()
     heard = Heard()
     receiver.subscribe(intent, heard)
-    with server.connect() as line:
+    with Line(port) as line:
         for body in (body_of("a"), body_of("a"), b"broken"):
             line.post(url, body)
             assert line.answer()[0] == 200
@@ -110,43 +81,41 @@ def test_one_connection_serves_many_callbacks(server: Served, receiver: Callback
     assert heard == ["a"]
 
 
-def test_a_refusal_comes_before_the_body_and_closes_the_connection(server: Served) -> None:
-    with server.connect() as line:
+def test_a_refusal_comes_before_the_body_and_closes_the_connection(port: int) -> None:
+    with Line(port) as line:
         line.post(PUBLIC_URL + "/k1/a/b", b"", length=1000)
         status, headers = line.answer()
         assert (status, headers["connection"]) == (404, "close")
         assert line.is_closed()
 
 
-def test_a_slow_body_is_not_waited_for(
-    server: Served, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_body_is_not_waited_for(port: int, receiver: CallbackReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asgi, "BODY_SECONDS", 0.3)
-    with server.connect() as line:
+    with Line(port) as line:
         line.post(receiver.issue()[1], b"{", length=1000)
         assert line.answer()[0] == 408
         assert line.is_closed()
 
 
 def test_a_body_that_is_longer_than_it_may_be_is_answered_when_it_was_read(
-    server: Served, receiver: CallbackReceiver
+    port: int, receiver: CallbackReceiver
 ) -> None:
-    with server.connect() as line:
+    with Line(port) as line:
         line.post(receiver.issue()[1], b" " * 2_000_000)
         assert line.answer()[0] == 413
 
 
-def test_a_length_that_lies_is_no_use(server: Served, receiver: CallbackReceiver) -> None:
+def test_a_length_that_lies_is_no_use(port: int, receiver: CallbackReceiver) -> None:
     intent, url = receiver.issue()
     heard = Heard()
     receiver.subscribe(intent, heard)
-    with server.connect() as line:  # less than it says
+    with Line(port) as line:  # less than it says
         line.post(url, body_of("a"), length=3_000_000_000)
-    with server.connect() as line:  # more than it says
+    with Line(port) as line:  # more than it says
         line.post(url, body_of("a"), length=10)
         assert line.answer()[0] == 400
     path = url.removeprefix("https://example.com")
-    with server.connect() as line:  # in chunks, without a length
+    with Line(port) as line:  # in chunks, without a length
         line.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         for _ in range(18):
             line.send(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
@@ -155,13 +124,13 @@ def test_a_length_that_lies_is_no_use(server: Served, receiver: CallbackReceiver
     assert heard == []
 
 
-def test_half_a_body_leaves_nothing_behind(server: Served, receiver: CallbackReceiver) -> None:
+def test_half_a_body_leaves_nothing_behind(port: int, receiver: CallbackReceiver) -> None:
     intent, url = receiver.issue()
     heard = Heard()
     receiver.subscribe(intent, heard)
-    with server.connect() as line:
+    with Line(port) as line:
         line.post(url, body_of("half")[:-5], length=len(body_of("half")))
-    with server.connect() as line:
+    with Line(port) as line:
         line.post(url, body_of("whole"))
         assert line.answer()[0] == 200
     assert heard == ["whole"]
@@ -174,9 +143,9 @@ def test_it_is_mounted_in_starlette() -> None:
     intent, url = receiver.issue()
     heard = Heard()
     receiver.subscribe(intent, heard)
-    with Served(app) as server:
+    with asgi_server(app) as port:
         for address, status in ((url, 200), (url.replace("/k1/", "/k2/"), 404), (url.replace("/hooks", ""), 404)):
-            with server.connect() as line:
+            with Line(port) as line:
                 line.post(address, body_of("a"))
                 assert line.answer()[0] == status
     assert heard == ["a"]

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from apimodels_async import ProtocolError, Task, TaskState
 from apimodels_async.callbacks import Callback, UnreadableCallbackError, parse_callback
 from tests.callbacks.conftest import body_of
+from tests.support.envelopes import envelope
 
 
-def envelope(**data: Any) -> bytes:
-    return json.dumps({"code": 200, "msg": "success", "data": data}).encode()
+def body(**data: Any) -> bytes:
+    return json.dumps(envelope(**data)).encode()
 
 
 def test_the_pages_callback_is_read_whole() -> None:
@@ -71,7 +72,7 @@ def test_a_failed_task_has_no_link_whatever_the_result_looks_like(result: object
     ids=json.dumps,
 )
 def test_links_are_found_in_every_shape(data: dict[str, Any]) -> None:
-    assert parse_callback(envelope(taskId="a", state="completed", **data)).result_urls == ("u",)
+    assert parse_callback(body(taskId="a", state="completed", **data)).result_urls == ("u",)
 
 
 BROKEN = [
@@ -91,7 +92,7 @@ BROKEN = [
 @pytest.mark.parametrize("text", BROKEN, ids=lambda text: text[:18])
 @pytest.mark.parametrize("field", ["param", "resultJson"])
 def test_what_cannot_be_read_inside_is_left_out(field: str, text: str) -> None:
-    callback = parse_callback(envelope(taskId="a", state="completed", **{field: text}))
+    callback = parse_callback(body(taskId="a", state="completed", **{field: text}))
 
     assert callback.task_id == "a"
     assert (callback.param, callback.result_urls) == (None, ())

@@ -10,7 +10,7 @@ from apimodels_async import GenerationRequest
 from apimodels_async.cli.batch.request_files import RequestFile
 from apimodels_async.cli.batch.request_lines import FORMS, BadLineError, Line
 from apimodels_async.cli.failures import CommandFailed
-from tests.support.picture_server import JPEG, PNG
+from tests.support.pictures import JPEG, PNG
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from apimodels_async import (
 )
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.pacing import FixedPacing
+from tests.support.pictures import png
 
 pytestmark = pytest.mark.anyio
 
@@ -38,12 +39,6 @@ async def client(gateway: LocalGateway) -> AsyncIterator[AsyncImagesClient]:
         gateway.api_key, base_url=gateway.base_url, model=MODEL, pacing=QUICK, wait_timeout=20
     ) as client:
         yield client
-
-
-def png(size: tuple[int, int] = (64, 48), colour: str = "teal") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, colour).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 async def test_a_prompt_becomes_pictures_on_disk(client: AsyncImagesClient, tmp_path: Path) -> None:
@@ -110,7 +105,7 @@ async def test_aspect_ratio_and_resolution_reach_the_server(client: AsyncImagesC
 
 
 async def test_an_edit_keeps_the_size_of_its_picture(client: AsyncImagesClient, tmp_path: Path) -> None:
-    task = await client.generate("make it night", image=png((80, 40)))
+    task = await client.generate("make it night", image=png(80, 40))
     (file,) = await client.download(task, tmp_path)
     assert Image.open(io.BytesIO(file.read_bytes())).size == (80, 40)
 
@@ -118,7 +113,7 @@ async def test_an_edit_keeps_the_size_of_its_picture(client: AsyncImagesClient, 
 async def test_inpainting_changes_only_what_the_mask_says(client: AsyncImagesClient, tmp_path: Path) -> None:
     mask = Image.new("L", (64, 48), 0)
     ImageDraw.Draw(mask).rectangle((16, 12, 47, 35), fill=255)
-    task = await client.generate("a golden retriever", image=png(), mask=mask)
+    task = await client.generate("a golden retriever", image=png(64, 48), mask=mask)
     (file,) = await client.download(task, tmp_path)
     painted = Image.open(io.BytesIO(file.read_bytes())).convert("RGB")
     assert painted.getpixel((2, 2)) == painted.getpixel((60, 44)) == (0, 128, 128)
@@ -127,15 +122,15 @@ async def test_inpainting_changes_only_what_the_mask_says(client: AsyncImagesCli
 
 
 async def test_several_pictures_are_fused_wherever_they_come_from(client: AsyncImagesClient, tmp_path: Path) -> None:
-    hosted = await client.upload(png(colour="gold"))
+    hosted = await client.upload(png(64, 48, colour="gold"))
     path = tmp_path / "navy.png"
-    path.write_bytes(png(colour="navy"))
-    task = await client.generate("together", images=[hosted, path, png(colour="crimson")], size="64x64")
+    path.write_bytes(png(64, 48, colour="navy"))
+    task = await client.generate("together", images=[hosted, path, png(64, 48, colour="crimson")], size="64x64")
     assert len(await client.download(task, tmp_path)) == 1
 
 
 async def test_an_upload_is_hosted_and_can_be_edited_by_its_url(client: AsyncImagesClient, tmp_path: Path) -> None:
-    url = await client.upload(io.BytesIO(png((40, 40))))
+    url = await client.upload(io.BytesIO(png(40, 40)))
     assert url.startswith("http://127.0.0.1:")
     task = await client.generate("in winter", image=url)
     (file,) = await client.download(task, tmp_path)
@@ -151,11 +146,11 @@ async def test_a_synchronous_model_needs_no_wait(client: AsyncImagesClient, tmp_
 async def test_an_answer_in_openais_shape_is_a_completed_task_whose_pictures_download(
     client: AsyncImagesClient, tmp_path: Path
 ) -> None:
-    task = await client.generate("A leaf", model="gpt-image-2-all", size="64x64")
+    task = await client.generate("A leaf", model="gpt-image-2-all", size="1024x1024")
     assert task.id is None
     assert task.state is TaskState.COMPLETED
     (file,) = await client.download(task, tmp_path)
-    assert Image.open(io.BytesIO(file.read_bytes())).size == (64, 64)
+    assert Image.open(io.BytesIO(file.read_bytes())).size == (1024, 1024)
 
 
 async def test_a_refusal_by_moderation_says_so_and_carries_the_task(client: AsyncImagesClient) -> None:

@@ -22,7 +22,8 @@ from apimodels_async import (
     client,
 )
 from apimodels_async.pacing import FixedPacing
-from tests.support.picture_server import KEY, PNG, PictureServer, envelope, head, silent
+from tests.support.picture_server import KEY, PictureServer, enveloped, head, silent
+from tests.support.pictures import PNG
 from tests.support.server import FaultServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
@@ -101,7 +102,7 @@ async def test_a_query_that_is_still_connecting_is_cut_off() -> None:
 
 
 async def test_waits_that_are_asleep_are_woken(server: PictureServer) -> None:
-    server.query(envelope({"taskId": "task-1", "state": "pending"}))
+    server.query(enveloped({"taskId": "task-1", "state": "pending"}))
     images = AsyncImagesClient(KEY, base_url=server.base_url, pacing=FixedPacing(0.05))
     ended = await errors_of(images, lambda images: images.wait("task-1", pacing=FixedPacing(3600.0)), 0.3)
     assert [(str(error), error.task_id) for error in ended] == [(CLOSED_ON_A_TASK, "task-1")] * AT_ONCE

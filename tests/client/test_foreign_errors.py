@@ -28,7 +28,7 @@ from apimodels_async import (
 from apimodels_async._secret import Secret
 from apimodels_async.callbacks import CallbackReceiver, CallbackSigner
 from apimodels_async.pacing import Pacing
-from tests.support.virtual import Server, done, envelope, in_turn, virtually
+from tests.support.virtual import Server, done, in_turn, success, virtually
 
 # --- plug-ins
 
@@ -56,7 +56,7 @@ class _Broken(Pacing):
 
 def timed() -> httpx.Response:
     """A finished task that says how long it took, so that the pacing is told."""
-    return envelope(
+    return success(
         taskId="task-1",
         state="completed",
         resultUrls=["https://r2.example/a.png"],
@@ -74,7 +74,7 @@ def timed() -> httpx.Response:
 async def test_a_broken_pacing_costs_no_paid_task(
     anyio_backend: str, caplog: pytest.LogCaptureFixture, outcome: Any, method: str, given_to: str
 ) -> None:
-    server = Server(post=in_turn(partial(envelope, taskId="task-1", state="pending")), get=in_turn(timed))
+    server = Server(post=in_turn(partial(success, taskId="task-1", state="pending")), get=in_turn(timed))
     broken = _Broken(outcome, method)
     async with server.client(pacing=broken if given_to == "client" else None) as client:
         task = await client.generate("a cat", pacing=broken if given_to == "call" else None)
@@ -115,7 +115,7 @@ def test_what_is_no_pacing_is_refused_before_anything_is_sent() -> None:
 async def test_a_foreign_error_during_a_wait_leaves_the_task_in_detached(
     anyio_backend: str, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    server = Server(post=in_turn(partial(envelope, taskId="task-1", state="pending")))
+    server = Server(post=in_turn(partial(success, taskId="task-1", state="pending")))
     async with server.client() as client:
 
         def fail(*_: object, **__: object) -> Task:
@@ -135,7 +135,7 @@ async def test_a_foreign_error_during_a_wait_leaves_the_task_in_detached(
 @virtually
 async def test_a_transport_that_raises_what_it_likes_is_a_query_without_an_answer(anyio_backend: str) -> None:
     server = Server(
-        post=in_turn(partial(envelope, taskId="task-1", state="pending")),
+        post=in_turn(partial(success, taskId="task-1", state="pending")),
         get=in_turn(httpx.InvalidURL("Invalid port: ':'"), UnicodeError("odd"), done),
     )
     async with server.client() as client:
@@ -209,7 +209,7 @@ async def test_lists_generators_and_async_generators_are_requests(anyio_backend:
     async def later() -> typing.AsyncIterator[str]:
         yield "a cat"
 
-    server = Server(post=in_turn(partial(envelope, data=[{"url": "https://r2.example/a.png"}])), get=in_turn(done))
+    server = Server(post=in_turn(partial(success, data=[{"url": "https://r2.example/a.png"}])), get=in_turn(done))
     async with server.client() as client:
         for requests in (["a cat"], ("a cat",), (each for each in ["a cat"]), {"a cat": 1}.keys(), later()):
             client.batch(requests)

@@ -15,7 +15,8 @@ from apimodels_async._batch import creator
 from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async._http.bodies import PIECE
 from tests.bench.inputs import BATCH, BATCHED, CREATE, LARGE, REQUESTS, UPLOAD, measure, pictures
-from tests.support.picture_server import JPEG, PictureServer, Reply, as_json, reset
+from tests.support.picture_server import PictureServer, Reply, as_json, reset
+from tests.support.pictures import JPEG
 
 pytestmark = pytest.mark.anyio
 

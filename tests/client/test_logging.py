@@ -13,7 +13,7 @@ import pytest
 from apimodels_async import AsyncImagesClient, GenerationFailedError, Task
 from apimodels_async._download import downloader
 from apimodels_async.pacing import FixedPacing
-from tests.support.picture_server import KEY, PictureServer, answer, envelope, picture
+from tests.support.picture_server import KEY, PictureServer, answer, enveloped, picture
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
@@ -26,7 +26,7 @@ def server() -> Iterator[PictureServer]:
     with PictureServer() as running:
         running.create(running.accepted())
         running.query(
-            envelope({"taskId": "task-1", "state": "pending"}),
+            enveloped({"taskId": "task-1", "state": "pending"}),
             answer(503),
             running.completed(running.play("/a", picture()), model="grok-image/grok-4.2-image"),
         )
@@ -109,7 +109,7 @@ async def test_the_records_of_a_life_can_be_searched_by_their_fields(
 
 async def test_a_failed_task_is_told_at_info_too(server: PictureServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    server.query(envelope({"taskId": "task-1", "state": "failed", "failMsg": "no"}))
+    server.query(enveloped({"taskId": "task-1", "state": "failed", "failMsg": "no"}))
     async with client_of(server) as client:
         with pytest.raises(GenerationFailedError):
             await client.generate("a cat")

@@ -25,7 +25,8 @@ from apimodels_async._create.engine import Engine
 from apimodels_async._download import downloader
 from apimodels_async.callbacks import CallbackReceiver
 from apimodels_async.pacing import FixedPacing
-from tests.support.picture_server import KEY, PNG, PictureServer, answer, as_json, envelope, picture, raw, reset
+from tests.support.picture_server import KEY, PictureServer, answer, as_json, enveloped, picture, raw, reset
+from tests.support.pictures import PNG
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
@@ -156,17 +157,18 @@ CALLS: dict[str, ExpectedCallback] = {
 ECHO = f"the key {KEY} is not one of ours, nor is 'Authorization: Bearer {KEY}'"
 FAULTS = {
     **{
-        str(status): envelope({"you sent": KEY}, status, ECHO, status) for status in (400, 401, 402, 403, 404, 500, 503)
+        str(status): enveloped({"you sent": KEY}, status, ECHO, status)
+        for status in (400, 401, 402, 403, 404, 500, 503)
     },
-    "a refusal in a 200": envelope(None, 401, ECHO),
+    "a refusal in a 200": enveloped(None, 401, ECHO),
     "a request id": answer(400, b'{"code": 400, "msg": "no"}', ("X-Request-Id", KEY)),
     "a page": answer(200, f"<html>{ECHO}".encode()),
     "cut off": answer(200, json.dumps({"code": 200, "msg": ECHO}).encode()[:-1]),
     "a list": as_json([ECHO]),
-    "no task": envelope({"note": ECHO}),
+    "no task": enveloped({"note": ECHO}),
     "a redirect": answer(302, ECHO.encode(), ("Location", f"https://elsewhere.invalid/?key={KEY}")),
-    "a failed task": envelope({"taskId": "task-1", "state": "failed", "failMsg": ECHO, "failCode": KEY}),
-    "an unknown state": envelope({"taskId": "task-1", "state": ECHO}),
+    "a failed task": enveloped({"taskId": "task-1", "state": "failed", "failMsg": ECHO, "failCode": KEY}),
+    "an unknown state": enveloped({"taskId": "task-1", "state": ECHO}),
     "reset": reset(b"x" * 1000),
     "closed": raw(b""),
     "no HTTP": raw(b"SSH-2.0-OpenSSH_9.6\r\n"),

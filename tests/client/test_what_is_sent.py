@@ -12,17 +12,12 @@ import respx
 from PIL import Image
 
 from apimodels_async import AsyncImagesClient, GenerationRequest, Task, TaskState
+from tests.support.pictures import png
 
 pytestmark = pytest.mark.anyio
 
 API = "https://apimodels.app/api/v1"
 PENDING = {"code": 200, "msg": "success", "data": {"taskId": "clx1", "state": "pending"}}
-
-
-def png(size: tuple[int, int] = (3, 2)) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 B64 = base64.b64encode(png()).decode()
@@ -127,7 +122,7 @@ async def test_a_path_a_file_and_a_pillow_image_are_read(tmp_path: Path) -> None
         ({"image": B64 * 20}, "base64"),
         ({"image": b"plain text"}, "image: no picture in these 10 bytes"),
         ({"images": [png(), b"x"]}, r"images\[1\]: no picture"),
-        ({"image": png((3, 2)), "mask": png((2, 3))}, "mask: it is 2x3 pixels and its image 3x2"),
+        ({"image": png(3, 2), "mask": png(2, 3)}, "mask: it is 2x3 pixels and its image 3x2"),
         ({"image": png(), "mask": "https://a.example/mask.png"}, "mask is a URL"),
         ({"mask": png()}, "mask: give the image it belongs to"),
         ({"size": "huge"}, "size='huge'"),

@@ -151,6 +151,65 @@ def test_a_probe_that_is_cut_off_makes_room_for_the_next() -> None:
     assert gate.pause(1.5) == 0.0
 
 
+def sent_at_once(gate: CreateGate, now: float) -> list[Pass]:
+    """All that the gate lets through at this moment."""
+    sent: list[Pass] = []
+    while gate.pause(now) == 0.0 and len(sent) < 1000:
+        sent.append(gate.enter(now))
+    return sent
+
+
+def test_when_it_has_opened_a_few_go_first_and_more_with_each_answer() -> None:
+    gate = closed_gate()
+    gate.accepted(gate.enter(1.0))
+    waves: list[int] = []
+    for number in range(7):
+        wave = sent_at_once(gate, 1.0 + number / 100)
+        waves.append(len(wave))
+        for each in wave:
+            gate.accepted(each)
+
+    assert waves[:5] == [3, 6, 12, 24, 48]
+    assert waves[6] == 1000
+
+
+def test_without_any_answer_twice_as_many_may_be_under_way_after_each_second() -> None:
+    gate = closed_gate()
+    gate.accepted(gate.enter(1.0))
+    under_way = [len(sent_at_once(gate, 1.0))]
+    for second in range(1, 4):
+        assert gate.pause(second + 0.75) == pytest.approx(0.25)
+        under_way.append(under_way[-1] + len(sent_at_once(gate, second + 1.0)))
+
+    assert under_way == [3, 4, 8, 16]
+    assert len(sent_at_once(gate, 20.0)) == 1000
+
+
+def test_when_it_closes_again_it_begins_with_a_few_again() -> None:
+    gate = closed_gate()
+    gate.accepted(gate.enter(1.0))
+    first, *others = sent_at_once(gate, 1.0)
+    gate.not_taken(first, 1.1, REFUSED)
+    for each in others:
+        gate.unknown(each, 1.1, LOST)
+    gate.accepted(gate.enter(5.0))
+
+    assert len(sent_at_once(gate, 5.0)) == 3
+
+
+@pytest.mark.parametrize("how", ["unknown", "abandoned"])
+def test_whatever_becomes_of_a_request_it_makes_room_for_the_next(how: str) -> None:
+    gate = closed_gate()
+    gate.accepted(gate.enter(1.0))
+    one = sent_at_once(gate, 1.0)[0]
+    if how == "unknown":
+        gate.unknown(one, 1.0, LOST)
+    else:
+        gate.abandoned(one, 1.0)
+
+    assert len(sent_at_once(gate, 1.0)) == 1
+
+
 STEPS = st.lists(st.sampled_from(["accepted", "not_taken", "unknown", "abandoned", "late"]), max_size=60)
 
 

@@ -1,6 +1,7 @@
 """Create requests of a batch while the server takes none, in virtual time: they wait together and nothing is lost."""
 
 import logging
+import ssl
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -22,7 +23,7 @@ from apimodels_async import (
     Task,
 )
 from apimodels_async._create.hold import Hold
-from tests.support.virtual import Server, accepted, envelope, refusal, virtually
+from tests.support.virtual import Server, accepted, refusal, success, virtually
 
 Fault = Callable[[], httpx.Response]
 
@@ -54,7 +55,7 @@ class Vendor:
 
     async def _get(self, _: httpx.Request) -> httpx.Response:
         fault = self._fault()
-        return envelope(balance=1.0) if fault is None else fault()
+        return success(balance=1.0) if fault is None else fault()
 
     async def _post(self, request: httpx.Request) -> httpx.Response:
         now, fault = self.server.now(), self._fault()
@@ -100,7 +101,11 @@ async def send_many(client: AsyncImagesClient, hold: Hold, number: int, at_once:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 3.0, 30.0])
-@pytest.mark.parametrize("fault", [refused, partial(refusal, 429), partial(page, 404), partial(page, 401)], ids=repr)
+@pytest.mark.parametrize(
+    "fault",
+    [refused, partial(refusal, 429), partial(page, 404), partial(page, 401)],
+    ids=["refused", "429", "a page with 404", "a page with 401"],
+)
 @virtually
 async def test_an_outage_costs_no_request(anyio_backend: str, seconds: float, fault: Fault) -> None:
     vendor = Vendor((0.1, 0.1 + seconds, fault))
@@ -280,11 +285,8 @@ async def test_the_log_says_once_that_all_hold_back_and_once_that_it_goes_on(
 
 @virtually
 async def test_one_expired_certificate_ends_the_batch_at_once(anyio_backend: str) -> None:
-    class SSLCertVerificationError(Exception):
-        pass
-
     def expired() -> httpx.Response:
-        raise httpx.ConnectError("") from SSLCertVerificationError("certificate has expired")
+        raise httpx.ConnectError("") from ssl.SSLCertVerificationError("certificate has expired")
 
     vendor = Vendor((0.0, 1e9, expired))
     async with vendor.server.client() as client:

@@ -12,15 +12,10 @@ from apimodels_async._create.inputs import has_local, is_remote, request_fields
 from apimodels_async._create.sources import read_picture
 from apimodels_async._wire.picture_formats import PictureFormat
 from apimodels_async.models import GenerationRequest, ImageInput
+from tests.support.pictures import png
 
 LINK = "https://example.com/a.png"
 OTHER = "http://example.com/b.png"
-
-
-def png(width: int = 4, height: int = 3, colour: str = "red") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 PNG = png()

@@ -11,7 +11,7 @@ import pytest
 
 from apimodels_async import AsyncImagesClient, GenerationRequest, RateLimitError, SubmissionUnknownError, Task
 from apimodels_async._create import submitter
-from tests.support.virtual import Server, accepted, envelope, in_turn, no_jitter, refusal, run, virtually
+from tests.support.virtual import Server, accepted, in_turn, no_jitter, refusal, run, success, virtually
 
 # --- the rate
 
@@ -184,7 +184,7 @@ def test_a_transport_that_sends_again_is_stopped_before_the_second_first_byte(
 
 
 def test_a_transport_that_could_send_again_and_does_not_is_used_as_it_is(anyio_backend: str) -> None:
-    transport = _Retrying(lambda: envelope(taskId="t", state="pending"))
+    transport = _Retrying(lambda: success(taskId="t", state="pending"))
 
     async def create() -> Task:
         async with (

@@ -16,8 +16,9 @@ from apimodels_async import AsyncImagesClient, catalogue, errors
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.app import app
 from apimodels_async.gateway import create_app
-from apimodels_async.gateway.generations import OPENAI_SHAPED, SYNCHRONOUS
-from apimodels_async.gateway.triggers import BEHAVIOUR_TRIGGERS, FAILURE_TRIGGERS
+from apimodels_async.gateway.create_request import OPENAI_SHAPED
+from apimodels_async.gateway.generations import SYNCHRONOUS
+from apimodels_async.gateway.triggers import BEHAVIOUR_TRIGGERS, FAILURE_TRIGGERS, FAULT_TRIGGERS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -174,6 +175,10 @@ def test_the_words_for_odd_calls_are_those_of_the_gateway() -> None:
     table = rows(text_of("docs/guide/gateway.md"), "### Odd calls on request")
     told = {codes(word)[0]: what for word, what in table}
     assert told == {word: how.value for word, how in BEHAVIOUR_TRIGGERS.items()}
+
+
+def test_the_words_for_faults_are_those_of_the_gateway() -> None:
+    assert {codes(row[0])[0] for row in rows(text_of("docs/guide/gateway.md"), "## Faults")} == set(FAULT_TRIGGERS)
 
 
 def test_every_option_of_the_gateway_is_listed() -> None:

@@ -37,7 +37,8 @@ from apimodels_async import (
 from apimodels_async._download import downloader, writer
 from apimodels_async._http import trace
 from apimodels_async.pacing import FixedPacing
-from tests.support.picture_server import KEY, PNG, PictureServer, answer, envelope, held, picture
+from tests.support.picture_server import KEY, PictureServer, answer, enveloped, held, picture
+from tests.support.pictures import PNG
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
@@ -223,7 +224,7 @@ async def test_no_task_is_lost_wherever_a_call_that_pays_is_cancelled(
     call: str,
 ) -> None:
     monkeypatch.setattr("apimodels_async._create.retries.full_jitter", lambda *_: 0.0)
-    server.query(envelope({"taskId": "task-1", "state": "processing"}), server.completed("https://pictures.invalid/a"))
+    server.query(enveloped({"taskId": "task-1", "state": "processing"}), server.completed("https://pictures.invalid/a"))
     before = alive()
     step, swept = 0, True
     while swept:
@@ -299,7 +300,7 @@ async def test_nothing_is_left_behind_wherever_a_call_that_reads_is_cancelled(
         step += 1
         assert step < MOST_STEPS
         server.query(
-            *([envelope({"taskId": "task-1", "state": "processing"})] if call == "wait" else []),
+            *([enveloped({"taskId": "task-1", "state": "processing"})] if call == "wait" else []),
             server.completed(live),
         )
         out = tmp_path / str(step)
@@ -401,7 +402,7 @@ async def test_a_create_refused_after_its_caller_left_is_logged_not_raised(
     server: PictureServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     release = threading.Event()
-    server.create(held(release, envelope(None, 402, "no credits", 402)))
+    server.create(held(release, enveloped(None, 402, "no credits", 402)))
     async with AsyncImagesClient(KEY, base_url=server.base_url, model="m") as images:
         with anyio.move_on_after(0.2):
             await images.create("a cat")
@@ -448,7 +449,7 @@ async def test_a_task_group_that_fails_keeps_the_tasks_of_its_creates(server: Pi
 async def test_a_generate_cancelled_while_it_waits_keeps_its_task(
     server: PictureServer, images: AsyncImagesClient
 ) -> None:
-    server.query(envelope({"taskId": "task-1", "state": "processing"}))
+    server.query(enveloped({"taskId": "task-1", "state": "processing"}))
     with anyio.move_on_after(0.5) as scope:
         await images.generate("a cat", pacing=FixedPacing(0.05))
     assert scope.cancelled_caught
@@ -552,7 +553,7 @@ async def test_a_block_left_by_an_exception_closes_and_lets_it_through(server: P
 
 
 async def test_a_client_closed_under_a_generate_does_not_lose_its_task(server: PictureServer) -> None:
-    server.query(envelope({"taskId": "task-1", "state": "processing"}))
+    server.query(enveloped({"taskId": "task-1", "state": "processing"}))
     images = AsyncImagesClient(KEY, base_url=server.base_url, model="m")
     known: list[str | None] = []
 

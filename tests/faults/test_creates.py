@@ -32,7 +32,7 @@ from apimodels_async import (
 from apimodels_async._http import lanes
 from apimodels_async._http.pools import WIDTH
 from tests.support.server import Exchange, FaultServer, accept, html, reply, say
-from tests.support.virtual import Server, envelope, in_turn, most_jitter, refusal, run, virtually
+from tests.support.virtual import Server, in_turn, most_jitter, refusal, run, success, virtually
 
 PROXIES = [name for word in ("http", "https", "all", "no") for name in (f"{word}_proxy", f"{word}_proxy".upper())]
 
@@ -42,7 +42,7 @@ PROXIES = [name for word in ("http", "https", "all", "no") for name in (f"{word}
 
 @virtually
 async def test_a_429_is_left_alone_for_the_seconds_it_asks_for(anyio_backend: str) -> None:
-    server = Server(post=in_turn(partial(refusal, 429, Retry_After="7"), partial(envelope, taskId="t")))
+    server = Server(post=in_turn(partial(refusal, 429, Retry_After="7"), partial(success, taskId="t")))
     async with server.client() as client:
         await client.create("a cat")
 
@@ -53,7 +53,7 @@ async def test_a_429_is_left_alone_for_the_seconds_it_asks_for(anyio_backend: st
 @virtually
 async def test_a_429_with_a_date_is_left_alone_by_the_servers_own_clock(anyio_backend: str) -> None:
     dates = {"Date": "Sun, 06 Nov 1994 08:49:37 GMT", "Retry_After": "Sun, 06 Nov 1994 08:49:49 GMT"}
-    server = Server(post=in_turn(partial(refusal, 429, **dates), partial(envelope, taskId="t")))
+    server = Server(post=in_turn(partial(refusal, 429, **dates), partial(success, taskId="t")))
     async with server.client() as client:
         await client.create("a cat")
 
@@ -144,7 +144,7 @@ async def test_a_success_gives_one_retry_back(anyio_backend: str) -> None:
 
 
 def accepted_now() -> httpx.Response:
-    return envelope(taskId="t", state="pending")
+    return success(taskId="t", state="pending")
 
 
 # --- transports that tell nothing
@@ -605,7 +605,7 @@ def test_a_base_url_that_is_none_is_refused_and_its_credentials_not_quoted(url: 
 
 @virtually
 async def test_plain_http_to_another_host_warns_once_for_all_its_requests(anyio_backend: str) -> None:
-    server = Server(get=in_turn(partial(envelope, taskId="t", state="pending")))
+    server = Server(get=in_turn(partial(success, taskId="t", state="pending")))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         async with AsyncImagesClient(

@@ -22,11 +22,7 @@ from apimodels_async import AsyncImagesClient, ConfigurationError, DownloadError
 from apimodels_async._download import downloader, part_file, tally
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import (
-    GIF,
-    JPEG,
     KEY,
-    PNG,
-    WEBP,
     PictureServer,
     Reply,
     answer,
@@ -34,7 +30,7 @@ from tests.support.picture_server import (
     broken_chunks,
     chunked,
     drip,
-    envelope,
+    enveloped,
     head,
     picture,
     raw,
@@ -44,6 +40,7 @@ from tests.support.picture_server import (
     silent,
     until_close,
 )
+from tests.support.pictures import GIF, JPEG, PNG, WEBP
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
@@ -370,11 +367,11 @@ async def test_a_new_link_that_is_dead_as_well_is_the_end(server: PictureServer,
 @pytest.mark.parametrize(
     "reply",
     [
-        envelope(None, 404, "no such task", 404),
-        envelope(None, 500, "oops", 500),
+        enveloped(None, 404, "no such task", 404),
+        enveloped(None, 500, "oops", 500),
         answer(200, b"<html>"),
         raw(b""),
-        envelope({"taskId": "task-1", "state": "completed"}),
+        enveloped({"taskId": "task-1", "state": "completed"}),
     ],
     ids=["404", "500", "a page", "no answer", "no links"],
 )

@@ -32,21 +32,21 @@ from apimodels_async import (
 )
 from apimodels_async._poll.poller import LONGEST_HOLD
 from apimodels_async.pacing import FixedPacing
+from tests.support.envelopes import envelope
 from tests.support.server import FaultServer, accept, drip, read_then, reply, say, take_then
-from tests.support.server import envelope as envelope_of
-from tests.support.virtual import Server, done, envelope, in_turn, most_jitter, refusal, run, virtually
+from tests.support.virtual import Server, done, in_turn, most_jitter, refusal, run, success, virtually
 
 
 def pending() -> httpx.Response:
-    return envelope(taskId="task-1", state="pending")
+    return success(taskId="task-1", state="pending")
 
 
 def state(word: str) -> Callable[[], httpx.Response]:
-    return partial(envelope, taskId="task-1", state=word)
+    return partial(success, taskId="task-1", state=word)
 
 
 def linkless() -> httpx.Response:
-    return envelope(taskId="task-1", state="completed", resultUrls=[])
+    return success(taskId="task-1", state="completed", resultUrls=[])
 
 
 async def hang(_: httpx.Request) -> httpx.Response:
@@ -55,7 +55,7 @@ async def hang(_: httpx.Request) -> httpx.Response:
 
 
 async def echo(request: httpx.Request, word: str = "pending") -> httpx.Response:
-    return envelope(taskId=request.url.params["task_id"], state=word)
+    return success(taskId=request.url.params["task_id"], state=word)
 
 
 # --- what all tasks of a client share
@@ -251,7 +251,7 @@ async def test_the_clock_on_the_wall_does_not_matter(anyio_backend: str, monkeyp
 
 @virtually
 async def test_a_client_that_is_closed_ends_the_waits_that_are_asleep(anyio_backend: str) -> None:
-    with FaultServer(get=[say(reply(200, envelope_of(taskId="t", state="pending")))]) as server:
+    with FaultServer(get=[say(reply(200, envelope(taskId="t", state="pending")))]) as server:
         ended: list[Exception] = []
 
         async def wait() -> None:
@@ -495,8 +495,8 @@ async def _until_left(server: FaultServer, connections: int) -> None:
 @pytest.mark.anyio
 @pytest.mark.usefixtures("lane")
 async def test_a_wait_outlives_a_server_that_restarts() -> None:
-    down = say(reply(503, envelope_of(503, "starting")), close=True)
-    done_now = say(reply(200, envelope_of(taskId="task-1", state="completed", resultUrls=["https://r2.example/a"])))
+    down = say(reply(503, envelope(503, "starting")), close=True)
+    done_now = say(reply(200, envelope(taskId="task-1", state="completed", resultUrls=["https://r2.example/a"])))
     with FaultServer(post=[accept()], get=[down, done_now], listening=False) as server:
         async with AsyncImagesClient("k", base_url=server.base_url, model="m") as client:
 

@@ -14,6 +14,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from PIL import Image
 
 from apimodels_async.gateway import DEFAULT_API_KEY, LocalGateway, create_app
+from tests.support import pictures
 
 START = 1_705_123_450.0
 
@@ -222,13 +223,7 @@ def client(gateway: LocalGateway) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def png() -> Callable[..., bytes]:
     """Draws a file: `png(width, height, format)`."""
-
-    def draw(width: int = 48, height: int = 32, kind: str = "PNG", **options: Any) -> bytes:
-        out = io.BytesIO()
-        Image.new("RGB", (width, height), (200, 30, 30)).save(out, kind, **options)
-        return out.getvalue()
-
-    return draw
+    return lambda width=48, height=32, kind="PNG", **options: pictures.png(width, height, kind, **options)
 
 
 @pytest.fixture(scope="session")

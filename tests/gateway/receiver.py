@@ -1,15 +1,14 @@
-"""Somebody who is called: a small server in a thread that remembers what came and answers as it is told."""
+"""A server that is called back: it remembers what came and answers as it is told."""
 
 import json
 import queue
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 
 from attrs import frozen
+
+from tests.support.servers import Handler, http_server
 
 
 @frozen
@@ -29,18 +28,14 @@ class Received:
         return data
 
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+Answer = Callable[[Handler], None]
 
 
 def status(code: int, **headers: str) -> Answer:
     """Answers with this status and no body."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(code)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
+    def answer(handler: Handler) -> None:
+        handler.answer(code, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
     return answer
 
@@ -54,9 +49,9 @@ class Receiver:
         self.otherwise = status(204)
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        class Called(Handler):
+            def post(self) -> None:
+                body = self.body()
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 try:
                     answer = receiver.answers.get_nowait()
@@ -65,25 +60,16 @@ class Receiver:
                 receiver.calls.put(Received(time.time() * 1000, self.command, self.path, headers, body))
                 answer(self)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            request_queue_size = 128
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        self._serving = http_server(Called)
+        self.url = ""
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self.url = f"{self._serving.__enter__()}/hook"
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def __exit__(self, *error: Any) -> None:
+        self._serving.__exit__(*error)
 
     def next(self) -> Received:
         """The next call, waited for."""
-        return self.calls.get(timeout=20)
+        return self.calls.get(timeout=60)

@@ -29,12 +29,16 @@ def test_completed_tasks_are_paid_failed_ones_are_not_and_those_in_flight_hold_t
     [
         ("grok-image/grok-4.2-image", (1024, 1024), 1, 0.03),
         ("grok-4.2-image", (4096, 4096), 3, 0.09),
-        ("gpt-image-2-lite", (1024, 2047), 1, 0.008),
+        ("gpt-image-2-lite", (1024, 1536), 1, 0.008),
+        ("gpt-image-2-lite", (1600, 1600), 1, 0.015),
         ("gpt-image-2-lite", (16, 2048), 1, 0.015),
+        ("gpt-image-2-lite", (2560, 1440), 1, 0.025),
+        ("gpt-image-2-lite", (3840, 2160), 1, 0.025),
         ("gpt-image-2-lite", (4096, 16), 10, 0.25),
         ("grok-imagine-image-pro", (2048, 2048), 1, 0.12),
         ("grok-imagine-image-pro", (4096, 4096), 1, 0.12),
-        ("gpt-image-2-all", (1024, 1024), 1, PRICE_OF_THE_UNPRICED),
+        ("gpt-image-2-all", (1024, 1024), 2, 0.05),
+        ("gpt-image-2", (1024, 1024), 1, PRICE_OF_THE_UNPRICED),
     ],
 )
 def test_a_price_is_the_catalogues_for_the_size_times_n(

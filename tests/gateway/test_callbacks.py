@@ -146,7 +146,7 @@ def test_the_pictures_that_were_sent_are_not_sent_back(caller: Caller, receiver:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"model": "sparkpix-image"}, {"model": "gpt-image-2-all", "size": "64x64"}],
+    [{"model": "sparkpix-image"}, {"model": "gpt-image-2-all", "size": "1024x1024"}],
     ids=lambda each: each["model"],
 )
 def test_a_synchronous_model_is_called_for_once_too(caller: Caller, receiver: Receiver, fields: dict[str, str]) -> None:

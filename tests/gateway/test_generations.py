@@ -111,20 +111,20 @@ def test_a_synchronous_model_fails_in_the_answer_to_the_create(desk: Any) -> Non
 
 
 def test_gpt_image_2_all_given_a_size_answers_in_openais_shape(desk: Any) -> None:
-    body = {"model": "gpt-image-2-all", "prompt": "a cat", "size": "64x32", "n": 2}
+    body = {"model": "gpt-image-2-all", "prompt": "a cat", "size": "1024x768", "n": 2}
     answer = desk.ask("POST", "/images/generations", json=body).json()
     assert set(answer) == {"created", "data"}
     assert answer["created"] == CREATED // 1000 + 15
     assert len(answer["data"]) == 2
     for picture in answer["data"]:
         content = base64.b64decode(picture["b64_json"], validate=True)
-        assert Image.open(io.BytesIO(content)).size == (64, 32)
+        assert Image.open(io.BytesIO(content)).size == (1024, 768)
         assert desk.ask("GET", picture["url"]).content == content
     assert answer["data"][0] != answer["data"][1]
 
 
 def test_gpt_image_2_all_fails_in_the_envelope(desk: Any) -> None:
-    data = desk.create("brownout", model="gpt-image-2-all", size="64x32")
+    data = desk.create("brownout", model="gpt-image-2-all", size="1024x1024")
     assert (data["state"], data["failCode"]) == ("failed", "UPSTREAM_BUSY")
 
 

@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from PIL import Image
 from apimodels_async.gateway.fetch import fetch_local
 from apimodels_async.gateway.limits import FETCH_TIME, BodyBudget
 from apimodels_async.gateway.refusals import Refusal
+from tests.support.servers import Handler, http_server
 
 
 def painted_with(desk: Any, **fields: Any) -> dict[str, Any]:
@@ -25,40 +25,28 @@ def painted_with(desk: Any, **fields: Any) -> dict[str, Any]:
     return order
 
 
+class Shelf:
+    """A web server on this machine: `files` maps a path to status, headers and body; `asked` are the paths."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        self.asked: list[str] = []
+        self.url = ""
+
+
 @pytest.fixture
-def shelf() -> Iterator[Any]:
-    """A web server on this machine: `shelf.files` maps a path to status, headers and body."""
+def shelf() -> Iterator[Shelf]:
+    shelf = Shelf()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            here.asked.append(self.path)
-            status, headers, body = here.files.get(self.path, (404, {}, b""))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            try:
-                for start in range(0, len(body), 1 << 20):
-                    self.wfile.write(body[start : start + (1 << 20)])
-            except OSError:
-                pass  # the gateway had enough
+    class Files(Handler):
+        def get(self) -> None:
+            shelf.asked.append(self.path)
+            status, headers, body = shelf.files.get(self.path, (404, {}, b""))
+            self.close_connection = True
+            self.answer(status, body, "application/octet-stream", headers)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Shelf(ThreadingHTTPServer):
-        files: dict[str, tuple[int, dict[str, str], bytes]]
-        asked: list[str]
-        url: str
-
-    with Shelf(("127.0.0.1", 0), Handler) as here:
-        here.files, here.asked = {}, []
-        here.url = f"http://127.0.0.1:{here.server_port}"
-        thread = threading.Thread(target=here.serve_forever, args=(0.01,))
-        thread.start()
-        yield here
-        here.shutdown()
-        thread.join()
+    with http_server(Files) as shelf.url:
+        yield shelf
 
 
 def test_base64_may_have_a_data_uris_head_and_line_breaks(desk: Any, png: Callable[..., bytes]) -> None:

@@ -13,10 +13,11 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apimodels_async import APIError, AsyncImagesClient, SubmissionUnknownError
+from apimodels_async import APIError, AsyncImagesClient, ConnectionFailedError, SubmissionUnknownError
 from apimodels_async._http.early_answers import is_final
+from apimodels_async._http.trace import RequestFailed
 from tests.support.early import Behaviour, EarlyServer, answered, read_head
-from tests.support.picture_server import PNG
+from tests.support.pictures import PNG
 
 PICTURE = PNG + bytes(4_600_000)
 SMALL = PNG + bytes(30_000)
@@ -144,6 +145,20 @@ async def test_a_create_whose_connection_breaks_without_an_answer_is_unknown(
         with pytest.raises(SubmissionUnknownError):
             await created(server, picture)
         assert server.connections == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+async def test_a_certificate_that_is_not_trusted_is_named_as_the_cause(trust: Trust) -> None:
+    with EarlyServer(answered(200), trust.server) as server:
+        client = AsyncImagesClient("sk_test", base_url=server.base_url, model="m", max_retries=0)
+        async with client:
+            for call in (client.create, client.get):
+                with pytest.raises(ConnectionFailedError, match=r"certificate verify failed.*at localhost:\d+"):
+                    await call("a cat")
+            with pytest.raises(RequestFailed) as failed:
+                await client._engine.http.query("/balance")
+            assert failed.value.certificate
 
 
 # --- what an answer is

@@ -28,7 +28,8 @@ from apimodels_async._http import answers, lanes
 from apimodels_async._http.error_mapping import AIOHTTP_ERRORS, from_aiohttp
 from apimodels_async._http.lanes import CONNECTIONS, FAST_CONNECTIONS
 from apimodels_async.pacing import FixedPacing
-from tests.support.picture_server import KEY, PNG, PictureServer, answer, bomb, envelope, picture, raw
+from tests.support.picture_server import KEY, PictureServer, answer, bomb, enveloped, picture, raw
+from tests.support.pictures import PNG
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
@@ -43,7 +44,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PictureServer]:
         monkeypatch.delenv(name, raising=False)
     with PictureServer() as running:
         running.create(running.accepted())
-        running.query(envelope(PENDING))
+        running.query(enveloped(PENDING))
         yield running
 
 
@@ -141,7 +142,7 @@ async def test_a_proxy_of_the_environment_gets_queries_and_downloads(
 ) -> None:
     monkeypatch.setenv(name, server.origin)
     server.play("http://pictures.test/a", picture())
-    server._plays[f"GET http://api.test{ASKED}"] = [envelope(PENDING)]
+    server._plays[f"GET http://api.test{ASKED}"] = [enveloped(PENDING)]
     with pytest.warns(UserWarning, match="plain http"):
         client = AsyncImagesClient(KEY, base_url="http://api.test/api/v1")
     async with client:
@@ -245,7 +246,7 @@ async def test_a_query_carries_the_key_and_no_cookie_and_nothing_of_the_environm
 
 @pytest.mark.parametrize("odd", ["a b", "a+b", "a&b=c", "a/b?c#d", "äß", "%2F", "'~*"])
 async def test_an_odd_task_id_arrives_as_it_is(server: PictureServer, odd: str) -> None:
-    server.query(envelope({"taskId": odd, "state": "pending"}))
+    server.query(enveloped({"taskId": odd, "state": "pending"}))
     async with client_of(server) as client:
         assert (await client.get(odd)).id == odd
     assert httpx.URL(server.origin + server.seen[0].target).params["task_id"] == odd
@@ -309,7 +310,7 @@ async def test_an_answer_that_is_too_long_is_no_answer(server: PictureServer, re
             await client.get("task-1")
         with pytest.raises(WaitTimeoutError):
             await client.wait("task-1", timeout=0.1)
-        server.query(envelope(PENDING))
+        server.query(enveloped(PENDING))
         await client.get("task-1")
     assert odd.value.task_id == "task-1"
     assert len(odd.value.body) < 10_000

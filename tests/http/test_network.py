@@ -12,11 +12,9 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, ConnectionFailedError
-from apimodels_async._http import transport
-from apimodels_async._http.transport import DEFAULT_TIMEOUT, QUERY_READ_TIMEOUT
-from apimodels_async._secret import Secret
+from apimodels_async._http.timeouts import DEFAULT, Timeouts
 from tests.support.early import read_head
-from tests.support.picture_server import KEY, PictureServer, envelope, raw
+from tests.support.picture_server import KEY, PictureServer, enveloped, raw
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
@@ -27,7 +25,7 @@ PENDING = {"taskId": "task-1", "state": "pending"}
 def server() -> Iterator[PictureServer]:
     with PictureServer() as running:
         running.create(running.accepted())
-        running.query(envelope(PENDING))
+        running.query(enveloped(PENDING))
         yield running
 
 
@@ -67,7 +65,7 @@ async def test_every_connection_asks_the_system_to_keep_it_alive(
 
 async def test_a_query_over_a_connection_that_was_just_closed_is_repeated_once(server: PictureServer) -> None:
     async with client_of(server.base_url) as client:
-        server.query(envelope(PENDING), raw(b""), envelope({**PENDING, "state": "processing"}))
+        server.query(enveloped(PENDING), raw(b""), enveloped({**PENDING, "state": "processing"}))
         await client.get("task-1")
         assert (await client.get("task-1")).state == "processing"
         server.query(raw(b""))
@@ -77,7 +75,7 @@ async def test_a_query_over_a_connection_that_was_just_closed_is_repeated_once(s
 
 
 async def test_a_query_over_a_new_connection_is_not_repeated(server: PictureServer) -> None:
-    server.query(raw(b""), envelope(PENDING))
+    server.query(raw(b""), enveloped(PENDING))
     async with client_of(server.base_url) as client:
         with pytest.raises(ConnectionFailedError):
             await client.get("task-1")
@@ -194,12 +192,9 @@ async def test_a_refused_connection_names_the_place(server: PictureServer) -> No
 
 
 def test_the_default_times_are_the_documented_ones() -> None:
-    http = transport.Http(Secret("k"), "http://localhost", DEFAULT_TIMEOUT, None)
-    assert (http._query_timeout.read, http._create_timeout.read, http._timeout.read) == (
-        QUERY_READ_TIMEOUT,
-        300.0,
-        30.0,
-    )
-    assert {each.connect for each in (http._query_timeout, http._create_timeout, http._timeout)} == {10.0}
-    own = transport.Http(Secret("k"), "http://localhost", 7.0, None)
-    assert (own._query_timeout.read, own._create_timeout.read) == (7.0, 7.0)
+    default = Timeouts(DEFAULT)
+    assert (default.query.read, default.create.read, default.other.read) == (10.0, 300.0, 30.0)
+    assert {each.connect for each in (default.query, default.create, default.other)} == {10.0}
+    own = Timeouts(7.0)
+    assert own.query == own.create == own.other == httpx.Timeout(7.0)
+    assert Timeouts(None).create.read is None

@@ -16,9 +16,13 @@ from apimodels_async import AsyncImagesClient, Outcome
 from apimodels_async._sqlite import connect
 from apimodels_async.ledger import SqliteLedger, Step
 from apimodels_async.pacing import FixedPacing
-from tests.support.picture_server import PNG
+from tests.support.envelopes import envelope
+from tests.support.pictures import PNG
+from tests.support.virtual import success
 
 logger = logging.getLogger("apimodels_async")
+
+PICTURE = PNG
 
 UNDECIDED = frozenset({Step.SENDING, Step.UNKNOWN})
 
@@ -104,7 +108,7 @@ class Vendor:
         prompt = json.loads(request.content)["prompt"]
         self.posts[prompt] += 1
         if fault in ("429", "402", "400"):
-            return httpx.Response(int(fault), content=json.dumps({"code": int(fault), "msg": self.words}))
+            return httpx.Response(int(fault), content=json.dumps(envelope(int(fault), self.words)))
         if fault == "503, not taken":
             return httpx.Response(503, text="busy")
         ids = self.accepted.setdefault(prompt, [])
@@ -114,18 +118,14 @@ class Vendor:
             raise httpx.ReadError("reset")
         if fault == "503, taken":
             return httpx.Response(503, text="busy")
-        return _envelope(taskId=ids[-1], state="pending")
+        return success(taskId=ids[-1], state="pending")
 
     def _get(self, request: httpx.Request) -> httpx.Response:
         if request.url.host == "pictures.example":
-            return httpx.Response(403) if self.links_gone else httpx.Response(200, stream=httpx.ByteStream(PNG))
+            return httpx.Response(403) if self.links_gone else httpx.Response(200, stream=httpx.ByteStream(PICTURE))
         task_id = request.url.params["task_id"]
         assert task_id in {each for ids in self.accepted.values() for each in ids}
-        return _envelope(taskId=task_id, state="completed", resultUrls=[f"https://pictures.example/{task_id}.png"])
-
-
-def _envelope(**data: Any) -> httpx.Response:
-    return httpx.Response(200, json={"code": 200, "msg": "success", "data": data})
+        return success(taskId=task_id, state="completed", resultUrls=[f"https://pictures.example/{task_id}.png"])
 
 
 def _no_jitter(low: float, _: float) -> float:

@@ -30,8 +30,9 @@ from apimodels_async.ledger.port import Change
 from apimodels_async.pacing import FixedPacing
 from tests.ledger.machine import Life, Vendor
 from tests.support.changes import ANY_STEP
-from tests.support.picture_server import PNG
-from tests.support.server import FaultServer, accept, envelope, reply, say
+from tests.support.envelopes import envelope
+from tests.support.pictures import PNG
+from tests.support.server import FaultServer, accept, reply, say
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,8 @@ from apimodels_async.models import Task, TaskState
 from apimodels_async.pacing import FixedPacing
 from tests.ledger.machine import Life, Vendor
 from tests.support.changes import ANY_STEP, begun
-from tests.support.server import Exchange, FaultServer, accept, envelope, reply
+from tests.support.envelopes import envelope
+from tests.support.server import Exchange, FaultServer, accept, reply
 
 HERE = "https://api.example/v1"
 THERE = "https://another.example/v1"

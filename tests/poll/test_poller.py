@@ -1,5 +1,6 @@
 """Waits and what they meet, in virtual time: pages of proxies, certificates, silence; and what they say at the end."""
 
+import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -20,7 +21,7 @@ from apimodels_async import (
 from apimodels_async._poll.poller import NOT_FOUND_YET, Poller
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async.pacing import FixedPacing
-from tests.support.virtual import Server, done, envelope, in_turn, refusal, virtually
+from tests.support.virtual import Server, done, in_turn, refusal, success, virtually
 
 
 def page(status: int, title: str = "default backend") -> httpx.Response:
@@ -28,7 +29,7 @@ def page(status: int, title: str = "default backend") -> httpx.Response:
 
 
 def pending() -> httpx.Response:
-    return envelope(taskId="task-1", state="pending")
+    return success(taskId="task-1", state="pending")
 
 
 def until(seconds: float, then: Callable[[], httpx.Response], before: Callable[[], httpx.Response]) -> Server:
@@ -124,14 +125,10 @@ async def test_a_404_that_stays_ends_the_wait_when_the_task_is_old_enough(anyio_
 # --- certificates
 
 
-class SSLCertVerificationError(Exception):
-    """Named as Python's, which cannot be made by hand."""
-
-
 @virtually
 async def test_a_certificate_that_is_refused_ends_the_wait_at_once(anyio_backend: str) -> None:
     async def expired(_: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("") from SSLCertVerificationError("certificate has expired")
+        raise httpx.ConnectError("") from ssl.SSLCertVerificationError("certificate has expired")
 
     server = Server(get=expired)
     async with server.client() as client:

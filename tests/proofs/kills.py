@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.gateway.store import Store
 from tests.proofs.victim import POINTS
+from tests.support.pictures import noise
 
 ROOT = Path(__file__).parents[2]
 REQUESTS = 6
@@ -81,16 +81,8 @@ class Figures:
 
 
 def paint(*, prompt: str, **_: Any) -> bytes:
-    """A picture of a few thousand bytes, of any format's name: a PNG."""
-    rows = random.Random(prompt).randbytes(33 * 97)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return len(data).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
-
-    head = (32).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
-    scanlines = b"".join(b"\0" + rows[at * 96 : at * 96 + 96] for at in range(32))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(scanlines)) + chunk(b"IEND", b"")
+    """A picture of a few thousand bytes, another one for each prompt."""
+    return noise(prompt, 32, 32)
 
 
 class Books:

@@ -1,19 +1,22 @@
 """Runs the cases beside this file as often as is wanted: ``python tests/proofs/mirror.py [TIMES] [CASE …]``."""
 
-import http.server
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import count, pairwise
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.support.envelopes import wrapped
+from tests.support.servers import Handler, http_server
 
 CASES = Path(__file__).parents[1] / "sync" / "cases.py"
 LIMIT = 30.0
@@ -24,50 +27,27 @@ UNCAUGHT = {"interrupt_that_nobody_catches": "KeyboardInterrupt"}
 """Cases that end by an exception, and which."""
 
 
-class _Vendor(http.server.BaseHTTPRequestHandler):
+class _Vendor(Handler):
     """A task whose prompt says so is slow: it is never done. The others are."""
 
-    protocol_version = "HTTP/1.1"
     numbers = count()
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        speed = "slow" if "slow" in body["prompt"] else "quick"
+    def post(self) -> None:
+        speed = "slow" if "slow" in json.loads(self.body())["prompt"] else "quick"
         self._answer({"taskId": f"{speed}-{next(self.numbers)}", "state": "pending"})
 
-    def do_GET(self) -> None:
+    def get(self) -> None:
         [task_id] = parse_qs(urlsplit(self.path).query)["task_id"]
         done = {"state": "completed", "resultUrls": ["http://127.0.0.1/x.png"]}
         self._answer({"taskId": task_id, **({"state": "processing"} if task_id.startswith("slow") else done)})
 
     def _answer(self, data: object) -> None:
-        body = json.dumps({"code": 200, "msg": "success", "data": data}).encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.wfile.write(head.encode() + body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.answer(200, json.dumps(wrapped(data)).encode())
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 512
-
-    def handle_error(self, *_: object) -> None:
-        """A client that is interrupted or forked leaves its connections as it likes."""
-
-
-@contextmanager
-def vendor() -> Iterator[str]:
+def vendor() -> AbstractContextManager[str]:
     """A server on a free port; its base URL."""
-    with _Server(("127.0.0.1", 0), _Vendor) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return http_server(_Vendor)
 
 
 class Result(NamedTuple):

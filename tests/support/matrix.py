@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+from tests.support.envelopes import envelope
 from tests.support.server import (
     Exchange,
     FaultServer,
@@ -15,7 +16,6 @@ from tests.support.server import (
     accept,
     babble,
     drip,
-    envelope,
     html,
     read_then,
     reply,

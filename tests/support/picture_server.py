@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from tests.support.envelopes import wrapped
+from tests.support.pictures import PNG, chunk
+
 KEY = "sk_canary_7f3a9c51d2e84b60"
 """The API key that tests use, to be looked for where it may not be."""
 
@@ -38,24 +41,6 @@ class Seen(NamedTuple):
 
 Reply = Callable[[socket.socket, Seen], bool]
 """Writes an answer, and tells whether the connection may be used again."""
-
-
-# --- pictures
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-_IHDR = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
-PNG = b"\x89PNG\r\n\x1a\n" + _IHDR + _chunk(b"IDAT", zlib.compress(b"\0\x80")) + _chunk(b"IEND", b"")
-_APP0 = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
-_FRAME = b"\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00"
-_SCAN = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
-JPEG = b"\xff\xd8" + _APP0 + _FRAME + _SCAN + bytes(2000) + b"\xff\xd9"
-WEBP = b"RIFF" + struct.pack("<I", 2012) + b"WEBPVP8L" + struct.pack("<I", 2000) + bytes(2000)
-_SUB_BLOCKS = (b"\xff" + bytes(255)) * 8 + b"\x00"
-GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02" + _SUB_BLOCKS + b";"
 
 
 # --- replies
@@ -197,7 +182,7 @@ def endless(size: int, *, announced: bool = True, block: int = 256 << 10) -> Rep
     """A PNG of `size` bytes that nobody has to hold in memory."""
 
     def reply(connection: socket.socket, _: Seen) -> bool:
-        start, end = PNG[:33], _chunk(b"IEND", b"")
+        start, end = PNG[:33], chunk(b"IEND", b"")
         headers = [("Content-Length", str(size))] if announced else [("Connection", "close")]
         connection.sendall(head(200, *headers) + start)
         left, view = size - len(start) - len(end), memoryview(bytes(block))
@@ -230,9 +215,9 @@ def as_json(payload: object, status: int = 200) -> Reply:
     return answer(status, json.dumps(payload).encode(), ("Content-Type", "application/json"))
 
 
-def envelope(data: object, code: int = 200, msg: str = "success", status: int = 200) -> Reply:
+def enveloped(data: object, code: int = 200, msg: str = "success", status: int = 200) -> Reply:
     """An answer of the API in its envelope."""
-    return as_json({"code": code, "msg": msg, "data": data}, status)
+    return as_json(wrapped(data, code, msg), status)
 
 
 # --- the server
@@ -300,7 +285,7 @@ class PictureServer:
             with self._change:
                 task_id = f"task-{len(self.created) + 1}"
                 self.created.append(task_id)
-            return envelope({"taskId": task_id, "state": "pending", **fields})(connection, seen)
+            return enveloped({"taskId": task_id, "state": "pending", **fields})(connection, seen)
 
         return reply
 
@@ -310,7 +295,7 @@ class PictureServer:
         def reply(connection: socket.socket, seen: Seen) -> bool:
             task_id = seen.target.partition("task_id=")[2]
             data = {"taskId": task_id, "state": "completed", "resultUrls": list(links), **fields}
-            return envelope(data)(connection, seen)
+            return enveloped(data)(connection, seen)
 
         return reply
 

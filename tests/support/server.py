@@ -14,6 +14,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from tests.support.envelopes import envelope
+
 Play = Callable[["Exchange"], None]
 Greeting = Callable[["Visit"], bool]
 """What is done to a new connection; whether HTTP is spoken on it afterwards."""
@@ -333,11 +335,6 @@ def reply(
         given["Content-Length"] = str(len(content) if length is None else length)
     lines += [f"{name}: {value}" for name, value in given.items()]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
-
-
-def envelope(code: int = 200, msg: str = "success", **data: object) -> dict[str, object]:
-    """The contract's envelope."""
-    return {"code": code, "msg": msg, **({"data": data} if data else {})}
 
 
 def html(status: int, **more: Any) -> bytes:

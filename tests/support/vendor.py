@@ -9,13 +9,19 @@ import anyio
 import attrs
 import httpx
 
+from tests.support.envelopes import envelope, wrapped
+
 EPOCH = 1_700_000_000.0
 _FAULTY = {
-    "429": httpx.Response(429, headers={"Retry-After": "2"}, json={"code": 429, "msg": "slow down"}),
-    "401": httpx.Response(401, json={"code": 401, "msg": "revoked"}),
+    "429": httpx.Response(429, headers={"Retry-After": "2"}, json=envelope(429, "slow down")),
+    "401": httpx.Response(401, json=envelope(401, "revoked")),
     "503": httpx.Response(503, text="<html>busy</html>"),
     "html": httpx.Response(200, text="<html>hello</html>"),
 }
+
+
+def _success(data: dict[str, Any]) -> httpx.Response:
+    return httpx.Response(200, json=wrapped(data))
 
 
 @attrs.define(eq=False, slots=False)
@@ -67,9 +73,9 @@ class Vendor:
     def _create(self, request: httpx.Request, fault: str) -> httpx.Response:
         self.posts += 1
         if fault == "429":
-            return httpx.Response(429, headers={"Retry-After": "1"}, json={"code": 429, "msg": "slow down"})
+            return httpx.Response(429, headers={"Retry-After": "1"}, json=envelope(429, "slow down"))
         if fault in ("402", "401"):
-            return httpx.Response(200, json={"code": int(fault), "msg": "no", "data": None})
+            return httpx.Response(200, json=wrapped(None, int(fault), "no"))
         body = json.loads(request.content)
         now = anyio.current_time()
         task_id = f"cl{len(self.created):06}"
@@ -80,18 +86,15 @@ class Vendor:
             if fault == "lost":
                 raise httpx.ReadError("reset", request=request)
             return httpx.Response(503, text="<html>busy</html>")
-        return self._envelope({"taskId": task_id, "state": "pending"})
+        return _success({"taskId": task_id, "state": "pending"})
 
     def _query(self, task_id: str) -> httpx.Response:
         created, done = self.created[task_id]
         if anyio.current_time() < done:
-            return self._envelope({"taskId": task_id, "state": "processing"})
+            return _success({"taskId": task_id, "state": "processing"})
         failure = self.fail(self.prompts[task_id])
         end = {"createTime": round((EPOCH + created) * 1000), "completeTime": round((EPOCH + done) * 1000)}
         if failure is not None:
-            return self._envelope({"taskId": task_id, "state": "failed", **failure, **end})
+            return _success({"taskId": task_id, "state": "failed", **failure, **end})
         links = [f"https://pictures.example/{task_id}.png"]
-        return self._envelope({"taskId": task_id, "state": "completed", "resultUrls": links, **end})
-
-    def _envelope(self, data: dict[str, Any]) -> httpx.Response:
-        return httpx.Response(200, json={"code": 200, "msg": "success", "data": data})
+        return _success({"taskId": task_id, "state": "completed", "resultUrls": links, **end})

@@ -12,6 +12,7 @@ import trio
 import trio.testing
 
 from apimodels_async import AsyncImagesClient
+from tests.support.envelopes import envelope
 
 T = TypeVar("T")
 RawResponse = Callable[[httpx.Request], Awaitable[httpx.Response]]
@@ -111,18 +112,18 @@ _ids = iter(range(1, 1 << 30))
 
 async def accepted(_: httpx.Request) -> httpx.Response:
     """A create is accepted, under a new id."""
-    return envelope(taskId=f"task-{next(_ids)}", state="pending")
+    return success(taskId=f"task-{next(_ids)}", state="pending")
 
 
-def envelope(**data: Any) -> httpx.Response:
+def success(**data: Any) -> httpx.Response:
     """The contract's answer."""
-    return httpx.Response(200, json={"code": 200, "msg": "success", "data": data})
+    return httpx.Response(200, json=envelope(**data))
 
 
 def refusal(status: int, **headers: str) -> httpx.Response:
     """The contract's refusal."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.Response(status, json={"code": status, "msg": "no"}, headers=names)
+    return httpx.Response(status, json=envelope(status, "no"), headers=names)
 
 
 def in_turn(*answers: Callable[[], httpx.Response] | Exception) -> RawResponse:
@@ -140,7 +141,7 @@ def in_turn(*answers: Callable[[], httpx.Response] | Exception) -> RawResponse:
 
 def done(task_id: str = "task-1") -> httpx.Response:
     """A finished task."""
-    return envelope(taskId=task_id, state="completed", resultUrls=["https://r2.example/a.png"])
+    return success(taskId=task_id, state="completed", resultUrls=["https://r2.example/a.png"])
 
 
 def no_jitter(low: float, high: float) -> float:

@@ -10,7 +10,6 @@ import concurrent.futures
 import contextlib
 import contextvars
 import faulthandler
-import http.server
 import itertools
 import json
 import os
@@ -22,6 +21,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 FINAL: list[Callable[[], object]] = []
@@ -417,30 +417,21 @@ def interrupt_that_nobody_catches(base_url: str) -> None:
 
 @case
 def interrupts_at_any_moment_lose_no_paid_task(_: str) -> None:
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.support.envelopes import envelope
+    from tests.support.servers import Handler, http_server
+
     made: list[str] = []
 
-    class Vendor(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+    class Vendor(Handler):
+        def post(self) -> None:
+            self.body()
             time.sleep(random.uniform(0, 0.02))
             made.append(f"cl{len(made)}")
-            data = {"taskId": made[-1], "state": "pending"}
-            body = json.dumps({"code": 200, "msg": "success", "data": data}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(200, json.dumps(envelope(taskId=made[-1], state="pending")).encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Vendor) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        create_and_interrupt(f"http://127.0.0.1:{server.server_port}", made)
-        server.shutdown()
+    with http_server(Vendor) as base_url:
+        create_and_interrupt(base_url, made)
 
 
 def create_and_interrupt(base_url: str, made: list[str]) -> None:

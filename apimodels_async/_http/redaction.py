@@ -1,0 +1,55 @@
+"""The API key in what a server or a library says: it may quote the request, and errors carry its words."""
+
+import re
+from functools import cached_property
+
+from apimodels_async._secret import Secret
+
+PLACEHOLDER = "[API key]"
+_SHORTEST = 8
+"""Nothing shorter is a key, and its letters might stand in the names of fields."""
+_SIGNS_OF_ANOTHER_SPELLING = (b"\\", b"\x00", b"%", b"&#")
+
+
+def _either_case(hexadecimal: str) -> str:
+    return "".join(f"[{each}{each.upper()}]" if each.isalpha() else each for each in hexadecimal)
+
+
+def _spellings(letter: str) -> str:
+    """A pattern for a letter as it is, and as JSON, Python, URLs and HTML may write it."""
+    code = _either_case(f"{ord(letter):02x}")
+    return rf"(?:{re.escape(letter)}|\\+u00{code}|\\+x{code}|%{code}|&#0*{ord(letter)};|&#[xX]0*{code};)"
+
+
+class Redactor:
+    """Replaces a key, in every spelling.
+
+    Patterns hold the key, so they are secrets as well: no traceback that shows locals shows them.
+    """
+
+    def __init__(self, key: Secret[str]) -> None:
+        self._key = key
+        self.works: bool = len(key.reveal()) >= _SHORTEST
+
+    @cached_property
+    def _patterns(self) -> Secret[tuple[re.Pattern[str], re.Pattern[bytes]]]:
+        # Between the letters: the other halves of UTF-16 and UTF-32, also as Python writes them.
+        pattern = r"(?:\x00|\\+x00|\\+u0000)*".join(map(_spellings, self._key.reveal()))
+        return Secret((re.compile(pattern), re.compile(pattern.encode())))
+
+    def plain(self, content: bytes) -> bytes:
+        """A long body without the key as it is."""
+        return content.replace(self._key.reveal().encode(), PLACEHOLDER.encode()) if self.works else content
+
+    def body(self, content: bytes) -> bytes:
+        """A body without the key."""
+        if not self.works:
+            return content
+        content = self.plain(content)
+        if not any(sign in content for sign in _SIGNS_OF_ANOTHER_SPELLING):
+            return content
+        return self._patterns.reveal()[1].sub(PLACEHOLDER.encode(), content)
+
+    def text(self, words: str) -> str:
+        """Words without the key."""
+        return self._patterns.reveal()[0].sub(PLACEHOLDER, words) if self.works else words

@@ -1,0 +1,44 @@
+"""How long the steps of an exchange may take."""
+
+from functools import cached_property
+
+import httpx
+
+DEFAULT = httpx.Timeout(30.0, connect=10.0)
+"""For one exchange, seconds. The answers to creates and queries have read timeouts of their own."""
+CREATE_READ = 300.0
+"""Seconds: some models answer a create only when the picture is done."""
+QUERY_READ = 10.0
+"""Seconds: a query that is answered later than that went into a dead connection, and is worth another."""
+
+
+class Timeouts:
+    """Those of one client.
+
+    Args:
+        given: by the caller: for everything. `DEFAULT` itself stands for none.
+    """
+
+    def __init__(self, given: float | httpx.Timeout | None) -> None:
+        self._given = given
+
+    @cached_property
+    def other(self) -> httpx.Timeout:
+        """For uploads and downloads."""
+        return self._given if isinstance(self._given, httpx.Timeout) else httpx.Timeout(self._given)
+
+    @cached_property
+    def create(self) -> httpx.Timeout:
+        """For creates."""
+        return self.other if self._given is not DEFAULT else httpx.Timeout(30.0, connect=10.0, read=CREATE_READ)
+
+    @cached_property
+    def query(self) -> httpx.Timeout:
+        """For queries."""
+        return self.other if self._given is not DEFAULT else httpx.Timeout(30.0, connect=10.0, read=QUERY_READ)
+
+
+def whole(timeout: httpx.Timeout) -> float | None:
+    """Seconds for a whole exchange: httpx bounds each step, and an answer that drips takes any number of steps."""
+    steps = (timeout.connect, timeout.read, timeout.write, timeout.pool)
+    return None if None in steps else sum(step for step in steps if step is not None)

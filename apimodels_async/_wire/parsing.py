@@ -1,0 +1,23 @@
+"""JSON of the API, within bounds: what a hostile answer may cost in time and memory. Pure."""
+
+import json
+from typing import Any, cast
+
+MOST_VALUES = 200_000
+"""Commas and brackets in one answer. Twenty million empty lists would take half a minute to be read."""
+_FEW = 1 << 16
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is, or an empty one where it is anything else, or has far too many values."""
+    if len(body) > _FEW and sum(body.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
+        return {}
+    try:
+        payload: object = json.loads(body, parse_constant=_nothing)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
+
+
+def _nothing(_: str) -> None:
+    """``NaN`` and its like are not JSON, and say nothing."""

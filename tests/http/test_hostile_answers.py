@@ -1,0 +1,293 @@
+"""What a hostile server or proxy may cost: bounded memory and time, no key in an error, nothing raw in a log."""
+
+import gzip
+import json
+import logging
+import pickle
+import threading
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apimodels_async import (
+    APIError,
+    ApimodelsError,
+    AsyncImagesClient,
+    ConnectionFailedError,
+    ProtocolError,
+    SubmissionUnknownError,
+)
+from apimodels_async._http.decoding import STEP, Decoder
+from apimodels_async._http.redaction import PLACEHOLDER, Redactor
+from apimodels_async._secret import Secret
+from apimodels_async._wire.parsing import MOST_VALUES, json_object
+from apimodels_async._wire.printable import printable
+from tests.support.picture_server import KEY, PictureServer, answer, enveloped, raw
+
+TASK = {"taskId": "task-1", "state": "pending"}
+
+
+@pytest.fixture
+def server() -> Iterator[PictureServer]:
+    with PictureServer() as running:
+        running.create(running.accepted())
+        running.query(enveloped(TASK))
+        yield running
+
+
+def client_of(server: PictureServer) -> AsyncImagesClient:
+    return AsyncImagesClient(KEY, base_url=server.base_url, model="m", max_retries=0)
+
+
+def packed(body: bytes, coding: str) -> bytes:
+    for each in coding.split(","):
+        match each.strip():
+            case "gzip" | "x-gzip":
+                body = gzip.compress(body)
+            case "deflate":
+                body = zlib.compress(body)
+            case "raw deflate":
+                squeeze = zlib.compressobj(wbits=-15)
+                body = squeeze.compress(body) + squeeze.flush()
+            case _:
+                pass
+    return body
+
+
+BODY = json.dumps({"code": 200, "data": TASK}).encode()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+@pytest.mark.parametrize(
+    "coding", ["gzip", "x-gzip", "deflate", "raw deflate", "GZIP", "identity", "identity, gzip", ""]
+)
+async def test_one_coding_is_unpacked(server: PictureServer, coding: str) -> None:
+    said = coding.replace("raw ", "")
+    server.query(answer(200, packed(BODY, coding.lower()), ("Content-Encoding", said)))
+    server.create(answer(200, packed(BODY, coding.lower()), ("Content-Encoding", said)))
+    async with client_of(server) as client:
+        assert (await client.get("task-1")).state == "pending"
+        assert (await client.create("a cat")).id == "task-1"
+    assert {each.header("Accept-Encoding")[0] for each in server.seen} == {"gzip, deflate"}
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+@pytest.mark.parametrize("coding", ["gzip, gzip", "gzip,deflate", "br", "zstd", "x"])
+async def test_stacked_codings_and_those_not_asked_for_are_no_answer(server: PictureServer, coding: str) -> None:
+    reply = answer(200, packed(BODY, coding), ("Content-Encoding", coding))
+    server.query(reply)
+    server.create(reply)
+    async with client_of(server) as client:
+        with pytest.raises(ConnectionFailedError, match="packed"):
+            await client.get("task-1")
+        with pytest.raises(SubmissionUnknownError, match="packed"):
+            await client.create("a cat")
+    assert server.all_closed()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+async def test_a_bomb_takes_no_more_memory_than_the_limit_and_does_not_hold_up_the_loop(server: PictureServer) -> None:
+    squeeze = zlib.compressobj(wbits=31)
+    bomb = b"".join(squeeze.compress(bytes(1 << 20)) for _ in range(512)) + squeeze.flush()
+    assert len(bomb) < 1 << 20
+    server.query(answer(200, bomb, ("Content-Encoding", "gzip")))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.sleep(0.001)
+
+    async with client_of(server) as client, anyio.create_task_group() as group:
+        group.start_soon(other)
+        tracemalloc.start()
+        try:
+            with pytest.raises(ProtocolError, match="too long"):
+                await client.get("task-1")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        group.cancel_scope.cancel()
+    assert peak < 100 << 20
+    assert turns > 10
+
+
+@given(st.binary(max_size=1000), st.sampled_from(["gzip", "deflate", "raw deflate"]), st.integers(1, 50))
+def test_a_body_is_unpacked_however_it_is_cut(body: bytes, coding: str, size: int) -> None:
+    sent = packed(body, coding)
+    decoder = Decoder(coding.replace("raw ", ""))
+    parts = [part for at in range(0, len(sent), size) for part in decoder.pieces(sent[at : at + size])]
+    assert b"".join(parts) == body
+
+
+def test_nothing_is_unpacked_in_larger_steps() -> None:
+    parts = list(Decoder("gzip").pieces(gzip.compress(bytes(5 * STEP + 1))))
+    assert [len(part) for part in parts] == [STEP] * 5 + [1]
+
+
+# --- JSON
+
+
+def test_an_answer_with_too_many_values_is_not_read() -> None:
+    lists = b'{"code": 200, "data": [' + b"[]," * 20_000_000 + b"[]]}"
+    began = time.process_time()
+    assert json_object(lists) == {}
+    assert time.process_time() - began < 2.0
+    allowed = json.dumps({"data": ["x"] * (MOST_VALUES - 2)}).encode()
+    assert len(json_object(allowed)["data"]) == MOST_VALUES - 2
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"NaN", b'"', b"\xff"])
+def test_what_cannot_be_read_is_no_object(body: bytes) -> None:
+    assert json_object(body) == {}
+
+
+def test_what_json_does_not_have_says_nothing() -> None:
+    assert json_object(b'{"a": NaN, "b": [-Infinity]}') == {"a": None, "b": [None]}
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+async def test_a_large_answer_is_read_beside_the_loop(server: PictureServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_in: list[threading.Thread] = []
+    loads = json.loads
+
+    def noted(text: Any, **options: Any) -> Any:
+        read_in.append(threading.current_thread())
+        return loads(text, **options)
+
+    server.create(answer(200, b'{"data": [{"b64_json": "' + b"x" * 3_000_000 + b'"}]}'))
+    async with client_of(server) as client:
+        await client.get("task-1")
+        monkeypatch.setattr(json, "loads", noted)
+        assert len((await client.create("a cat")).result_urls[0]) > 3_000_000
+        await client.get("task-1")
+    assert [each is threading.current_thread() for each in read_in] == [False, True]
+
+
+# --- the key
+
+
+def escaped(key: str) -> str:
+    return "".join(f"\\u{ord(letter):04x}" for letter in key)
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "plain": lambda key: key,
+    "JSON": escaped,
+    "JSON in capitals": lambda key: "".join(f"\\u{ord(letter):04X}" for letter in key),
+    "half of it": lambda key: key[:5] + escaped(key[5:]),
+    "URL": lambda key: "".join(f"%{ord(letter):02X}" for letter in key),
+    "HTML": lambda key: "".join(f"&#{ord(letter)};" for letter in key),
+    "HTML in hex": lambda key: "".join(f"&#x{ord(letter):x};" for letter in key),
+    "Python": lambda key: "".join(f"\\x{ord(letter):02x}" for letter in key),
+    "UTF-16": "\0".join,
+}
+
+
+def in_any_spelling(text: str) -> bool:
+    """Whether a key can be read out of a text."""
+    plain = text.replace("\0", "").replace("\\x00", "").replace("\\u0000", "")
+    return any(spell(KEY).replace("\0", "").lower() in plain.lower() for spell in SPELLINGS.values())
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_key_is_removed_in_every_spelling(spelling: str) -> None:
+    redactor = Redactor(Secret(KEY))
+    text = f"before {SPELLINGS[spelling](KEY)} after"
+    assert redactor.text(text) == f"before {PLACEHOLDER} after"
+    assert redactor.body(text.encode()) == f"before {PLACEHOLDER} after".encode()
+    assert KEY not in repr(vars(redactor))
+
+
+@given(st.text(alphabet='abc \\u00%&#;0x\0"'), st.text(alphabet="GHJKLMNPQ_!?.*+([", min_size=8, max_size=40))
+def test_what_holds_no_key_stays_as_it_is(text: str, key: str) -> None:
+    redactor = Redactor(Secret(key))
+    assert redactor.text(text) == text
+    assert redactor.body(text.encode()) == text.encode()
+    assert redactor.text(f"{text}{key}{text}") == f"{text}{PLACEHOLDER}{text}"
+
+
+def refusal(spelled: str) -> bytes:
+    return b'{"code": 400, "msg": "no ' + spelled.encode() + b'", "data": {"sent": "' + spelled.encode() + b'"}}'
+
+
+ECHOES = {
+    **{name: answer(400, refusal(spell(KEY))) for name, spell in SPELLINGS.items() if name not in ("UTF-16", "Python")},
+    "in UTF-16": answer(400, refusal(KEY).decode().encode("utf-16")),
+    "in UTF-32": answer(400, refusal(KEY).decode().encode("utf-32-be")),
+    "a page": answer(500, f"<title>{SPELLINGS['HTML'](KEY)}</title>".encode()),
+    "a garbled header": raw(f"HTTP/1.1 200 OK\r\n{KEY}\r\n\r\n".encode()),
+    "a garbled header in UTF-16": raw(b"HTTP/1.1 200 OK\r\nA: " + KEY.encode("utf-16-le") + b"\r\n\r\n"),
+    "a status line": raw(f"HTTP/1.1 {KEY}\r\n\r\n".encode()),
+    "a chunk size": raw(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{KEY}\r\n".encode()),
+    "a server": answer(400, b"", ("Server", KEY), ("X-Request-Id", KEY)),
+    "a coding": answer(200, b"", ("Content-Encoding", KEY)),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize("call", ["create", "get", "balance"])
+async def test_no_error_and_no_log_shows_the_key_that_a_server_echoes(
+    server: PictureServer, caplog: pytest.LogCaptureFixture, echo: str, call: str
+) -> None:
+    caplog.set_level(logging.DEBUG, "apimodels_async")
+    server.create(ECHOES[echo])
+    server.query(ECHOES[echo])
+    server._plays["GET /api/v1/balance"] = [ECHOES[echo]]
+    async with client_of(server) as client:
+        with pytest.raises(ApimodelsError) as caught:
+            await (client.balance() if call == "balance" else getattr(client, call)("a cat"))
+    error: BaseException | None = caught.value
+    assert not in_any_spelling(pickle.dumps(str(error)).decode("latin-1") + str(vars(caught.value)))
+    while error is not None:
+        assert not in_any_spelling(f"{error} {error!r} {getattr(error, 'body', '')} {getattr(error, 'msg', '')}")
+        error = error.__cause__ or error.__context__
+    assert not in_any_spelling(caplog.text)
+
+
+# --- what a terminal would obey
+
+
+@given(st.text())
+def test_what_is_printable_is_seen_and_nothing_else_is_left(text: str) -> None:
+    assert printable(text).isprintable()
+    assert printable(printable(text)) == printable(text)
+    if text.isprintable():
+        assert printable(text) == text
+
+
+@pytest.mark.anyio
+async def test_a_servers_control_characters_are_escaped_in_errors_and_logs(
+    server: PictureServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "apimodels_async")
+    nasty = "x\n2026-01-01 INFO forged\r\x1b[31m\u202e"
+    server.create(enveloped({"taskId": nasty, "state": "pending"}))
+    server.query(enveloped({"taskId": nasty, "state": nasty}), enveloped(None, 400, nasty))
+    server._plays["GET /api/v1/balance"] = [enveloped(None, 400, nasty)]
+    async with client_of(server) as client:
+        task = await client.create("a cat")
+        assert task.id == nasty
+        await client.get(nasty)
+        with pytest.raises(APIError) as refused:
+            await client.balance()
+    assert str(refused.value).isprintable()
+    assert "forged" in str(refused.value)
+    assert len(caplog.records) > 1
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        assert getattr(record, "task_id", "").isprintable()
