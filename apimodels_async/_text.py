@@ -5,10 +5,12 @@ import unicodedata
 
 CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)"
 """A control character that no prompt contains: all but tab and line end."""
-_BLANK_SYMBOLS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
-"""Characters that Unicode counts as letters, symbols and marks, and that have no shape of their own."""
-_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
-"""The categories of control and format characters and of white space."""
+_BLANK_SYMBOLS = frozenset("\t\n\v\f\r\u034f\u115f\u1160\u2800\u3164\uffa0") | frozenset(
+    map(chr, range(0xFE00, 0xFE10))
+)
+"""White space, and characters that Unicode counts as letters, symbols and marks, and that have no shape."""
+_INVISIBLE = frozenset({"Cf", "Zl", "Zp", "Zs"})
+"""The categories of format characters and of white space."""
 
 
 def is_blank(text: str) -> bool:

@@ -10,7 +10,7 @@ def test_text_without_a_visible_character_is_blank(text: str) -> None:
     assert is_blank(text)
 
 
-@pytest.mark.parametrize("text", [".", " a ", "\u200b猫", "\ufeffa", "👁", "́", "\ue000", "\U000e1234x"])
+@pytest.mark.parametrize("text", [".", " a ", "\u200b猫", "\ufeffa", "👁", "́", "\ue000", "\x00", "\x7f", "\U000e1234x"])
 def test_text_with_one_is_not(text: str) -> None:
     assert not is_blank(text)
 

@@ -38,10 +38,8 @@ FAST_CONNECTIONS = 32
 """For queries over aiohttp, which does not mind how many there are: so the distance to the server decides."""
 SUBMIT_KEEPALIVE = 2.0
 """Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
-KEEPALIVE = 30.0
-"""Seconds, for queries."""
-DOWNLOAD_KEEPALIVE = 5.0
-"""Seconds."""
+KEEPALIVE = 5.0
+"""Seconds, for queries and downloads. A middlebox may forget what is idle for longer; a new connection is cheap."""
 CLOSING = 5.0
 """Seconds in which requests that were cut off by closing must have ended."""
 
@@ -181,8 +179,8 @@ class Lanes:
         proxy = self.proxy_of(url)
         kind = proxy, url.startswith("https")
         if kind not in self._downloads:
-            limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=DOWNLOAD_KEEPALIVE)
-            self._downloads[kind] = self._pools(limits, DOWNLOAD_KEEPALIVE, proxy, url)
+            limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEPALIVE)
+            self._downloads[kind] = self._pools(limits, KEEPALIVE, proxy, url)
         return self._downloads[kind]
 
     # --- aiohttp

@@ -17,9 +17,10 @@ from apimodels_async import APIError, AsyncImagesClient, ConnectionFailedError, 
 from apimodels_async._http.early_answers import is_final
 from apimodels_async._http.trace import RequestFailed
 from tests.support.early import Behaviour, EarlyServer, answered, read_head
+from tests.support.pictures import PNG
 
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(4_600_000)
-SMALL = b"\x89PNG\r\n\x1a\n" + bytes(30_000)
+PICTURE = PNG + bytes(4_600_000)
+SMALL = PNG + bytes(30_000)
 
 
 class Trust(NamedTuple):

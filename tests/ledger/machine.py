@@ -17,12 +17,14 @@ from apimodels_async._sqlite import connect
 from apimodels_async.ledger import SqliteLedger, Step
 from apimodels_async.pacing import FixedPacing
 from tests.support.envelopes import envelope
+from tests.support.pictures import PNG
 from tests.support.virtual import success
 
 logger = logging.getLogger("apimodels_async")
 
+PICTURE = PNG
+
 UNDECIDED = frozenset({Step.SENDING, Step.UNKNOWN})
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64) + b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class Life:

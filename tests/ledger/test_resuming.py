@@ -31,9 +31,8 @@ from apimodels_async.pacing import FixedPacing
 from tests.ledger.machine import Life, Vendor
 from tests.support.changes import ANY_STEP
 from tests.support.envelopes import envelope
+from tests.support.pictures import PNG
 from tests.support.server import FaultServer, accept, reply, say
-
-PNG = b"\x89PNG\r\n\x1a\n"
 
 pytestmark = pytest.mark.anyio
 
@@ -384,7 +383,7 @@ async def test_a_task_that_cannot_be_written_down_is_in_the_error_and_stops_the_
 
 async def test_no_key_no_token_and_no_picture_is_in_the_file(desk: Desk, tmp_path: Path) -> None:
     key, token = "sk_canary_0123456789", "token-canary-0123456789"
-    picture = b"\x89PNG\r\n\x1a\n" + b"canary in a picture " * 20
+    picture = PNG + b"canary in a picture " * 20
     request = GenerationRequest("a prompt to keep", image=picture, callback_url=f"https://example.org/cb/{token}")
     quoting = envelope(
         taskId="task-1", state="completed", resultUrls=["data:image/png;base64," + base64.b64encode(picture).decode()],

@@ -36,6 +36,10 @@ def noise(seed: str, width: int, height: int) -> bytes:
 
 
 PNG = png_of(1, 1, b"\0\x80", colour_type=0)
-JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00" + bytes(2000) + b"\xff\xd9"
+_APP0 = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_FRAME = b"\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00"
+_SCAN = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+JPEG = b"\xff\xd8" + _APP0 + _FRAME + _SCAN + bytes(2000) + b"\xff\xd9"
 WEBP = b"RIFF" + struct.pack("<I", 2012) + b"WEBPVP8L" + struct.pack("<I", 2000) + bytes(2000)
-GIF = b"GIF89a" + bytes(2000) + b";"
+_SUB_BLOCKS = (b"\xff" + bytes(255)) * 8 + b"\x00"
+GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02" + _SUB_BLOCKS + b";"

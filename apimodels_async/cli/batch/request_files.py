@@ -9,12 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.batch.request_lines import EITHER, FORMS, LONGEST, BadLineError, Line, decoded, requests
+from apimodels_async.cli.batch.request_lines import EITHER, FORMS, BadLineError, Line, check_pictures, requests
+from apimodels_async.cli.batch.text_lines import LineReader, read_lines
 from apimodels_async.cli.failures import CommandFailed
 
 __all__ = ["RequestFile", "StandardInput"]
 
 _CHUNK = 1 << 16
+_PIECE = 1 << 13
+"""Bytes that are read at once from a file: many more would be in memory several times, as text and as lines."""
 _STDIN = 0
 
 
@@ -44,11 +47,16 @@ class RequestFile:
             BadLineError: at the first line that is none.
             CommandFailed: the file cannot be read.
         """
+        return self._read(checked=False)
+
+    def _read(self, *, checked: bool) -> Iterator[Line]:
         try:
             with self._path.open("rb") as file:
-                texts = decoded(iter(partial(file.readline, LONGEST), b""))
-                rows = FORMS[self._path.suffix.lower()](texts)
-                yield from requests(rows, self._path.parent, self._model)
+                rows = FORMS[self._path.suffix.lower()](read_lines(iter(partial(file.read, _PIECE), b"")))
+                for line in requests(rows, self._path.parent, self._model):
+                    if checked:
+                        check_pictures(line)
+                    yield line
         except OSError as error:
             raise CommandFailed(f"FILE {self._path}: {error.strerror or error}", exit_codes.USAGE) from error
         except BadLineError as error:
@@ -60,12 +68,13 @@ class RequestFile:
             yield line
 
     def count(self) -> int:
-        """Read it all, and say how many requests there are.
+        """Read it all, look at its pictures, and return how many requests there are.
 
         Raises:
-            BadLineError, CommandFailed: as when it is read.
+            BadLineError: at the first line that is none, or whose pictures would be refused.
+            CommandFailed: the file cannot be read.
         """
-        return sum(1 for _ in self)
+        return sum(1 for _ in self._read(checked=True))
 
 
 class StandardInput:
@@ -85,29 +94,18 @@ class StandardInput:
             BadLineError: at the first line that is none.
             OSError: there is no stdin.
         """
-        number = 0
-        async for line in _lines(_STDIN):
-            number += 1
-            try:
-                for request in requests(EITHER(decoded([line], number)), Path(), self._model):
-                    yield request
-            except BadLineError as error:
-                raise BadLineError(f"stdin, {error}") from None
+        reader = LineReader()
+        while chunk := await _read(_STDIN):
+            for line in self._requests(reader.feed(chunk)):
+                yield line
+        for line in self._requests(reader.finish()):
+            yield line
 
-
-async def _lines(file: int) -> AsyncIterator[bytes]:
-    begun: list[bytes] = []
-    size = 0
-    while chunk := await _read(file):
-        first, *others = chunk.split(b"\n")
-        begun.append(first)
-        size += len(first)
-        for other in others:
-            yield b"".join(begun)
-            begun, size = [other], len(other)
-        if size > LONGEST:
-            break  # long enough for `decoded` to say so
-    yield b"".join(begun)
+    def _requests(self, texts: Iterator[tuple[int, str]]) -> Iterator[Line]:
+        try:
+            yield from requests(EITHER(texts), Path(), self._model)
+        except BadLineError as error:
+            raise BadLineError(f"stdin, {error}") from None
 
 
 async def _read(file: int) -> bytes:

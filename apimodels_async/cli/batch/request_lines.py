@@ -1,6 +1,5 @@
-"""From the lines of a file to requests: JSON lines, CSV, plain prompts. Lazily, and each line checked."""
+"""From the lines of a file to requests: JSON lines, tables, plain prompts. Lazily, and each line checked."""
 
-import csv
 import difflib
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -13,13 +12,14 @@ import attrs
 from attrs import frozen
 
 from apimodels_async._create import inputs
+from apimodels_async._text import is_blank, shorten
+from apimodels_async._wire.data_uris import is_data_uri
+from apimodels_async.cli.batch.tables import BadTableError, read_table
+from apimodels_async.cli.batch.text_lines import BadTextError
 from apimodels_async.cli.failures import one_line
 from apimodels_async.models import GenerationRequest
 
-__all__ = ["EITHER", "FORMS", "LONGEST", "BadLineError", "Line", "decoded", "requests"]
-
-LONGEST = 64 << 20
-"""Bytes of one line: a picture as a ``data:`` URI has room in it, a file without line ends has not."""
+__all__ = ["EITHER", "FORMS", "BadLineError", "Line", "check_pictures", "requests"]
 
 _FIELDS = tuple(each.name for each in attrs.fields(GenerationRequest))
 
@@ -33,13 +33,15 @@ class BadLineError(ValueError):
 
 
 class _NotARequestError(ValueError):
-    """Why a line is no request, without which."""
+    """Why a line is no request, without its number."""
 
 
 @contextmanager
 def _at(number: int) -> Generator[None]:
     try:
         yield
+    except (BadTextError, BadTableError) as wrong:
+        raise BadLineError(f"line {wrong.number}: {wrong}") from None
     except _NotARequestError as wrong:
         raise BadLineError(f"line {number}: {wrong}") from None
 
@@ -57,50 +59,41 @@ class Line:
     request: GenerationRequest
 
 
-def decoded(lines: Iterable[bytes], first: int = 1) -> Iterator[tuple[int, str]]:
-    """Lines as text, numbered from `first`.
-
-    Raises:
-        BadLineError: no UTF-8, or no end.
-    """
-    for number, line in enumerate(lines, first):
-        with _at(number):
-            if len(line) >= LONGEST:
-                raise _NotARequestError(f"longer than {LONGEST >> 20} MiB")
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                raise _NotARequestError("no UTF-8") from None
-        yield number, text
-
-
 # --- text to fields; a line that holds nothing has none
 
 
 def _of_text(text: str) -> Fields:
     prompt = text.strip()
-    return {} if not prompt or prompt.startswith("#") else {"prompt": prompt}
+    return {} if is_blank(text) or prompt.startswith("#") else {"prompt": prompt}
 
 
 def _of_json(text: str) -> Fields:
-    if not text.strip():
+    if is_blank(text):
         return {}
-    try:
-        value = json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number)
-    except json.JSONDecodeError as error:
-        raise _NotARequestError(f"no JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise _NotARequestError("no JSON of a request: it is nested too deeply") from None
+    value = _json_value(text, "no JSON")
     if not isinstance(value, dict) or not value:
         raise _NotARequestError('give a JSON object, as {"prompt": "A red kite"}')
     return cast("Fields", value)
+
+
+def _json_value(text: str, what: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_number)
+    except json.JSONDecodeError as error:
+        raise _NotARequestError(f"{what}: {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise _NotARequestError(f"{what} of a request: it is nested too deeply") from None
+    except _NotARequestError:
+        raise
+    except ValueError:  # an integer with more digits than Python reads
+        raise _NotARequestError(f"{what} of a request: a number in it has too many digits") from None
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> Fields:
     fields: Fields = {}
     for name, value in pairs:
         if name in fields:
-            raise _NotARequestError(f"{name!r} stands there twice")
+            raise _NotARequestError(f"{shorten(one_line(name))!r} stands there twice")
         fields[name] = value
     return fields
 
@@ -113,13 +106,6 @@ def _of_either(text: str) -> Fields:
     return (_of_json if text.lstrip().startswith("{") else _of_text)(text)
 
 
-def _of_cells(header: list[str], cells: list[str]) -> Fields:
-    if len(cells) > len(header):
-        raise _NotARequestError(f"{len(cells)} cells under a header of {len(header)}: quote what has commas in it")
-    named = zip(header, cells, strict=False)  # cells at the end may be left out
-    return {name: _of_cell(name, cell) for name, cell in named if cell.strip()}
-
-
 def _of_cell(name: str, cell: str) -> Any:
     """A cell is text, but for the fields that are not."""
     match name:
@@ -127,58 +113,54 @@ def _of_cell(name: str, cell: str) -> Any:
             try:
                 return int(cell)
             except ValueError:
-                raise _NotARequestError(f"{name}={cell!r}: give a whole number") from None
+                raise _NotARequestError(f"{name}={shorten(cell)!r}: give a whole number") from None
         case "images" | "extra_body":
-            try:
-                return json.loads(cell)
-            except (ValueError, RecursionError):
-                example = '["a.png", "b.png"]' if name == "images" else '{"field": 1}'
-                raise _NotARequestError(f"{name}={cell!r}: give JSON, as {example}") from None
+            example = '["a.png", "b.png"]' if name == "images" else '{"field": 1}'
+            return _json_value(cell, f"{name}={shorten(cell)!r}: give JSON, as {example}; no JSON")
         case _:
             return cell.strip()
 
 
 def _of_each(parse: Callable[[str], Fields], texts: Texts) -> Rows:
-    for number, text in texts:
+    lines = iter(texts)
+    while True:
+        with _at(0):
+            number, text = next(lines, (0, ""))
+        if not number:
+            return
         with _at(number):
             fields = parse(text)
         yield number, fields
 
 
-def _of_table(texts: Texts) -> Rows:
-    csv.field_size_limit(LONGEST)
-    rows = csv.reader((text for _, text in texts), strict=True)
-    header: list[str] = []
+def _of_table(separators: str, texts: Texts) -> Rows:
+    rows = read_table(texts, separators=separators)
+    is_header = True
     while True:
-        number = rows.line_num + 1
-        with _at(number):
-            try:
-                cells = next(rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise _NotARequestError(f"no CSV: {error}") from None
-            if not header:
-                header = _header(cells)
-                continue
-            fields = _of_cells(header, cells)
-        yield number, fields
+        with _at(0):
+            row = next(rows, None)
+        if row is None:
+            return
+        with _at(row.number):
+            if is_header:
+                _check_header(list(row.cells))
+            fields = {name: _of_cell(name, cell) for name, cell in row.cells.items() if not is_header}
+        is_header = False
+        yield row.number, fields
 
 
-def _header(cells: list[str]) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    for name in header:
+def _check_header(names: list[str]) -> None:
+    for name in names:
         _check_field(name)
-        if header.count(name) > 1:
-            raise _NotARequestError(f"{name!r} stands there twice")
-    if header and "prompt" not in header:
+    if "prompt" not in names:
         raise _NotARequestError("the header names no prompt")
-    return header
 
 
 FORMS: dict[str, Callable[[Texts], Rows]] = {
     ".jsonl": partial(_of_each, _of_json),
-    ".csv": _of_table,
+    ".ndjson": partial(_of_each, _of_json),
+    ".csv": partial(_of_table, ",;\t"),
+    ".tsv": partial(_of_table, "\t,;"),
     ".txt": partial(_of_each, _of_text),
 }
 """How a file is read, by its suffix."""
@@ -228,23 +210,37 @@ def _request(fields: Fields, folder: Path, model: str) -> GenerationRequest:
 
 def _check_field(name: str) -> None:
     if name not in _FIELDS:
-        close = difflib.get_close_matches(name, _FIELDS, 1)
+        close = difflib.get_close_matches(name[:80].lower(), _FIELDS, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_FIELDS)}"
-        raise _NotARequestError(f"unknown field {one_line(name)!r}; {hint}")
+        raise _NotARequestError(f"unknown field {shorten(one_line(name))!r}; {hint}")
 
 
 def _picture(name: str, value: object, folder: Path) -> str | Path:
     """A URL or a ``data:`` URI as it is; else the path of a file that is there."""
     if not isinstance(value, str):
         raise _NotARequestError(f"{name}: give a URL, a data: URI or the path of a file")
-    if inputs.is_remote(value) or value[:5].lower() == "data:":
+    if inputs.is_remote(value) or is_data_uri(value):
         return value
+    if is_blank(value):
+        raise _NotARequestError(f"{name}: is empty; leave it out, or give a URL, a data: URI or the path of a file")
     path = folder / value
     try:
-        there = path.is_file()
+        there, is_folder = path.is_file(), path.is_dir()
     except (OSError, ValueError):  # a name that is too long, or has a null character in it
-        there = False
+        there = is_folder = False
     if not there:
-        shown = value if len(value) <= 80 else f"{value[:60]}…({len(value)} characters)"
-        raise _NotARequestError(f"{name}={shown!r}: no such file in {str(folder)!r}")
+        what = "a folder, and no file," if is_folder else "no such file"
+        raise _NotARequestError(f"{name}={shorten(value)!r}: {what} in {str(folder)!r}")
     return path
+
+
+def check_pictures(line: Line) -> None:
+    """Look at the pictures of a request: the first bytes of files, ``data:`` URIs, and the sizes where there is a mask.
+
+    Raises:
+        BadLineError: one that would be refused when the request is sent.
+    """
+    try:
+        inputs.check_pictures(line.request)
+    except ValueError as error:
+        raise BadLineError(f"line {line.number}: {error}") from None

@@ -18,6 +18,7 @@ from apimodels_async.models import Outcome, Task
 __all__ = ["NAME", "Results", "row", "state_of", "sweep"]
 
 NAME = "results.jsonl"
+_LINE_ENDS = {each: f"\\u{each:04x}" for each in (0x85, 0x2028, 0x2029)}
 _PART = re.compile(rf"{re.escape(NAME)}\.(?P<pid>\d+)-[0-9a-f]{{8}}\.part")
 
 
@@ -178,8 +179,9 @@ def _is_alive(pid: int) -> bool:
 
 
 def _encoded(line: dict[str, Any]) -> bytes:
-    # A server's words may hold half a character, which UTF-8 has no room for; written like this JSON has.
-    return json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+    # A server's words may hold half a character, which UTF-8 has no room for; written like this JSON has. What many
+    # programs take for the end of a line is escaped as well.
+    return json.dumps(line, ensure_ascii=False).translate(_LINE_ENDS).encode(errors="backslashreplace") + b"\n"
 
 
 def _free_name(path: Path) -> Path:
