@@ -180,9 +180,15 @@ async def _ungrouped(leaving: Awaitable[T]) -> T:
     try:
         return await leaving
     except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        if error is group:
+        lone = _lone(group)
+        if lone is None:
             raise
-        raise error from None
+        raise lone from None
+
+
+def _lone(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """The only exception in a group, however deep it is nested."""
+    if len(group.exceptions) != 1:
+        return None
+    (error,) = group.exceptions
+    return _lone(error) if isinstance(error, BaseExceptionGroup) else error
