@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 import anyio
 import anyio.abc
@@ -179,16 +179,16 @@ async def _ungrouped(leaving: Awaitable[T]) -> T:
     """
     try:
         return await leaving
-    except BaseExceptionGroup as group:
-        lone = _lone(group)
-        if lone is None:
+    except BaseException as error:
+        lone = _lone(error)
+        if lone is error:
             raise
         raise lone from None
 
 
-def _lone(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """The only exception in a group, however deep it is nested."""
-    if len(group.exceptions) != 1:
-        return None
-    (error,) = group.exceptions
-    return _lone(error) if isinstance(error, BaseExceptionGroup) else error
+def _lone(error: BaseException) -> BaseException:
+    """The only exception in a group, however deep it is nested; any other error as it is."""
+    if isinstance(error, BaseExceptionGroup):
+        inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
+        return _lone(inner[0]) if len(inner) == 1 else error
+    return error
