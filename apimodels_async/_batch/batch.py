@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Self, TypeVar, cast
+from typing import Self, TypeVar
 
 import anyio
 import anyio.abc
@@ -188,7 +188,6 @@ async def _ungrouped(leaving: Awaitable[T]) -> T:
 
 def _lone(error: BaseException) -> BaseException:
     """The only exception in a group, however deep it is nested; any other error as it is."""
-    if isinstance(error, BaseExceptionGroup):
-        inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
-        return _lone(inner[0]) if len(inner) == 1 else error
-    return error
+    # Not by isinstance, after which pyright knows nothing of what is in the group.
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return _lone(inner[0]) if len(inner) == 1 else error
