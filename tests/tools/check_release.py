@@ -54,7 +54,7 @@ def sdist_faults(sdist: Path) -> Iterator[str]:
     yield from (f"the sdist lacks {name}" for name in sorted((package_files() | IN_THE_SDIST) - names))
     if not any(name.startswith("tests/") for name in names):
         yield "the sdist lacks the tests"
-    strange = re.compile(r"(^|/)(__pycache__|\.venv|\.nox|_build|pictures)/|\.(pyc|db|png)$")
+    strange = re.compile(r"(^|/)(__pycache__|\.venv|\.nox|_build|pictures)/|\.(pyc|png)$")
     yield from (f"the sdist should not contain {name}" for name in sorted(names) if strange.search(name))
 
 
