@@ -102,7 +102,7 @@ def release(session: nox.Session) -> None:
     for extra in PROJECT["project"]["optional-dependencies"]:
         session.run(python, "-m", "pip", "install", "--quiet", "--dry-run", f"{wheel}[{extra}]", external=True)
     session.run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli,gateway]", external=True)
-    session.run(python, "-P", "docs/demo/demo.py", "-o", str(clean / "pictures"), external=True)
+    session.run(python, "-I", "docs/demo/demo.py", "-o", str(clean / "pictures"), external=True)
 
 
 @nox.session

@@ -271,6 +271,23 @@ def test_a_class_name_means_one_class() -> None:
     assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 
 
+# --- the tests
+
+
+UNCHECKED = re.compile(r"(?<!process)(?<!child)\.wait(\([\d.A-Z_]+\)|, [\d.A-Z_]+\))$")
+"""Waiting for an event up to a time; waiting for a process raises an exception instead."""
+
+
+def test_no_test_waits_for_an_event_without_looking_whether_it_came() -> None:
+    ignored = []
+    for path in Path(__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Expr) and UNCHECKED.search(ast.unparse(node)):
+                ignored.append(f"{path.relative_to(Path(__file__).parent)}:{node.lineno}: {ast.unparse(node)}")
+
+    assert ignored == []
+
+
 # --- what is offered
 
 OFFERED = [
