@@ -1,5 +1,7 @@
-"""A repr that cannot raise: tools that show the locals of a traceback meet objects that are half made."""
+"""Reprs of values: safe for objects that are half made, short for pictures, and silent about tokens."""
 
+import re
+from collections.abc import Sequence
 from typing import Any, cast
 
 from attrs import NOTHING, AttrsInstance, fields
@@ -18,3 +20,34 @@ def safe_repr(self: Any) -> str:
             text = f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
         shown.append(f"{each.name}={text}")
     return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def shorten_links(urls: Sequence[str]) -> str:
+    """A data: URI is a whole picture; it does not belong in a log."""
+    return repr(
+        tuple(
+            url if len(url) <= 200 and url[:5].lower() != "data:" else f"{url[:22]}…({len(url)} characters)"
+            for url in urls
+        )
+    )
+
+
+def brief(value: object) -> str:
+    """A picture in a repr: what it is, not what is in it."""
+    match value:
+        case bytes() | bytearray():
+            return f"<{len(value)} bytes>"
+        case str():
+            return shorten_links((value,))[1:-2]
+        case memoryview():
+            return f"<{value.nbytes} bytes>"
+        case Sequence():
+            return f"[{', '.join(map(brief, cast('Sequence[object]', value)))}]"
+        case _:
+            return repr(value)
+
+
+def origin_of(url: str | None) -> str:
+    """A callback URL without its path, which may hold a token."""
+    found = None if url is None else re.match(r"(\w+://)(?:[^/?#]*@)?([^/?#]*)", url)
+    return repr(url) if found is None else repr(f"{found[1]}{found[2]}/…")

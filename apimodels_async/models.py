@@ -1,6 +1,5 @@
 """The values the SDK takes and gives: requests, tasks and outcomes. Frozen, and free of any I/O."""
 
-import json
 import math
 import os
 import re
@@ -10,11 +9,11 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
-from attrs import Attribute, field, fields, frozen
+from attrs import field, fields, frozen
 
-from apimodels_async._arguments import ArgumentError, ArgumentTypeError
-from apimodels_async._reprs import safe_repr
-from apimodels_async._text import control_character, is_blank
+from apimodels_async import _validators as valid
+from apimodels_async._arguments import ArgumentError
+from apimodels_async._reprs import brief, origin_of, safe_repr, shorten_links
 
 __all__ = [
     "UNSET",
@@ -121,16 +120,6 @@ OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
 """The file format of the pictures that come back."""
 
 
-def _shorten(urls: Sequence[str]) -> str:
-    """A data: URI is a whole picture; it does not belong in a log."""
-    return repr(
-        tuple(
-            url if len(url) <= 200 and url[:5].lower() != "data:" else f"{url[:22]}…({len(url)} characters)"
-            for url in urls
-        )
-    )
-
-
 def _json_value(value: object) -> Any:
     """A value as JSON has it. A number that is not finite, which JSON cannot say, becomes ``None``."""
     match value:
@@ -168,7 +157,7 @@ class Task:
 
     id: str | None
     state: TaskState | str
-    result_urls: tuple[str, ...] = field(default=(), repr=_shorten)
+    result_urls: tuple[str, ...] = field(default=(), repr=shorten_links)
     model: str | None = None
     create_time: datetime | None = None
     complete_time: datetime | None = None
@@ -189,141 +178,9 @@ class Task:
         return {each.name: _json_value(getattr(self, each.name)) for each in fields(Task)}
 
 
-def _check(condition: object, argument: str, value: object, right: str, hint: str = "") -> None:
-    if not condition:
-        shown = repr(value)
-        if len(shown) > 80:
-            shown = f"{shown[:77]}…"
-        raise ArgumentError(argument, right, value=shown, hint=hint)
-
-
-def _check_type(value: object, kinds: type | tuple[type, ...], argument: str, right: str) -> None:
-    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
-        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: {right}")
-
-
-# Patterns are compiled on first use, and kept, by `re` itself: an import need not pay for them.
-_SURROGATE = "[\ud800-\udfff]"
-_SIZE = r"(?a)[1-9]\d{0,4}x[1-9]\d{0,4}"
-_RATIO = r"(?a)[1-9]\d{0,3}:[1-9]\d{0,3}"
-_RESOLUTION = r"(?a)\d{1,2}(\.\d{1,2})?[Kk]"
-_ELSE = "; another value the server may know goes through extra_body"
-
-
-_URL = r"(?ai)https?://[^\s/?#]+\S*"
-
-
-def _pattern(regex: str, right: str, hint: str = _ELSE) -> Any:
-    def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
-        if value is not None:
-            _check_type(value, str, attribute.name, f"give {right}")
-            _check(re.fullmatch(regex, value), attribute.name, value, f"give {right}", hint)
-
-    return validate
-
-
-def _callback(_: object, __: "Attribute[Any]", value: str | None) -> None:
-    if value is not None:
-        _check_type(value, str, "callback_url", "give an absolute http(s) URL")
-        if not re.fullmatch(_URL, value):
-            raise ArgumentError("callback_url", "give an absolute http(s) URL")  # not quoted: it may hold a token
-
-
-def _one_of(*words: str) -> Any:
-    right = "give one of " + ", ".join(map(repr, words))
-
-    def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
-        _check(value is None or value in words, attribute.name, value, right, _ELSE)
-
-    return validate
-
-
-def _text(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
-    if value is not None or attribute.name == "prompt":
-        _check_type(value, str, attribute.name, "give text")
-        text = str(value)
-        _check(not is_blank(text), attribute.name, value, "give text that is not empty")
-        _check(not re.search(_SURROGATE, text), attribute.name, value, "give text without lone surrogates")
-        control = control_character(text)
-        _check(control is None, attribute.name, value, f"give text without control characters (it has {control})")
-
-
-_LARGEST = 256
-"""Bits of a whole number: Python writes none of more than 4,300 digits."""
-
-
-def _whole(lowest: int | None) -> Any:
-    def validate(_: object, attribute: "Attribute[Any]", value: int | None) -> None:
-        if value is not None:
-            _check_type(value, int, attribute.name, "give a whole number")
-            if value.bit_length() > _LARGEST:
-                raise ArgumentError(attribute.name, f"give a whole number of at most {_LARGEST} bits")
-            _check(lowest is None or value >= lowest, attribute.name, value, f"give at least {lowest}")
-
-    return validate
-
-
-_BYTES = (bytes, bytearray, memoryview)
-_READERS = ("read", "read_bytes", "open", "save")
-"""The methods by which the bytes of a picture can be had, in the order in which they are preferred."""
-
-
-def _picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    if value is None or isinstance(value, (str, os.PathLike, *_BYTES)):
-        return
-    if isinstance(value, type) or not any(hasattr(value, name) for name in _READERS):
-        raise ArgumentTypeError(
-            attribute.name,
-            f"is a {type(value).__name__}: give a URL, a data: URI, a path, bytes, a binary file or a Pillow image",
-        )
-
-
-def _pictures(self: object, attribute: "Attribute[Any]", values: object) -> None:
-    if values is None:
-        return
-    if isinstance(values, (str, *_BYTES)) or not isinstance(values, Sequence):
-        raise ArgumentTypeError("images", "give a list of pictures", hint="; a single one goes to image")
-    pictures = cast("Sequence[object]", values)
-    _check(pictures, attribute.name, pictures, "give at least one picture, or leave it out")
-    for picture in pictures:
-        _picture(self, attribute, picture)
-
-
-def _kept(values: Sequence[ImageInput] | None) -> Sequence[ImageInput] | None:
+def _as_tuple(values: Sequence[ImageInput] | None) -> Sequence[ImageInput] | None:
     """A list of the caller's may change later."""
     return tuple(values) if isinstance(values, list) else values
-
-
-def _mapping(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    if value is not None:
-        _check_type(value, Mapping, attribute.name, "give a mapping of request fields to JSON values")
-        try:
-            json.dumps(dict(cast("Mapping[object, object]", value)), ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            reason = "it has half of a surrogate pair" if isinstance(error, UnicodeEncodeError) else str(error)
-            kind = ArgumentTypeError if isinstance(error, TypeError) else ArgumentError
-            raise kind(attribute.name, f"cannot be written as JSON: {reason}") from None
-
-
-def _brief(value: object) -> str:
-    """A picture in a repr: what it is, not what is in it."""
-    match value:
-        case bytes() | bytearray():
-            return f"<{len(value)} bytes>"
-        case str():
-            return _shorten((value,))[1:-2]
-        case memoryview():
-            return f"<{value.nbytes} bytes>"
-        case Sequence():
-            return f"[{', '.join(map(_brief, cast('Sequence[object]', value)))}]"
-        case _:
-            return repr(value)
-
-
-def _origin(url: str | None) -> str:
-    """A callback URL without its path, which may hold a token."""
-    found = None if url is None else re.match(r"(\w+://)(?:[^/?#]*@)?([^/?#]*)", url)
-    return repr(url) if found is None else repr(f"{found[1]}{found[2]}/…")
 
 
 @frozen
@@ -351,22 +208,28 @@ class GenerationRequest:
         ValueError: an argument the server could not accept; the message says what would be right.
     """
 
-    prompt: str = field(validator=_text)
-    model: str | None = field(default=None, kw_only=True, validator=_text)
-    size: str | None = field(default=None, kw_only=True, validator=_pattern(_SIZE, 'pixels as "1024x1024"'))
-    n: int | None = field(default=None, kw_only=True, validator=_whole(1))
-    image: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
+    prompt: str = field(validator=valid.text)
+    model: str | None = field(default=None, kw_only=True, validator=valid.text)
+    size: str | None = field(default=None, kw_only=True, validator=valid.pattern(valid.SIZE, 'pixels as "1024x1024"'))
+    n: int | None = field(default=None, kw_only=True, validator=valid.whole_number(1))
+    image: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     images: Sequence[ImageInput] | None = field(
-        default=None, kw_only=True, converter=_kept, validator=_pictures, repr=_brief
+        default=None, kw_only=True, converter=_as_tuple, validator=valid.pictures, repr=brief
     )
-    mask: ImageInput | None = field(default=None, kw_only=True, validator=_picture, repr=_brief)
-    callback_url: str | None = field(default=None, kw_only=True, validator=_callback, repr=_origin)
-    aspect_ratio: str | None = field(default=None, kw_only=True, validator=_pattern(_RATIO, 'a ratio as "16:9"'))
-    resolution: str | None = field(default=None, kw_only=True, validator=_pattern(_RESOLUTION, '"1K", "2K" or "4K"'))
-    quality: Quality | None = field(default=None, kw_only=True, validator=_one_of("low", "medium", "high", "auto"))
-    output_format: OutputFormat | None = field(default=None, kw_only=True, validator=_one_of("png", "jpeg", "webp"))
-    seed: int | None = field(default=None, kw_only=True, validator=_whole(None))
-    extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True, validator=_mapping)
+    mask: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
+    callback_url: str | None = field(default=None, kw_only=True, validator=valid.callback_url, repr=origin_of)
+    aspect_ratio: str | None = field(
+        default=None, kw_only=True, validator=valid.pattern(valid.RATIO, 'a ratio as "16:9"')
+    )
+    resolution: str | None = field(
+        default=None, kw_only=True, validator=valid.pattern(valid.RESOLUTION, '"1K", "2K" or "4K"')
+    )
+    quality: Quality | None = field(default=None, kw_only=True, validator=valid.one_of("low", "medium", "high", "auto"))
+    output_format: OutputFormat | None = field(
+        default=None, kw_only=True, validator=valid.one_of("png", "jpeg", "webp")
+    )
+    seed: int | None = field(default=None, kw_only=True, validator=valid.whole_number(None))
+    extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True, validator=valid.json_mapping)
 
     __repr__ = safe_repr
 
@@ -377,7 +240,7 @@ class GenerationRequest:
         if self.mask is not None:
             if self.image is None and self.images is None:
                 raise ArgumentError("mask", "give the image it belongs to as well")
-            if isinstance(self.mask, str) and re.fullmatch(_URL, self.mask):
+            if isinstance(self.mask, str) and re.fullmatch(valid.URL, self.mask):
                 raise ArgumentError("mask", "is a URL, which the server does not take: give the mask's path or bytes")
 
 

@@ -18,7 +18,8 @@ ROOT = "apimodels_async"
 HOME = Path(apimodels_async.__file__).parent
 
 ORDER = (
-    "_text _arguments errors models catalogue _secret _settings _version _urls _limits _threads _sqlite _group_commit "
+    "_text _arguments _validators errors models catalogue _secret _settings _version _urls _limits _threads _sqlite "
+    "_group_commit "
     "_reprs",
     "_wire",
     "_http",
@@ -229,7 +230,7 @@ def test_every_file_says_what_it_is_for() -> None:
 
 
 MAXIMUM_LINES = 350
-LONGER = {"client": 600, "models": 410, "gateway.painter": 400, "_create.submitter": 390}
+LONGER = {"client": 600, "gateway.painter": 400, "_create.submitter": 390}
 """Modules that may be longer, and how long: the client is mostly docstrings. One that is shorter leaves the list."""
 
 

@@ -21,15 +21,18 @@ def price(request: GenerationRequest, model: str) -> float | None:
     The resolution is the request's; where it gives a size instead, the resolution that holds it.
     """
     known = catalogue.find(model)
-    each = None if known is None else known.price(request.resolution or _resolution(request.size))
+    each = None
+    if known is not None:
+        edit = request.image is not None or request.images is not None
+        each = known.price(request.resolution or _resolution(request.size), quality=request.quality, edit=edit)
     return None if each is None else each * (request.n or 1)
 
 
 def _resolution(size: str | None) -> str | None:
     if size is None:
         return None
-    longer = max(map(int, size.split("x")))
-    return "1K" if longer <= 1536 else "2K" if longer <= 2560 else "4K"
+    width, height = map(int, size.split("x"))
+    return catalogue.resolution_of((width, height))
 
 
 class Budget:

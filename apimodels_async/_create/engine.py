@@ -11,12 +11,13 @@ from apimodels_async import catalogue
 from apimodels_async._arguments import ArgumentError
 from apimodels_async._create import inputs
 from apimodels_async._create.background import BackgroundJobs
+from apimodels_async._create.create_request import CreateRequest
 from apimodels_async._create.hold import Brake, Hold
 from apimodels_async._create.journal import Journal
 from apimodels_async._create.open_files import read_awaited_pictures
 from apimodels_async._create.prepare import PreparedRequest, prepare
 from apimodels_async._create.recovery import AFTER_THE_LONGEST, CALLED_WITHIN, recover_by_callback
-from apimodels_async._create.submitter import CreateRequest, Submitter
+from apimodels_async._create.submitter import Submitter
 from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota

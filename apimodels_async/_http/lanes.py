@@ -38,10 +38,8 @@ FAST_CONNECTIONS = 32
 """For queries over aiohttp, which does not mind how many there are: so the distance to the server decides."""
 SUBMIT_KEEPALIVE = 2.0
 """Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
-KEEPALIVE = 30.0
-"""Seconds, for queries."""
-DOWNLOAD_KEEPALIVE = 5.0
-"""Seconds."""
+KEEPALIVE = 5.0
+"""Seconds, for queries and downloads. A middlebox may forget what is idle for longer; a new connection is cheap."""
 CLOSING = 5.0
 """Seconds in which requests that were cut off by closing must have ended."""
 
@@ -58,6 +56,12 @@ def load() -> Any:
         return import_module(FAST)
     except Exception:  # noqa: BLE001  (a library that is there and broken must not fail what httpx can do)
         return None
+
+
+def _load_basics() -> "ssl.SSLContext":
+    """What every lane needs, httpcore first: where the context is ready, so is the module."""
+    import_module(NETWORK)
+    return tls.shared_context()
 
 
 def _for_httpx(proxy: Proxy | None, context: "ssl.SSLContext") -> httpx.Proxy | None:
@@ -115,8 +119,8 @@ class Lanes:
         if self._given is not None:
             return
         if self._tls is None:
-            self._network = import_module(NETWORK)
-            self._tls = tls.ready_context() or await _LOADING.run(tls.shared_context)
+            self._tls = tls.ready_context() or await _LOADING.run(_load_basics)
+            self._network = import_module(NETWORK)  # by now it is there
         if fast and not self._looked_for_fast:
             self._fast = await _LOADING.run(load) if self.may_be_fast else None
             self._looked_for_fast = True
@@ -175,8 +179,8 @@ class Lanes:
         proxy = self.proxy_of(url)
         kind = proxy, url.startswith("https")
         if kind not in self._downloads:
-            limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=DOWNLOAD_KEEPALIVE)
-            self._downloads[kind] = self._pools(limits, DOWNLOAD_KEEPALIVE, proxy, url)
+            limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=KEEPALIVE)
+            self._downloads[kind] = self._pools(limits, KEEPALIVE, proxy, url)
         return self._downloads[kind]
 
     # --- aiohttp

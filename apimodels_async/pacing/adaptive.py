@@ -230,8 +230,9 @@ class _Known:
 
     def next_delay(self, elapsed: float) -> float:
         """Seconds until the next question; the task is running."""
-        if elapsed < EARLY_LOOKS[-1] and not self.ages.completions:
-            delay = next(look for look in EARLY_LOOKS if look > elapsed) - elapsed
+        soonest = elapsed + _SHORTEST  # a rounding error before a look is not a pause
+        if soonest < EARLY_LOOKS[-1] and not self.ages.completions:
+            delay = next(look for look in EARLY_LOOKS if look > soonest) - elapsed
         else:
             delay = min(max(self.schedule.delay(elapsed), _SHORTEST), _LONGEST)
         self.ages.alive(elapsed, elapsed + delay)

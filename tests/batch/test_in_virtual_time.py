@@ -326,7 +326,7 @@ FAULTS = ["", "", "", "503", "429", "refused", "lost", "html"]
     max_in_flight=st.integers(1, 30),
     leave_after=st.one_of(st.none(), st.integers(0, 20)),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=20)
 def test_under_random_faults_nothing_is_paid_twice_and_no_task_id_is_lost(
     vendor_of: Any, seed: int, requests: int, max_in_flight: int, leave_after: int | None
 ) -> None:

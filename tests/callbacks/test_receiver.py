@@ -285,17 +285,20 @@ async def test_a_task_that_came_first_stays_the_intents_while_its_function_fails
 async def test_a_function_that_takes_too_long_is_given_up(plain: bool) -> None:
     import threading
 
-    let_go = threading.Event()
+    let_go, ended = threading.Event(), threading.Event()
 
     async def slow(_: Callback) -> None:
         await anyio.sleep_forever()
 
     def blocking(_: Callback) -> None:
-        let_go.wait(10)
+        assert let_go.wait(60)
+        ended.set()
 
     receiver = CallbackReceiver(PUBLIC_URL, SECRETS, on_callback=blocking if plain else slow, handler_timeout=0.05)
     assert await post(receiver, receiver.issue()[1], body_of()) == 503
+    assert not ended.is_set()
     let_go.set()
+    assert not plain or await anyio.to_thread.run_sync(ended.wait, 60)
 
 
 async def test_a_plain_function_that_gives_an_awaitable_has_it_awaited() -> None:

@@ -283,7 +283,7 @@ async def test_a_store_that_cannot_be_read_is_tried_until_it_can(
         receiver.subscribe(intent, heard.append)
         for _ in range(3):
             store.queried.clear()
-            await anyio.to_thread.run_sync(store.queried.wait, 20)
+            assert await anyio.to_thread.run_sync(store.queried.wait, 60)
         assert heard == []
         store.broken = False
         await anyio.to_thread.run_sync(until, lambda: heard == ["a"])
@@ -383,7 +383,7 @@ def test_what_came_before_a_kill_is_there_after_a_restart(tmp_path: Path) -> Non
     assert first("post", url, "task-1") == 200
     first.process.send_signal(signal.SIGKILL)
     with first.process:
-        first.process.wait(20)
+        assert first.process.wait(60) == -signal.SIGKILL
 
     second = Member(tmp_path / "s")
     second("subscribe", url.split("/")[-2])

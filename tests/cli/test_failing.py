@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apimodels_async.gateway import LocalGateway
+from apimodels_async.gateway import Latency, LocalGateway
 
 KEY = "sk_verysecretindeed"
 
@@ -213,7 +213,10 @@ def test_a_wait_that_takes_too_long_says_how_to_go_on(apimodels: Any, slow: Any)
     )
 
 
-def test_a_local_task_that_takes_too_long_is_not_promised_to_go_on(apimodels: Any) -> None:
+def test_a_local_task_that_takes_too_long_is_not_promised_to_go_on(
+    apimodels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Latency, "draw", lambda *_: 3600.0)
     done = apimodels("generate", "a fox", "--timeout", "0", "--local")
 
     assert done.returncode == 13
@@ -250,7 +253,7 @@ class TestInterrupted:
     ) -> None:
         body = json.dumps({"code": 200, "data": {"taskId": "made", "state": "processing"}})
         process = apimodels.start("generate", "a fox", "-o", "out", "--json", settings=server.says(body))
-        server.looked.wait(30)
+        assert server.looked.wait(60)
 
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
@@ -265,7 +268,7 @@ class TestInterrupted:
         server.may_answer.clear()
         body = json.dumps({"code": 200, "data": {"taskId": "made", "state": "pending"}})
         process = apimodels.start("generate", "a fox", settings=server.says(body))
-        server.asked.wait(30)
+        assert server.asked.wait(60)
 
         process.send_signal(signal.SIGINT)
         server.may_answer.set()
@@ -277,7 +280,7 @@ class TestInterrupted:
     def test_a_create_that_never_answers_is_not_passed_over(self, apimodels: Any, server: Any) -> None:
         server.may_answer.clear()
         process = apimodels.start("generate", "a fox", settings=server.settings)
-        server.asked.wait(30)
+        assert server.asked.wait(60)
 
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)

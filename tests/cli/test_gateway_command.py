@@ -56,7 +56,7 @@ def test_a_store_keeps_tasks_over_a_restart_and_serves_one_gateway_at_a_time(api
     assert re.fullmatch(r"apimodels: .*tasks\.sqlite3.*\n", second.stderr)
 
     first.send_signal(signal.SIGINT)
-    first.wait(30)
+    assert first.wait(60) == 0
     third = apimodels.start(*start)
     status = apimodels("status", json.loads(made.stdout)["id"], settings=exported(announced(third)))
     assert "completed" in status.stdout

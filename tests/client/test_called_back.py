@@ -131,7 +131,7 @@ async def test_a_later_run_learns_from_the_store_what_became_of_a_lost_answer(
             [entry] = ledger.entries()
         called = threading.Event()
         receiver.subscribe(entry.intent_id or "", lambda _: called.set())
-        assert await anyio.to_thread.run_sync(called.wait, 10)  # while no client is there
+        assert await anyio.to_thread.run_sync(called.wait, 60)  # while no client is there
         receiver.unsubscribe(entry.intent_id or "")
     with receiving(store=tmp_path / "calls.db") as receiver:
         async with client_of(receiver) as client:

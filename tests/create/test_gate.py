@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apimodels_async._create.gate import LONGEST_RETRY_AFTER, PROBE_PATIENCE, UNKNOWN_IN_A_ROW, CreateGate, Pass
@@ -213,7 +213,6 @@ def test_whatever_becomes_of_a_request_it_makes_room_for_the_next(how: str) -> N
 STEPS = st.lists(st.sampled_from(["accepted", "not_taken", "unknown", "abandoned", "late"]), max_size=60)
 
 
-@settings(deadline=None)
 @given(STEPS, st.integers())
 def test_a_closed_gate_always_opens_again_within_its_longest_pause(steps: list[str], seed: int) -> None:
     gate = CreateGate(random.Random(seed).uniform)

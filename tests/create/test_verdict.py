@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apimodels_async._create.verdict import Verdict, judge_refusal
@@ -14,12 +14,6 @@ from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.headers import http_date, retry_after
 from apimodels_async._wire.tasks import read_task
 from apimodels_async.errors import APIError
-
-
-def unhurried(examples: int = 100) -> settings:
-    """On a busy machine a slow example is no failure."""
-    return settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
-
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -36,7 +30,6 @@ def test_the_backoff_may_be_nothing_at_all() -> None:
     assert [full_jitter(attempt, lambda low, _: low) for attempt in range(7)] == [0.0] * 7
 
 
-@unhurried()
 @given(st.integers(0, 10**9), st.integers())
 def test_a_backoff_lies_within_its_bounds_however_many_came_before(attempt: int, seed: int) -> None:
     assert 0 <= full_jitter(attempt, random.Random(seed).uniform) <= min(CAP, BASE * 2 ** min(attempt, 10))
@@ -102,7 +95,6 @@ def test_retry_after_as_a_date_is_relative_to_the_answers_own_date(
     assert retry_after(value, date, NOW) == seconds
 
 
-@unhurried()
 @given(
     st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(lambda moment: moment.replace(microsecond=0)),  # noqa: DTZ001
     st.integers(0, 10**6),
@@ -121,7 +113,6 @@ DIGITS = st.integers(0, 30).map(lambda digits: "9" * digits)
 HEADERS = st.text(max_size=40) | st.lists(PARTS | DIGITS | DIGITS.map("+{}".format), max_size=8).map(" ".join)
 
 
-@unhurried()
 @given(HEADERS, HEADERS | st.none())
 def test_any_header_is_a_number_of_seconds_or_not_understood(value: str, date: str | None) -> None:
     seconds = retry_after(value, date, NOW)
@@ -214,7 +205,6 @@ def test_what_a_refused_create_means(status: int, code: int | None, verdict: Ver
     assert judge_refusal(refusal(status, code)) is verdict
 
 
-@unhurried()
 @given(st.integers(200, 599), st.none() | st.integers(-10, 700) | st.integers())
 def test_a_create_is_never_sent_again_or_written_off_where_a_5xx_or_3xx_was_seen(status: int, code: int | None) -> None:
     error = APIError("no", status=status, code=code)
@@ -223,7 +213,6 @@ def test_a_create_is_never_sent_again_or_written_off_where_a_5xx_or_3xx_was_seen
     assert not open_ or judge_refusal(error) is Verdict.UNKNOWN
 
 
-@unhurried()
 @given(st.integers(200, 599), st.none() | st.integers(-10, 700))
 def test_a_create_is_sent_again_only_where_429_was_seen(status: int, code: int | None) -> None:
     if judge_refusal(APIError("no", status=status, code=code)) is Verdict.NOT_YET:
@@ -257,7 +246,6 @@ def test_successes_are_not_saved_up() -> None:
     assert sum(quota.take() for _ in range(1000)) == 100
 
 
-@unhurried()
 @given(st.lists(st.booleans(), max_size=400))
 def test_retries_never_exceed_a_hundred_and_the_successes(succeeded: list[bool]) -> None:
     quota = RetryQuota()

@@ -2,17 +2,11 @@ import hashlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apimodels_async._download.links import check_link, file_stem, next_hop
 from apimodels_async._urls import is_loopback
-
-
-def unhurried(examples: int = 100) -> settings:
-    """On a busy machine a slow example is no failure."""
-    return settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
-
 
 VENDOR = "https://apimodels.app/api/v1"
 LOCAL = "http://127.0.0.1:8787/api/v1"
@@ -207,13 +201,11 @@ def test_two_ids_never_share_a_name_not_even_where_capitals_are_not_told_apart()
     assert len(set(stems.values())) == len(set(ids))
 
 
-@unhurried()
 @given(st.lists(st.text(alphabet="aAbB01-_/\u00e9.", min_size=1, max_size=130), unique=True, min_size=2, max_size=20))
 def test_no_two_ids_of_a_few_odd_letters_share_a_name(ids: list[str]) -> None:
     assert len({file_stem(each, "picture", 0).lower() for each in ids}) == len(ids)
 
 
-@unhurried()
 @given(st.none() | st.text(max_size=200), st.text(max_size=200), st.integers(0, 99))
 def test_no_id_leads_out_of_the_directory(task_id: str | None, fallback: str, index: int) -> None:
     stem = file_stem(task_id, fallback, index)

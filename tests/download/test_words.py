@@ -29,7 +29,7 @@ def test_the_reason_is_found(body: bytes, words: str) -> None:
     assert words_of(body) == words
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_one_line_that_can_be_printed(body: bytes) -> None:
     words = words_of(body)

@@ -37,11 +37,19 @@ def nothing(_: bytes) -> None:
 
 
 class Chunks:
-    """Gives them, and then ends, raises or waits for ever; counts what was taken."""
+    """Gives them, and then ends, raises (when `after` has happened) or waits for ever; counts what was taken."""
 
-    def __init__(self, chunks: Sequence[bytes], then: Exception | None = None, *, stays: bool = False) -> None:
+    def __init__(
+        self,
+        chunks: Sequence[bytes],
+        then: Exception | None = None,
+        *,
+        after: threading.Event | None = None,
+        stays: bool = False,
+    ) -> None:
         self._chunks = iter(chunks)
         self._then = then
+        self._after = after
         self._stays = stays
         self.taken = 0
 
@@ -55,13 +63,15 @@ class Chunks:
             return chunk
         if self._stays:
             await anyio.sleep_forever()
+        if self._after is not None:
+            assert await anyio.to_thread.run_sync(self._after.wait, 60)
         raise self._then or StopAsyncIteration
 
 
 async def pour_all(chunks: AsyncIterator[bytes], part: PartFile) -> None:
     first, more = await gather(chunks, nothing)
     assert more
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         await write_stream(first, chunks, nothing, part)
 
 
@@ -89,7 +99,7 @@ async def test_a_slow_disk_holds_up_the_network(part: PartFile, monkeypatch: pyt
     write = PartFile.write
 
     def slow(self: PartFile, data: bytes) -> None:
-        assert may_go.wait(20)
+        assert may_go.wait(60)
         write(self, data)
 
     monkeypatch.setattr(PartFile, "write", slow)
@@ -125,7 +135,7 @@ class SlowFile:
 
     def write(self, data: bytes) -> None:
         self.began.set()
-        assert self.may_go.wait(20)
+        assert self.may_go.wait(60)
         self._file.write(data)
 
     def close(self) -> None:
@@ -138,8 +148,11 @@ async def test_nothing_is_left_when_a_download_ends_while_the_disk_is_at_work(
 ) -> None:
     file = SlowFile(part._file)
     monkeypatch.setattr(part, "_file", file)
-    monkeypatch.setattr(writer, "LEAVING", 20.0)
-    chunks = Chunks([b"0123456789"], None if cancelled else ConnectionError("broken off"), stays=cancelled)
+    monkeypatch.setattr(writer, "LEAVING", 60.0)
+    if cancelled:
+        chunks = Chunks([b"0123456789"], stays=True)
+    else:
+        chunks = Chunks([b"0123456789"], ConnectionError("broken off"), after=file.began)
     scope = anyio.CancelScope()
     left: list[bool] = []
 
@@ -153,7 +166,8 @@ async def test_nothing_is_left_when_a_download_ends_while_the_disk_is_at_work(
 
     async with anyio.create_task_group() as group:
         group.start_soon(one)
-        await anyio.to_thread.run_sync(file.began.wait, 20)
+        assert await anyio.to_thread.run_sync(file.began.wait, 60)
+        assert left == []
         if cancelled:
             scope.cancel()
         await anyio.wait_all_tasks_blocked()
@@ -177,7 +191,7 @@ async def test_waiting_for_a_disk_that_hangs_can_be_cancelled_and_leaves_nothing
     written: list[bytes] = []
 
     def hang(_: PartFile, data: bytes) -> None:
-        assert may_go.wait(20)
+        assert may_go.wait(60)
         written.append(data)
 
     monkeypatch.setattr(PartFile, "write", hang)
@@ -226,6 +240,7 @@ class Stalled:
     def __aiter__(self): return self
     async def __anext__(self):
         if self.sent:
+            waiting.set()
             await asyncio.sleep(3600)
         self.sent = True
         return bytes(writer.PIECE)
@@ -235,11 +250,12 @@ async def download():
     part.begin()
     chunks = Stalled()
     first, _ = await writer.gather(chunks, len)
-    await writer.pour(first, chunks, len, part)
+    await writer.write_stream(first, chunks, len, part)
 
+waiting = asyncio.Event()
 loop = asyncio.new_event_loop()
 task = loop.create_task(download())
-loop.run_until_complete(asyncio.sleep(0.2))
+loop.run_until_complete(waiting.wait())
 loop.close()
 """
     done = await anyio.run_process([sys.executable, "-c", program, str(tmp_path)], check=False)

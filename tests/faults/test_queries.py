@@ -426,7 +426,7 @@ _bodies = st.binary(max_size=20) | st.recursive(
 ).map(lambda value: json.dumps(value).encode())
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(status=st.sampled_from([200, 200, 200, 202, 204, 302, 400, 403, 404, 418, 429, 500]), body=_bodies)
 def test_no_answer_at_all_makes_a_wait_end_without_its_task_id(anyio_backend: str, status: int, body: bytes) -> None:
     server = Server(get=in_turn(partial(httpx.Response, status, content=body)))

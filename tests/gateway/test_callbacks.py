@@ -261,7 +261,7 @@ def test_a_gateway_that_is_killed_calls_at_least_once(receiver: Receiver, tmp_pa
         first = [receiver.next().data["taskId"] for _ in range(20)]
         assert set(first) <= ids
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        assert process.wait(60) == -signal.SIGKILL
 
         receiver.otherwise = status(204)
         start()

@@ -41,7 +41,7 @@ def base_url() -> Iterator[str]:
 
 
 @schema.parametrize()
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_nothing_breaks_the_gateway_and_every_answer_is_documented(
     case: "schemathesis.Case[Any]", base_url: str
 ) -> None:

@@ -232,7 +232,7 @@ class TestFiles:
         result = picture(painted("a city", size=size, output_format=output_format))
         assert (result.size, result.format) == (size, output_format.upper())
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(st.integers(16, 400), st.integers(16, 400), st.text(max_size=60))
     def test_any_prompt_can_be_painted_at_any_size(self, width: int, height: int, prompt: str) -> None:
         assert picture(painted(prompt, size=(width, height))).size == (width, height)
@@ -377,7 +377,7 @@ class TestMasks:
     )
     @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
     @pytest.mark.parametrize("output_format", ["png", "webp"])
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(region=regions())
     def test_only_masked_pixels_change(
         self, region: Image.Image, convention: Callable[[Image.Image], Image.Image], mode: str, output_format: str

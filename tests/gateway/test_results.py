@@ -125,13 +125,16 @@ def test_many_who_ask_at_once_get_one_painting(opened: Callable[..., Any], paint
     asked = threading.Event()
 
     def slow(**order: Any) -> bytes:
-        asked.wait(0.2)  # long enough for all of them to have asked
+        assert asked.wait(60)
         picture: bytes = painter(**order)
         return picture
 
     desk = opened(paint=slow)
     (url,) = desk.ended()
-    answers = [asked.result() for asked in [desk.start("GET", url) for _ in range(8)]]
+    requests = [desk.start("GET", url) for _ in range(8)]
+    assert desk.balance() == 9.97  # a round through the loop, so that all of them have asked
+    asked.set()
+    answers = [request.result(60) for request in requests]
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
     assert len(painter.calls) == 1
@@ -142,7 +145,7 @@ def test_one_who_hangs_up_does_not_take_the_picture_from_the_others(opened: Call
 
     def slow(**order: Any) -> bytes:
         begun.set()
-        go_on.wait(5)
+        assert go_on.wait(60)
         picture: bytes = painter(**order)
         return picture
 

@@ -67,7 +67,7 @@ def test_a_killed_gateway_loses_nothing(served: Callable[[], tuple[subprocess.Po
         (seen, _) = query(client, base_url, ids[0])["resultUrls"]
         picture = client.get(seen).content
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        assert process.wait(60) == -signal.SIGKILL
 
     with httpx.Client(headers=KEY, trust_env=False) as client:
         process, new_url = served()

@@ -164,11 +164,18 @@ def test_a_body_that_never_ends_is_not_read_to_its_end(then: Serve) -> None:
 
 
 def test_a_slow_name_takes_no_more_than_the_10_seconds_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    over = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(10) and [])
+    over, ended = threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> list[Any]:
+        assert over.wait(60)
+        ended.set()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
     with pytest.raises(TimeoutError):
         post(None, "http://hooks.example/", hosts=("hooks.example",), pace=50)
     over.set()
+    assert ended.wait(60)
 
 
 def test_nobody_there_is_an_error() -> None:
@@ -225,7 +232,7 @@ def test_many_who_ask_for_one_name_ask_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
         asked.append(host)
-        go.wait(10)
+        assert go.wait(60)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

@@ -71,13 +71,13 @@ def test_jobs_that_wait_are_dropped_at_the_end(caplog: pytest.LogCaptureFixture)
 
     def first() -> None:
         begun.set()
-        go.wait(20)
+        assert go.wait(60)
 
     async def main() -> list[BaseException | None]:
         async with Workers(1, "test-workers") as workers:
             jobs = [asyncio.create_task(workers.run(first))]
             jobs += [asyncio.create_task(workers.run(lambda: ran.append(1))) for _ in range(3)]
-            await asyncio.to_thread(begun.wait, 20)
+            assert await asyncio.to_thread(begun.wait, 60)
             asyncio.get_running_loop().call_later(0.05, go.set)
         return list(await asyncio.gather(*jobs, return_exceptions=True))
 

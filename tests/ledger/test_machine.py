@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -175,11 +174,10 @@ class OpenLedgers(RuleBasedStateMachine):
         assert before <= self._undecided(), "decided by itself"
 
 
-TestLedgers = pytest.mark.timeout(150)(OpenLedgers.TestCase)
+TestLedgers = OpenLedgers.TestCase
 TestLedgers.settings = settings(
     max_examples=int(os.environ.get("LEDGER_EXAMPLES", "25")),
     stateful_step_count=12,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     database=None,
     # Whoever asks for more examples wants to know whether there is a mistake, not the shortest way to it.

@@ -57,7 +57,7 @@ async def test_what_thousands_write_during_a_transaction_is_one_transaction(ledg
     ledger.may_go.clear()
     async with anyio.create_task_group() as group:
         group.start_soon(recorder.write, intent("first"))
-        await anyio.to_thread.run_sync(ledger.begun.wait, 20)
+        assert await anyio.to_thread.run_sync(ledger.begun.wait, 60)
         for number in range(3000):
             group.start_soon(recorder.write, intent(f"k{number}"))
         await anyio.wait_all_tasks_blocked()
@@ -74,7 +74,7 @@ async def test_where_several_write_what_comes_a_moment_later_joins_them(
     ledger.may_go.clear()
     async with anyio.create_task_group() as group:
         group.start_soon(recorder.write, intent("alone"))
-        await anyio.to_thread.run_sync(ledger.begun.wait, 20)
+        assert await anyio.to_thread.run_sync(ledger.begun.wait, 60)
         for key in ("a", "b", "c"):  # while that one is being written
             group.start_soon(recorder.write, intent(key))
         await anyio.wait_all_tasks_blocked()
@@ -152,7 +152,7 @@ async def test_a_native_cancellation_loses_no_others_writes_and_writes_nothing_t
     recorder = LedgerWriter(ledger)
     ledger.may_go.clear()
     cut_off = asyncio.create_task(recorder.write(intent("first")))
-    await asyncio.to_thread(ledger.begun.wait, 20)
+    assert await asyncio.to_thread(ledger.begun.wait, 60)
     waiting = asyncio.create_task(recorder.write(intent("second")))
     await asyncio.sleep(0)
     recorder.post(intent("posted"))
@@ -175,7 +175,7 @@ async def test_a_write_that_was_left_alone_never_comes_after_a_later_one(ledger:
     ledger.begun.clear()
     ledger.may_go.clear()
     taken_back = asyncio.create_task(recorder.write(Change("k", Step.INTENT)))
-    await asyncio.to_thread(ledger.begun.wait, 20)
+    assert await asyncio.to_thread(ledger.begun.wait, 60)
     taken_back.cancel()
     with pytest.raises(asyncio.CancelledError):
         await taken_back

@@ -268,7 +268,7 @@ async def test_an_opening_that_is_cancelled_locks_no_call_out(
     monkeypatch.setattr(_sqlite, "prepare", slow)
     async with desk.client() as client:
         first = asyncio.create_task(client.create("a", ledger=desk.path, key="k"))
-        await asyncio.to_thread(begun.wait, 20)
+        assert await asyncio.to_thread(begun.wait, 60)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first

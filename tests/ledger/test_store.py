@@ -358,7 +358,7 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: SqliteLedger) -> None:
     assert ledger.apply([begun("k", HASH, "m", {}), begun("k", HASH, "m", {}), Change("k", Step.CREATED)]) == [1, 0, 0]
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.lists(
         st.one_of(
@@ -435,7 +435,7 @@ def test_nothing_that_may_be_paid_for_is_sent_by_itself() -> None:
     assert Step.SENDING not in steps_before(Step.SENDING)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.sampled_from(Step), max_size=12), start=st.sampled_from(Step))
 def test_a_change_moves_an_entry_only_to_where_it_may_go(ledger: SqliteLedger, steps: list[Step], start: Step) -> None:
     execute(ledger, "DELETE FROM entries")

@@ -1,16 +1,10 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apimodels_async.pacing import BackoffPacing, FixedPacing, Pacing
-
-
-def unhurried(examples: int = 100) -> settings:
-    """On a busy machine a slow example is no failure."""
-    return settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
-
 
 POSITIVE = st.floats(0.001, 1000)
 
@@ -44,7 +38,6 @@ def test_fixed_asks_at_every_interval() -> None:
     assert asked_at(FixedPacing(0.25), 3) == [0.25, 0.5, 0.75]
 
 
-@unhurried()
 @given(POSITIVE, st.floats(1.001, 100), POSITIVE, st.floats(0, 1e6))
 def test_every_delay_is_positive_and_no_longer_than_the_cap(
     first: float, factor: float, cap: float, elapsed: float
@@ -55,7 +48,6 @@ def test_every_delay_is_positive_and_no_longer_than_the_cap(
     assert delay >= min(first, cap)
 
 
-@unhurried()
 @given(POSITIVE, st.floats(1.001, 100), POSITIVE)
 def test_backoff_never_grows_impatient(first: float, factor: float, cap: float) -> None:
     pacing = BackoffPacing(first, factor, cap)

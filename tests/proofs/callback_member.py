@@ -36,7 +36,7 @@ def main() -> None:
                 case ["post", url, task_id]:
                     answer = anyio.run(post, receiver, url, body_of(task_id))
                 case ["heard"]:
-                    stirred.wait(20)
+                    assert stirred.wait(60)
                     stirred.clear()
                     answer = heard
                 case other:

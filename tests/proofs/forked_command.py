@@ -50,7 +50,7 @@ class Forge:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(30)
+        assert self._process.wait(60) == 0
         self._process.stdout.close()
 
 

@@ -17,10 +17,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -39,6 +38,8 @@ REQUESTS = 6
 """In one batch."""
 KILLS_OF_ONE = 5
 """Kills that one batch has to go through at most, before it may run to its end."""
+BATCHES_A_KILL = 5
+"""Batches for each kill that is wanted, at most: more means that nothing is killed."""
 MOST_RUNS = 12
 """Runs of one batch at most: not every one gets as far as its fail point."""
 MODEL = "grok-image/grok-4.2-image"
@@ -109,15 +110,24 @@ class Books:
 
 
 class Killing:
-    """One process that forks victims, and the batches that they run one after another."""
+    """One process that forks victims, and the batches that they run one after another.
 
-    def __init__(self, home: Path, gateway: LocalGateway, books: Books, seed: int) -> None:
+    Args:
+        home: a folder for the batches.
+        gateway: where they create their tasks.
+        books: what it has taken.
+        seed: of this one's choices.
+        points: the fail points in the order in which they are used.
+    """
+
+    def __init__(self, home: Path, gateway: LocalGateway, books: Books, seed: int, points: Sequence[str]) -> None:
         self._home = home
         self._gateway = gateway
         self._books = books
         self._random = random.Random(seed)
         self._seed = seed
-        self._points = self._random.sample(POINTS, len(POINTS))
+        self._points = points
+        self._kills_at_points = 0
         self.figures = Figures()
         paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         self._forge = subprocess.Popen(
@@ -133,16 +143,16 @@ class Killing:
         assert self._forge.stdin is not None
         assert self._forge.stdout is not None
         self._forge.stdin.close()
-        self._forge.wait(30)
+        assert self._forge.wait(60) == 0
         self._forge.stdout.close()
 
-    def kill(self, kills: int, until: float) -> Figures:
-        """Go through so many kills, or until the monotonic clock says so."""
-        for number in count():
-            if self.figures.kills >= kills or time.monotonic() > until:
+    def kill(self, kills: int, at_points: int) -> Figures:
+        """Go through so many kills at least, and so many of them at fail points."""
+        for number in range(BATCHES_A_KILL * (kills + at_points)):
+            if self.figures.kills >= kills and self._kills_at_points >= at_points:
                 return self.figures
             self._one_batch(f"s{self._seed}-b{number}")
-        raise AssertionError
+        raise AssertionError(f"the batches end before they are killed: {self.figures}")
 
     def _one_batch(self, name: str) -> None:
         home = self._home / name
@@ -161,7 +171,7 @@ class Killing:
         for _ in range(MOST_RUNS):
             if killed >= KILLS_OF_ONE:
                 break
-            point = self._points[self.figures.kills % len(POINTS)]
+            point = self._points[self._kills_at_points % len(self._points)]
             if self._random.random() < 0.25:
                 code = self._run(order, after=self._random.uniform(0.0, 0.2))
                 point = "at random"
@@ -171,6 +181,7 @@ class Killing:
             if code == -9:
                 killed += 1
                 self.figures.kills += 1
+                self._kills_at_points += point in self._points
                 self.figures.by_point[point] += 1
             elif code != 0:
                 self.figures.odd.append(f"{name}: a run ended with {code}")
@@ -229,16 +240,20 @@ def added(parts: list[Figures]) -> Figures:
     return total
 
 
-def kill_many(kills: int, home: Path, *, seed: int, seconds: float, workers: int = 3) -> Figures:
-    """Kill so many processes, in `home`, within so many seconds or so."""
+def kill_many(kills: int, home: Path, *, seed: int, workers: int = 3) -> Figures:
+    """Kill so many processes or a few more, in `home`, at every fail point at least once."""
     books = Books()
-    until = time.monotonic() + seconds
+    points = random.Random(seed).sample(POINTS, len(POINTS))
+    share = -(-len(points) // workers)
     with books.kept(), LocalGateway(latency="0.02/0.05", balance=1e6, paint=paint) as gateway:
-        killings = [Killing(home, gateway, books, seed * 1000 + number) for number in range(workers)]
+        killings = [
+            Killing(home, gateway, books, seed * 1000 + number, points[number * share :] + points[: number * share])
+            for number in range(workers)
+        ]
         try:
             with ThreadPoolExecutor(workers) as threads:
                 each = -(-kills // workers)
-                return added(list(threads.map(lambda killing: killing.kill(each, until), killings)))
+                return added(list(threads.map(lambda killing: killing.kill(each, share), killings)))
         finally:
             for killing in killings:
                 killing.close()
@@ -249,7 +264,7 @@ def main() -> None:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
-        figures = kill_many(kills, Path(home), seed=random.randrange(10**6), seconds=3600.0)
+        figures = kill_many(kills, Path(home), seed=random.randrange(10**6))
     print(f"{figures.kills} kills in {time.monotonic() - started:.0f} s, {figures.requests} requests")
     for point, number in figures.by_point.most_common():
         print(f"  {number:5} {point}")

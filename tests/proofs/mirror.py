@@ -19,9 +19,9 @@ from tests.support.envelopes import wrapped
 from tests.support.servers import Handler, http_server
 
 CASES = Path(__file__).parents[1] / "sync" / "cases.py"
-LIMIT = 30.0
+LIMIT = 150.0
 """Seconds for one program."""
-EXIT = 5.0
+EXIT = 20.0
 """Seconds for an interpreter's exit, on a machine that is busy with others of its kind."""
 UNCAUGHT = {"interrupt_that_nobody_catches": "KeyboardInterrupt"}
 """Cases that end by an exception, and which."""

@@ -32,7 +32,7 @@ from apimodels_async.pacing import FixedPacing
 for _module in ("_batch.batch", "ledger.once"):  # what a client imports when it needs it
     import_module(f"apimodels_async.{_module}")
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds for one batch."""
 
 

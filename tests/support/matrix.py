@@ -158,7 +158,7 @@ def _reset(visit: Visit) -> None:
 
 
 def _stall(visit: Visit) -> None:
-    visit.server.closed.wait(5.0)
+    assert visit.server.closed.wait(60)
 
 
 def _stay(visit: Visit) -> None:

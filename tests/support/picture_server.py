@@ -164,7 +164,7 @@ def held(release: threading.Event, then: Reply) -> Reply:
     """An answer that waits until the test lets it go."""
 
     def reply(connection: socket.socket, seen: Seen) -> bool:
-        release.wait(30.0)
+        assert release.wait(60)
         return then(connection, seen)
 
     return reply

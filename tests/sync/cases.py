@@ -30,6 +30,10 @@ atexit.register(lambda: [call() for call in FINAL])  # the first to be registere
 from apimodels_async import ConfigurationError, ImagesClient  # noqa: E402
 from apimodels_async.pacing import FixedPacing  # noqa: E402
 
+PATIENCE = 60.0
+"""Seconds after which something that was to happen has not: a busy machine needs less."""
+LIMIT = 120.0
+"""Seconds after which a case says where it hangs, and ends."""
 CASES: dict[str, Callable[[str], object]] = {}
 PIXEL = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\x00\x00\x00\n"
@@ -53,7 +57,7 @@ def client_of(base_url: str, **more: Any) -> ImagesClient:
 
 
 def refused(call: Callable[[], object], words: str) -> None:
-    """`call` says within a second what is wrong."""
+    """`call` says what is wrong, and waits for nothing."""
     begun = time.monotonic()
     said = "nothing"
     try:
@@ -61,7 +65,7 @@ def refused(call: Callable[[], object], words: str) -> None:
     except ConfigurationError as error:
         said = str(error)
     assert words in said
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < PATIENCE
 
 
 def interrupt_in(seconds: float) -> threading.Timer:
@@ -99,12 +103,12 @@ class Trigger(Pacing):
 
 
 def interrupted(call: Callable[[Trigger], object]) -> None:
-    """Ctrl-C comes in the middle of `call`, and comes through within a second."""
+    """Ctrl-C comes in the middle of `call`, which would never end, and comes through."""
     trigger = Trigger()
     try:
         call(trigger)
     except KeyboardInterrupt:
-        assert time.monotonic() - trigger.sent < 1
+        assert time.monotonic() - trigger.sent < PATIENCE
     else:
         raise AssertionError("no interrupt")
 
@@ -125,7 +129,7 @@ def coroutines(client: ImagesClient) -> int:
 
 def alone_again() -> None:
     """No thread is left, but for those that were told to end and are just doing so."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while threading.active_count() > 1:
         assert time.monotonic() < deadline, threading.enumerate()
         time.sleep(0.01)
@@ -175,7 +179,7 @@ def many_threads(base_url: str) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE)
     assert states == ["completed"] * 20
 
 
@@ -183,7 +187,7 @@ def many_threads(base_url: str) -> None:
 def futures(base_url: str) -> None:
     client = client_of(base_url)
     with concurrent.futures.ThreadPoolExecutor(4) as executor:
-        tasks = list(executor.map(client.generate, ["a", "b", "c", "d", "e"], timeout=20))
+        tasks = list(executor.map(client.generate, ["a", "b", "c", "d", "e"], timeout=PATIENCE))
     assert all(task.is_terminal for task in tasks)
     # Left to the exit, which waits for what was submitted, and closes the client afterwards.
     later = concurrent.futures.ThreadPoolExecutor(2)
@@ -308,7 +312,7 @@ def exit_with_a_thread_waiting(base_url: str) -> None:
             client.wait("slow-1", pacing=Pacing(asked.set))
 
     threading.Thread(target=wait, daemon=True).start()
-    assert asked.wait(10)
+    assert asked.wait(PATIENCE)
 
 
 @case
@@ -396,7 +400,7 @@ def interrupt_in_requests_that_never_come(base_url: str) -> None:
     def work(trigger: Trigger) -> None:
         def requests() -> Iterator[str]:
             trigger.send()
-            stop.wait(30)
+            assert stop.wait(PATIENCE)
             yield "a boat"
 
         with client.batch(requests()) as batch:
@@ -535,13 +539,13 @@ def closing_under_calls(base_url: str) -> None:
     time.sleep(0.1)
     client.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE)
     assert len(errors) == 5
 
 
 def watch() -> None:
     """Let a hang show where it is."""
-    faulthandler.dump_traceback_later(20, exit=True)
+    faulthandler.dump_traceback_later(LIMIT, exit=True)
 
 
 def tell_the_time() -> None:

@@ -109,7 +109,7 @@ def test_slow_requests_hold_nobody_up(client: ImagesClient) -> None:
     def requests() -> Iterator[str]:
         yield "a boat"
         asked.set()
-        go_on.wait(20)
+        assert go_on.wait(60)
         yield "a ship"
 
     with client.batch(requests()) as batch:

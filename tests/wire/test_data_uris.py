@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apimodels_async._wire.data_uris import (
@@ -21,8 +21,6 @@ from apimodels_async._wire.data_uris import (
 from apimodels_async._wire.picture_formats import PictureFormat
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) + b"\xfb\xff\xfe\xbf"
-
-UNHURRIED = settings(deadline=None)
 
 
 def plain(data: bytes) -> str:
@@ -42,7 +40,6 @@ FORMS: dict[str, Callable[[bytes], str]] = {
 }
 
 
-@UNHURRIED
 @pytest.mark.parametrize("form", FORMS)
 @given(data=st.binary(max_size=200))
 def test_every_form_of_base64_gives_the_same_bytes(form: str, data: bytes) -> None:
@@ -98,13 +95,11 @@ def test_data_that_are_not_base64_are_percent_decoded() -> None:
     assert parse_data_uri("data:,a,b") == (DEFAULT_MEDIA_TYPE, b"a,b")
 
 
-@UNHURRIED
 @given(st.binary(max_size=100))
 def test_any_bytes_can_be_percent_encoded(data: bytes) -> None:
     assert parse_data_uri("data:application/octet-stream," + quote(data)).data == data
 
 
-@UNHURRIED
 @given(st.text(max_size=60))
 def test_any_text_is_a_data_uri_or_a_value_error(text: str) -> None:
     for uri in (text, "data:" + text, "data:;base64," + text, 'data:x="' + text):

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from apimodels_async._wire.picture_formats import HEAD, PictureFormat, compression, recognise
 from apimodels_async._wire.picture_structure import Completeness, PictureVerdict, PictureWalker, examine
 
-UNHURRIED = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(max_examples=200)
 """On a busy machine a slow example is no failure."""
 
 Format = PictureFormat
@@ -148,7 +148,7 @@ def test_data_behind_the_end_leaves_a_picture_whole(name: str, behind: bytes) ->
     assert verdict.trailing == examine(data).trailing + len(behind)
 
 
-@UNHURRIED
+@THOROUGH
 @given(st.sampled_from(sorted(FILES)), st.lists(st.integers(1, 3000), min_size=1, max_size=9), st.data())
 def test_pieces_of_any_size_bring_the_same_verdict(name: str, sizes: list[int], more: st.DataObject) -> None:
     _, data = FILES[name]
@@ -162,7 +162,7 @@ def test_single_bytes_bring_the_same_verdict(name: str) -> None:
     assert fed(data, itertools.repeat(1)) == examine(data)
 
 
-@UNHURRIED
+@THOROUGH
 @given(st.sampled_from(sorted(FILES)), st.data())
 def test_nothing_raises_whatever_the_bytes_are(name: str, more: st.DataObject) -> None:
     data = bytearray(FILES[name][1])

@@ -4,17 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apimodels_async._text import is_blank
 from apimodels_async._wire.requests import create_body
 from apimodels_async.models import GenerationRequest
-
-
-def unhurried(examples: int = 100) -> settings:
-    """On a busy machine a slow example is no failure."""
-    return settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
 
 
 def body_of(model: str = "m", pictures: dict[str, str | list[str]] | None = None, **given: Any) -> dict[str, Any]:
@@ -97,7 +92,6 @@ def test_a_number_that_json_does_not_have_is_refused(number: float) -> None:
         body_of(extra_body={"strength": number})
 
 
-@unhurried()
 @given(
     st.text(min_size=1, alphabet=st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t")).filter(
         lambda text: not is_blank(text)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from apimodels_async._wire import tasks
@@ -14,12 +14,6 @@ from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.tasks import read_task
 from apimodels_async.errors import APIError, BadRequestError, ProtocolError
 from apimodels_async.models import Task, TaskState
-
-
-def unhurried(examples: int = 100) -> settings:
-    """On a busy machine a slow example is no failure."""
-    return settings(deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
-
 
 PENDING = b"""{
 "code": 200,
@@ -393,7 +387,7 @@ def check_task(task: Task, asked: str | None) -> None:
     assert tasks.failure(task).task is task
 
 
-@unhurried(300)
+@settings(max_examples=150)
 @given(st.binary(max_size=200), STATUSES, ASKED)
 @example(b"", 200, None)
 @example(b"null", 200, None)
@@ -409,7 +403,7 @@ def test_any_bytes_are_a_task_or_a_refusal_or_outside_the_contract(body: bytes, 
     check_any(body, status, asked)
 
 
-@unhurried(300)
+@settings(max_examples=150)
 @given(PAYLOADS, STATUSES | st.just(200), ASKED)
 def test_any_json_is_a_task_or_a_refusal_or_outside_the_contract(
     payload: dict[str, Any], status: int, asked: str | None

@@ -1,0 +1,124 @@
+"""The checks of a request's fields, each for one kind of value. Pure."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+from apimodels_async._text import control_character, is_blank
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+
+def check(condition: object, argument: str, value: object, right: str, hint: str = "") -> None:
+    if not condition:
+        shown = repr(value)
+        if len(shown) > 80:
+            shown = f"{shown[:77]}…"
+        raise ArgumentError(argument, right, value=shown, hint=hint)
+
+
+def check_type(value: object, kinds: type | tuple[type, ...], argument: str, right: str) -> None:
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
+        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: {right}")
+
+
+# Patterns are compiled on first use, and kept, by `re` itself: an import need not pay for them.
+_SURROGATE = "[\ud800-\udfff]"
+SIZE = r"(?a)[1-9]\d{0,4}x[1-9]\d{0,4}"
+RATIO = r"(?a)[1-9]\d{0,3}:[1-9]\d{0,3}"
+RESOLUTION = r"(?a)\d{1,2}(\.\d{1,2})?[Kk]"
+_ELSE = "; another value the server may know goes through extra_body"
+
+
+URL = r"(?ai)https?://[^\s/?#]+\S*"
+
+
+def pattern(regex: str, right: str, hint: str = _ELSE) -> Any:
+    def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
+        if value is not None:
+            check_type(value, str, attribute.name, f"give {right}")
+            check(re.fullmatch(regex, value), attribute.name, value, f"give {right}", hint)
+
+    return validate
+
+
+def callback_url(_: object, __: "Attribute[Any]", value: str | None) -> None:
+    if value is not None:
+        check_type(value, str, "callback_url", "give an absolute http(s) URL")
+        if not re.fullmatch(URL, value):
+            raise ArgumentError("callback_url", "give an absolute http(s) URL")  # not quoted: it may hold a token
+
+
+def one_of(*words: str) -> Any:
+    right = "give one of " + ", ".join(map(repr, words))
+
+    def validate(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
+        check(value is None or value in words, attribute.name, value, right, _ELSE)
+
+    return validate
+
+
+def text(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
+    if value is not None or attribute.name == "prompt":
+        check_type(value, str, attribute.name, "give text")
+        content = str(value)
+        check(not is_blank(content), attribute.name, value, "give text that is not empty")
+        check(not re.search(_SURROGATE, content), attribute.name, value, "give text without lone surrogates")
+        control = control_character(content)
+        check(control is None, attribute.name, value, f"give text without control characters (it has {control})")
+
+
+_LARGEST = 256
+"""Bits of a whole number: Python writes none of more than 4,300 digits."""
+
+
+def whole_number(lowest: int | None) -> Any:
+    def validate(_: object, attribute: "Attribute[Any]", value: int | None) -> None:
+        if value is not None:
+            check_type(value, int, attribute.name, "give a whole number")
+            if value.bit_length() > _LARGEST:
+                raise ArgumentError(attribute.name, f"give a whole number of at most {_LARGEST} bits")
+            check(lowest is None or value >= lowest, attribute.name, value, f"give at least {lowest}")
+
+    return validate
+
+
+_BYTES = (bytes, bytearray, memoryview)
+_READERS = ("read", "read_bytes", "open", "save")
+"""The methods by which the bytes of a picture can be had, in the order in which they are preferred."""
+
+
+def picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if value is None or isinstance(value, (str, os.PathLike, *_BYTES)):
+        return
+    if isinstance(value, type) or not any(hasattr(value, name) for name in _READERS):
+        raise ArgumentTypeError(
+            attribute.name,
+            f"is a {type(value).__name__}: give a URL, a data: URI, a path, bytes, a binary file or a Pillow image",
+        )
+
+
+def pictures(self: object, attribute: "Attribute[Any]", values: object) -> None:
+    if values is None:
+        return
+    if isinstance(values, (str, *_BYTES)) or not isinstance(values, Sequence):
+        raise ArgumentTypeError("images", "give a list of pictures", hint="; a single one goes to image")
+    given = cast("Sequence[object]", values)
+    check(given, attribute.name, given, "give at least one picture, or leave it out")
+    for each in given:
+        picture(self, attribute, each)
+
+
+def json_mapping(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if value is not None:
+        check_type(value, Mapping, attribute.name, "give a mapping of request fields to JSON values")
+        try:
+            json.dumps(dict(cast("Mapping[object, object]", value)), ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            reason = "it has half of a surrogate pair" if isinstance(error, UnicodeEncodeError) else str(error)
+            kind = ArgumentTypeError if isinstance(error, TypeError) else ArgumentError
+            raise kind(attribute.name, f"cannot be written as JSON: {reason}") from None
