@@ -4,11 +4,12 @@ import hashlib
 import logging
 import math
 import random
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import anyio
 
@@ -16,7 +17,7 @@ from apimodels_async._download.folder import expand, prepare_folder
 from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import MAX_REDIRECTS, check_link, file_stem, next_hop
 from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile
-from apimodels_async._download.tally import PictureTally, SpoiledError
+from apimodels_async._download.tally import DoubtfulError, Judgement, PictureTally, SpoiledError
 from apimodels_async._download.words import READ, words_of
 from apimodels_async._download.writer import THREADS, gather, write_stream
 from apimodels_async._http.trace import RequestFailed, Stream
@@ -25,11 +26,12 @@ from apimodels_async._limits import full_jitter
 from apimodels_async._poll.poller import Poller
 from apimodels_async._wire.data_uris import is_data_uri, parse_data_uri
 from apimodels_async.errors import ApimodelsError, ConfigurationError, DownloadError, ResultExpiredError
-from apimodels_async.models import Task, TaskState
+from apimodels_async.models import Picture, Task, TaskState
 
 logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 MOST_PICTURES = 1000
 """Pictures of one task: more are refused, because each takes a task of the loop and a file."""
@@ -79,6 +81,20 @@ class Downloader:
             DownloadError: not completed, or a picture could not be saved; what was saved before stays.
             ResultExpiredError: a picture is no longer there.
         """
+        limits, directory = limits or DownloadLimits(), expand(directory)
+        return await self._all(task, lambda at: _ToDisk(self, task, at, directory, limits))
+
+    async def fetch(self, task: Task, limits: DownloadLimits | None = None) -> list[Picture]:
+        """Bring all pictures of a completed task into memory, in the order of its links.
+
+        Raises:
+            DownloadError: not completed, or a picture could not be fetched.
+            ResultExpiredError: a picture is no longer there.
+        """
+        wanted = limits or DownloadLimits()
+        return await self._all(task, lambda at: _ToMemory(self, task, at, wanted))
+
+    async def _all(self, task: Task, begin: Callable[[int], "_Fetch[R]"]) -> list[R]:
         if task.state != TaskState.COMPLETED or not task.result_urls:
             raise DownloadError(
                 f"task {task.id} is {task.state or 'of no known state'} and has no pictures: wait for it first",
@@ -89,11 +105,9 @@ class Downloader:
                 f"task {task.id} has {len(task.result_urls)} links to pictures; at most {MOST_PICTURES} are fetched",
                 task_id=task.id,
             )
-        limits = limits or DownloadLimits()
-        directory = expand(directory)
         started = anyio.current_time()
-        fetches = [_Fetch(self, task, at, directory, limits) for at in range(len(task.result_urls))]
-        saved: list[SavedPicture | None] = [None] * len(fetches)
+        fetches = [begin(at) for at in range(len(task.result_urls))]
+        saved: list[R | None] = [None] * len(fetches)
         failures: list[ApimodelsError] = []
 
         async def one(at: int) -> None:
@@ -136,25 +150,25 @@ class _GoneError(Exception):
         self.age = age
 
 
-class _Fetch:
-    """One picture of one task."""
+class _Fetch(Generic[R]):
+    """One picture of one task. Where it goes is the matter of a subclass."""
 
-    def __init__(self, owner: Downloader, task: Task, at: int, directory: Path, limits: DownloadLimits) -> None:
+    def __init__(self, owner: Downloader, task: Task, at: int, limits: DownloadLimits) -> None:
         self.owner = owner
         self.task = task
         self.at = at
-        self.directory = directory
         self.limits = limits
         self.attempts = 0
+        self.doubtful = ""  # the digest of what came last, if it was complete and may be a picture
         self.deadline = math.inf
         self.trouble = "too slow"
 
-    async def run(self) -> SavedPicture:
+    async def run(self) -> R:
         async with self.owner.http.download_places:
             return await self._run()
 
-    async def _run(self) -> SavedPicture:
-        url = self.task.result_urls[self.at]
+    async def _run(self) -> R:
+        url = self.task.result_urls[self.at].strip()
         try:
             # Not fail_after: its TimeoutError could not be told from the disk's own.
             with anyio.move_on_after(self.limits.timeout) as scope:
@@ -180,7 +194,7 @@ class _Fetch:
         except OSError as error:
             raise self._error(f"cannot be written: {error}") from error
 
-    async def _once_more(self, url: str, gone: _GoneError) -> SavedPicture:
+    async def _once_more(self, url: str, gone: _GoneError) -> R:
         """The link is dead: ask the API once whether there is another by now."""
         if self.task.id is None:
             raise gone
@@ -191,11 +205,11 @@ class _Fetch:
         except ApimodelsError:
             raise gone from None
         links = task.result_urls
-        if len(links) <= self.at or links[self.at] == url:
+        if len(links) <= self.at or links[self.at].strip() == url:
             raise gone
-        return await self._insist(links[self.at])
+        return await self._insist(links[self.at].strip())
 
-    async def _insist(self, url: str) -> SavedPicture:
+    async def _insist(self, url: str) -> R:
         """Fetch, again and again while that may help."""
         number = 0
         while True:
@@ -224,11 +238,14 @@ class _Fetch:
             await anyio.sleep(pause + full_jitter(number, self.owner.uniform))
             number += 1
 
-    async def _fetch(self, url: str) -> SavedPicture:
+    async def _fetch(self, url: str) -> R:
         if is_data_uri(url):
             data = (await _in_thread(parse_data_uri, url)).data
             try:
-                return await self._save(_one(data), len(data))
+                try:
+                    return await self._save(_one(data), len(data), encoded=False)
+                except DoubtfulError:  # it cannot come otherwise
+                    return await self._save(_one(data), len(data), encoded=False)
             except SpoiledError as spoiled:  # it will be no better the next time
                 raise ValueError(str(spoiled)) from None
         base_url = self.owner.http.base_url
@@ -239,7 +256,7 @@ class _Fetch:
                     url = next_hop(url, stream.location, base_url=base_url)
                     continue
                 await self._check(stream)
-                return await self._save(stream.chunks, stream.length)
+                return await self._save(stream.chunks, stream.length, encoded=stream.encoded)
         raise ValueError(f"more than {MAX_REDIRECTS} redirects")
 
     async def _check(self, stream: Stream) -> None:
@@ -249,30 +266,28 @@ class _Fetch:
             raise _GoneError(self.owner.http.without_key(await _said(stream)), age)
         if stream.status != 200:
             raise SpoiledError(self.owner.http.without_key(await _said(stream)), stream.retry_after or 0.0)
-        if stream.encoded:
-            raise SpoiledError("the server compressed it although that was declined")
         if stream.length is not None and stream.length > self.limits.max_bytes:
             raise ValueError(f"it is {stream.length} bytes; at most {self.limits.max_bytes} are taken (max_bytes)")
 
-    async def _save(self, chunks: AsyncIterator[bytes], length: int | None) -> SavedPicture:
-        link = self.task.result_urls[self.at]
-        stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
-        part = PartFile(self.directory, stem, SWEPT_SUFFIX)
-        tally = PictureTally(self.limits, anyio.current_time())
+    @abstractmethod
+    async def _save(self, chunks: AsyncIterator[bytes], length: int | None, *, encoded: bool) -> R: ...
 
-        def seen(chunk: bytes) -> None:
-            tally.count(chunk, anyio.current_time())
+    def _tally(self, *, encoded: bool) -> PictureTally:
+        return PictureTally(self.limits, anyio.current_time(), encoded=encoded)
 
+    def _judge(self, tally: PictureTally, length: int | None, digest: Callable[[], str]) -> Judgement:
+        """Judge what came; if that is doubtful, by whether the attempt before brought the same."""
         try:
-            piece, more = await gather(chunks, seen)
-            if not more:  # most pictures: one turn in a thread does it all
-                return await _in_thread(_write_whole, part, piece, stem + tally.judge(length).suffix)
-            await _in_thread(part.begin)
-            await write_stream(piece, chunks, seen, part)
-            return await _in_thread(_finish, part, stem + tally.judge(length).suffix)
-        except BaseException:
-            part.discard()
-            raise
+            found = tally.judge(length)
+        except DoubtfulError:
+            before, self.doubtful = self.doubtful, digest()
+            if before != self.doubtful:
+                raise
+            found = tally.judge(length, again=True)
+        if found.warning is not None:
+            extra = {"task_id": self.task.id, "model": self.task.model, "attempt": self.attempts}
+            logger.warning("task %s: picture %d is kept although %s", self.task.id, self.at, found.warning, extra=extra)
+        return found
 
     def _late(self) -> DownloadError:
         return self._error(f"not saved within {self.limits.timeout or 0.0:g} s: {self.trouble}")
@@ -281,9 +296,53 @@ class _Fetch:
         return DownloadError(f"task {self.task.id}: picture {self.at} {what}", task_id=self.task.id)
 
 
-def _write_whole(part: PartFile, pieces: list[bytes], name: str) -> SavedPicture:
+class _ToDisk(_Fetch[SavedPicture]):
+    def __init__(self, owner: Downloader, task: Task, at: int, directory: Path, limits: DownloadLimits) -> None:
+        super().__init__(owner, task, at, limits)
+        self.directory = directory
+
+    async def _save(self, chunks: AsyncIterator[bytes], length: int | None, *, encoded: bool) -> SavedPicture:
+        link = self.task.result_urls[self.at]
+        stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
+        part = PartFile(self.directory, stem, SWEPT_SUFFIX)
+        tally = self._tally(encoded=encoded)
+
+        def seen(chunk: bytes) -> None:
+            tally.count(chunk, anyio.current_time())
+
+        try:
+            piece, more = await gather(chunks, seen)
+            if not more:  # most pictures: one turn in a thread does it all
+                whole = b"".join(piece)
+                found = self._judge(tally, length, lambda: _digest(whole))
+                return await _in_thread(_write_whole, part, whole, stem + found.suffix)
+            await _in_thread(part.begin)
+            await write_stream(piece, chunks, seen, part)
+            return await _in_thread(_finish, part, stem + self._judge(tally, length, lambda: part.sha256).suffix)
+        except BaseException:
+            part.discard()
+            raise
+
+
+class _ToMemory(_Fetch[Picture]):
+    async def _save(self, chunks: AsyncIterator[bytes], length: int | None, *, encoded: bool) -> Picture:
+        tally = self._tally(encoded=encoded)
+        pieces: list[bytes] = []
+        async for chunk in chunks:
+            tally.count(chunk, anyio.current_time())
+            pieces.append(chunk)
+        data = b"".join(pieces)
+        found = self._judge(tally, length, lambda: _digest(data))
+        return Picture(data=data, media_type=found.media_type, url=self.task.result_urls[self.at])
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _write_whole(part: PartFile, data: bytes, name: str) -> SavedPicture:
     part.begin()
-    part.write(b"".join(pieces))
+    part.write(data)
     return _finish(part, name)
 
 
