@@ -487,8 +487,7 @@ class AsyncImagesClient:
             max_bytes: of one picture.
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
-            check: whether a file must be a whole picture. With ``False`` what the server has is saved as it is: also
-                a picture that breaks off, or one of no known format, whose name ends in ``.bin``.
+            check: if ``False``, what the server has is saved as it is, also if it breaks off.
 
         Returns:
             The paths, in the order of ``task.result_urls``.
@@ -508,21 +507,16 @@ class AsyncImagesClient:
         """Bring a completed task's pictures into memory, checked as `download` does: for services that pass them on.
 
         Args:
-            task: a completed task.
+            task: one that is completed.
             max_bytes: of one picture.
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
 
-        Returns:
-            The pictures, in the order of ``task.result_urls``.
-
         Raises:
-            DownloadError: a picture could not be fetched; the task stays done and can be fetched again.
-            ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
+            DownloadError, ResultExpiredError: as `download`.
         """
         self._engine.jobs.bind()
-        limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
-        return await self._downloader.fetch(task, limits)
+        return await self._downloader.fetch(task, downloads.DownloadLimits(max_bytes, timeout, min_rate))
 
     @cached_property
     def _downloader(self) -> "downloads.Downloader":

@@ -418,8 +418,7 @@ class ImagesClient(MirroredClient):
             max_bytes: of one picture.
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
-            check: whether a file must be a whole picture. With ``False`` what the server has is saved as it is: also
-                a picture that breaks off, or one of no known format, whose name ends in ``.bin``.
+            check: if ``False``, what the server has is saved as it is, also if it breaks off.
 
         Returns:
             The paths, in the order of ``task.result_urls``.
@@ -438,17 +437,13 @@ class ImagesClient(MirroredClient):
         """Bring a completed task's pictures into memory, checked as `download` does: for services that pass them on.
 
         Args:
-            task: a completed task.
+            task: one that is completed.
             max_bytes: of one picture.
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
 
-        Returns:
-            The pictures, in the order of ``task.result_urls``.
-
         Raises:
-            DownloadError: a picture could not be fetched; the task stays done and can be fetched again.
-            ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
+            DownloadError, ResultExpiredError: as `download`.
         """
         return self._portal.call(self._async.fetch(task, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate))
 

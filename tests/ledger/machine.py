@@ -166,7 +166,7 @@ class World:
             return None if life.dead else result
 
         logger.setLevel(logging.CRITICAL + 1)  # the dead would have much to say
-        with mock.patch("apimodels_async._download.downloader.full_jitter", return_value=0.0):
+        with mock.patch("apimodels_async._download.picture_fetch.full_jitter", return_value=0.0):
             return anyio.run(process, backend=backend)
 
     def batch(self, backend: str, events: int | None, prompts: list[str]) -> list[Outcome] | None:
