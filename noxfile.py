@@ -142,6 +142,13 @@ def disk(session: nox.Session) -> None:
 
 
 @nox.session
+def files(session: nox.Session) -> None:
+    """Picture files of all kinds in and out, byte for byte; `nox -s files -- FOLDER` adds those of a folder."""
+    session.install("--quiet", PACKAGE)
+    session.run("python", "tests/proofs/files.py", *session.posargs)
+
+
+@nox.session
 def callbacks(session: nox.Session) -> None:
     """10,000 callbacks, most of them abuse, and 500 creates that lose a fifth of their answers; or one of the two."""
     session.install("--quiet", PACKAGE, *group("test"))

@@ -26,7 +26,7 @@ from apimodels_async.errors import (
     TaskNotFoundError,
     WaitTimeoutError,
 )
-from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Task, TaskState
+from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Picture, Task, TaskState
 
 if TYPE_CHECKING:
     from apimodels_async.sync import ImagesClient
@@ -60,6 +60,7 @@ __all__ = [
     "LedgerError",
     "NotSubmittedError",
     "Outcome",
+    "Picture",
     "ProtocolError",
     "RateLimitError",
     "ResultExpiredError",

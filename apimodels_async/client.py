@@ -35,6 +35,7 @@ from apimodels_async.models import (
     ImageInput,
     Outcome,
     OutputFormat,
+    Picture,
     Quality,
     Task,
     TaskState,
@@ -473,6 +474,7 @@ class AsyncImagesClient:
         max_bytes: int = 512 << 20,
         timeout: float | None = 600.0,
         min_rate: int = 1024,
+        check: bool = True,
     ) -> list[Path]:
         """Save a completed task's pictures in `directory`, which is made if need be.
 
@@ -485,6 +487,7 @@ class AsyncImagesClient:
             max_bytes: of one picture.
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
+            check: if ``False``, what the server has is saved as it is, also if it breaks off.
 
         Returns:
             The paths, in the order of ``task.result_urls``.
@@ -494,9 +497,26 @@ class AsyncImagesClient:
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         self._engine.jobs.bind()
-        limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
+        limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
         saved = await self._downloader.download(task, Path(directory), limits)
         return [picture.path for picture in saved]
+
+    async def fetch(
+        self, task: Task, *, max_bytes: int = 512 << 20, timeout: float | None = 600.0, min_rate: int = 1024
+    ) -> list[Picture]:
+        """Bring a completed task's pictures into memory, checked as `download` does: for services that pass them on.
+
+        Args:
+            task: one that is completed.
+            max_bytes: of one picture.
+            timeout: seconds for one picture, all attempts together; ``None`` for no limit.
+            min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
+
+        Raises:
+            DownloadError, ResultExpiredError: as `download`.
+        """
+        self._engine.jobs.bind()
+        return await self._downloader.fetch(task, downloads.DownloadLimits(max_bytes, timeout, min_rate))
 
     @cached_property
     def _downloader(self) -> "downloads.Downloader":

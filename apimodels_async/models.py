@@ -23,6 +23,7 @@ __all__ = [
     "ImageInput",
     "Outcome",
     "OutputFormat",
+    "Picture",
     "Quality",
     "SupportsAsyncRead",
     "SupportsOpen",
@@ -242,6 +243,21 @@ class GenerationRequest:
                 raise ArgumentError("mask", "give the image it belongs to as well")
             if isinstance(self.mask, str) and re.fullmatch(valid.URL, self.mask):
                 raise ArgumentError("mask", "is a URL, which the server does not take: give the mask's path or bytes")
+
+
+@frozen(kw_only=True)
+class Picture:
+    """A finished picture as `fetch` returns it.
+
+    Attributes:
+        data: the file.
+        media_type: of the file, by its first bytes: ``image/png``, …
+        url: the link it came from.
+    """
+
+    data: bytes = field(repr=brief)
+    media_type: str
+    url: str = field(repr=brief)
 
 
 @frozen(kw_only=True)

@@ -22,6 +22,7 @@ from apimodels_async.models import (
     ImageInput,
     Outcome,
     OutputFormat,
+    Picture,
     Quality,
     Task,
     Unset,
@@ -404,6 +405,7 @@ class ImagesClient(MirroredClient):
         max_bytes: int = 512 << 20,
         timeout: float | None = 600.0,
         min_rate: int = 1024,
+        check: bool = True,
     ) -> list[Path]:
         """Save a completed task's pictures in `directory`, which is made if need be.
 
@@ -416,6 +418,7 @@ class ImagesClient(MirroredClient):
             max_bytes: of one picture.
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
+            check: if ``False``, what the server has is saved as it is, also if it breaks off.
 
         Returns:
             The paths, in the order of ``task.result_urls``.
@@ -425,8 +428,24 @@ class ImagesClient(MirroredClient):
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         return self._portal.call(
-            self._async.download(task, directory, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate)
+            self._async.download(task, directory, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
         )
+
+    def fetch(
+        self, task: Task, *, max_bytes: int = 512 << 20, timeout: float | None = 600.0, min_rate: int = 1024
+    ) -> list[Picture]:
+        """Bring a completed task's pictures into memory, checked as `download` does: for services that pass them on.
+
+        Args:
+            task: one that is completed.
+            max_bytes: of one picture.
+            timeout: seconds for one picture, all attempts together; ``None`` for no limit.
+            min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
+
+        Raises:
+            DownloadError, ResultExpiredError: as `download`.
+        """
+        return self._portal.call(self._async.fetch(task, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate))
 
     def models(self) -> list[str]:
         """The ids of the models that the server offers.

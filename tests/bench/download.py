@@ -30,9 +30,9 @@ OURS = """
 import json, sys, time
 import anyio
 from apimodels_async import AsyncImagesClient, DownloadError, Task, TaskState
-from apimodels_async._download import downloader
+from apimodels_async._download import picture_fetch
 
-downloader.full_jitter = lambda *_: 0.0  # the pauses between attempts are not what is measured
+picture_fetch.full_jitter = lambda *_: 0.0  # the pauses between attempts are not what is measured
 backend, base_url, small, large, out = sys.argv[1:]
 
 def peak():

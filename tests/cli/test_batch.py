@@ -137,7 +137,7 @@ def test_what_cannot_be_used_costs_nothing(apimodels: Any, server: Any) -> None:
     mistakes = {
         ("batch",): "Missing argument 'FILE'",
         ("batch", "none.txt"): "FILE none.txt: No such file",
-        ("batch", "p.json"): "FILE p.json: its name ends in none of .jsonl, .csv, .txt",
+        ("batch", "p.json"): "FILE p.json: its name ends in none of .jsonl, .ndjson, .csv, .tsv, .txt",
         ("batch", "p.txt", "-o", "taken"): "taken",
         ("batch", "p.txt", "--max-in-flight", "0"): "--max-in-flight",
         ("batch", "p.txt", "--budget", "0"): "--budget 0.0: give a number above 0",

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, ConfigurationError, DownloadError, ResultExpiredError, Task, TaskState
-from apimodels_async._download import downloader, part_file, tally
+from apimodels_async._download import part_file, picture_fetch, tally
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import (
     KEY,
@@ -40,7 +40,7 @@ from tests.support.picture_server import (
     silent,
     until_close,
 )
-from tests.support.pictures import GIF, JPEG, PNG, WEBP
+from tests.support.pictures import GIF, JPEG, PNG, WEBP, chunk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
@@ -67,7 +67,7 @@ def _read_the_certificates_once(trust: ssl.SSLContext, monkeypatch: pytest.Monke
 @pytest.fixture(autouse=True)
 def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow at once; how long they wait is a rule with tests of its own."""
-    monkeypatch.setattr(downloader, "full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr(picture_fetch, "full_jitter", lambda *_: 0.0)
 
 
 def done(*links: str, task_id: str | None = "task-1", age: float = 3600.0) -> Task:
@@ -609,7 +609,7 @@ async def test_a_full_disk_leaves_nothing_and_is_not_tried_again(
             monkeypatch.setattr(self, "_file", _FullFile(self._begun))
 
         monkeypatch.setattr(part_file.PartFile, "begin", begin_full)
-    big = PNG[:33] + bytes(3 << 20) + PNG[-12:]
+    big = PNG[:33] + chunk(b"IDAT", bytes(3 << 20)) + PNG[-12:]
     with pytest.raises(DownloadError, match=r"cannot be written: .*No space left") as caught:
         await fetch(server, done(server.play("/a", picture(big))), tmp_path)
     assert caught.value.task_id == "task-1"
@@ -640,7 +640,7 @@ async def test_a_disk_that_is_really_full_leaves_nothing(
     command = ["unshare", "-rm", "sh", "-c", mount, "sh", str(tmp_path)]
     if shutil.which("unshare") is None or (await anyio.run_process([*command, "true"], check=False)).returncode:
         pytest.skip("no small disk can be mounted here")
-    url = server.play("/a", picture(PNG[:33] + bytes(1 << 20) + PNG[-12:]))
+    url = server.play("/a", picture(PNG[:33] + chunk(b"IDAT", bytes(1 << 20)) + PNG[-12:]))
     arguments = [sys.executable, "-c", FULL, anyio_backend_name, server.base_url, url, str(tmp_path)]
     ran = await anyio.run_process([*command, *arguments], check=False)
     said = ran.stdout.decode()
@@ -708,7 +708,7 @@ async def test_many_pictures_share_a_few_connections(server: PictureServer, tmp_
 
 
 async def test_one_task_downloaded_twice_at_once_is_whole(server: PictureServer, tmp_path: Path) -> None:
-    big = PNG[:33] + os.urandom(2 << 20) + PNG[-12:]
+    big = PNG[:33] + chunk(b"IDAT", os.urandom(2 << 20)) + PNG[-12:]
     task = done(server.play("/a", picture(big)))
     async with AsyncImagesClient(KEY, base_url=server.base_url) as client, anyio.create_task_group() as group:
         for _ in range(4):
@@ -741,7 +741,7 @@ async def test_a_picture_that_came_inside_the_answer_needs_no_request(
 async def test_a_data_uri_without_a_picture_is_refused_at_once(
     server: PictureServer, tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloader, "full_jitter", lambda *_: pytest.fail("tried again"))
+    monkeypatch.setattr(picture_fetch, "full_jitter", lambda *_: pytest.fail("tried again"))
     with pytest.raises(DownloadError, match="refused"):
         await fetch(server, done(uri), tmp_path)
     assert names(tmp_path) == []

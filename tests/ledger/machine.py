@@ -166,7 +166,7 @@ class World:
             return None if life.dead else result
 
         quiet = mock.patch.object(logger, "disabled", new=True)  # a process that was killed logs nothing
-        with quiet, mock.patch("apimodels_async._download.downloader.full_jitter", return_value=0.0):
+        with quiet, mock.patch("apimodels_async._download.picture_fetch.full_jitter", return_value=0.0):
             return anyio.run(process, backend=backend)
 
     def batch(self, backend: str, events: int | None, prompts: list[str]) -> list[Outcome] | None:

@@ -182,7 +182,8 @@ def endless(size: int, *, announced: bool = True, block: int = 256 << 10) -> Rep
     """A PNG of `size` bytes that nobody has to hold in memory."""
 
     def reply(connection: socket.socket, _: Seen) -> bool:
-        start, end = PNG[:33], chunk(b"IEND", b"")
+        start, end = PNG[:33], bytes(4) + chunk(b"IEND", b"")  # four bytes are the checksum of the data
+        start += struct.pack(">I", size - len(start) - 8 - len(end)) + b"IDAT"
         headers = [("Content-Length", str(size))] if announced else [("Connection", "close")]
         connection.sendall(head(200, *headers) + start)
         left, view = size - len(start) - len(end), memoryview(bytes(block))

@@ -1,0 +1,226 @@
+"""One picture of a task on its way: attempts, redirects, refusals, dead links. Where it goes is for others to say."""
+
+import logging
+import math
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Generic, NamedTuple, TypeVar
+
+import anyio
+
+from apimodels_async._download.limits import DownloadLimits
+from apimodels_async._download.links import MAX_REDIRECTS, check_link, next_hop
+from apimodels_async._download.tally import DoubtfulError, Judgement, PictureTally, SpoiledError
+from apimodels_async._download.words import READ, words_of
+from apimodels_async._download.writer import THREADS
+from apimodels_async._http.trace import RequestFailed, Stream
+from apimodels_async._http.transport import Http
+from apimodels_async._limits import full_jitter
+from apimodels_async._poll.poller import Poller
+from apimodels_async._wire.data_uris import is_data_uri, parse_data_uri
+from apimodels_async.errors import ApimodelsError, ConfigurationError, DownloadError, ResultExpiredError
+from apimodels_async.models import Task
+
+logger = logging.getLogger("apimodels_async")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+EXPIRED_AFTER = 24 * 3600.0
+"""Seconds after completion in which a picture that is not at its link is not taken to have expired: results are kept
+for 7 days."""
+WORDS_WITHIN = 2.0
+"""Seconds for which the words of a refusal are waited for."""
+FRESH = 60.0
+"""Seconds after completion in which a 404 may be a content network that lags."""
+
+
+class Reach(NamedTuple):
+    """What a fetch asks with.
+
+    Attributes:
+        http: for the pictures.
+        poller: for new links.
+        uniform: the source of jitter.
+    """
+
+    http: Http
+    poller: Poller
+    uniform: Callable[[float, float], float]
+
+
+class _GoneError(Exception):
+    """403 or 404: the picture is not at its link."""
+
+    def __init__(self, message: str, age: float | None) -> None:
+        super().__init__(message)
+        self.age = age
+
+
+class PictureFetch(Generic[R]):
+    """One picture of one task. Where it goes is the matter of a subclass."""
+
+    def __init__(self, reach: Reach, task: Task, at: int, limits: DownloadLimits) -> None:
+        self.reach = reach
+        self.task = task
+        self.at = at
+        self.limits = limits
+        self.attempts = 0
+        self.doubtful = ""  # the digest of what came last, if it was complete and may be a picture
+        self.deadline = math.inf
+        self.trouble = "too slow"
+
+    async def run(self) -> R:
+        async with self.reach.http.download_places:
+            return await self._run()
+
+    async def _run(self) -> R:
+        url = self.task.result_urls[self.at].strip()
+        try:
+            # Not fail_after: its TimeoutError could not be told from the disk's own.
+            with anyio.move_on_after(self.limits.timeout) as scope:
+                self.deadline = scope.deadline
+                try:
+                    return await self._insist(url)
+                except _GoneError as gone:
+                    return await self._once_more(url, gone)
+            raise self._late()
+        except _GoneError as gone:
+            if gone.age is not None and gone.age < EXPIRED_AFTER:
+                raise self._error(f"could not be fetched: its host says {gone}") from None
+            raise ResultExpiredError(
+                f"task {self.task.id}: picture {self.at} is no longer at its link ({gone}); results are deleted "
+                f"after 7 days",
+                task_id=self.task.id,
+            ) from None
+        except ConfigurationError as error:  # the client was closed meanwhile
+            error.task_id = self.task.id
+            raise
+        except ValueError as refused:
+            raise self._error(f"refused: {refused}") from None
+        except OSError as error:
+            raise self._error(f"cannot be written: {error}") from error
+
+    async def _once_more(self, url: str, gone: _GoneError) -> R:
+        """The link is dead: ask the API once whether there is another by now."""
+        if self.task.id is None:
+            raise gone
+        try:
+            task = await self.reach.poller.query(self.task.id, self.task.model)
+        except ConfigurationError:  # the client was closed meanwhile
+            raise
+        except ApimodelsError:
+            raise gone from None
+        links = task.result_urls
+        if len(links) <= self.at or links[self.at].strip() == url:
+            raise gone
+        return await self._insist(links[self.at].strip())
+
+    async def _insist(self, url: str) -> R:
+        """Fetch, again and again while that may help."""
+        number = 0
+        while True:
+            self.attempts += 1
+            try:
+                return await self._fetch(url)
+            except _GoneError as gone:
+                late = gone.age is not None and gone.age > FRESH
+                if late or number + 1 >= self.limits.attempts:
+                    raise
+                self.trouble, pause = str(gone), 0.0
+            except (SpoiledError, RequestFailed) as spoiled:
+                if number + 1 >= self.limits.attempts:
+                    raise self._error(f"not saved in {number + 1} attempts: {spoiled}") from spoiled.__cause__
+                self.trouble = str(spoiled)
+                pause = spoiled.pause if isinstance(spoiled, SpoiledError) else 0.0
+                if anyio.current_time() + pause > self.deadline:
+                    raise self._late() from None
+                logger.info(
+                    "task %s: picture %d: %s; trying again",
+                    self.task.id,
+                    self.at,
+                    spoiled,
+                    extra={"task_id": self.task.id, "model": self.task.model, "attempt": number + 1},
+                )
+            await anyio.sleep(pause + full_jitter(number, self.reach.uniform))
+            number += 1
+
+    async def _fetch(self, url: str) -> R:
+        if is_data_uri(url):
+            data = (await in_thread(parse_data_uri, url)).data
+            try:
+                try:
+                    return await self._save(_one(data), len(data), encoded=False)
+                except DoubtfulError:  # it cannot come otherwise
+                    return await self._save(_one(data), len(data), encoded=False)
+            except SpoiledError as spoiled:  # it will be no better the next time
+                raise ValueError(str(spoiled)) from None
+        base_url = self.reach.http.base_url
+        check_link(url, base_url=base_url)
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self.reach.http.stream(url) as stream:
+                if stream.status // 100 == 3:
+                    url = next_hop(url, stream.location, base_url=base_url)
+                    continue
+                await self._check(stream)
+                return await self._save(stream.chunks, stream.length, encoded=stream.encoded)
+        raise ValueError(f"more than {MAX_REDIRECTS} redirects")
+
+    async def _check(self, stream: Stream) -> None:
+        if stream.status in (403, 404, 410):
+            done = self.task.complete_time
+            age = None if done is None else ((stream.date or datetime.now(UTC)) - done).total_seconds()
+            raise _GoneError(self.reach.http.without_key(await _said(stream)), age)
+        if stream.status != 200:
+            raise SpoiledError(self.reach.http.without_key(await _said(stream)), stream.retry_after or 0.0)
+        if stream.length is not None and stream.length > self.limits.max_bytes:
+            raise ValueError(f"it is {stream.length} bytes; at most {self.limits.max_bytes} are taken (max_bytes)")
+
+    @abstractmethod
+    async def _save(self, chunks: AsyncIterator[bytes], length: int | None, *, encoded: bool) -> R: ...
+
+    def _tally(self, *, encoded: bool) -> PictureTally:
+        return PictureTally(self.limits, anyio.current_time(), encoded=encoded)
+
+    def _judge(self, tally: PictureTally, length: int | None, digest: Callable[[], str]) -> Judgement:
+        """Judge what came; if that is doubtful, by whether the attempt before brought the same."""
+        try:
+            found = tally.judge(length)
+        except DoubtfulError:
+            before, self.doubtful = self.doubtful, digest()
+            if before != self.doubtful:
+                raise
+            found = tally.judge(length, again=True)
+        if found.warning is not None:
+            extra = {"task_id": self.task.id, "model": self.task.model, "attempt": self.attempts}
+            logger.warning("task %s: picture %d is kept although %s", self.task.id, self.at, found.warning, extra=extra)
+        return found
+
+    def _late(self) -> DownloadError:
+        return self._error(f"not saved within {self.limits.timeout or 0.0:g} s: {self.trouble}")
+
+    def _error(self, what: str) -> DownloadError:
+        return DownloadError(f"task {self.task.id}: picture {self.at} {what}", task_id=self.task.id)
+
+
+async def _said(stream: Stream) -> str:
+    """The status of a refusal and its words, if it has some and they are there soon."""
+    body = b""
+    with anyio.move_on_after(WORDS_WITHIN), suppress(RequestFailed):
+        async for chunk in stream.chunks:
+            body += chunk[:READ]
+            if len(body) >= READ:
+                break
+    words = "" if stream.encoded else words_of(body[:READ])
+    return f"HTTP {stream.status}: {words}" if words else f"HTTP {stream.status}"
+
+
+async def _one(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def in_thread(work: Callable[..., T], *args: object) -> T:
+    """Call `work` in a thread for what waits for the disk."""
+    return await THREADS.run(lambda: work(*args))
