@@ -71,7 +71,7 @@ def test_calls_leave_nothing_behind(client: ImagesClient) -> None:
     before = held()
     for _ in range(300):
         client.get("quick-1")
-    assert held() == before
+    assert all(now <= then for now, then in zip(held(), before, strict=True))  # idle worker threads end meanwhile
 
 
 # --- requests
@@ -371,7 +371,9 @@ def test_no_traceback_shows_the_key(base_url: str) -> None:
 def frames(error: BaseException) -> list[str]:
     """The traceback with the locals of the mirror's frames."""
     told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    told.stack = traceback.StackSummary.from_list([each for each in told.stack if "sync/_" in each.filename])
+    told.stack = traceback.StackSummary.from_list(
+        [each for each in told.stack if "apimodels_async/sync/" in each.filename]
+    )
     return list(told.format())
 
 
