@@ -279,11 +279,13 @@ UNCHECKED = re.compile(r"(?<!process)(?<!child)\.wait(\([\d.A-Z_]+\)|, [\d.A-Z_]
 
 
 def test_no_test_waits_for_an_event_without_looking_whether_it_came() -> None:
-    ignored = []
-    for path in Path(__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Expr) and UNCHECKED.search(ast.unparse(node)):
-                ignored.append(f"{path.relative_to(Path(__file__).parent)}:{node.lineno}: {ast.unparse(node)}")
+    here = Path(__file__).parent
+    ignored = [
+        f"{path.relative_to(here)}:{node.lineno}: {ast.unparse(node)}"
+        for path in here.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Expr) and UNCHECKED.search(ast.unparse(node))
+    ]
 
     assert ignored == []
 
