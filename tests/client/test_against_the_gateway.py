@@ -113,7 +113,7 @@ async def test_an_edit_keeps_the_size_of_its_picture(client: AsyncImagesClient, 
 async def test_inpainting_changes_only_what_the_mask_says(client: AsyncImagesClient, tmp_path: Path) -> None:
     mask = Image.new("L", (64, 48), 0)
     ImageDraw.Draw(mask).rectangle((16, 12, 47, 35), fill=255)
-    task = await client.generate("a golden retriever", image=png(64, 48), mask=mask)
+    task = await client.generate("a golden retriever", image=png(64, 48, colour="teal"), mask=mask)
     (file,) = await client.download(task, tmp_path)
     painted = Image.open(io.BytesIO(file.read_bytes())).convert("RGB")
     assert painted.getpixel((2, 2)) == painted.getpixel((60, 44)) == (0, 128, 128)

@@ -71,7 +71,8 @@ def test_calls_leave_nothing_behind(client: ImagesClient) -> None:
     before = held()
     for _ in range(300):
         client.get("quick-1")
-    assert held() == before
+    # Threads of earlier tests may end meanwhile; a call that left something behind would leave it 300 times.
+    assert all(now <= then for now, then in zip(held(), before, strict=True))
 
 
 # --- requests
