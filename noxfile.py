@@ -1,6 +1,8 @@
 """What can be run here; `nox -l` lists it."""
 
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -54,7 +56,9 @@ def lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--quiet", "--python", python, "--resolution=lowest-direct", *lowest)
     session.run("uv", "pip", "install", "--quiet", "--python", python, *group("test"))
     session.run("uv", "pip", "list", "--quiet", "--python", python)
-    run_tests(session)
+    run_tests(session, "-m", "not once")
+    if not session.posargs:  # the command line alone uses typer and rich
+        run_tests(session, "tests/cli")
 
 
 @nox.session
@@ -79,6 +83,26 @@ def docs(session: nox.Session) -> None:
     """The documentation, every warning an error, into docs/_build."""
     session.install(PACKAGE, *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "docs/_build/html")
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build what would be uploaded into `dist`, check it, and run the demo from the wheel in a clean environment."""
+    session.install(*group("release"))
+    dist = Path("dist")
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
+    session.run("python", "tests/tools/check_release.py", str(dist))
+
+    clean = Path(session.create_tmp()).resolve() / "clean"
+    session.run("python", "-m", "venv", "--clear", str(clean))
+    python = str(clean / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    [wheel] = dist.resolve().glob("*.whl")
+    for extra in PROJECT["project"]["optional-dependencies"]:
+        session.run(python, "-m", "pip", "install", "--quiet", "--dry-run", f"{wheel}[{extra}]", external=True)
+    session.run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli,gateway]", external=True)
+    session.run(python, "-I", "docs/demo/demo.py", "-o", str(clean / "pictures"), external=True)
 
 
 @nox.session

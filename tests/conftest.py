@@ -26,8 +26,8 @@ TESTS = Path(__file__).parent
 ONCE = (
     *("cli", "docs", "gateway"),
     *("callbacks/test_on_a_server.py", "callbacks/test_stores.py"),
-    *("ledger/test_kills.py", "ledger/test_power_cuts.py"),
-    "pacing/test_adaptive.py",
+    *("ledger/test_kills.py", "ledger/test_machine.py", "ledger/test_power_cuts.py"),
+    *("pacing/test_adaptive.py", "test_house.py", "wire/test_picture_structure.py"),
 )
 """What takes long and is no matter of the Python version."""
 

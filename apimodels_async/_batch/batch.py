@@ -190,10 +190,15 @@ async def _ungrouped(leaving: Awaitable[T]) -> T:
     """
     try:
         return await leaving
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        if error is group:
+    except BaseException as error:
+        lone = _lone(error)
+        if lone is error:
             raise
-        raise error from None
+        raise lone from None
+
+
+def _lone(error: BaseException) -> BaseException:
+    """The only exception in a group, however deep it is nested; any other error as it is."""
+    # Not by isinstance, after which pyright knows nothing of what is in the group.
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return _lone(inner[0]) if len(inner) == 1 else error

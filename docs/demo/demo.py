@@ -5,6 +5,7 @@ python docs/demo/demo.py [-o pictures]
 
 import argparse
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -75,6 +76,16 @@ async def work(folder: Path, progress: Progress) -> list[Path]:
             return list(studio.made.values())
 
 
+def command() -> str:
+    """The command `apimodels` of this environment, as it can be typed in this folder."""
+    found = shutil.which("apimodels", path=str(Path(sys.executable).parent))
+    if found is None:
+        return f'"{sys.executable}" -m apimodels_async.cli'
+    path = Path(found)
+    typed = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    return f'"{typed}"' if " " in typed else typed
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make pictures with the local gateway.")
     parser.add_argument(
@@ -89,7 +100,7 @@ def main() -> None:
         made = anyio.run(work, folder, progress)
 
     print(f"\n{len(made)} pictures in {folder}:", *(path.name for path in made), sep="\n  ")
-    print('\nTry your own next: apimodels generate "A panda playing the guitar" --local')
+    print(f'\nTry your own next:\n{command()} generate "A panda playing the guitar" --local')
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ class Scripted:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 script.asked.set()
-                script.may_answer.wait(PATIENCE)
+                assert script.may_answer.wait(PATIENCE)
                 self._answer(*script.first)
 
             def _answer(self, body: str, status: int) -> None:

@@ -256,7 +256,7 @@ class TestInterrupted:
         process = apimodels.start(
             "batch", file, "-o", "out", "--max-in-flight", "1", "--no-ledger", settings=server.says(body)
         )
-        server.looked.wait(PATIENCE)  # the first is created; the second has no room
+        assert server.looked.wait(PATIENCE)  # the first is created; the second has no room
 
         process.send_signal(number)
         began = time.monotonic()
@@ -280,7 +280,7 @@ class TestInterrupted:
         process = apimodels.start(
             "batch", write(apimodels, "p.txt", prompts(1)), "--no-ledger", settings=server.settings
         )
-        server.asked.wait(PATIENCE)
+        assert server.asked.wait(PATIENCE)
 
         process.send_signal(signal.SIGINT)
         while not (apimodels.folder / "results.jsonl").exists():  # written at once, and again at the end
@@ -299,7 +299,7 @@ class TestInterrupted:
         process = apimodels.start(
             "batch", write(apimodels, "p.txt", prompts(2)), "--no-ledger", settings=server.settings
         )
-        server.asked.wait(PATIENCE)
+        assert server.asked.wait(PATIENCE)
 
         process.send_signal(signal.SIGINT)
         while not (apimodels.folder / "results.jsonl").exists():

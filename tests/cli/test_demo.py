@@ -1,5 +1,7 @@
 """The first thing that a newcomer runs."""
 
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -24,4 +26,9 @@ def test_the_demo_leaves_pictures_named_after_their_prompts(apimodels: Any) -> N
             assert picture.size == (1024, 1024)
         assert file.name in done.stdout
     assert {"edit.png", "inpainting.png", "fusion.png"} < {file.name for file in files}
-    assert "apimodels generate" in done.stdout.splitlines()[-1]
+
+    typed = shlex.split(done.stdout.splitlines()[-1])
+    assert typed[-3:] == ["generate", "A panda playing the guitar", "--local"]
+    own = subprocess.run(typed, cwd=apimodels.folder, capture_output=True, text=True, timeout=120, check=False)
+    assert own.returncode == 0, own.stderr
+    assert len(own.stdout.splitlines()) == 1

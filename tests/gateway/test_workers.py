@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_no_more_threads_than_jobs_and_no_more_jobs_than_allowed() -> None:
         with lock:
             busy[0] += 1
             most[0] = max(most[0], busy[0])
-        threading.Event().wait(0.01)
+        time.sleep(0.01)
         with lock:
             busy[0] -= 1
 

@@ -111,7 +111,7 @@ class Silent:
             def talk(connection: socket.socket = connection, first: bool = first) -> None:
                 read_head(connection)
                 if first:
-                    self.answer_all.wait(30)
+                    assert self.answer_all.wait(60)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
             threads.append(threading.Thread(target=talk))

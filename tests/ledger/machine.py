@@ -165,8 +165,8 @@ class World:
                 group.cancel_scope.cancel()
             return None if life.dead else result
 
-        logger.setLevel(logging.CRITICAL + 1)  # the dead would have much to say
-        with mock.patch("apimodels_async._download.picture_fetch.full_jitter", return_value=0.0):
+        quiet = mock.patch.object(logger, "disabled", new=True)  # a process that was killed logs nothing
+        with quiet, mock.patch("apimodels_async._download.picture_fetch.full_jitter", return_value=0.0):
             return anyio.run(process, backend=backend)
 
     def batch(self, backend: str, events: int | None, prompts: list[str]) -> list[Outcome] | None:

@@ -152,7 +152,7 @@ def test_a_folder_that_is_mounted_elsewhere_is_the_same_ledger(tmp_path: Path) -
     with held(tmp_path / "a/run.db") as other:
         assert "in use by another run" in opened_in_a_namespace(*mount, path=tmp_path / "b/run.db")
         other.send_signal(signal.SIGKILL)
-        other.wait(20)
+        assert other.wait(60) == -signal.SIGKILL
         # What the killed run left in its write-ahead log is found by the other path.
         assert opened_in_a_namespace(*mount, path=tmp_path / "b/run.db") == "opened {'k': 'sending'}"
 

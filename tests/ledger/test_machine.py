@@ -1,6 +1,5 @@
 """Whatever happens in whatever order: each request is paid for once at most, and nothing that is paid for is lost."""
 
-import logging
 import os
 import shutil
 import tempfile
@@ -22,7 +21,7 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 BACKENDS = st.sampled_from(["asyncio", "asyncio", "asyncio", "trio"])
 
 
-class OpenLedgers(RuleBasedStateMachine):
+class LedgerMachine(RuleBasedStateMachine):
     """Lines are added, removed and moved; runs end or die; the vendor fails; people decide."""
 
     def __init__(self) -> None:
@@ -32,7 +31,6 @@ class OpenLedgers(RuleBasedStateMachine):
         self.lines: list[str] = []
 
     def teardown(self) -> None:
-        logging.getLogger("apimodels_async").setLevel(logging.NOTSET)
         shutil.rmtree(self.home)
 
     @rule(prompts=st.lists(st.sampled_from("abc"), min_size=1, max_size=3))
@@ -174,7 +172,7 @@ class OpenLedgers(RuleBasedStateMachine):
         assert before <= self._undecided(), "decided by itself"
 
 
-TestLedgers = OpenLedgers.TestCase
+TestLedgers = LedgerMachine.TestCase
 TestLedgers.settings = settings(
     max_examples=int(os.environ.get("LEDGER_EXAMPLES", "25")),
     stateful_step_count=12,

@@ -196,7 +196,8 @@ class BatchRun:
 
     def _creating(self) -> bool:
         # With no room for more tasks, the last request that was read is not being sent.
-        full = self.stats.in_flight >= int(self.options["max_in_flight"])
+        stats = self.stats
+        full = stats.in_flight + stats.saving >= int(self.options["max_in_flight"])
         return self._unfinished.without_task > full
 
     def _quit(self) -> NoReturn:
