@@ -2,7 +2,7 @@
 
 A file that Pillow can show goes in through a real HTTP server and comes back: it must arrive byte for byte. A file
 that is cut must be refused going in. Prints the counts, and each file for which that is not so; ends with 1 if a file
-was made here is among them. Give folders of picture files to add them, as ``Tests/images`` of Pillow's sources.
+that was made here is among them. Give folders of picture files to add them, such as ``Tests/images`` of Pillow.
 """
 
 import argparse

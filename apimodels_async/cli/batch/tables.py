@@ -80,7 +80,7 @@ def read_table(texts: Iterable[tuple[int, str]], *, separators: str = _SEPARATOR
 
 def _names(line: str, separator: str) -> list[str]:
     try:
-        return [cell.strip().lower() for cell in next(csv.reader([line], delimiter=separator), [])]
+        return [cell.strip().lower() for cell in next(csv.reader([line], delimiter=separator), [""])]
     except csv.Error:
         return []
 
