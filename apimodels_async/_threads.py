@@ -44,6 +44,14 @@ FILES = WorkerThreads("files", 16)
 """For short work on files: pictures in, pictures out, ledgers that are opened."""
 
 
+def is_trio(token: object) -> bool:
+    """Whether a loop's native token is trio's.
+
+    Judged by the name of its class: another thread may be in the middle of importing trio, which then lacks names.
+    """
+    return type(token).__module__.partition(".")[0] == "trio"
+
+
 class LoopCaller:
     """Calls functions in the event loop in which it was made, from any thread."""
 

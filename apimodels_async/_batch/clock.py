@@ -6,13 +6,14 @@ from typing import Any
 
 import anyio.lowlevel
 
+from apimodels_async._threads import is_trio
+
 
 def loop_clock() -> Callable[[], float]:
     """What tells the time of the loop that is running now, in any thread."""
     loop: Any = anyio.lowlevel.current_token().native_token
-    trio = sys.modules.get("trio")
-    if trio is not None and isinstance(loop, trio.lowlevel.TrioToken):
-        clock: Callable[[], float] = trio.lowlevel.current_clock().current_time
+    if is_trio(loop):
+        clock: Callable[[], float] = sys.modules["trio"].lowlevel.current_clock().current_time
         return clock
     time: Callable[[], float] = loop.time
     return time

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import anyio.lowlevel
 
-from apimodels_async._threads import LoopCaller
+from apimodels_async._threads import LoopCaller, is_trio
 from apimodels_async.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -83,13 +83,13 @@ class BackgroundJobs:
         job = Job(work)
         self._jobs.add(job)
         run = partial(self._run, job)
-        trio = sys.modules.get("trio")
-        if trio is None or not isinstance(self._loop, trio.lowlevel.TrioToken):
+        if is_trio(self._loop):
+            lowlevel = sys.modules["trio"].lowlevel  # imported whole: its loop is running
+            lowlevel.spawn_system_task(run, name="apimodels_async create", context=contextvars.copy_context())
+        else:
             task = self._loop.create_task(run(), name="apimodels_async create")
             self._tasks.add(task)  # the loop itself keeps only a weak reference
             task.add_done_callback(self._tasks.discard)
-        else:
-            trio.lowlevel.spawn_system_task(run, name="apimodels_async create", context=contextvars.copy_context())
         return job
 
     def call_soon(self, function: Callable[[], object]) -> None:

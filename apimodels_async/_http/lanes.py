@@ -7,7 +7,6 @@ never seen the API key. On asyncio, with the extra `fast`, queries and downloads
 """
 
 import os
-import sys
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,7 +23,7 @@ from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.proxies import Proxy, ProxyRules
 from apimodels_async._http.trace import describe
-from apimodels_async._threads import WorkerThreads
+from apimodels_async._threads import WorkerThreads, is_trio
 from apimodels_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -191,14 +190,11 @@ class Lanes:
 
         Not through a caller's own client, not on trio, and not through a proxy.
         """
-        asyncio: Any = sys.modules.get("asyncio")  # imported, if its loop runs
-        loop = anyio.lowlevel.current_token().native_token
         return (
             self._given is None
             and self.proxy is None
             and find_spec("httpx_aiohttp") is not None
-            and asyncio is not None
-            and isinstance(loop, asyncio.AbstractEventLoop)
+            and not is_trio(anyio.lowlevel.current_token().native_token)
         )
 
     @cached_property

@@ -165,7 +165,7 @@ def test_the_words_of_a_server_reach_no_terminal_as_commands(apimodels: Any, ser
 
     done = apimodels("status", "an-id", settings=server.says(words, 400))
 
-    assert line(done).startswith("no ]0;gotcha way")
+    assert line(done).startswith(r"no\n\x1b]0;gotcha\x07way \ud800")
 
 
 def test_nobody_there(apimodels: Any) -> None:
@@ -239,7 +239,7 @@ def test_an_error_after_the_create_brings_the_task_id(apimodels: Any, server: An
     done = apimodels("generate", "a fox", settings=server.settings)
 
     assert done.returncode == 5
-    assert "task made is not lost, take it up again with: apimodels wait made" in line(done)
+    assert "(task made); it is not lost, take it up again with: apimodels wait made" in line(done)
 
 
 class TestInterrupted:

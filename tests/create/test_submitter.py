@@ -1,8 +1,9 @@
 """How a create request is sent, in virtual time: its turn of the rate, and what no exception may cost."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import anyio
@@ -10,7 +11,9 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, GenerationRequest, RateLimitError, SubmissionUnknownError, Task
+from apimodels_async._batch.clock import loop_clock
 from apimodels_async._create import submitter
+from apimodels_async._create.background import BackgroundJobs
 from tests.support.virtual import Server, accepted, in_turn, no_jitter, refusal, run, success, virtually
 
 # --- the rate
@@ -205,3 +208,28 @@ async def test_a_429_is_still_sent_again_by_us(anyio_backend: str) -> None:
             await client.create("a cat")
 
     assert len(server.posts) == 3
+
+
+def test_a_half_imported_trio_in_another_thread_is_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpcore imports trio; while a thread does, the module is there, and its names are not."""
+    half = ModuleType("trio")
+
+    async def job() -> int | None:
+        jobs = BackgroundJobs()
+        jobs.bind()
+        work = jobs.start(_three)
+        await work.ended.wait()
+        return work.result
+
+    async def main() -> tuple[int | None, float]:
+        monkeypatch.setitem(sys.modules, "trio", half)
+        return await job(), loop_clock()()
+
+    result, now = anyio.run(main, backend="asyncio")
+
+    assert result == 3
+    assert now > 0
+
+
+async def _three() -> int:
+    return 3
