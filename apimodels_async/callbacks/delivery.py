@@ -25,7 +25,7 @@ Confirm: TypeAlias = Callable[[str], Awaitable[Task] | Task]
 T = TypeVar("T")
 
 LONGEST_PAUSE = 2.0
-"""Maximum seconds that a callback waits for its turn to be confirmed. If it would take longer, the server must retry."""
+"""Maximum seconds that a callback waits for its turn to be confirmed. After that, the server has to retry."""
 _handlers = WorkerThreads("handlers", 16)
 
 

@@ -172,7 +172,10 @@ class CallbackReceiver:
         self._inbox.put_back(callback)
 
     async def aclose(self) -> None:
-        """Stop accepting callbacks and end the iterations. May be called twice. A store that was passed in stays open."""
+        """Stop accepting callbacks and end the iterations. May be called twice. A store that was passed in stays open.
+
+        Callbacks that arrive later are answered 503.
+        """
         self._closed = True
         self._inbox.close()
         with anyio.CancelScope(shield=True):

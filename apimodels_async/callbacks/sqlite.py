@@ -1,4 +1,4 @@
-"""A callback store in an SQLite file: it survives restarts, and several processes behind one public URL can share it."""
+"""A callback store in an SQLite file, which survives restarts and can be shared by the processes behind one URL."""
 
 import os
 import sqlite3

@@ -129,7 +129,10 @@ class CallbackReceiver(MirroredReceiver):
         self._portal.run(partial(self._async.put_back, callback))
 
     def close(self) -> None:
-        """Stop accepting callbacks and end the iterations. May be called twice. A store that was passed in stays open."""
+        """Stop accepting callbacks and end the iterations. May be called twice. A store that was passed in stays open.
+
+        Callbacks that arrive later are answered 503.
+        """
         self._portal.last(self._async.aclose())
 
     def __enter__(self) -> Self:
