@@ -8,7 +8,7 @@ import anyio.lowlevel
 
 
 def loop_clock() -> Callable[[], float]:
-    """What tells the time of the loop that is running now, in any thread."""
+    """Return the clock of the running event loop; it can be called in any thread."""
     loop: Any = anyio.lowlevel.current_token().native_token
     trio = sys.modules.get("trio")
     if trio is not None and isinstance(loop, trio.lowlevel.TrioToken):

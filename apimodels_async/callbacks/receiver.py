@@ -106,7 +106,7 @@ class CallbackReceiver:
         del secrets  # tracebacks show arguments
         self.signer: CallbackSigner = CallbackSigner(public_url, hidden.reveal(), signing_key=signing_key)
         if plain and confirm is None:
-            raise ValueError("plain=True lets anybody post: give confirm= as well, such as client.get")
+            raise ValueError("plain=True accepts posts from any caller: give confirm= as well, such as client.get")
         for name, number in (
             ("handler_timeout", handler_timeout),
             ("confirm_rate", confirm_rate),

@@ -166,7 +166,7 @@ class PortalCall(Generic[T]):
             try:
                 self._undelivered(self._result)
             except Exception:
-                logger.exception("nobody took %r", self._result)
+                logger.exception("a result that its interrupted caller did not receive was lost: %r", self._result)
 
     def _release(self) -> None:
         if self._runner is not None:
