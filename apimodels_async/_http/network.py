@@ -137,7 +137,7 @@ class WatchedConnection(httpcore.AsyncNetworkStream):
         except (
             httpcore.TimeoutException,
             httpcore.NetworkError,
-        ):  # not reported here: the write or the next read raises it
+        ):  # the write or the next read raises it
             return
 
     def _take(self, data: bytes) -> None:
