@@ -73,5 +73,5 @@ __all__ = [
     "__version__",
 ]
 
-# A library says nothing on its own: without this, Python prints warnings of a logger that nobody has set up.
+# A library must not print by itself: without this, Python prints the warnings of a logger that is not configured.
 _logging.getLogger("apimodels_async").addHandler(_logging.NullHandler())

@@ -43,13 +43,13 @@ def resolve(
     getenv: Callable[[str], str | None] = os.getenv,
     home: Path | None = None,
 ) -> Settings:
-    """Settle the settings: an argument before the environment, the environment before the file.
+    """Return the settings: an argument wins over the environment, the environment over the file.
 
     `getenv` looks a variable up. It is a function, not the environment itself, so that a traceback that shows
     our locals does not show the key.
 
     Raises:
-        ConfigurationError: no key is found, the key cannot be a header, or the base URL is none.
+        ConfigurationError: the API key is missing or malformed, or the base URL is not an absolute http(s) URL.
     """
     if api_key is not None:
         key = _checked_key(api_key, "api_key")

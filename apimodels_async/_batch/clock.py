@@ -10,7 +10,7 @@ from apimodels_async._threads import is_trio
 
 
 def loop_clock() -> Callable[[], float]:
-    """What tells the time of the loop that is running now, in any thread."""
+    """Return the clock of the running event loop; it can be called in any thread."""
     loop: Any = anyio.lowlevel.current_token().native_token
     if is_trio(loop):
         clock: Callable[[], float] = sys.modules["trio"].lowlevel.current_clock().current_time

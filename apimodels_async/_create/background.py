@@ -1,7 +1,8 @@
-"""Work that must outlive the task that asked for it, and the loop it belongs to.
+"""Work that must outlive the task that asked for it, and the event loop it belongs to.
 
-A create may not be cut off between the server's yes and our note of the task id. A shielded scope does not do
-that: ``asyncio.Task.cancel`` and Ctrl-C pierce it. So it runs in a task of the loop's own, and the caller only waits.
+A create request must not be cut off between the server's acceptance and our recording of the task id. A shielded scope
+is not enough: ``asyncio.Task.cancel`` and Ctrl-C interrupt it too. So the request runs in a task owned by the loop, and
+the caller only waits.
 """
 
 import contextvars
@@ -21,11 +22,11 @@ T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """One piece of owned work.
+    """One background job.
 
     Attributes:
-        scope: cancel it to cut the work short; it then ends with neither a result nor an error.
-        ended: set when the work has ended, however.
+        scope: cancelling it cuts the work short; the job then ends with neither a result nor an error.
+        ended: set when the work has ended, in any way.
     """
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
@@ -36,16 +37,16 @@ class Job(Generic[T]):
         self.error: BaseException | None = None
 
     async def run(self) -> None:
-        """Do the work, keep its outcome, and never raise but for a cancellation of the loop itself.
+        """Do the work and keep its outcome. Raises only if the loop itself cancels it.
 
-        Not even ``SystemExit``, which a plug-in of the user's may raise, ends the loop from here: the caller gets it.
+        Even a ``SystemExit`` from a plug-in of the user does not end the loop: the caller gets it.
         """
         try:
             with self.scope:
                 self.result = await self._work()
         except anyio.get_cancelled_exc_class():
             raise
-        except BaseException as error:  # noqa: BLE001  (handed to the caller)
+        except BaseException as error:  # noqa: BLE001  (raised in the caller)
             self.error = error
         finally:
             self.ended.set()
@@ -63,7 +64,7 @@ class BackgroundJobs:
         self._closed = False
 
     def bind(self) -> None:
-        """Bind to the running loop at first, and check ever after that it is the same one in the same process.
+        """Bind to the running loop on the first call; later check that loop and process are still the same.
 
         Raises:
             ConfigurationError: closed, forked, or in another event loop.
@@ -79,7 +80,7 @@ class BackgroundJobs:
             raise ConfigurationError("this client is used in a second event loop: make one in each")
 
     def start(self, work: Callable[[], Awaitable[T]]) -> Job[T]:
-        """Begin `work` in a task of the loop's own, with a copy of the caller's context variables."""
+        """Start `work` in a task owned by the loop, with a copy of the caller's context variables."""
         job = Job(work)
         self._jobs.add(job)
         run = partial(self._run, job)
@@ -93,7 +94,7 @@ class BackgroundJobs:
         return job
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Have `function` called in the client's loop; from any thread. Where the loop has ended, nothing happens."""
+        """Schedule `function` in the client's loop, from any thread. Does nothing if the loop has ended."""
         if self._call_in_loop is not None:
             self._call_in_loop(function)
 
@@ -104,7 +105,7 @@ class BackgroundJobs:
             self._jobs.discard(job)
 
     async def aclose(self, grace: float) -> None:
-        """Take no more work; give what is under way `grace` seconds to end, then cancel it.
+        """Accept no more work; give the jobs under way `grace` seconds to end, then cancel them.
 
         Safe to call while being cancelled, and twice.
         """

@@ -1,4 +1,4 @@
-"""One create request on its way to the server, and what is known about it."""
+"""The state of one create request."""
 
 import logging
 from collections.abc import Callable
@@ -15,20 +15,20 @@ logger = logging.getLogger("apimodels_async")
 
 
 class _CallerLeftError(Exception):
-    """Raised before the first byte: the caller of the create is gone, and nothing is sent."""
+    """Raised before the first byte is sent, because the caller of the create request was cancelled."""
 
 
 class CreateRequest:
-    """One create request on its way, and what is known about it.
+    """One create request and what is known about it.
 
     Args:
-        body: the JSON; it is dropped when the request has ended.
+        body: the JSON; released when the request has ended.
         model: the model id.
-        keep: called with the task if the caller is cancelled and the server accepts all the same.
+        keep: called with the task if the caller is cancelled but the server still accepts the request.
         journal: notified of each step before it is taken.
-        call: the callback that the request orders: when the answer is lost, it is waited for.
-        patience: seconds for that.
-        retries: when it is sent again; without it, as a single call.
+        call: the callback that the request asks for; it is awaited if the response is lost.
+        patience: maximum seconds to wait for that callback.
+        retries: decides when it is sent again; by default as for a single call.
 
     Attributes:
         task: the task, once the server has accepted.
@@ -59,12 +59,12 @@ class CreateRequest:
         self.caller_left = False
 
     def new_trace(self) -> SendTrace:
-        """Follow the next attempt."""
+        """Start and return the trace of the next attempt."""
         self.trace = SendTrace(self._before_first_byte)
         return self.trace
 
     def keep_outcome(self, task: Task | None, error: BaseException | None) -> None:
-        """Note how the request ended: its caller is no longer there to receive it."""
+        """Record how the request ended, because its caller is no longer there to receive the result."""
         if isinstance(error, ConnectionFailedError):
             logger.debug("a create was given up with its caller; nothing reached the server")
         elif error is not None:
@@ -75,5 +75,5 @@ class CreateRequest:
     async def _before_first_byte(self) -> None:
         if not self.caller_left:
             await self.journal.sending()
-        if self.caller_left:  # perhaps while it was being written down
+        if self.caller_left:  # it may have left while the journal was written
             raise _CallerLeftError

@@ -1,4 +1,4 @@
-"""What one client does, without its public face: the client and its batches hold the same engine."""
+"""The engine behind one client's public methods. The client and its batches hold the same one."""
 
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from apimodels_async.pacing.guard import guarded
 from apimodels_async.pacing.protocol import Pacing, longest
 
 _PREPARED_AT_ONCE = 4
-"""Requests with pictures. Each thread keeps memory of its own for what is as large as that."""
+"""Requests with pictures that are prepared at once: each thread keeps its own memory for data of that size."""
 
 
 class Engine:
@@ -40,12 +40,12 @@ class Engine:
 
     Attributes:
         http: the transports.
-        jobs: the tasks that outlive their callers.
-        poller: asks about tasks.
+        jobs: the background jobs that outlive their callers.
+        poller: queries tasks.
         submitter: sends create requests.
-        pacing: when to ask.
-        create_rate: create requests a second.
-        model: for requests that name none.
+        pacing: decides when to query.
+        create_rate: limits the create requests a second.
+        model: the default model of a request.
         server_identity: the service that a ledger is bound to. The command line sets it for a gateway of its own, whose
             port is another in each run.
     """
@@ -91,11 +91,11 @@ class Engine:
         return anyio.CapacityLimiter(_PREPARED_AT_ONCE)
 
     async def weigh(self, request: GenerationRequest) -> int:
-        """About how many bytes the body of a request will have because of its local pictures."""
+        """Estimate the bytes that local pictures add to the body of a request."""
         return await FILES.run(partial(inputs.weight, request), abandon=True) if inputs.has_local(request) else 0
 
     async def prepare(self, request: GenerationRequest, *, for_ledger: bool = False) -> PreparedRequest:
-        """Read a request's pictures and write its body. When cancelled, it waits for no file that hangs.
+        """Read a request's pictures and build its body. A cancellation does not wait for a file that hangs.
 
         Raises:
             TypeError, ValueError: a picture or a parameter that cannot be sent.
@@ -110,7 +110,7 @@ class Engine:
         return await anyio.to_thread.run_sync(ready, abandon_on_cancel=True, limiter=self._preparing)
 
     def hold(self, outage_timeout: float | None) -> Hold:
-        """The waiting of one batch, which begins now; see `Hold`."""
+        """Return the `Hold` of a batch that starts now."""
         return Hold(self._brake, outage_timeout, anyio.current_time())
 
     async def send(
@@ -126,10 +126,10 @@ class Engine:
 
         Args:
             prepared: the request.
-            keep: called with the task if the caller is cancelled and the server accepts all the same.
+            keep: called with the task if the caller is cancelled but the server still accepts the request.
             journal: notified of each step before it is taken.
-            within: seconds for which the callback of a lost answer is waited for at most.
-            hold: of the batch that the request belongs to: where nothing was taken, it waits with all others.
+            within: maximum seconds to wait for the callback if the response is lost.
+            hold: of the batch that the request belongs to: if the server takes nothing, it waits with the others.
 
         Raises:
             ApimodelsError: as `Submitter.submit` raises.
@@ -155,15 +155,15 @@ class Engine:
         return await self.submitter.submit(create)
 
     def _patience(self, model: str, within: float | None = None) -> float:
-        """Seconds that the callback of a create request without an answer is waited for."""
+        """Return the maximum seconds to wait for the callback of a create request whose response was lost."""
         patience = longest(self.pacing, model) + AFTER_THE_LONGEST
         return patience if within is None else min(patience, within)
 
     async def recover(self, intent_id: str | None, model: str, since: float) -> Task | None:
-        """The task of a create request of an earlier run that lost its answer, if its callback has come or comes.
+        """Return the task of a create request of an earlier run whose response was lost, if its callback arrives.
 
         Args:
-            intent_id: of the callback that it ordered.
+            intent_id: of the callback that it asked for.
             model: of the request.
             since: epoch seconds when it was sent.
         """

@@ -1,4 +1,4 @@
-"""How the create requests of a batch wait while the server takes none, and how long."""
+"""How, and for how long, the create requests of a batch wait while the server accepts none."""
 
 import logging
 import random
@@ -14,15 +14,15 @@ from apimodels_async.errors import ApimodelsError, ConfigurationError, NotSubmit
 logger = logging.getLogger("apimodels_async")
 
 _ROUNDING = 1e-6
-"""Seconds: a wait for the rest of the time may end a rounding error too early."""
+"""Seconds. A wait for the remaining time may end early by a rounding error."""
 
 
 class Brake:
-    """The gate of one client, and those who wait at it.
+    """The gate of one client and the requests that wait at it.
 
     Args:
-        query: asks the server something that costs nothing; raises if the server is in trouble.
-        uniform: draws a number between two.
+        query: sends a request that costs nothing; raises if the server has a problem.
+        uniform: draws a random number between two.
 
     Attributes:
         gate: the rules.
@@ -37,20 +37,20 @@ class Brake:
         self._closed_since: float | None = None
 
     def notify(self) -> None:
-        """Something changed: let everything that waits look at the gate again."""
+        """Wake all waiting requests, so that they check the gate again."""
         self._log()
         if self._changed is not None:
             self._changed.set()
             self._changed = None
 
     async def wait(self, seconds: float) -> None:
-        """Wait for a change, for `seconds` at most."""
+        """Wait for a change, at most `seconds`."""
         self._changed = self._changed or anyio.Event()
         with anyio.move_on_after(seconds):
             await self._changed.wait()
 
     def _log(self) -> None:
-        """Log once when the gate has closed, and once when it has opened."""
+        """Log once when the gate closes and once when it opens."""
         since, self._closed_since = self._closed_since, self.gate.closed_since
         if since is None and self._closed_since is not None:
             logger.warning("the server takes no create requests (%s): the batch holds back", self.gate.cause)
@@ -59,17 +59,17 @@ class Brake:
 
 
 class Hold:
-    """The waiting of one batch: its requests share a time limit and can be stopped together.
+    """Holds back the requests of one batch: they share a time limit and can be stopped together.
 
-    Made by ``Engine.hold`` when the batch begins, and given to ``Engine.send`` with each of its requests.
+    Made by ``Engine.hold`` when the batch starts, and passed to ``Engine.send`` with each of its requests.
 
     Args:
         brake: of the client.
-        outage_timeout: seconds for which the server may take nothing; ``None`` for no limit.
+        outage_timeout: seconds for which the server may accept nothing; ``None`` for no limit.
         now: on the loop's clock.
 
     Attributes:
-        waiting: create requests that are held back now.
+        waiting: the number of create requests held back now.
     """
 
     def __init__(self, brake: Brake, outage_timeout: float | None, now: float) -> None:
@@ -80,28 +80,28 @@ class Hold:
         self.waiting: int = 0
 
     def outage(self, now: float) -> float:
-        """Seconds for which the server has been taking none of this batch's requests; 0 if it takes them."""
+        """Return the seconds for which the server has accepted none of this batch's requests; 0 if it accepts them."""
         return min(self._brake.gate.closed_for(now), now - self._began)
 
     @property
     def cause(self) -> Exception | None:
-        """What the last request met, while the server takes none."""
+        """The error of the last request while the server accepts none; otherwise ``None``."""
         return self._brake.gate.cause
 
     def stop(self, why: str, cause: Exception) -> None:
-        """Send nothing more: what is held back ends as `NotSubmittedError` at once."""
+        """Send no more requests: those held back end with `NotSubmittedError` at once."""
         self._stopped = self._stopped or (why, cause)
         self._brake.notify()
 
     def retries(self) -> "HeldRetries":
-        """The attempts of one of the batch's requests."""
+        """Return the retry policy for one request of the batch."""
         return HeldRetries(self, self._brake)
 
     async def wait(self) -> Pass:
-        """Return when a request may be sent.
+        """Wait until a request may be sent.
 
         Raises:
-            NotSubmittedError: the batch was stopped, or the server has taken nothing for too long.
+            NotSubmittedError: the batch was stopped, or the server has accepted nothing for too long.
         """
         self.waiting += 1
         try:
@@ -134,13 +134,13 @@ class Hold:
             ) from self.cause
 
     async def _query(self, given: Pass) -> bool:
-        """Whether the server answers a query that costs nothing, so that a create request may be risked."""
+        """Whether the server answers a query that costs nothing, so that a create request is worth trying."""
         try:
             await self._brake.query()
         except ConfigurationError:  # the client was closed
             self._brake.gate.abandoned(given, anyio.current_time())
             raise
-        except Exception as error:  # noqa: BLE001  (whatever it is, the server is not well)
+        except Exception as error:  # noqa: BLE001  (any error means that the server has a problem)
             self._brake.gate.not_taken(given, anyio.current_time(), error)
             self._brake.notify()
             return False
@@ -152,7 +152,7 @@ class Hold:
 
 
 class HeldRetries(Retries):
-    """The attempts of one request of a batch: as many as it takes, each when the gate lets it through.
+    """The retry policy for one request of a batch: unlimited attempts, each when the gate lets it through.
 
     Args:
         hold: of the batch.
@@ -168,19 +168,19 @@ class HeldRetries(Retries):
         """Wait at the gate.
 
         Raises:
-            NotSubmittedError: the batch was stopped, or the server has taken nothing for too long.
+            NotSubmittedError: the batch was stopped, or the server has accepted nothing for too long.
         """
         self._pass = await self._hold.wait()
 
     async def not_taken(self, error: ApimodelsError, retry_after: float | None) -> None:
-        """Wait with all others: the next `enter` does."""
+        """Report the failure to the gate. The next `enter` waits with the other requests."""
         given, self._pass = self._pass, None
         if given is not None:
             self._brake.gate.not_taken(given, anyio.current_time(), error, retry_after)
             self._brake.notify()
 
     def hopeless(self, error: ApimodelsError) -> NoReturn:
-        """No request of the batch can be sent.
+        """Stop the batch: none of its requests can be sent.
 
         Raises:
             NotSubmittedError: because of `error`.
@@ -190,25 +190,25 @@ class HeldRetries(Retries):
         raise NotSubmittedError(f"not sent: {error}") from error
 
     def accepted(self) -> None:
-        """The gate opens, if this was a probe."""
+        """Open the gate if this was a probe."""
         given, self._pass = self._pass, None
         if given is not None:
             self._brake.gate.accepted(given)
             self._brake.notify()
 
     def rejected(self) -> None:
-        """The API works: what it refused is this request."""
+        """Treat it as accepted: the API works and refused only this request."""
         self.accepted()
 
     def unknown(self, error: Exception) -> None:
-        """A few of these in a row close the gate."""
+        """Report it to the gate, which closes after a few in a row."""
         given, self._pass = self._pass, None
         if given is not None:
             self._brake.gate.unknown(given, anyio.current_time(), error)
             self._brake.notify()
 
     def abandoned(self) -> None:
-        """If it was a probe, another one may be sent."""
+        """Allow another probe if this was one."""
         given, self._pass = self._pass, None
         if given is not None:
             self._brake.gate.abandoned(given, anyio.current_time())

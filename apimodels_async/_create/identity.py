@@ -17,9 +17,9 @@ _APART = frozenset({"model", "image", "images", "mask", "callback_url", "extra_b
 
 
 def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, Any]) -> dict[str, Any]:
-    """What a ledger keeps of a request. `pictures` are its picture fields, local ones as digests.
+    """Return what a ledger stores of a request. `pictures` are its picture fields, local ones as digests.
 
-    The callback URL is left out: it may hold a token, and it does not change what is painted.
+    The callback URL is left out: it may contain a token, and it does not change what is generated.
     """
     view: dict[str, Any] = {"model": model}
     plain = [each.name for each in fields(type(request)) if each.name not in _APART]
@@ -31,5 +31,5 @@ def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, 
 
 
 def digest_of(view: Mapping[str, Any]) -> str:
-    """The sha256 of a request's content, as `request_view` gives it."""
+    """Return the sha256 of a request's content, as returned by `request_view`."""
     return hashlib.sha256(json.dumps(view, sort_keys=True, default=str).encode()).hexdigest()

@@ -16,7 +16,7 @@ from apimodels_async.models import GenerationRequest, ImageInput
 Sent: TypeAlias = str | bytes
 """A picture as it is sent: its URL, or its bytes, which go as base64."""
 _UNKNOWN = 16 << 20
-"""Bytes that a picture is taken for that must be read, or painted, to be measured."""
+"""Assumed bytes of a picture whose size is known only after reading or rendering it."""
 
 
 def is_remote(image: ImageInput) -> bool:
@@ -45,9 +45,9 @@ def _if_local(argument: str, image: ImageInput) -> Iterator[tuple[str, ImageInpu
 
 
 def request_fields(request: GenerationRequest) -> dict[str, Sent | list[Sent]]:
-    """The picture fields of a create's body: ``image_url(s)`` for URLs, ``image(s)`` and ``mask`` for the rest.
+    """Return the picture fields of a create body: ``image_url(s)`` for URLs, ``image(s)`` and ``mask`` for the rest.
 
-    Several pictures of both sorts go as ``images``, each as it is: its bytes, or its URL.
+    A mix of both kinds is sent as ``images``, each element as its bytes or its URL.
 
     Raises:
         TypeError, ValueError: as `read_picture`; also an image and a mask of different pixel sizes.
@@ -80,17 +80,17 @@ def request_fields(request: GenerationRequest) -> dict[str, Sent | list[Sent]]:
 
 
 def _url(image: ImageInput) -> str:
-    """A URL without the white space around it, as browsers take it."""
+    """Return a URL without surrounding white space, as browsers do."""
     return cast("str", image).strip()
 
 
 def check_pictures(request: GenerationRequest) -> None:
-    """Look at the pictures of a request that are paths and ``data:`` URIs, without keeping them.
+    """Check the pictures of a request that are paths or ``data:`` URIs, without keeping them.
 
-    The first bytes of each file are read. Only where there is a mask, files are read to their ends, to compare sizes.
+    Only the first bytes of each file are read, unless there is a mask: then whole files are read to compare sizes.
 
     Raises:
-        ValueError: as `request_fields`, as far as it was looked at.
+        ValueError: as `request_fields`, as far as the pictures were read.
     """
     sizes: dict[str, tuple[int, int] | None] = {}
     for argument, image in _local_pictures(request):
@@ -101,9 +101,9 @@ def check_pictures(request: GenerationRequest) -> None:
 
 
 def weight(request: GenerationRequest) -> int:
-    """About how many bytes making the body of a create takes: what is read here, and what it becomes.
+    """Estimate the bytes of memory that building a create body takes: the pictures read here and their encoded form.
 
-    A file that cannot be read weighs nothing: that is found out when it is read.
+    A file that cannot be read counts as 0; the error is raised when it is read.
     """
     return sum(_weight(image) for _, image in _local_pictures(request))
 

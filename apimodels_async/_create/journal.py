@@ -6,43 +6,43 @@ from apimodels_async.models import Task
 
 
 class Journal(Protocol):
-    """Writes down the create of one request."""
+    """Records the steps of one create request."""
 
     async def sending(self) -> None:
-        """The first byte is about to leave.
+        """Record that the first byte is about to be sent.
 
         Raises:
-            LedgerError: it could not be written down, so nothing may be sent.
+            LedgerError: it could not be recorded, so nothing must be sent.
         """
         ...
 
     async def accepted(self, task: Task) -> None:
-        """The server accepted.
+        """Record that the server accepted the request.
 
         Raises:
-            LedgerError: it could not be written down; carries the task id.
+            LedgerError: it could not be recorded; carries the task id.
         """
         ...
 
     async def not_taken(self) -> None:
-        """It is certain that the server took nothing."""
+        """Record that the server certainly did not accept the request."""
         ...
 
     async def rejected(self, error: Exception) -> None:
-        """The server refused."""
+        """Record that the server refused the request."""
         ...
 
     async def unknown(self, error: Exception) -> None:
-        """It is not known whether the server accepted."""
+        """Record that it is not known whether the server accepted the request."""
         ...
 
     def ended(self) -> None:
-        """The create request is over, however it ended and whether its caller is still there or not."""
+        """Release the journal. Called once when the create request is over, in any way, with or without its caller."""
         ...
 
 
 class NoJournal:
-    """For creates without a ledger: nothing is written."""
+    """The journal of create requests without a ledger: records nothing."""
 
     async def sending(self) -> None:
         """Nothing is written."""

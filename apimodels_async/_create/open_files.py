@@ -1,7 +1,7 @@
-"""Pictures in open files, also in files whose methods are awaited.
+"""Pictures in open files, including files whose methods are coroutines.
 
-One set of steps serves both: a generator yields what a method of the file returned, which a thread sends back as it is,
-and the event loop when it has been awaited.
+Both kinds share one generator. It yields what a method of the file returned and receives the value: a thread sends it
+back unchanged, the event loop awaits it first.
 """
 
 import inspect
@@ -19,15 +19,15 @@ from apimodels_async._wire.picture_formats import HEAD
 from apimodels_async.models import GenerationRequest, ImageInput
 
 RESTORED_WITHIN = 1.0
-"""Seconds in which a file whose reading was cancelled is put back where it was."""
+"""Maximum seconds for restoring the position of a file whose reading was cancelled."""
 
 
 @contextmanager
 def foreign_errors(argument: str, what: str) -> Generator[None]:
-    """Turn whatever a caller's object raises into an error that names the argument.
+    """Turn any error of a caller's object into an error that names the argument.
 
     Raises:
-        ValueError: naming `argument`, and saying `what` is the matter.
+        ValueError: names `argument`; its message begins with `what`.
     """
     try:
         yield
@@ -39,9 +39,9 @@ def foreign_errors(argument: str, what: str) -> Generator[None]:
 
 
 class _Reading:
-    """One picture read out of a file, which is then put back where it was, so that the next request reads it too.
+    """Reads one picture from a file and then restores its position, so that the next request can read it too.
 
-    A file that is at its end was just written, or has been read: it is read from its beginning.
+    A file at its end was just written or already read, so it is read from its beginning.
     """
 
     def __init__(self, file: Any, argument: str) -> None:
@@ -66,13 +66,13 @@ class _Reading:
         except ArgumentError:
             yield self.file.seek(self.start)
             raise
-        yield self.file.seek(begin)  # read as a whole: joined, a large picture would be in memory twice
+        yield self.file.seek(begin)  # read in one piece: joining would hold a large picture twice
         data = self._bytes((yield self.file.read()))
         yield self.file.seek(self.start)
         return data
 
     def _position(self) -> Generator[Any, Any, int | None]:
-        """Where the file is, or ``None`` if it cannot be put there again."""
+        """Return the position of the file, or ``None`` if it is not seekable."""
         tell = getattr(self.file, "tell", None) or getattr(getattr(self.file, "file", None), "tell", None)
         if tell is None or not hasattr(self.file, "seek"):
             return None
@@ -101,13 +101,13 @@ class _Reading:
 
 
 class _Data(NamedTuple):
-    """What was read, when there are no more steps."""
+    """The bytes that were read; returned after the last step."""
 
     data: bytes
 
 
 def _next(steps: Generator[Any, Any, bytes], value: object) -> Any:
-    """Go on with what the last step returned, up to the next."""
+    """Send the value of the last step, and return the next step or the data."""
     try:
         return steps.send(value)
     except StopIteration as end:
@@ -115,7 +115,7 @@ def _next(steps: Generator[Any, Any, bytes], value: object) -> Any:
 
 
 class _InUse:
-    """Locks for the files that are being read, so that two requests do not move one file at once."""
+    """Locks for the files being read, so that two requests never read one file at once."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -123,7 +123,7 @@ class _InUse:
 
     @contextmanager
     def lock(self, file: object, kind: Any) -> Generator[Any]:
-        """The lock of a file, which is there as long as it is held or waited for."""
+        """Return the lock of a file. It exists as long as it is held or awaited."""
         with self._guard:
             lock, users = self._locks.get(id(file)) or (kind(), 0)
             self._locks[id(file)] = lock, users + 1
@@ -147,11 +147,11 @@ def alone(thing: object) -> Generator[None]:
 
 
 def read_file(file: Any, argument: str) -> bytes:
-    """Read a picture from an open file, and leave it where it was. Blocking.
+    """Read a picture from an open file and restore its position. Blocking.
 
     Raises:
         TypeError: a text file.
-        ValueError: its first bytes are those of no picture, or it cannot be read.
+        ValueError: the first bytes are not those of a picture, or the file cannot be read.
     """
     with foreign_errors(argument, "the file cannot be read"), alone(file):
         steps = _Reading(file, argument).steps()
@@ -167,7 +167,7 @@ def is_awaited(image: object) -> bool:
 
 
 async def read_awaited(image: ImageInput, argument: str) -> ImageInput:
-    """The bytes of a file whose methods are awaited. Everything else is returned as it is.
+    """Return the bytes of a file whose methods are coroutines. Everything else is returned unchanged.
 
     Raises:
         TypeError, ValueError: as `read_file`.
@@ -194,7 +194,7 @@ async def _read_awaited(reading: _Reading) -> bytes:
 
 
 async def read_awaited_pictures(request: GenerationRequest) -> GenerationRequest:
-    """The request with bytes in place of the files that have to be awaited.
+    """Return the request with the files whose methods are coroutines replaced by their bytes.
 
     Raises:
         TypeError, ValueError: as `read_file`.

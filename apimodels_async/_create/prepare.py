@@ -1,4 +1,4 @@
-"""A request made ready to send: its pictures read, its JSON written, its content summed up. Blocking, for threads."""
+"""Preparation of a request: read its pictures, build its JSON, compute its digest. Blocking, for threads."""
 
 import hashlib
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ class PreparedRequest(NamedTuple):
     """A request that is ready to send.
 
     Attributes:
-        body: the JSON of its create: hidden, because it holds the callback URL.
+        body: the JSON of the create request; secret, because it contains the callback URL.
         model: the model id.
-        view: what a ledger keeps of it; empty where there is no ledger.
-        digest: of `view`.
-        intent_id: of the callback it orders, if it does.
+        view: what a ledger stores of it; empty without a ledger.
+        digest: of `view`; empty without a ledger.
+        intent_id: of the callback that it asks for, if any.
     """
 
     body: Secret[bytes]
@@ -37,10 +37,10 @@ class PreparedRequest(NamedTuple):
 def prepare(
     request: GenerationRequest, model: str, *, for_ledger: bool = False, order: CallbackUrl | None = None
 ) -> PreparedRequest:
-    """Read a request's pictures and write its JSON, with the callback that is ordered for it.
+    """Read a request's pictures and build its JSON, with the callback URL in `order`.
 
     Raises:
-        TypeError, ValueError: something that is not a picture.
+        TypeError, ValueError: an input is not a picture.
     """
     pictures = inputs.request_fields(request)
     body = Secret(create_body(request, model, pictures, None if order is None else order.url))
@@ -52,7 +52,7 @@ def prepare(
 
 
 def _summed_up(picture: inputs.Sent | list[inputs.Sent]) -> str | list[str]:
-    """A local picture's sha256 in place of its bytes; a URL stays as it is."""
+    """Return the sha256 of a local picture; a URL unchanged."""
     if isinstance(picture, list):
         return [str(_summed_up(each)) for each in picture]
     return picture if isinstance(picture, str) else "sha256:" + hashlib.sha256(picture).hexdigest()

@@ -1,4 +1,4 @@
-"""How a task is found whose create lost its answer: by its callback, which names it, and a query, which confirms it."""
+"""Recovery of a task whose create response was lost: its callback gives the task id, and a query confirms it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -19,18 +19,18 @@ from apimodels_async.models import Task
 logger = logging.getLogger("apimodels_async")
 
 AFTER_THE_LONGEST = 60.0
-"""Seconds that a callback is waited for beyond the time in which 99 of 100 of the model's tasks end."""
+"""Seconds to wait for a callback beyond the time in which 99 of 100 tasks of the model end."""
 CALLED_WITHIN = 1800.0
-"""Seconds after a task's end in which the vendor goes on calling (from its page)."""
+"""Seconds after a task's end for which the vendor retries its callback (from its page)."""
 
 
 async def recover_by_callback(
     call: ExpectedCallback, model: str, patience: float, query: Callable[[str, str | None], Awaitable[Task]]
 ) -> Task | None:
-    """The task of a create whose answer was lost, as its callback names it; ``None`` when none comes in time.
+    """Return the task named by the callback of a create request whose response was lost; ``None`` after `patience`.
 
-    The id alone is believed. The rest comes from a query with our own key, and an id that the server does not know
-    under this key is not ours.
+    Only the task id is taken from the callback. The rest comes from a query with our own key, and an id that the server
+    does not know under this key is not ours.
     """
     logger.warning("the answer to a create was lost: its callback is waited for, %.0f s at most", patience)
     heard = anyio.Event()
@@ -63,5 +63,5 @@ async def _confirmed(task_id: str, model: str, query: Callable[[str, str | None]
             break
         await anyio.sleep(pause)
     logger.warning("task %s was named by a callback, and could not be confirmed: %s", task_id, trouble)
-    # Where it cannot be confirmed for now, the id must not be lost.
+    # If it cannot be confirmed now, the id must not be lost.
     return None if isinstance(trouble, TaskNotFoundError) else Task(id=task_id, state="", model=model)

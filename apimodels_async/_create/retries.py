@@ -1,4 +1,4 @@
-"""How often a create request of a single call is sent again, where it is certain that nothing was taken."""
+"""Retries of a create request when it is certain that the server did not accept it."""
 
 import logging
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from apimodels_async.errors import ApimodelsError
 logger = logging.getLogger("apimodels_async")
 
 RETRY_WITHIN = 30.0
-"""Seconds from the first attempt in which a create may be sent again."""
+"""Seconds after the first attempt within which a create request may be sent again."""
 
 
 class Retries(Protocol):
     """Decides when a create request may be sent, and whether it is sent again: of a single call, or of a batch."""
 
     async def enter(self) -> None:
-        """Return when the next attempt may be made.
+        """Wait until the next attempt may be made.
 
         Raises:
             NotSubmittedError: no attempt will be made.
@@ -27,37 +27,37 @@ class Retries(Protocol):
         ...
 
     async def not_taken(self, error: ApimodelsError, retry_after: float | None) -> None:
-        """The attempt provably started nothing: return if there is to be another one, else raise `error`."""
+        """Handle an attempt that provably started nothing: return if there may be another one, else raise `error`."""
         ...
 
     def hopeless(self, error: ApimodelsError) -> NoReturn:
-        """The attempt provably started nothing, and no other one would: raise `error`, or what it means."""
+        """Handle an attempt that provably started nothing and that no retry can help: raise `error` or its meaning."""
         ...
 
     def accepted(self) -> None:
-        """The attempt was answered with a task."""
+        """Note that the attempt was answered with a task."""
         ...
 
     def rejected(self) -> None:
-        """The attempt was answered with a refusal that concerns this request alone."""
+        """Note that the attempt was refused for a reason that concerns only this request."""
         ...
 
     def unknown(self, error: Exception) -> None:
-        """The attempt may or may not have started a task."""
+        """Note that the attempt may or may not have started a task."""
         ...
 
     def abandoned(self) -> None:
-        """The attempt was cut off: nothing was learned from it."""
+        """Note that the attempt was cut off without a result."""
         ...
 
 
 class QuickRetries(Retries):
-    """A few attempts within half a minute, as long as the retry quota of the client lasts.
+    """A few attempts within 30 seconds, as long as the retry quota of the client lasts.
 
     Args:
         quota: shared by the whole client.
-        at_most: retries.
-        uniform: draws a number between two.
+        at_most: maximum number of retries.
+        uniform: draws a random number between two.
         model: for the log.
     """
 
@@ -70,12 +70,12 @@ class QuickRetries(Retries):
         self._number = 0
 
     async def enter(self) -> None:
-        """At once."""
+        """Return at once."""
         if self._began is None:
             self._began = anyio.current_time()
 
     async def not_taken(self, error: ApimodelsError, retry_after: float | None) -> None:
-        """Wait as backoff and the server ask for, if there is time and quota for another attempt."""
+        """Wait for the backoff and the server's ``Retry-After`` if time and quota allow another attempt."""
         pause = (retry_after or 0.0) + full_jitter(self._number, self._uniform)
         late = anyio.current_time() + pause > (self._began or 0.0) + RETRY_WITHIN
         if late or self._number >= self._at_most or not self._quota.take():
@@ -99,14 +99,14 @@ class QuickRetries(Retries):
         raise error from error.__cause__
 
     def accepted(self) -> None:
-        """One retry comes back to the quota."""
+        """Return one retry to the quota."""
         self._quota.give_back()
 
     def rejected(self) -> None:
-        """Nothing follows from it."""
+        """Do nothing."""
 
     def unknown(self, error: Exception) -> None:
-        """Nothing follows from it."""
+        """Do nothing."""
 
     def abandoned(self) -> None:
-        """Nothing follows from it."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""One picture, read from wherever the caller has it: bytes, a path, a file, a Pillow image. Blocking, for threads."""
+"""Reading one picture from any supported source: bytes, a path, a file, a Pillow image. Blocking, for threads."""
 
 import inspect
 import io
@@ -17,9 +17,9 @@ from apimodels_async._wire.picture_structure import PictureVerdict, PictureWalke
 from apimodels_async.models import ImageInput
 
 _CHUNK = 1 << 20
-"""Bytes that are read at once from a file that is only looked at."""
+"""Bytes of one read of a file that is only inspected."""
 _LONG_BASE64 = r"[A-Za-z0-9+/=_\s-]{256,}"
-"""What is longer than any name of a file, and has no other characters than base64."""
+"""Text longer than any file name that has only base64 characters."""
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 """From an EXIF orientation to the number of Pillow's `Transpose` that makes the picture upright."""
 
@@ -27,23 +27,23 @@ _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
 def read_picture(image: ImageInput, argument: str) -> LocalPicture:
     """Read one picture that is not a URL.
 
-    A file is read from where it is to its end, or from its beginning if it is at its end; then it is put back.
+    A file is read from its position to its end, or from its beginning if it is at its end. The position is restored.
 
     Raises:
-        TypeError: a text file, or nothing a picture can be read from.
-        ValueError: no such file, a broken ``data:`` URI, no picture in the bytes, or a part of one; names `argument`.
+        TypeError: a text file, or an object that no picture can be read from.
+        ValueError: no such file, a malformed ``data:`` URI, not a picture, or a truncated one; names `argument`.
     """
     return check_picture(_read(image, argument), argument)
 
 
 def inspect_picture(image: str | Path, argument: str, *, whole: bool) -> PictureVerdict | None:
-    """Look at a picture without keeping it: at its first bytes, or at all of them for its size.
+    """Check a picture without keeping it: only its first bytes, or all of them if `whole`.
 
     Returns:
-        What a whole look shows, otherwise ``None``.
+        The verdict on the whole picture, or ``None`` if only the first bytes were read.
 
     Raises:
-        ValueError: as `read_picture`, as far as it was looked at.
+        ValueError: as `read_picture`, as far as the picture was read.
     """
     walker = PictureWalker()
     if isinstance(image, str) and is_data_uri(image):
@@ -82,13 +82,13 @@ def _read(image: ImageInput, argument: str) -> bytes:
 
 
 def _can_open(image: Any) -> bool:
-    """Whether it opens itself; a path of anyio or trio does so too, but has to be awaited."""
+    """Whether the object has a blocking ``open``. That of an anyio or trio path must be awaited."""
     method = getattr(image, "open", None)
     return method is not None and not inspect.iscoroutinefunction(method)
 
 
 def _read_object(image: Any, argument: str) -> bytes:
-    # An upload of some web frameworks has both read and save; only read means the bytes as they are.
+    # The uploads of some web frameworks have both `read` and `save`; only `read` returns the bytes unchanged.
     if hasattr(image, "read"):
         return read_file(image, argument)
     if _can_open(image):
@@ -123,11 +123,11 @@ def _opened(image: Any) -> Any:
 
 
 def _save_as_png(image: Any, argument: str) -> bytes:
-    """As a viewer shows it: the pixels are turned as the EXIF data say, because few readers look for them in a PNG."""
+    """Save an image as a viewer shows it, with EXIF rotation applied, because few readers look for EXIF in a PNG."""
     buffer = io.BytesIO()
     options: dict[str, Any] = {}
     if hasattr(image, "getexif") and hasattr(image, "transpose"):
-        image.load()  # some formats are turned by Pillow itself, when they are read
+        image.load()  # Pillow itself rotates some formats when it reads them
         turn = _TURNS.get(image.getexif().get(0x112))
         if turn is not None:
             image = image.transpose(turn)
@@ -147,7 +147,7 @@ def _open_path(path: str | Path, argument: str) -> BinaryIO:
     """Open a file by its path.
 
     Raises:
-        ValueError: there is none; the message says what the text looks like.
+        ValueError: it cannot be opened; the message says what the text looks like.
     """
     try:
         return Path(path).open("rb") if isinstance(path, str) else path.open("rb")
@@ -159,7 +159,7 @@ def _open_path(path: str | Path, argument: str) -> BinaryIO:
 
 
 def _no_file(text: str, error: Exception) -> tuple[str, str]:
-    """Why a path cannot be opened, and what to do about it."""
+    """Return why a path cannot be opened and a hint how to fix it."""
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", text.strip())
     if not text.strip():
         return "is empty: give a path, a URL or a data: URI", ""

@@ -1,4 +1,4 @@
-"""How a create request is sent: at most once, as far as it can be proved, and with its task id never lost."""
+"""Sending of create requests: never a second time unless the first provably started nothing; no task id is lost."""
 
 import logging
 import random
@@ -36,14 +36,14 @@ from apimodels_async.models import Task
 logger = logging.getLogger("apimodels_async")
 
 _TICK = 1.0
-"""Seconds between two looks at the clock, at least."""
+"""Minimum seconds between two checks of the clock."""
 _LATE = 0.5
-"""Seconds: an event loop that is later than this was blocked, and the rest does not count."""
+"""Seconds. If a sleep ends later than this, the event loop was blocked, and the excess does not count."""
 _LOOK = "look it up at https://apimodels.app/console/records before you send it again"
 
 
 class _NotTakenError(Exception):
-    """The server provably started nothing. `error` is what to raise if there is no other attempt."""
+    """The server provably started nothing. `error` is raised if there is no further attempt."""
 
     def __init__(self, error: ApimodelsError, retry_after: float | None = None) -> None:
         super().__init__(str(error))
@@ -55,7 +55,7 @@ class Submitter:
     """Sends the create requests of one client. `poller` is notified of every task, with or without a caller.
 
     Attributes:
-        detached: tasks whose caller was cancelled: paid for, and waiting to be taken up with ``wait``. The last
+        detached: tasks whose caller was cancelled. They are paid for and can be awaited with ``wait``. The last
             thousand are kept.
     """
 
@@ -80,7 +80,7 @@ class Submitter:
         self.detached: deque[Task] = deque(maxlen=1000)
 
     def detach(self, task: Task) -> None:
-        """Keep a task whose caller was cancelled and may never have learned its id."""
+        """Keep a task whose caller was cancelled and may not know its id."""
         self.detached.append(task)
         logger.warning(
             "task %s goes on although its caller was cancelled; wait for it by its id",
@@ -96,10 +96,10 @@ class Submitter:
 
         Raises:
             APIError: the server refused.
-            ConnectionFailedError: nothing was sent, as is proved, and retrying did not help.
-            NotSubmittedError: nothing was sent, and a batch waited for too long or was stopped.
+            ConnectionFailedError: provably nothing was sent, and retries did not help.
+            NotSubmittedError: nothing was sent, because the batch waited for too long or was stopped.
             SubmissionUnknownError: the server may have started the job.
-            LedgerError: it could not be written down: before it was sent, or, with the task id, afterwards.
+            LedgerError: a step could not be recorded: before sending, or afterwards, then with the task id.
         """
         job = self._jobs.start(partial(self._settle, create))
         try:
@@ -107,7 +107,7 @@ class Submitter:
         except BaseException:
             create.caller_left = True
             if job.ended.is_set():
-                # Both at once: the answer came in the same turn of the loop as the cancellation.
+                # The response arrived in the same loop iteration as the cancellation.
                 create.keep_outcome(job.result, job.error)
             elif not create.trace.may_have_left:
                 job.scope.cancel()
@@ -119,7 +119,7 @@ class Submitter:
         return job.result
 
     async def _settle(self, create: CreateRequest) -> Task:
-        """The whole life of a request; whatever comes of it, nothing waits for it afterwards."""
+        """Run a request to its end and then release its body, its callback and its journal."""
         try:
             return await self._record(create)
         finally:
@@ -132,7 +132,7 @@ class Submitter:
             create.journal.ended()
 
     async def _record(self, create: CreateRequest) -> Task:
-        """Write down what came of a request, and keep it if the caller has left."""
+        """Record the outcome of a request, and keep it if the caller has left."""
         try:
             task = create.task = await self._recover(create)
             self._poller.note_created(task)
@@ -155,7 +155,7 @@ class Submitter:
         return task
 
     async def _recover(self, create: CreateRequest) -> Task:
-        """The task as its create was answered, or, where that answer was lost, as its callback names it."""
+        """Return the task from the response or, if the response was lost, the task named by the callback."""
         try:
             return await self._retry(create)
         except SubmissionUnknownError as unknown:
@@ -171,7 +171,7 @@ class Submitter:
             return task
 
     async def _retry(self, create: CreateRequest) -> Task:
-        """Send a request, and again as long as it was provably not taken and there is an attempt left."""
+        """Send a request, and again as long as it was provably not accepted and attempts are left."""
         retries = create.retries or QuickRetries(self._quota, self._max_retries, self._uniform, create.model)
         began, attempts = anyio.current_time(), 0
         while True:
@@ -180,7 +180,7 @@ class Submitter:
             try:
                 task = await self._send(create)
             except _NotTakenError as refused:
-                create.trace = SendTrace()  # that attempt is over, and was not taken
+                create.trace = SendTrace()  # that attempt is over and was not accepted
                 await self._take_back(create)
                 if create.caller_left:
                     retries.abandoned()
@@ -213,12 +213,12 @@ class Submitter:
 
     @staticmethod
     async def _take_back(create: CreateRequest) -> None:
-        """Nothing was sent: say so in the ledger. Shielded: the caller may be gone, and the job cancelled with it."""
+        """Record in the ledger that nothing was sent. Shielded, because the job may be cancelled with its caller."""
         with anyio.CancelScope(shield=True):
             await create.journal.not_taken()
 
     async def _send(self, create: CreateRequest) -> Task:
-        """One attempt, in its turn of the client's rate of create requests."""
+        """Make one attempt when the client's create rate allows it."""
         await pass_through(self._rate)
         trace = create.new_trace()
         try:
@@ -233,7 +233,7 @@ class Submitter:
             ) from odd
         except APIError as refusal:
             _raise_refusal(refusal, held=create.retries is not None)
-        except ConfigurationError:  # the client was closed before the request was given to a transport
+        except ConfigurationError:  # the client was closed before the request reached a transport
             create.trace = SendTrace()
             raise
         except BaseException as error:
@@ -245,9 +245,9 @@ class Submitter:
             ) from error
 
     async def _exchange(self, body: Secret[bytes], trace: SendTrace) -> RawResponse:
-        """Post the body, and cut that off after the bound for a whole exchange.
+        """Post the body, with a time limit for the whole exchange.
 
-        Time in which the program was stopped or its loop was blocked does not count, or an answer that has arrived
+        Time in which the process was stopped or its loop was blocked does not count. Otherwise a response that arrived
         meanwhile, and is paid for, would never be read.
         """
         bound = self._http.create_bound
@@ -274,7 +274,7 @@ class Submitter:
 
 
 async def _cancel_after(scope: anyio.CancelScope, seconds: float) -> None:
-    """Cancel a scope after that many seconds in which the event loop was running."""
+    """Cancel a scope after `seconds` in which the event loop was running."""
     left, tick = seconds, max(_TICK, seconds / 20.0)
     while left > 0.0:
         step, began = min(left, tick), anyio.current_time()
@@ -284,7 +284,7 @@ async def _cancel_after(scope: anyio.CancelScope, seconds: float) -> None:
 
 
 def _raise_failure(failure: RequestFailed) -> NoReturn:
-    """Raise what it means that a request has no answer."""
+    """Raise the error for a request without a response."""
     if not failure.trace.provably_unsent:
         raise SubmissionUnknownError(
             f"the create was sent, but its answer never came ({failure}): the server may have accepted and may bill "
@@ -300,7 +300,7 @@ def _raise_failure(failure: RequestFailed) -> NoReturn:
 
 
 def _raise_refusal(refusal: APIError, *, held: bool) -> NoReturn:
-    """Raise what a refusal means; `held`: for a request of a batch, which can wait until it passes."""
+    """Raise the error for a refusal; `held` if the request belongs to a batch, which can wait until it passes."""
     match judge_refusal(refusal):
         case Verdict.ON_THE_WAY if held:
             raise _NotTakenError(refusal, refusal.retry_after) from None

@@ -1,6 +1,6 @@
-"""What a refused create request means for the money. Pure.
+"""Whether a refused create request may still be billed. Pure.
 
-A create request is paid for and has no idempotency key, so it is sent again only when it is certain that the server
+A create request costs money and has no idempotency key, so it is sent again only when it is certain that the server
 never acted on it (RFC 9110, section 9.2.2).
 """
 
@@ -9,11 +9,12 @@ from enum import Enum
 from apimodels_async.errors import APIError, RateLimitError, ServerError
 
 _PASSING = frozenset({401, 402, 404})
-"""What a load balancer or a portal says while the API behind it is away; with the API's own JSON each is its no."""
+"""Statuses that a load balancer or a portal may send while the API is unavailable. With the API's own JSON, each is a
+refusal by the API."""
 
 
 class Verdict(Enum):
-    """What a refused create means for the money."""
+    """The outcome of a refused create request."""
 
     REJECTED = "the server said no: nothing was started"
     NOT_YET = "the server is busy and took nothing: ask again later"
@@ -22,11 +23,11 @@ class Verdict(Enum):
 
 
 def judge_refusal(refusal: APIError) -> Verdict:
-    """What a create's refusal without a task id means.
+    """Judge the refusal of a create request that has no task id.
 
-    A 5xx or 3xx anywhere leaves it open whether the job was started, and so does a code the contract does not
-    know. A 4xx in the status line or in the envelope is a no; of 429 it is assumed that nothing was started.
-    401, 402 and 404 without the API's JSON are not its own words.
+    A 5xx or 3xx in the status line or the envelope leaves it open whether the job was started, and so does a code that
+    is not in the contract. A 4xx in either is a refusal; for 429 it is assumed that nothing was started. A 401, 402 or
+    404 without the API's JSON does not come from the API.
     """
     codes = (refusal.status, refusal.code or refusal.status)
     if isinstance(refusal, ServerError) or any(code // 100 in (3, 5) for code in codes):

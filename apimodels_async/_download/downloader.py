@@ -1,4 +1,4 @@
-"""How finished pictures come onto the disk: whole or not at all, without hurting anybody."""
+"""Saving of finished pictures: each file is complete or absent, and connections, memory and time are bounded."""
 
 import hashlib
 import logging

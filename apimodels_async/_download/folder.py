@@ -1,4 +1,4 @@
-"""The folder that pictures are saved in: made, and tried, before anything is paid for. Blocking, for threads."""
+"""The folder that pictures are saved in: created and tested before anything is paid for. Blocking, for threads."""
 
 import logging
 from pathlib import Path
@@ -10,7 +10,7 @@ logger = logging.getLogger("apimodels_async")
 
 
 def expand(directory: Path) -> Path:
-    """`directory` with the home directory in place of a leading ``~``: a folder so named is never meant.
+    """Return `directory` with a leading ``~`` expanded: a folder named ``~`` is never meant.
 
     Raises:
         DownloadError: there is no home directory.

@@ -1,4 +1,4 @@
-"""Which links a picture may be fetched from. Pure: nothing is looked up."""
+"""Which links a picture may be fetched from. Pure: no name is resolved."""
 
 import hashlib
 import ipaddress
@@ -26,14 +26,14 @@ def _is_odd(host: str) -> bool:
 
 
 def check_link(url: str, *, base_url: str) -> str:
-    """`url`, if a picture may be fetched from it.
+    """Return `url` if a picture may be fetched from it.
 
-    https anywhere; plain http only from this machine or from the API's own host where the API itself is used
-    over plain http. This machine may be named only by an API that runs on it: a server elsewhere must not make
-    us knock at our own doors.
+    https is allowed from any host; plain http only from this machine, or from the API's own host if the API itself is
+    used over plain http. Only an API on this machine may link to this machine: a remote server must not make the client
+    send requests to local services.
 
     Raises:
-        ValueError: why it may not.
+        ValueError: the reason why it may not.
     """
     api = urlsplit(base_url)
     parts = urlsplit(url)
@@ -52,10 +52,10 @@ def check_link(url: str, *, base_url: str) -> str:
 
 
 def next_hop(url: str, location: str | None, *, base_url: str) -> str:
-    """Where a redirect leads, if a picture may be fetched from there.
+    """Return the target of a redirect if a picture may be fetched from it.
 
     Raises:
-        ValueError: why it may not.
+        ValueError: the reason why it may not.
     """
     if not location:
         raise ValueError("a redirect without a Location")
@@ -63,11 +63,11 @@ def next_hop(url: str, location: str | None, *, base_url: str) -> str:
 
 
 def file_stem(task_id: str | None, fallback: str, index: int) -> str:
-    """A file name without suffix that belongs to one picture alone: the task id and the picture's index.
+    """Return a file name without suffix that is unique to one picture: the task id and the picture's index.
 
-    An id that cannot be a file name as it is gets a digest, so that two ids never share a name: one with other
-    characters than letters, digits, ``_`` and ``-``, one that is too long, one with capitals (some file systems do not
-    tell them apart), and one that could be taken for an id with a digest. `fallback` names a picture of no task.
+    An id that is not safe as a file name gets a digest, so that two ids never share a name: one with characters other
+    than letters, digits, ``_`` and ``-``, one that is too long, one with capitals (some file systems ignore case), and
+    one that looks like an id with a digest. `fallback` is used for a task without an id.
     """
     name = task_id or fallback
     if not re.fullmatch(r"[a-z0-9_-]{1,100}", name) or re.search(_DIGEST, name):

@@ -1,4 +1,4 @@
-"""Files that appear whole: into a part file beside their place, flushed to the disk, then renamed. Blocking."""
+"""Files that appear complete or not at all: written to a part file, flushed to the disk, then renamed. Blocking."""
 
 import contextlib
 import hashlib
@@ -15,25 +15,25 @@ from pathlib import Path
 
 SUFFIX = ".part"
 SWEPT_SUFFIX = ".apimodels.part"
-"""How the part files end that `sweep` removes when no process is writing them any more."""
+"""The suffix of part files that `sweep` removes once no process is writing them."""
 _SWEPT = re.compile(r".+\.[0-9a-f]{8}" + re.escape(SWEPT_SUFFIX))
 YOUNG = 60.0
-"""Seconds in which a part file that nothing has locked may be one that was just made."""
+"""Seconds for which an unlocked part file may be one that was just created."""
 
 
 class PartFile:
-    """A file that is either absent or whole.
+    """A file that is either absent or complete.
 
-    Its name ends in ``.part`` and is unlike any other's, so that two downloads of one task cannot mix. While it is
-    being written it is locked, where the file system has locks: that is how `sweep` knows that its process is alive.
+    Its name is unique and ends in ``.part``, so that two downloads of one task cannot mix. While it is being written it
+    is locked, if the file system has locks, which shows `sweep` that its process is alive.
 
-    A worker thread cannot be cancelled: ``asyncio.Task.cancel`` pierces a shield and leaves the thread at its work. So
-    `discard` may be called at any moment, and if a thread is at work, that thread cleans up when it is done.
+    A worker thread cannot be cancelled: ``asyncio.Task.cancel`` interrupts a shield and leaves the thread running. So
+    `discard` may be called at any moment; if a thread is writing, that thread cleans up when it is done.
 
     Args:
         directory: where the file will be.
-        stem: what its name begins with until it is whole.
-        suffix: what it ends with until then.
+        stem: the start of its name until it is complete.
+        suffix: the end of its name until it is complete.
 
     Attributes:
         path: of the part file.
@@ -50,11 +50,11 @@ class PartFile:
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far, in hexadecimal."""
+        """The sha256 of what was written so far, in hexadecimal."""
         return self._digest.hexdigest()
 
     def begin(self) -> None:
-        """Make the file, and its directory if that is missing.
+        """Create the file, and its directory if that is missing.
 
         Raises:
             OSError: as the system says.
@@ -105,14 +105,14 @@ class PartFile:
         os.fsync(self._begun.fileno())
 
     def discard(self) -> None:
-        """Leave nothing behind. Harmless after `finish`."""
+        """Close and remove the part file. Does nothing after `finish`."""
         self._unwanted = True
         if self._lock.acquire(blocking=False):
             try:
                 if self._file is not None:
-                    with contextlib.suppress(OSError):  # what a full disk says to the last buffered bytes
+                    with contextlib.suppress(OSError):  # a full disk fails on the last buffered bytes
                         self._file.close()
-                # Such as a folder that is a file, or a name with a NUL: there is no part then.
+                # Such as a folder that is a file, or a name with a NUL: then there is no part file.
                 with contextlib.suppress(OSError, ValueError):
                     self.path.unlink(missing_ok=True)
             finally:
@@ -129,16 +129,16 @@ class PartFile:
             with self._lock:
                 yield
         finally:
-            # Looked at with the lock released: the second of this thread and `discard` cleans up.
+            # Checked after the lock is released: of this thread and `discard`, the later one cleans up.
             if self._unwanted:
                 self.discard()
 
 
 def sweep(directory: Path, now: float | None = None) -> list[Path]:
-    """Remove the part files in `directory` that processes left behind which are dead, and return their paths.
+    """Remove the part files in `directory` that dead processes left behind, and return their paths.
 
-    A file counts as left behind when it ends in `SWEPT_SUFFIX`, was not written for a minute, and can be locked: the
-    system releases a lock with its process, however that ended. What cannot be decided stays.
+    A file counts as left behind if it ends in `SWEPT_SUFFIX`, was not written for a minute, and can be locked: the
+    system releases the locks of a process when it ends, in any way. A file in doubt is kept.
     """
     removed: list[Path] = []
     now = time.time() if now is None else now
@@ -153,7 +153,7 @@ def sweep(directory: Path, now: float | None = None) -> list[Path]:
 
 def _is_left_behind(path: Path, now: float) -> bool:
     try:
-        # Not a link, and not anything that opening could wait for.
+        # Not a symbolic link, and nothing whose opening could block.
         handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError:
         return False
@@ -168,14 +168,14 @@ def _is_left_behind(path: Path, now: float) -> bool:
 if sys.platform == "win32":
 
     def _lock(file: "BufferedWriter | FileIO") -> bool:
-        """Nothing to do: a file that is open cannot be removed there."""
+        """Return ``True``: Windows does not let open files be removed."""
         return True
 
 else:
     import fcntl
 
     def _lock(file: "BufferedWriter | FileIO") -> bool:
-        """Whether the file was locked until it is closed; no error where the file system has no locks."""
+        """Lock the file until it is closed; return whether it worked. No error if the file system has no locks."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -184,7 +184,7 @@ else:
 
 
 def _flush_directory(directory: Path) -> None:
-    """Make a rename durable, where the system and the file system can: some refuse, and the picture is there."""
+    """Make a rename durable if the file system can. Errors are ignored, because the picture itself is complete."""
     if os.name != "posix":
         return
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A picture's bytes on their way to the disk: the next ones are received while a thread writes the last ones."""
+"""Writing of a picture's bytes: a thread writes one piece while the next one is received."""
 
 import queue
 import threading
@@ -10,17 +10,17 @@ from apimodels_async._download.part_file import PartFile
 from apimodels_async._threads import WorkerThreads
 
 PIECE = 512 << 10
-"""Bytes gathered before they are handed to the disk."""
+"""Bytes gathered before they are passed to the writing thread."""
 AHEAD = 2
-"""Pieces that are being written, or wait for it."""
+"""Maximum pieces that are being written or wait to be written."""
 THREADS = WorkerThreads("downloads", 64)
-"""For all that waits for the disk: a host program's own worker threads are left alone."""
+"""Threads for everything that waits for the disk, so that the worker threads of the host program stay free."""
 LEAVING = 1.0
-"""Seconds that the disk is waited for when a download fails or is cancelled: nothing is left of it then."""
+"""Maximum seconds to wait for the disk when a download fails or is cancelled and its part file is removed."""
 
 
 async def gather(chunks: AsyncIterator[bytes], seen: Callable[[bytes], object]) -> tuple[list[bytes], bool]:
-    """The next piece, and whether there may be more. `seen` is called with each chunk, and may raise."""
+    """Return the next piece and whether there may be more. `seen` is called with each chunk and may raise."""
     gathered: list[bytes] = []
     size = 0
     async for chunk in chunks:
@@ -35,13 +35,13 @@ async def gather(chunks: AsyncIterator[bytes], seen: Callable[[bytes], object]) 
 async def write_stream(
     first: list[bytes], chunks: AsyncIterator[bytes], seen: Callable[[bytes], object], part: PartFile
 ) -> None:
-    """Write `first`, and then what comes, in one thread that is kept until all has come.
+    """Write `first` and then `chunks` in one thread that is kept until everything is written.
 
-    Handing each piece to a thread of the pool, and waiting for it, took half as long again (measured). A disk that
-    fails is noticed when the next piece is there.
+    Passing each piece to a pool thread and waiting for it took 1.5 times as long (measured). A disk error is raised
+    when the next piece is put.
 
     Raises:
-        OSError: as the system says; and what `seen` and `chunks` raise.
+        OSError: the disk failed. Errors of `seen` and `chunks` are raised unchanged.
     """
     belt = _WriteQueue(part)
     try:
@@ -51,7 +51,7 @@ async def write_stream(
             piece, more = await gather(chunks, seen)
         await belt.put(piece)
         await belt.end()
-    except GeneratorExit:  # its loop is gone
+    except GeneratorExit:  # the event loop has been closed
         belt.drop()
         raise
     except BaseException:
@@ -60,10 +60,10 @@ async def write_stream(
 
 
 class _WriteQueue:
-    """Between the event loop, which puts pieces on, and a thread, which takes them off and writes them.
+    """A queue between the event loop, which puts pieces, and a thread, which writes them.
 
-    Whoever is cut off waits for no disk that hangs: the thread is left alone with what it is writing, and drops the
-    rest. It is a daemon, so that a program whose loop was closed under a download can end.
+    A cancelled caller does not wait for a disk that hangs: the thread finishes its current write alone and drops the
+    rest. The thread is a daemon, so that a program whose loop was closed during a download can exit.
     """
 
     def __init__(self, part: PartFile) -> None:
@@ -76,21 +76,21 @@ class _WriteQueue:
         threading.Thread(target=self._run, name="apimodels_async picture", daemon=True).start()
 
     async def put(self, piece: list[bytes]) -> None:
-        """Put a piece on, when there is room for it.
+        """Wait for room and put a piece.
 
         Raises:
-            OSError: what was put on before could not be written.
+            OSError: an earlier piece could not be written.
         """
         if not self._room.acquire(blocking=False):
-            await THREADS.run(self._room.acquire, abandon=True)  # `drop` lets it go
+            await THREADS.run(self._room.acquire, abandon=True)  # `drop` releases it
         self._check()
         self._pieces.put(piece)
 
     async def end(self) -> None:
-        """There is no more: return when all is written.
+        """Wait until everything is written; there are no more pieces.
 
         Raises:
-            OSError: it could not be.
+            OSError: a piece could not be written.
         """
         self._pieces.put(None)
         if not self._ended.is_set():
@@ -98,7 +98,7 @@ class _WriteQueue:
         self._check()
 
     async def leave(self) -> None:
-        """Nobody wants it any more: return when the thread has let go, or soon."""
+        """Drop the rest, and wait for the thread to end, at most `LEAVING` seconds."""
         self._dropped = True
         self._pieces.put(None)
         try:
@@ -108,7 +108,7 @@ class _WriteQueue:
             self.drop()
 
     def drop(self) -> None:
-        """Nobody wants it any more, and nobody waits."""
+        """Drop the rest without waiting for the thread."""
         self._dropped = True
         self._pieces.put(None)
         self._room.release()
@@ -123,7 +123,7 @@ class _WriteQueue:
             while (piece := self._pieces.get()) is not None and not self._dropped:
                 self._part.write(b"".join(piece))
                 self._room.release()
-        except Exception as error:  # noqa: BLE001  (raised to whoever puts the next piece on)
+        except Exception as error:  # noqa: BLE001  (raised by the next `put` or `end`)
             self._error = error
         finally:
             self._room.release()

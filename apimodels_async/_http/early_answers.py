@@ -8,9 +8,10 @@ _STATUS_LINE = len(b"HTTP/1.1 200")
 
 
 def is_final(received: bytes) -> bool:
-    """Whether the beginning of a final answer is among the bytes received.
+    """Whether the bytes received contain the start of a final response.
 
-    ``100 Continue`` and its like announce one and are none. What is no HTTP at all counts: no answer will follow it.
+    ``100 Continue`` and other 1xx responses are not final. Bytes that are not HTTP count, because no response can
+    follow them.
     """
     while re.match(_INFORMATIONAL, received):
         end = re.search(_END_OF_HEAD, received)

@@ -1,4 +1,4 @@
-"""Foreign errors, and what they say about one request. Classes are judged by their module and name.
+"""Mapping of foreign errors to the SDK's own. Classes are recognised by their module and name.
 
 Nothing is looked up in `sys.modules`: another thread may be in the middle of an import, and a module that is half
 imported lacks names.
@@ -32,17 +32,17 @@ AIOHTTP_ERRORS = {
 
 
 def from_aiohttp(error: BaseException) -> type[httpx.TransportError] | None:
-    """The httpx error that says what an error of aiohttp says; ``None`` for any other's."""
+    """Return the httpx error class for an error of aiohttp; ``None`` for any other error."""
     names = (kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] == "aiohttp")
     return next((AIOHTTP_ERRORS[name] for name in names if name in AIOHTTP_ERRORS), None)
 
 
 def translated(error: Exception, redactor: Redactor | None = None) -> Exception:
-    """`error`, but an httpx error of its own in place of aiohttp's, and of one that shows the API key.
+    """Return `error`, or a new httpx error if it comes from aiohttp or contains the API key.
 
-    What httpx-aiohttp makes of aiohttp's is not enough: a refused connection and a reset one become the same. Nothing
-    of them stays in the chain, because some show the headers of the request. The key may stand in what a server sent
-    and a library could not read.
+    The mapping of httpx-aiohttp is not enough: it makes no difference between a refused connection and a reset one.
+    aiohttp's errors are removed from the chain, because some show the headers of the request. The key may be contained
+    in a response that a library failed to parse.
     """
     origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     kind = None if origin is None else from_aiohttp(origin)
@@ -57,16 +57,16 @@ def translated(error: Exception, redactor: Redactor | None = None) -> Exception:
 
 
 def _of_the_same_kind(error: Exception, words: str) -> Exception:
-    """An httpx error by its nearest class, with other words and no causes."""
+    """Return an httpx error of the nearest class, with another message and no causes."""
     kinds = [kind for kind in type(error).__mro__ if issubclass(kind, httpx.TransportError)]
     return kinds[0](words) if kinds else httpx.TransportError(words)
 
 
 def request_failed(failure: Exception, where: str, trace: SendTrace | None = None) -> RequestFailed:
-    """What is raised for a request without an answer.
+    """Return the error to raise for a request without a response.
 
     Args:
-        failure: why there is none.
+        failure: the reason.
         where: the request went, in words.
         trace: of the request.
     """
@@ -90,5 +90,5 @@ def place(url: str, proxy: Proxy | None = None) -> str:
 
 
 def closed() -> ConfigurationError:
-    """What is raised when the client was closed while it was being used."""
+    """Return the error for a client that was closed while it was being used."""
     return ConfigurationError("this client was closed while it was being used")

@@ -21,10 +21,10 @@ class Forwarder:
         self._client = httpx.AsyncClient(timeout=timeout, trust_env=False)
 
     async def post(self, body: bytes) -> int:
-        """The status of the answer.
+        """Post a body and return the status of the response.
 
         Raises:
-            ConnectionFailedError: there is none.
+            ConnectionFailedError: there is no response.
         """
         headers = {"Content-Type": "application/json", "User-Agent": USER_AGENT}
         try:

@@ -33,7 +33,7 @@ KEEP_ALIVE = tuple((level, getattr(socket, name), value) for level, name, value 
 ones stay known to it."""
 
 _SMALL = 64 << 10
-"""Bytes that are written without reading meanwhile: a socket takes so many at once."""
+"""Maximum bytes that are written without reading meanwhile: a socket accepts them at once."""
 _READ = 64 << 10
 _LOOK = 0.01
 """Seconds for bytes that have arrived to come through TLS: they may be a session ticket and no answer."""
@@ -134,7 +134,10 @@ class WatchedConnection(httpcore.AsyncNetworkStream):
         """Read what has arrived."""
         try:
             self._take(await self._receive(_READ, seconds))
-        except (httpcore.TimeoutException, httpcore.NetworkError):  # nothing for us: the write, or the read, will tell
+        except (
+            httpcore.TimeoutException,
+            httpcore.NetworkError,
+        ):  # the write or the next read raises it
             return
 
     def _take(self, data: bytes) -> None:
@@ -170,7 +173,7 @@ class WatchedConnection(httpcore.AsyncNetworkStream):
             heard.set()
 
     async def aclose(self) -> None:
-        """Close it, without a word to the other side."""
+        """Close the connection at once, without a TLS shutdown."""
         await self._raw.aclose()
 
     async def start_tls(

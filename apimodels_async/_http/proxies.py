@@ -38,7 +38,7 @@ class ProxyRules:
     Args:
         proxies: URLs by scheme, as `urllib.request.getproxies` returns them: ``http``, ``https``, ``all``, and under
             ``no`` the hosts that need none.
-        environ: the environment, to tell which variable it was.
+        environ: the environment, to name the variable in an error.
     """
 
     def __init__(self, proxies: Mapping[str, str], environ: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What is known of one HTTP exchange, told without httpx: how far it came, how it failed, what a download answers."""
+"""What is known of one HTTP exchange, independent of httpx: its progress, its failure, the response to a download."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
@@ -6,14 +6,14 @@ from typing import Any, NamedTuple, cast
 
 
 class SendFacts(NamedTuple):
-    """What the transport said about one request, up to the moment it failed.
+    """What the transport reported about one request until it failed.
 
     Attributes:
-        header_sent: the event "about to write the first byte" was seen (never one of a CONNECT to a proxy).
-        spoke: any event of this request was seen, so this transport does tell.
-        refused: the failure is one that comes before anything is written: no connection, none free, a refusal
-            by the proxy.
-        undone: the server said that it did nothing with the request (HTTP/2: GOAWAY below its stream, REFUSED_STREAM).
+        header_sent: the event "about to write the first byte" was seen (not that of a CONNECT to a proxy).
+        spoke: any event of this request was seen, so this transport reports events.
+        refused: the failure happened before anything was written: no connection, no free connection, or a refusal by
+            the proxy.
+        undone: the server said that it did not process the request (HTTP/2: GOAWAY below its stream, REFUSED_STREAM).
     """
 
     header_sent: bool
@@ -23,23 +23,23 @@ class SendFacts(NamedTuple):
 
     @property
     def provably_unsent(self) -> bool:
-        """Whether it is certain that not one byte of the request left, or that the server did nothing with it.
+        """Whether it is certain that no byte of the request was sent, or that the server did not process it.
 
-        Exception classes cannot tell: a reset before the server read anything and one after it read everything
-        are the same error. The event can: it comes before the first byte. A transport that reports nothing
-        (a mock, ASGI, aiohttp) counts as having sent, but for its connection errors.
+        The class of an exception is no evidence: a reset before the server read anything and one after it read
+        everything are the same error. The event is, because it comes before the first byte. A transport that reports no
+        events (a mock, ASGI, aiohttp) counts as having sent, except for its connection errors.
         """
         return self.undone or (not self.header_sent and (self.refused or self.spoke))
 
 
 class RequestFailed(Exception):  # noqa: N818  (internal: always translated before a user sees it)
-    """There is no answer; ``__cause__`` is the foreign error.
+    """A request got no response; ``__cause__`` is the foreign error.
 
     Attributes:
         trace: what is known of the request.
-        silent: the connection was there, and nothing came in time.
-        broken: the connection broke off.
-        certificate: the server's certificate was not accepted, which no waiting mends.
+        silent: the connection was established, but no response arrived in time.
+        broken: the connection was lost.
+        certificate: the server's certificate was not accepted, so a retry does not help.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RequestFailed(Exception):  # noqa: N818  (internal: always translated befo
 
 
 class ResentError(Exception):
-    """A transport below us was about to send a request again that had already left."""
+    """The transport was about to repeat a request that had already been sent."""
 
 
 _REFUSED_STREAM = 7
@@ -147,16 +147,16 @@ class SendTrace:
 
 
 class Stream(NamedTuple):
-    """The answer to a download, its body still to come.
+    """The response to a download, before its body is read.
 
     Attributes:
         status: the HTTP status.
         location: of a redirect.
-        length: bytes, as the server announces them.
+        length: bytes of the body, as announced by the server.
         encoded: whether the body is compressed although that was declined.
-        date: the server's clock, where it tells.
+        date: the server's clock, if it sent its time.
         retry_after: seconds.
-        chunks: the body as it comes.
+        chunks: the body as it is received.
     """
 
     status: int
@@ -198,7 +198,7 @@ _WITHOUT_WORDS = {
 
 
 def describe(error: BaseException) -> str:
-    """A foreign error in a few words: the first in the chain of its causes, since httpx's own often say nothing."""
+    """Describe a foreign error briefly, by the first of its causes, because httpx's own messages are often empty."""
     kind = type(next(chain(error), error)).__name__
     words = next((words for each in chain(error) if (words := str(each).strip())), _WITHOUT_WORDS.get(kind))
     return f"{kind}: {words}" if words else kind

@@ -37,7 +37,7 @@ DEFAULT_TIMEOUT = timeouts.DEFAULT
 logs.install()
 
 _PREPARED = 1024
-"""So many queries are kept ready to be sent again."""
+"""Maximum prepared queries that are kept for reuse."""
 
 
 class Http:

@@ -1,4 +1,4 @@
-"""How a task is watched until it has ended: patient with everything but a clear no, and never a storm."""
+"""Polling of tasks until they have ended: temporary faults are retried, and the query rate is bounded."""
 
 import logging
 import math
@@ -29,15 +29,15 @@ from apimodels_async.pacing.protocol import Pacing
 logger = logging.getLogger("apimodels_async")
 
 NOT_FOUND_YET = 60.0
-"""Seconds after our own create in which a 404 is taken for a replica that lags (assumed, the vendor says nothing)."""
+"""Seconds after our own create request in which a 404 is blamed on a lagging replica (assumed; not documented)."""
 LONGEST_HOLD = 300.0
-"""Seconds: no 429 holds the queries back for longer, because one absurd header would stop all of a client's tasks."""
+"""Maximum seconds that a 429 holds back queries: one absurd header must not stop all tasks of a client."""
 LONGEST_ID = 1000
-"""Characters of a task id that is asked about: more would not fit into the first line of a request."""
+"""Maximum characters of a task id in a query: more would not fit into the request line."""
 _SECOND_LOOK = 5.0
-"""Seconds for a look after an event loop was blocked."""
+"""Seconds for the repeated query after the event loop was blocked."""
 _BLOCKED = 0.5
-"""Seconds: an event loop that is later than this was blocked."""
+"""Seconds. If a timeout ends later than this, the event loop was blocked."""
 _REMEMBERED = 50_000
 
 
@@ -51,10 +51,10 @@ def _notify(listener: Callable[[Task], object], task: Task) -> None:
 
 
 class Gate:
-    """Shared by all queries of a client: when the server says 429 to one, all of them hold back.
+    """Shared by all queries of a client: after a 429 to one of them, all are held back.
 
     Attributes:
-        opens: on the loop's clock, when the next query may go.
+        opens: when the next query may be sent, on the loop's clock.
     """
 
     def __init__(self, uniform: Callable[[float, float], float]) -> None:
@@ -63,42 +63,42 @@ class Gate:
         self.opens: float = -math.inf
 
     def pause(self, now: float) -> float:
-        """Seconds this query must hold back: until the gate opens, and a little more so that not all go at once."""
+        """Return the seconds to hold back a query: until the gate opens, plus jitter to spread the queries."""
         if self.opens <= now:
             return 0.0
         return self.opens - now + self._uniform(0.0, 1.0)
 
     def refused(self, now: float, retry_after: float | None) -> None:
-        """A query was answered 429."""
+        """Close the gate because a query was answered 429."""
         wait = full_jitter(self._refusals + 1, self._uniform) if retry_after is None else retry_after
         self._refusals += 1
         self.opens = max(self.opens, now + min(wait, LONGEST_HOLD))
 
     def passed(self) -> None:
-        """A query was answered otherwise."""
+        """Reset the backoff because a query was not answered 429."""
         self._refusals = 0
 
 
 def id_fault(task_id: str) -> str | None:
-    """Why a task id cannot stand in a URL; ``None`` if it can. The vendor's ids are 25 letters and digits."""
+    """Return why a task id cannot be part of a URL; ``None`` if it can. The vendor's ids are 25 letters and digits."""
     if len(task_id) > LONGEST_ID:
         return f"has {len(task_id)} characters"
     return "has half a surrogate pair" if re.search("[\ud800-\udfff]", task_id) else None
 
 
 async def pass_through(rate: Rate) -> None:
-    """Wait until a rate lets one more pass, and be that one."""
-    while pause := rate.pause(anyio.current_time()):  # noqa: ASYNC110  (only time opens the way, no event could)
+    """Wait until a rate limit allows one more, and take that slot."""
+    while pause := rate.pause(anyio.current_time()):  # noqa: ASYNC110  (only time passes, there is no event)
         await anyio.sleep(pause)
     rate.take(anyio.current_time())
 
 
 class Poller:
-    """Asks about the tasks of one client.
+    """Queries the tasks of one client.
 
     Attributes:
-        gate: what holds all queries back after a 429.
-        rate: how many queries a second.
+        gate: holds back all queries after a 429.
+        rate: limits the queries a second.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Poller:
 
     @property
     def at_once(self) -> int:
-        """How many queries can be under way."""
+        """The maximum number of concurrent queries."""
         return self._http.queries_at_once
 
     def note_created(self, task: Task) -> None:
@@ -129,29 +129,29 @@ class Poller:
             self._created[task.id] = anyio.current_time()
 
     def watch(self, task: Task, timeout: float | None, *, age: float | None = None) -> TaskWatch:
-        """Begin to watch a task, for `timeout` seconds at most (``None``: for ever).
+        """Start to watch a task.
 
         Args:
             task: as it is known.
-            timeout: seconds.
-            age: seconds since another run noted that the server had accepted it, where one did: a 404 soon after that
-                may pass.
+            timeout: maximum seconds; ``None`` for no limit.
+            age: seconds since an earlier run recorded that the server accepted the task, if one did: a 404 soon after
+                that may be temporary.
         """
         call = None if self._calls is None else self._calls.of(task.id)
         created = self._created.get(task.id or "")
         return TaskWatch(task, now=anyio.current_time(), born=created, timeout=timeout, call=call, age=age)
 
     def settle(self, call: ExpectedCallback, task: Task | None) -> None:
-        """A create has ended: its callback is its task's, or is no longer waited for."""
+        """Assign the callback of a finished create request to its task, or unsubscribe if no callback is needed."""
         if self._calls is not None:
             self._calls.settle(call, task)
 
     async def query(self, task_id: str, model: str | None = None) -> Task:
-        """Ask once.
+        """Query a task once.
 
         Raises:
-            APIError, ProtocolError: the answer is a refusal, or none that can be understood; or the id cannot be sent.
-            ConnectionFailedError: there is no answer.
+            APIError, ProtocolError: the response is a refusal or cannot be parsed, or the id cannot be sent.
+            ConnectionFailedError: there is no response.
         """
         if (fault := id_fault(task_id)) is not None:
             raise ProtocolError(f"the task id {task_id[:40]!r}… {fault}: it cannot be asked about", task_id=task_id)
@@ -177,13 +177,13 @@ class Poller:
     async def wait(
         self, task: Task, pacing: Pacing, timeout: float | None, on_change: Callable[[Task], object] | None = None
     ) -> Task:
-        """Ask until `task` has ended, for `timeout` seconds at most (``None``: for ever).
+        """Query until `task` has ended, for at most `timeout` seconds (``None`` for no limit).
 
-        `on_change` is called with the task whenever its state is another; what it raises is logged.
+        `on_change` is called with the task whenever its state changes; its errors are logged.
 
         Raises:
             APIError: a refusal that waiting does not change: 400, 401, 402, 404, a redirect.
-            ProtocolError: completed, but without a single link, however often asked.
+            ProtocolError: completed, but repeated queries returned no link.
             WaitTimeoutError: still running.
         """
         if task.id is None or is_over(task):
@@ -216,10 +216,10 @@ class Poller:
             self.plan(watched, pacing)
 
     async def _poll_within(self, watched: TaskWatch, seconds: float) -> None:
-        """Ask once, for that many seconds at most.
+        """Query once, for at most `seconds`.
 
-        If it takes longer all the same, the program was stopped or something blocked its event loop. The answer may
-        have arrived meanwhile, so the clock does not decide: it is asked for once more.
+        If it takes longer nevertheless, the process was stopped or its event loop was blocked. The response may have
+        arrived meanwhile, so the query is repeated once instead of giving up.
         """
         began = anyio.current_time()
         with anyio.move_on_after(seconds):
@@ -230,7 +230,7 @@ class Poller:
                 await self.poll(watched)
 
     async def _sleep_until_due(self, watched: TaskWatch) -> None:
-        """Sleep until the look is due and the gate is open; the last look does not wait for the gate."""
+        """Sleep until the query is due and the gate is open; the last query does not wait for the gate."""
         while True:
             now = anyio.current_time()
             watched.advance_on_callback(now)
@@ -248,14 +248,14 @@ class Poller:
                 raise
 
     async def poll(self, watched: TaskWatch) -> None:
-        """Ask once; a fault that may pass is noted, and not raised.
+        """Query once. A temporary fault is recorded, not raised.
 
-        Where looks have been failing, the last one is left out when the shared quota of retries is used up.
+        If queries have been failing, the last one is skipped when the shared retry quota is used up.
 
         Raises:
             APIError: a refusal that waiting does not change.
             ProtocolError: the task's id cannot be sent.
-            ConnectionFailedError: the server's certificate is refused, which waiting does not change either.
+            ConnectionFailedError: the server's certificate was not accepted, which waiting does not change either.
         """
         if id_fault(watched.task.id or "") is not None:
             await self.query(watched.task.id or "")
@@ -276,7 +276,7 @@ class Poller:
             watched.record_result(task, anyio.current_time())
 
     def _ends_a_wait(self, watched: TaskWatch, error: APIError | ConnectionFailedError | ProtocolError) -> bool:
-        """Whether waiting changes nothing about a failed query. The page of a proxy may pass."""
+        """Whether a failed query is permanent. The error page of a proxy may be temporary."""
         match error:
             case RateLimitError() | ServerError() | ProtocolError():
                 return False
@@ -289,11 +289,11 @@ class Poller:
                 return error.from_api or error.status // 100 == 3
 
     def plan(self, watched: TaskWatch, pacing: Pacing) -> None:
-        """Plan the next look."""
+        """Plan the next query."""
         watched.plan(pacing, self._quota, self._uniform, anyio.current_time())
 
     def learn(self, watched: TaskWatch, pacing: Pacing) -> Task:
-        """The task that has ended; the pacing learns how long it took.
+        """Let the pacing learn how long an ended task took, and return the task.
 
         Raises:
             ProtocolError: completed, but without a single link.

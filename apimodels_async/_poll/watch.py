@@ -1,4 +1,4 @@
-"""What is known about one task that is being watched, and when to look again. No I/O; the clock comes in as `now`."""
+"""The state of one watched task, and when to query it again. No I/O; the time is passed in as `now`."""
 
 import logging
 import math
@@ -14,34 +14,34 @@ from apimodels_async.pacing.protocol import Pacing, typical
 logger = logging.getLogger("apimodels_async")
 
 LINKS_LATE = 3
-"""How many more times a completed task without links is asked."""
+"""How many more times a completed task without links is queried."""
 CALLED_EARLY = 4
-"""How many more times a task is asked soon, when the vendor has called and a query yet finds it running."""
+"""How many more times a task is queried soon if a callback has arrived but a query still finds it running."""
 MOST_RINGS = 8
-"""Callbacks of one task that cause a query: a party that has seen its URL can repeat them."""
+"""Maximum callbacks of one task that cause a query: a caller that has seen the URL can repeat them."""
 RING_EVERY = 1.0
-"""Seconds between two looks that callbacks caused."""
+"""Minimum seconds between two queries caused by callbacks."""
 UNCALLED = 30.0
-"""Seconds without a callback after which a task is asked about, when nothing is known about its model."""
+"""Seconds without a callback after which a task is queried if nothing is known about its model."""
 
 
 class TaskWatch:
-    """One watch over one task.
+    """The watch over one task.
 
     Attributes:
         task: as last seen.
-        born: when our own create was answered, if it was ours; else when the watch began.
-        ours: whether it was: another one may long be done.
-        due: when to look next.
-        last: whether that look is the last one before the time is up.
-        looked: when it was last looked at.
-        looks: queries so far.
-        trouble: why the last look failed, if it did.
-        answered: when a look was last answered, if one was.
-        accepted: when the server accepted the task, where that is known: soon after it, a 404 may pass.
-        call: the vendor's call that is to come.
-        ticket: for who keeps many watches in order.
-        probe: whether it is one of those that find out how quick an unknown model is.
+        born: when our own create request was answered; for a task of another client, when the watch started.
+        ours: whether this client created the task. A task of another client may have ended long ago.
+        due: when to query next.
+        last: whether that query is the last one before the timeout.
+        queried: when it was last queried.
+        queries: number of queries so far.
+        trouble: the error of the last query, if it failed.
+        answered: when a query was last answered, if one was.
+        accepted: when the server accepted the task, if known: soon after that, a 404 may be temporary.
+        call: the expected callback.
+        ticket: used by a scheduler to order its watches.
+        probe: whether it is one of the tasks that find out how quick an unknown model is.
     """
 
     __slots__ = (
@@ -84,7 +84,7 @@ class TaskWatch:
         self.born: float = now if born is None else born
         self.ours: bool = born is not None
         self._timeout = timeout
-        # The last look begins early enough for its answer to come before the deadline.
+        # The last query starts early enough for its response to arrive before the deadline.
         self._last_look = math.inf if timeout is None else now + timeout - min(1.0, timeout / 4)
         self.due: float = now
         self.last: bool = False
@@ -92,7 +92,7 @@ class TaskWatch:
         self.queries: int = 0
         self.trouble: Exception | None = None
         self._failures = 0
-        self._without_links = int(lacks_links(task))  # the answer that it comes from counts
+        self._without_links = int(lacks_links(task))  # the response it comes from counts
         self._odd_states: set[str] = {task.state}
         self.call: ExpectedCallback | None = call
         self.ticket: int | None = None
@@ -108,7 +108,7 @@ class TaskWatch:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing more to be learned by asking."""
+        """Whether further queries cannot change anything."""
         if lacks_links(self.task):
             return self._without_links > LINKS_LATE
         return self.task.is_terminal
@@ -116,23 +116,23 @@ class TaskWatch:
     # --- callbacks
 
     def listen(self, wake: Callable[[], object]) -> None:
-        """Have `wake` called whenever the vendor calls."""
+        """Call `wake` for each callback."""
         if self.call is not None:
             self._wake = wake
             self.call.listeners.add(wake)
 
     def unsubscribe(self) -> None:
-        """No longer."""
+        """Stop listening for callbacks."""
         if self.call is not None and self._wake is not None:
             self.call.listeners.discard(self._wake)
 
     @property
     def has_callback(self) -> bool:
-        """Whether the vendor has called since the last look."""
+        """Whether a callback has arrived since the last query."""
         return self.call is not None and self._heard < self.call.received <= MOST_RINGS
 
     def advance_on_callback(self, now: float) -> bool:
-        """Look at once when the vendor has called; whether that is sooner than was planned."""
+        """Move the next query forward if a callback has arrived; return whether it was moved."""
         if not self.has_callback:
             return False
         sooner = max(now, self.queried + RING_EVERY) if self._heard else now
@@ -142,9 +142,9 @@ class TaskWatch:
         return True
 
     def defer(self, pacing: Pacing, now: float) -> bool:
-        """Whether a look that is due can wait after all: more may be known by now of how long to wait for a call.
+        """Postpone a due query if the pacing has learned that a callback can be awaited longer; return whether it did.
 
-        The first tasks to end are the quick ones, so what is usual seems too short at first.
+        The first tasks to end are the quick ones, so the usual duration is underestimated at first.
         """
         if self.call is None or not self.ours or self.queries or self.has_callback or self.last:
             return False
@@ -154,27 +154,27 @@ class TaskWatch:
         self.postpone(called_by)
         return True
 
-    # --- looking
+    # --- queries
 
     def begin(self, pacing: Pacing, now: float) -> None:
-        """Plan the first look: by the pacing for a task of our own, at once for one that may long be done."""
+        """Plan the first query: by the pacing for a task of our own, at once for one that may have ended long ago."""
         self.postpone(now + self._delay(pacing, now) if self.ours else now)
         self.advance_on_callback(now)
 
     def _delay(self, pacing: Pacing, now: float) -> float:
         if self.call is None or not self.ours:
             return pacing.next_delay(self.key, now - self.born)
-        # The vendor will call. Should it not: after a long while, and then each time after half as much again.
+        # A callback is expected. Without one, query after a long while, and then at 1.5 times the age each time.
         first, elapsed = self._long_enough(pacing), now - self.born
         return first - elapsed if elapsed < first else max(1.0, elapsed / 2.0)
 
     def _long_enough(self, pacing: Pacing) -> float:
-        """Seconds since the create after which a call should have come."""
+        """Return the seconds since the create request after which a callback should have arrived."""
         usual = typical(pacing, self.key)
         return UNCALLED if usual is None else 3.0 * usual + 5.0
 
     def plan(self, pacing: Pacing, quota: RetryQuota, uniform: Callable[[float, float], float], now: float) -> None:
-        """Plan the next look: by the pacing; sooner after a failure, as long as the shared quota lasts."""
+        """Plan the next query: by the pacing, or sooner after a failure, as long as the shared quota lasts."""
         delay = self._delay(pacing, now)
         if self.trouble is not None:
             if quota.take():
@@ -187,23 +187,23 @@ class TaskWatch:
         self.advance_on_callback(now)
 
     def postpone(self, until: float) -> None:
-        """Look no sooner than `until`, but for the last look, which will not wait."""
+        """Set the next query to `until`, or to the time of the last query if that is earlier."""
         self.last = until >= self._last_look
         self.due = min(until, self._last_look)
 
     def note_query(self, now: float) -> None:
-        """A query is about to be sent."""
+        """Record that a query is about to be sent."""
         self.queries += 1
         self.queried = now
         self._heard = 0 if self.call is None else self.call.received
 
     def advance(self, now: float, due: float) -> None:
-        """Look sooner than was planned, unless that waits for a call, or is owed to trouble."""
+        """Move the next query forward, unless the watch waits for a callback or backs off after a failure."""
         if self.call is None and self.trouble is None and due < self.due:
             self.postpone(max(now, due))
 
     def record_result(self, task: Task, now: float) -> None:
-        """A look brought the task."""
+        """Record the task that a query returned."""
         self.answered = now
         if not isinstance(task.state, TaskState) and task.state not in self._odd_states:
             self._odd_states.add(task.state)
@@ -222,7 +222,7 @@ class TaskWatch:
             self._called_early += 1
 
     def note_failure(self, error: Exception) -> None:
-        """A query got no answer, or none that can be used."""
+        """Record that a query got no response, or an unusable one."""
         self.trouble = error
         self._failures += 1
         logger.debug(
@@ -234,7 +234,7 @@ class TaskWatch:
         )
 
     def timed_out(self, now: float) -> WaitTimeoutError:
-        """The error for a task that has not ended in time; its cause is the last trouble, if the last look had any."""
+        """Return the error for a task that has not ended in time. Its cause is the error of the last query, if any."""
         within = f"{self._timeout or 0.0:g} s"
         if self.trouble is None:
             seen = f"is still {self.task.state or 'running'} after {within}; it goes on and is not lost"

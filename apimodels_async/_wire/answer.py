@@ -18,12 +18,12 @@ class RawResponse(NamedTuple):
         status: the HTTP status.
         body: the bytes of the body.
         request_id: the header by which the vendor finds the request again.
-        retry_after: seconds the server asks to be left alone.
-        cut: whether `body` is only the beginning of one that was too long to be read.
-        url: that was asked.
-        server: what the header of that name says.
-        via: the proxy on the way, and the variable that names it.
-        payload: the JSON object that the body is, empty where it is none; ``None`` where that was not looked at yet.
+        retry_after: the value of ``Retry-After`` in seconds.
+        cut: whether `body` is only the start of a body that was too long to be read.
+        url: of the request.
+        server: the value of the ``Server`` header.
+        via: the proxy in between, and the environment variable that names it.
+        payload: the body as a JSON object, empty if it is not one; ``None`` if it was not parsed yet.
     """
 
     status: int

@@ -131,7 +131,7 @@ def task_from_dict(fields: Mapping[str, Any]) -> Task:
     """The reverse of `Task.to_dict`. Other fields are ignored; those left out, but for the first two, are empty.
 
     Raises:
-        ValueError, KeyError, TypeError: it is none.
+        ValueError, KeyError, TypeError: the value is not a task.
     """
     return _hooks().own_task(fields, Task)
 

@@ -8,10 +8,10 @@ _SECONDS = r"(?a)\s*(\d{1,9})(\.\d*)?\s*"
 
 
 def retry_after(value: str | None, date: str | None, now: datetime) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for, or ``None`` where it says nothing understandable.
+    """Return the seconds in a ``Retry-After`` header, or ``None`` if it cannot be parsed.
 
-    An HTTP date is taken relative to the answer's own ``Date`` header, so that a wrong clock here or there does
-    no harm; `now` (aware) stands in where the answer has no date.
+    An HTTP date is taken relative to the response's own ``Date`` header, so that a wrong clock on either side has no
+    effect; `now` (aware) is used if the response has no date.
     """
     if value is None:
         return None
@@ -24,7 +24,7 @@ def retry_after(value: str | None, date: str | None, now: datetime) -> float | N
 
 
 def http_date(value: str | None) -> datetime | None:
-    """An HTTP date (RFC 9110, section 5.6.7), aware, or ``None`` where there is none to be understood."""
+    """Parse an HTTP date (RFC 9110, section 5.6.7) into an aware datetime; ``None`` if it cannot be parsed."""
     if value is None:
         return None
     try:

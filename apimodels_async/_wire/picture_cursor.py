@@ -57,7 +57,7 @@ class ByteCursor:
         return self._begin + self._at
 
     def begin_part(self) -> bool:
-        """Count a part. False if the file has so many small ones that it is no picture, and only costs time."""
+        """Count a part; return ``False`` if there are too many small ones for a real picture."""
         self.parts += 1
         return self.parts <= MOST_PARTS or self.parts * SMALLEST_PART <= self.position
 

@@ -50,7 +50,7 @@ class PictureFormat(Enum):
 
     @property
     def is_checked(self) -> bool:
-        """Whether `PictureWalker` can tell a whole file of this format from one that was cut off."""
+        """Whether `PictureWalker` can distinguish a complete file of this format from a truncated one."""
         return self.value[3]
 
 

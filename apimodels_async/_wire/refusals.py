@@ -52,11 +52,11 @@ def refusal(
     Without the API's JSON it may be the page of a proxy, and 400, 401, 402 and 404 say nothing about the request.
 
     Args:
-        payload: the answer's JSON object, empty where there is none.
-        status: of HTTP.
-        code: of the envelope, where there is one.
-        request_id: by which the vendor finds the request again.
-        retry_after: seconds the server asks to be left alone.
+        payload: the response's JSON object, empty if it has none.
+        status: the HTTP status.
+        code: the code of the envelope, if there is one.
+        request_id: by which the vendor can find the request.
+        retry_after: the value of ``Retry-After`` in seconds.
         body: the whole answer as text.
         task_id: the id that was asked for, where this answers a query; else the one that stands in `payload`.
         url: that was asked.

@@ -23,7 +23,7 @@ def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | N
     Args:
         answer: the answer.
         task_id: the id that was asked for; ``None`` for a create, whose answer brings it.
-        model: the model id, where the answer does not tell.
+        model: the model id, used if the response has none.
 
     Raises:
         APIError: a refusal that names no task; to a query, any refusal. It carries `task_id`.

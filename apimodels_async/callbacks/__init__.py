@@ -1,4 +1,4 @@
-"""Being called when a task ends, by a sender that nobody can trust: URLs, an ASGI app, and what it remembers."""
+"""Callbacks for tasks that have ended, from a sender that cannot be trusted: URLs, an ASGI app and its stores."""
 
 from apimodels_async.callbacks.intents import new_intent_id
 from apimodels_async.callbacks.logs import HideCallbackTokens

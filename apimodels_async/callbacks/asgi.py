@@ -1,4 +1,4 @@
-"""The few things of ASGI that a receiver needs: a body with limits, and answers without a framework."""
+"""The parts of ASGI that a receiver needs: reading a body within limits, and sending replies without a framework."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple, TypeAlias
@@ -26,21 +26,21 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 MOST_BYTES = 1 << 20
-"""Of a body."""
+"""Maximum size of a body."""
 BODY_SECONDS = 5.0
-"""For a whole body: servers wait for as long as the next byte takes."""
+"""Time limit for a whole body: servers do not limit how long the next byte may take."""
 DRAINED_BYTES = 4 * MOST_BYTES
-"""How much of a body that is too large is read and thrown away, so that its sender gets to see the answer."""
+"""How much of an oversized body is read and discarded, so that its sender receives the reply."""
 
 
 class Reply(NamedTuple):
-    """A whole answer.
+    """A complete HTTP response.
 
     Attributes:
-        status: of HTTP.
-        text: for people.
-        close: whether the connection is of no more use, because a body may still be on its way.
-        retry_after: seconds after which to try again.
+        status: the HTTP status.
+        text: the body, for humans.
+        close: whether to close the connection, because the rest of a request body may still arrive on it.
+        retry_after: the ``Retry-After`` header, in seconds.
     """
 
     status: int
@@ -52,14 +52,14 @@ class Reply(NamedTuple):
 OK = Reply(200, b"ok\n")
 BAD_REQUEST = Reply(400, b"unreadable\n")
 NOT_FOUND = Reply(404, b"not found\n", close=True)
-"""The one answer to whatever is not authentic."""
+"""The reply to every request that is not authentic."""
 SLOW = Reply(408, b"too slow\n", close=True)
 TOO_LARGE = Reply(413, b"too large\n", close=True)
 BUSY = Reply(503, b"try again\n", retry_after=1)
 
 
 async def read_body(receive: Receive) -> bytes | Reply | None:
-    """The body of a request; the answer, if it is too large or too slow; ``None`` if its sender has left."""
+    """Return the body of a request, or the reply if it is too large or too slow, or ``None`` if the client left."""
     chunks: list[bytes] = []
     size = 0
     with anyio.move_on_after(BODY_SECONDS):
@@ -68,7 +68,7 @@ async def read_body(receive: Receive) -> bytes | Reply | None:
             if message["type"] == "http.disconnect":
                 return None
             chunk: bytes = message.get("body", b"")
-            size += len(chunk)  # counted: what Content-Length says need not be so
+            size += len(chunk)  # counted, because Content-Length may be wrong
             if size <= MOST_BYTES:
                 chunks.append(chunk)
             else:
@@ -79,7 +79,7 @@ async def read_body(receive: Receive) -> bytes | Reply | None:
 
 
 async def say(send: Send, answer: Reply) -> None:
-    """Send an answer."""
+    """Send a reply."""
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(answer.text)).encode()),
@@ -94,6 +94,6 @@ async def say(send: Send, answer: Reply) -> None:
 
 
 async def refuse_websocket(receive: Receive, send: Send) -> None:
-    """Refuse a WebSocket before it is one."""
+    """Reject a WebSocket handshake."""
     await receive()
     await send({"type": "websocket.close", "code": 1000})

@@ -1,4 +1,4 @@
-"""What is done about a callback that was accepted: confirmed by a query, and handed to the user's function."""
+"""Delivery of an accepted callback: confirm it by a query, then call the user's function."""
 
 import inspect
 import logging
@@ -25,20 +25,20 @@ Confirm: TypeAlias = Callable[[str], Awaitable[Task] | Task]
 T = TypeVar("T")
 
 LONGEST_PAUSE = 2.0
-"""Seconds that a callback waits for its turn to be confirmed. Then the server has to try again."""
+"""Maximum seconds that a callback waits for its turn to be confirmed. After that, the server has to retry."""
 _handlers = WorkerThreads("handlers", 16)
 
 
 class UnconfirmedCallbackError(Exception):
-    """The query does not say what the callback says, or there was no query to be had."""
+    """The query contradicts the callback, or the rate limit allowed no query."""
 
 
 class Confirming:
-    """Asks about a task before anything is believed; never more often than so many times a second.
+    """Confirms callbacks by querying their tasks, at a limited rate.
 
     Args:
-        confirm: asks the server.
-        per_second: queries.
+        confirm: queries the server for a task.
+        per_second: maximum queries a second.
     """
 
     def __init__(self, confirm: Confirm, per_second: float) -> None:
@@ -48,11 +48,11 @@ class Confirming:
         self._rate.add(per_second)
 
     async def __call__(self, callback: Callback) -> Callback:
-        """The callback, with what the server itself says.
+        """Return the callback with the fields of the queried task.
 
         Raises:
-            NotBelievedError: it says that the task has not ended, or too many are being asked about.
-            Exception: whatever the query raised.
+            UnconfirmedCallbackError: the task has not ended, or the rate limit is exceeded.
+            Exception: any error of the query.
         """
         with self._turn:
             now = time.monotonic()
@@ -68,11 +68,11 @@ class Confirming:
 
 
 async def call(function: Callable[[T], object], argument: T) -> Any:
-    """Call a user's function: a plain one in a worker thread, one that gives an awaitable in this task."""
+    """Call a user's function: a plain one in a worker thread, one that returns an awaitable in this task."""
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         given: object = function(argument)
     else:
-        # In a tuple, because trio takes it amiss when what runs in a thread gives an awaitable.
+        # In a tuple, because trio raises an error if a function in a worker thread returns an awaitable.
         (given,) = await _handlers.run(lambda: (function(argument),), abandon=True)
     return await given if inspect.isawaitable(given) else given
 
@@ -84,13 +84,13 @@ class _PendingDelivery:
 
 
 class Together:
-    """Work under the same key is done once at a time; whoever comes meanwhile gets its result."""
+    """Runs work once at a time for each key; concurrent callers share the result."""
 
     def __init__(self) -> None:
         self._flights: dict[tuple[str, object], _PendingDelivery] = {}
 
     async def run(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        """What the work gives; ``None`` if it was somebody else's, and cut off."""
+        """Return the result of `work`, or ``None`` if another caller was running it and was cancelled."""
         place = key, anyio.lowlevel.current_token()  # events cannot be shared between loops
         flight = self._flights.get(place)
         if flight is not None:

@@ -1,4 +1,4 @@
-"""The callbacks that one client's creates have ordered."""
+"""The callbacks that one client's create requests have asked for."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,13 +13,13 @@ _REMEMBERED = 50_000
 
 
 class ExpectedCallback:
-    """One create's callback. It is a hint, which tells that asking is worth it; what it says is not believed.
+    """The callback of one create request. It is only a hint to query the task now; its content is not trusted.
 
     Attributes:
-        intent_id: names it.
-        task_id: as the first callback said; ``None`` before. The only way to find a task whose create lost its answer.
-        rings: how many callbacks have come.
-        wakes: called at each of them.
+        intent_id: identifies it.
+        task_id: from the first callback; ``None`` before. The only way to find a task if the create response was lost.
+        received: how many callbacks have arrived.
+        listeners: called for each callback.
     """
 
     __slots__ = ("intent_id", "listeners", "received", "task_id")
@@ -31,7 +31,7 @@ class ExpectedCallback:
         self.listeners: set[Callable[[], object]] = set()
 
     def notify(self, task_id: str) -> None:
-        """A callback has come."""
+        """Record that a callback has arrived, and call the listeners."""
         self.received += 1
         if self.task_id is None:
             self.task_id = task_id
@@ -40,11 +40,11 @@ class ExpectedCallback:
 
 
 class CallbackUrl(NamedTuple):
-    """A callback that a create asks for.
+    """The callback URL of one create request.
 
     Attributes:
-        intent_id: names it; no secret.
-        url: where the server is to call; holds a token.
+        intent_id: identifies it; not secret.
+        url: where the server must post; contains a token.
     """
 
     intent_id: str
@@ -52,10 +52,10 @@ class CallbackUrl(NamedTuple):
 
 
 class ExpectedCallbacks:
-    """Orders callbacks, and keeps those that are still to come.
+    """Issues callback URLs and tracks the callbacks that have not arrived yet.
 
     Args:
-        source: where they arrive.
+        source: issues the URLs and reports the callbacks.
         call_soon: runs a function in the client's event loop; may be called in any thread.
     """
 
@@ -65,12 +65,12 @@ class ExpectedCallbacks:
         self._by_task: dict[str, ExpectedCallback] = {}
 
     def order(self) -> CallbackUrl:
-        """A fresh callback, for one create."""
+        """Issue the callback URL for one create request."""
         intent_id, url = self._source.issue()
         return CallbackUrl(intent_id, Secret(url))
 
     def open(self, intent_id: str) -> ExpectedCallback:
-        """Wait for a callback from now on, whether it is known whose it is or not."""
+        """Subscribe to the callback of an intent. The task id need not be known yet."""
         call = ExpectedCallback(intent_id)
 
         def told(task_id: str) -> None:
@@ -80,7 +80,7 @@ class ExpectedCallbacks:
         return call
 
     def settle(self, call: ExpectedCallback, task: Task | None) -> None:
-        """A create has ended: its callback is its task's, or is no longer waited for."""
+        """Assign the callback of a finished create request to its task, or unsubscribe if no callback is needed."""
         if task is None or task.id is None or is_over(task):
             self._source.unsubscribe(call.intent_id)
             return
@@ -89,11 +89,11 @@ class ExpectedCallbacks:
         self._by_task[task.id] = call
 
     def of(self, task_id: str | None) -> ExpectedCallback | None:
-        """The callback that will come for a task, if one was ordered here."""
+        """Return the expected callback of a task, or ``None`` if none was requested here."""
         return self._by_task.get(task_id or "")
 
     def close(self, task_id: str | None) -> None:
-        """A task has ended: its callback is no longer waited for."""
+        """Unsubscribe from the callback of a task that has ended."""
         call = self._by_task.pop(task_id or "", None)
         if call is not None:
             self._source.unsubscribe(call.intent_id)

@@ -1,4 +1,4 @@
-"""Callbacks for ``async for``: a bounded queue between the loop they come in and the one they are wanted in."""
+"""Callbacks for ``async for``: a bounded queue between the loop that receives them and the loop that iterates."""
 
 import contextlib
 import threading
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["Inbox", "InboxFullError"]
 
 MOST_BYTES = 8 << 20
-"""Of all bodies in the queue."""
+"""Maximum size of all bodies in the queue."""
 
 
 class InboxFullError(Exception):
-    """Whoever iterates is not quick enough."""
+    """The queue is full because the consumer is too slow."""
 
 
 class Inbox:
-    """What was accepted and not yet taken. Safe to use from several threads and loops.
+    """Accepted callbacks that have not been consumed. Safe to use from several threads and loops.
 
-    Until somebody asks for the first time, nobody may ever: the oldest give way to the newest.
+    Until iteration starts, a full queue drops its oldest callbacks, because there may never be a consumer. After that,
+    a full queue rejects new callbacks.
     """
 
     def __init__(self, size: int) -> None:
@@ -41,10 +42,10 @@ class Inbox:
         self.wanted: bool = False
 
     def check_room(self) -> None:
-        """See whether one more can be taken.
+        """Check that there is room for one more callback.
 
         Raises:
-            InboxFullError: it cannot.
+            InboxFullError: there is not.
         """
         with self._turn:
             if self.wanted and self._full():
@@ -54,7 +55,7 @@ class Inbox:
         return len(self._kept) >= self._size or self._bytes > MOST_BYTES
 
     def put(self, callback: Callback) -> None:
-        """Add one, and wake whoever waits."""
+        """Add a callback and wake the waiting consumers."""
         with self._turn:
             while not self.wanted and self._kept and self._full():
                 self._bytes -= len(self._kept.popleft().body)
@@ -65,10 +66,10 @@ class Inbox:
             wake()
 
     async def get(self) -> Callback:
-        """The oldest, as soon as there is one.
+        """Return the oldest callback; wait until there is one.
 
         Raises:
-            StopAsyncIteration: there will be no more.
+            StopAsyncIteration: the inbox is closed and empty.
         """
         await anyio.lowlevel.checkpoint()
         while True:
@@ -89,13 +90,13 @@ class Inbox:
                     self._waiting.remove(wake)
 
     def put_back(self, callback: Callback) -> None:
-        """Make one that nobody took after all the next."""
+        """Return a callback that was not consumed to the front of the queue."""
         with self._turn:
             self._kept.appendleft(callback)
             self._bytes += len(callback.body)
 
     def close(self) -> None:
-        """End the iterations, when they have taken what is there."""
+        """End the iterations once they have consumed what is queued."""
         with self._turn:
             self._closed = True
             waiting, self._waiting = self._waiting, []

@@ -1,4 +1,4 @@
-"""The one place where callbacks need chance."""
+"""Intent ids: the only randomness that callbacks need."""
 
 import os
 
@@ -8,5 +8,5 @@ __all__ = ["new_intent_id"]
 
 
 def new_intent_id() -> str:
-    """128 random bits, in hex: what a callback URL stands for until its task is known. One for each create."""
+    """Return 128 random bits in hex, which identify a callback URL until its task is known. One per create request."""
     return intent_id_of(os.urandom(INTENT_BYTES))

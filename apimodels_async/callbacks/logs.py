@@ -1,4 +1,4 @@
-"""Access logs print the path of every request, and with it the token of a callback."""
+"""A filter for access logs, which print the path of every request and with it the token of a callback URL."""
 
 import logging
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ __all__ = ["HideCallbackTokens"]
 
 
 class HideCallbackTokens(logging.Filter):
-    """Takes the tokens of callback URLs out of what a logger writes.
+    """Removes the tokens of callback URLs from log records.
 
     For example::
 
@@ -18,13 +18,13 @@ class HideCallbackTokens(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record, and let it through."""
+        """Remove the tokens from the record, and always accept it."""
         if isinstance(record.args, tuple):
-            # Kept a tuple: uvicorn's own formatter takes it apart.
+            # Must stay a tuple: uvicorn's own formatter unpacks it.
             record.args = tuple(_hidden(each) for each in record.args)
             record.msg = _hidden(record.msg)
         elif isinstance(record.args, Mapping):
-            # gunicorn's mapping makes up its values when it is asked for them.
+            # gunicorn's mapping computes its values on access.
             record.msg, record.args = without_tokens(record.getMessage()), ()
         else:
             record.msg = _hidden(record.msg)

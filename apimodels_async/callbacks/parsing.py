@@ -1,8 +1,8 @@
-"""What the server posts to a callback URL, read: `parse_callback`. Pure.
+"""Parsing of what the server posts to a callback URL: `parse_callback`. Pure.
 
-The body comes from whoever knows the URL. What holds it together is read strictly (one JSON object, a task id), so that
-nothing odd gets any further. Single fields are read tolerantly, as everywhere: nobody should miss the end of a task
-because of a date.
+The body can come from any caller who knows the URL. Its structure is parsed strictly (one JSON object, a task id), so
+that malformed input goes no further. Single fields are parsed leniently, as everywhere: the end of a task must not be
+missed because of an unreadable date.
 """
 
 import json
@@ -20,33 +20,33 @@ from apimodels_async.errors import ProtocolError
 from apimodels_async.models import Task, TaskState
 
 DEEPEST = 64
-"""Levels of lists and objects. Real callbacks have five; Python's own parser gives up at about a thousand."""
+"""Maximum nesting of lists and objects. Real callbacks have five levels; Python's parser fails at about a thousand."""
 LONGEST_ID = 256
-"""Characters of a task id."""
+"""Maximum characters of a task id."""
 
 
 class UnreadableCallbackError(ProtocolError, ValueError):
-    """A callback's body is not what the server would send. Its `body` is kept, as text."""
+    """The body is not a callback. The attribute `body` holds it as text."""
 
 
 @frozen(kw_only=True)
 class Callback:
-    """What a callback says. Whoever knows the URL can have said it: only a query of your own is proof.
+    """The content of a callback. Any caller who knows the URL can have sent it: only a query of your own is proof.
 
     Attributes:
         task_id: the task that has ended, as the callback says.
-        state: `TaskState.COMPLETED` or `TaskState.FAILED`; another word is kept as it came.
-        result_urls: links to the pictures; none where the task failed, or where they could not be read.
-        model: the model that worked on it.
+        state: `TaskState.COMPLETED` or `TaskState.FAILED`; an unknown state is kept as received.
+        result_urls: links to the pictures; empty if the task failed or the links could not be parsed.
+        model: the model that ran the task.
         param: the request as the server understood it.
         fail_code: the server's code for a failure.
-        fail_msg: the server's words for a failure.
-        cost_time: how long the task took, seconds, as everywhere in this package; the server says milliseconds.
-        create_time: when the server took the task (aware, UTC).
+        fail_msg: the server's message for a failure.
+        cost_time: how long the task took, in seconds as everywhere in this package; the server sends milliseconds.
+        create_time: when the server accepted the task (aware, UTC).
         complete_time: when the task ended (aware, UTC).
-        confirmed: whether `state`, `result_urls` and what goes with them come from a query of ours.
-        raw: the ``data`` object as it came. Not part of equality.
-        body: the bytes as they came. Not part of equality.
+        confirmed: whether `state`, `result_urls` and the related fields come from a query of ours.
+        raw: the ``data`` object as received. Not part of equality.
+        body: the bytes as received. Not part of equality.
     """
 
     task_id: str
@@ -67,7 +67,7 @@ class Callback:
 
     @property
     def task(self) -> Task:
-        """The same as a `Task`, such as `AsyncImagesClient.download` takes."""
+        """The callback as a `Task`, as `AsyncImagesClient.download` accepts it."""
         return Task(
             id=self.task_id,
             state=self.state,
@@ -82,22 +82,22 @@ class Callback:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it says that the task has ended."""
+        """Whether the task has ended, according to the callback."""
         return self.task.is_terminal
 
 
 def parse_callback(body: bytes | str) -> Callback:
-    """Read the body of a callback.
+    """Parse the body of a callback.
 
-    ``param`` and ``resultJson`` may be JSON strings, as the vendor documents, or what these stand for; the envelope may
-    be missing; what cannot be read in any field but ``taskId`` is left out.
+    ``param`` and ``resultJson`` may be JSON strings, as the vendor documents, or plain JSON objects. The envelope may
+    be missing. A field that cannot be parsed is left out, except ``taskId``, which is required.
 
     Args:
         body: as it was posted, UTF-8.
 
     Raises:
-        UnreadableCallbackError: no JSON object, or one with ``NaN``, with half a surrogate pair, with a name twice,
-            too deep, or without a task id. It is a `ProtocolError` and a `ValueError`.
+        UnreadableCallbackError: not a JSON object, or it contains ``NaN``, half a surrogate pair or a duplicate name,
+            is nested too deeply, or has no task id. It is a `ProtocolError` and a `ValueError`.
         TypeError: neither bytes nor text.
     """
     if not isinstance(body, (bytes, bytearray, memoryview, str)):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -106,7 +106,7 @@ def parse_callback(body: bytes | str) -> Callback:
         content = body.encode() if isinstance(body, str) else bytes(body)
         payload = _json(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        # A surrogate in the text would be its own error's, which holds all of the text once more.
+        # Not chained: a UnicodeError holds the whole text a second time.
         raise _unreadable(_reason(error), body) from None
     if not isinstance(payload, dict):
         raise _unreadable("no JSON object", body)
@@ -133,7 +133,7 @@ def parse_callback(body: bytes | str) -> Callback:
 
 
 def as_confirmed(callback: Callback, task: Task) -> Callback:
-    """The callback with everything that a query tells in the place of what it said itself."""
+    """Return the callback with its fields replaced by those of a queried task."""
     return evolve(
         callback,
         state=task.state,
@@ -154,7 +154,7 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object(value: object) -> dict[str, Any] | None:
-    """A JSON object, or the one that a JSON string stands for; ``None`` for anything else."""
+    """Return a JSON object, given as such or as a JSON string; ``None`` for anything else."""
     if isinstance(value, str):
         try:
             value = _json(value)
@@ -175,17 +175,17 @@ def _seconds(milliseconds: object) -> float | None:
 
 
 def _json(text: str) -> object:
-    """The value that a text stands for.
+    """Parse a JSON text.
 
     Raises:
-        ValueError: it stands for none that could be passed on.
-        RecursionError: it is far too deep.
+        ValueError: not JSON, or a value that could not be stored or sent again.
+        RecursionError: nested far too deeply.
     """
     value: object = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once_each)
     if text.count("[") + text.count("{") > DEEPEST:
         _check_depth(value)
     if re.search(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]", text):
-        json.dumps(value, ensure_ascii=False).encode()  # half a pair is no text: it could be neither stored nor sent
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair can be neither stored nor sent
     return value
 
 
@@ -203,7 +203,7 @@ def _finite(digits: str) -> float:
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name twice in one object")  # two readers might take two different ones
+        raise ValueError("a name twice in one object")  # parsers disagree about which one counts
     return found
 
 

@@ -1,4 +1,4 @@
-"""`CallbackReceiver`: an ASGI app that is called by anybody, and believes nobody."""
+"""`CallbackReceiver`: an ASGI app that accepts posts from any caller and trusts none of them."""
 
 import logging
 import os
@@ -41,49 +41,49 @@ logger = logging.getLogger("apimodels_async")
 T = TypeVar("T")
 
 STORE_SECONDS = 5.0
-"""For one step in a shared store; with what else there is to do, less than the 10 s that the server waits."""
+"""Time limit for one operation of a shared store. All steps together stay below the 10 s that the server waits."""
 _readers = WorkerThreads("readers", 2)
 _writers = WorkerThreads("writers", 8)
-"""Those who read do not queue behind those who write; and what is written together costs one flush of the disk."""
+"""Separate threads, so that reads do not queue behind writes. Writes that are made together share one disk flush."""
 
 
 class CallbackReceiver:
     """Receives callbacks: mount it in FastAPI, Starlette or any other ASGI app, or run it alone.
 
-    Give it to a client as ``callbacks=``, or give it a function as ``on_callback=``, or iterate over it::
+    Pass it to a client as ``callbacks=``, or pass it a function as ``on_callback=``, or iterate over it::
 
         receiver = CallbackReceiver("https://example.com/callbacks", {"k1": os.environ["CALLBACK_KEY"]})
         app.mount("/callbacks", receiver)
 
         async for callback in receiver: ...
 
-    Whatever does not come to a URL that was made by `issue` gets one and the same 404, before its body is read. A body
-    over 1 MiB gets 413, one that takes more than 5 s 408, one that cannot be read 400, a duplicate 200 and no more.
-    503 asks the server to try again: the function failed or took too long, nobody takes what is iterated over, or the
-    store is full or busy.
+    A request to any URL that was not made by `issue` is answered 404, before its body is read. A body over 1 MiB is
+    answered 413, one that takes more than 5 s 408, and one that cannot be parsed 400. A duplicate is answered 200 and
+    not handled again. 503 asks the server to retry: the function failed or took too long, the iteration's queue is
+    full, or the store is full or busy.
 
     Args:
-        public_url: where the server reaches this app from outside, the path of the mount included.
+        public_url: where the server reaches this app from outside, including the path of the mount.
         secrets: keys by their ids; see `CallbackSigner`.
-        signing_key: the id of the key that makes new URLs; else the last one given.
-        on_callback: called with each `Callback`, at least once: until it has returned, the callback is tried again. An
-            ``async`` function, or a plain one, which is called in a worker thread.
+        signing_key: the id of the key that signs new URLs; the last one in `secrets` by default.
+        on_callback: called with each `Callback`, at least once: the server retries until it has returned. An ``async``
+            function, or a plain one, which is called in a worker thread.
         handler_timeout: seconds for `confirm` and `on_callback` together; the server itself waits 10 s.
-        confirm: asks the server about a task, such as ``client.get``; awaited, or called in a worker thread. What
-            `on_callback` and iterations get is then what it said, and a callback whose task has not ended is not
-            believed.
-        confirm_rate: how many times a second `confirm` is called at most.
-        store: remembers what was accepted; a path stands for a `SqliteCallbackStore`, which several processes can
-            share. Without it, this process remembers.
-        queue_size: callbacks kept for iterations. When it is full, more are answered 503; but as long as nobody has
-            begun to iterate, the oldest give way.
-        reusable: whether one URL may serve many tasks. Without that, the first task that a URL was called for is its
-            task, whatever is posted to it later.
+        confirm: queries the server for a task, such as ``client.get``; awaited, or called in a worker thread.
+            `on_callback` and iterations then receive the queried values, and a callback whose task has not ended is
+            rejected.
+        confirm_rate: the maximum number of calls of `confirm` a second.
+        store: remembers accepted callbacks; a path means a `SqliteCallbackStore`, which several processes can share.
+            By default they are remembered in this process.
+        queue_size: callbacks kept for iterations. When the queue is full, further ones are answered 503; until an
+            iteration has started, the oldest are dropped instead.
+        reusable: whether one URL may serve many tasks. Otherwise a URL belongs to the first task posted to it, and
+            posts for other tasks are ignored.
         plain: also accept what is posted to `public_url` itself, without a token: for a URL that is registered
-            somewhere and cannot change. Anybody can post there, so `confirm` is compulsory.
+            somewhere and cannot change. Any caller can post there, so `confirm` is required.
 
     Raises:
-        ValueError: a bad URL, key or number, or `plain` without `confirm`.
+        ValueError: an invalid URL, key or number, or `plain` without `confirm`.
         ConfigurationError: the store's file cannot be used.
     """
 
@@ -106,7 +106,7 @@ class CallbackReceiver:
         del secrets  # tracebacks show arguments
         self.signer: CallbackSigner = CallbackSigner(public_url, hidden.reveal(), signing_key=signing_key)
         if plain and confirm is None:
-            raise ValueError("plain=True lets anybody post: give confirm= as well, such as client.get")
+            raise ValueError("plain=True accepts posts from any caller: give confirm= as well, such as client.get")
         for name, number in (
             ("handler_timeout", handler_timeout),
             ("confirm_rate", confirm_rate),
@@ -131,27 +131,26 @@ class CallbackReceiver:
             return object.__repr__(self)
         return f"CallbackReceiver({self.signer!r})"
 
-    # --- URLs, and who follows them: a CallbackSource
+    # --- URLs and their subscribers: a CallbackSource
 
     def issue(self) -> tuple[str, str]:
-        """A fresh intent id, and the authenticated URL to give to a create as ``callback_url``."""
+        """Return a new intent id and the authenticated URL to pass to a create request as ``callback_url``."""
         intent_id = new_intent_id()
         return intent_id, self.signer.url(intent_id)
 
     def subscribe(self, intent_id: str, told: Callable[[str], object]) -> None:
-        """Have `told` called with the id of every task that the URL of an intent is called for.
+        """Call `told` with the id of every task for which a callback arrives at the URL of an intent.
 
-        That includes one that was called for already. With a store that processes share, it does not matter which of
-        them was called.
+        Callbacks that arrived earlier are included. With a shared store, any of the processes may have received them.
 
         Args:
             intent_id: from `issue`.
-            told: called in any thread; has to be quick, and must not raise.
+            told: called in any thread; must be quick and must not raise.
         """
         self._following.subscribe(intent_id, told)
 
     def unsubscribe(self, intent_id: str) -> None:
-        """Have it called no more."""
+        """Cancel the subscription to an intent."""
         self._following.unsubscribe(intent_id)
 
     # --- iteration
@@ -169,11 +168,14 @@ class CallbackReceiver:
         return self._closed
 
     def put_back(self, callback: Callback) -> None:
-        """Make one that was taken from the iteration, and not used after all, the next."""
+        """Return a callback that was taken from the iteration but not used, so that it is the next one."""
         self._inbox.put_back(callback)
 
     async def aclose(self) -> None:
-        """Accept no more, and end the iterations. May be called twice. A store that was given stays open."""
+        """Stop accepting callbacks and end the iterations. May be called twice. A store that was passed in stays open.
+
+        Callbacks that arrive later are answered 503.
+        """
         self._closed = True
         self._inbox.close()
         with anyio.CancelScope(shield=True):
@@ -195,12 +197,12 @@ class CallbackReceiver:
     # --- ASGI
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """What an ASGI server calls."""
+        """Handle one ASGI connection."""
         match scope["type"]:
             case "http":
                 place = self.signer.place(scope["path"], scope.get("root_path", ""))
                 welcome = scope["method"] == "POST" and (place.intent_id is not None or (self._plain and place.plain))
-                del scope  # it holds the token, and tracebacks show arguments
+                del scope  # it contains the token, and tracebacks show arguments
                 answer = await self._answer(place, receive) if welcome else NOT_FOUND
                 if answer is not None:
                     await say(send, answer)
@@ -234,13 +236,13 @@ class CallbackReceiver:
         except UnreadableCallbackError as error:
             logger.warning("a callback that cannot be read: %s", error)
             return BAD_REQUEST
-        except Exception as error:  # noqa: BLE001  (whatever a store may raise; the server is asked to try again)
+        except Exception as error:  # noqa: BLE001  (any error of a store; the server is asked to retry)
             logger.warning("a callback cannot be remembered: %s: %s", type(error).__name__, error)
             return BUSY
 
     async def _accept(self, intent_id: str, body: bytes) -> Reply:
-        """A callback whose URL is ours: remembered first, then handled."""
-        # Nobody there to do anything more about it: then there is no second step that could fail.
+        """Store a callback to a URL of ours, then handle it."""
+        # Without a handler, confirmation or consumer, no later step can fail: it is stored as settled at once.
         settled = self._on_callback is None and self._confirming is None and not self._inbox.wanted
         if not self._reusable and await self._in_store(partial(self._is_settled, intent_id), _readers):
             return OK
@@ -267,7 +269,7 @@ class CallbackReceiver:
         return earlier is not None and earlier.settled
 
     async def _from_anybody(self, body: bytes) -> Reply:
-        """A callback to the plain URL: nothing is remembered of it before it is confirmed."""
+        """Handle a callback to the plain URL. It is not stored before it is confirmed."""
         callback = parse_callback(body)
         arrival = Arrival("", callback.task_id, settled=True)
         key = self._key(arrival)
@@ -284,7 +286,7 @@ class CallbackReceiver:
         return BUSY if answer is None else cast("Reply", answer)
 
     async def _deliver(self, callback: Callback, settle: Callable[[], object]) -> Reply:
-        """Confirm it, hand it over, and only then count it as done."""
+        """Confirm a callback, call the handler, and only then mark it as settled."""
         try:
             self._inbox.check_room()
             with anyio.fail_after(self._handler_timeout):
@@ -304,7 +306,7 @@ class CallbackReceiver:
         return OK
 
     async def _in_store(self, step: Callable[[], T], threads: WorkerThreads) -> T:
-        """Take a step that may wait for a disk, without making the event loop wait."""
+        """Run a store operation that may wait for a disk, without blocking the event loop."""
         if not self._store.shared:
             return step()
         with anyio.fail_after(STORE_SECONDS):

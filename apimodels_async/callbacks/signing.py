@@ -1,8 +1,8 @@
-r"""Callback URLs that nobody can guess or forge: ``https://host/…/<key id>/<intent id>/<token>``. Pure.
+r"""Callback URLs that cannot be guessed or forged: ``https://host/…/<key id>/<intent id>/<token>``. Pure.
 
-The vendor signs nothing, so the URL itself has to say that its caller was told it by us. The intent id is 128 random
-bits, in hex; the token is base64url(HMAC-SHA256(key, b"cb1\0" + intent id)), without padding. Nothing about the task
-is in it: the URL is made before there is one.
+The vendor does not sign callbacks, so the URL itself must prove that we issued it. The intent id is 128 random bits,
+in hex; the token is base64url(HMAC-SHA256(key, b"cb1\0" + intent id)), without padding. The URL contains nothing about
+the task, because it is made before the task exists.
 """
 
 import hashlib
@@ -18,24 +18,24 @@ from apimodels_async._secret import Secret
 from apimodels_async._urls import check_endpoint, exposed_host
 
 INTENT_BYTES: Final = 16
-"""How much randomness an intent id takes."""
+"""Random bytes of an intent id."""
 SHORTEST_SECRET: Final = 16
-"""Bytes."""
+"""Minimum bytes of a key."""
 
 _KEY_ID = r"[A-Za-z0-9_~.-]{0,63}[A-Za-z0-9_~-]"  # a segment of dots alone would be resolved away
 _INTENT = r"[0-9a-f]{32}"
 _TOKEN = r"[A-Za-z0-9_-]{43}"  # noqa: S105  (what one looks like)
 _EXAMPLE = "https://example.com/callbacks"
 _NO_KEY = Secret(b"\0" * 32)
-"""Stands in for a key that there is not, so that an unknown key id takes as long as a wrong token."""
+"""Used for an unknown key id, so that checking it takes as long as checking a wrong token."""
 
 
 class Match(NamedTuple):
-    """Where a request arrived.
+    """What the path of a request matches.
 
     Attributes:
-        plain: whether that is the public URL itself, with nothing behind it.
-        intent_id: of the authentic URL that was called, or ``None``: there is none, or it is forged.
+        plain: whether the path is that of the public URL itself.
+        intent_id: of an authentic callback URL; ``None`` if the path is another one or the token is forged.
     """
 
     plain: bool
@@ -43,19 +43,19 @@ class Match(NamedTuple):
 
 
 class CallbackSigner:
-    """Makes callback URLs and knows its own again. It holds no state: what it made yesterday is still good.
+    """Makes and verifies callback URLs. It keeps no state: URLs stay valid for as long as their key is known.
 
-    To rotate keys, first give the new one as well, everywhere, with ``signing_key=`` still the old one; then sign with
-    the new one; and take the old one away when the last URL made with it has been called: the longest task plus the
-    30 minutes for which the server keeps trying.
+    To rotate keys, first add the new key everywhere, with ``signing_key=`` still the old one. Then sign with the new
+    one. Remove the old one when the last URL made with it can no longer be called: after the longest task plus the
+    30 minutes for which the server retries.
 
     Args:
         public_url: where the server reaches the receiver: http(s), without credentials, query and fragment.
-        secrets: keys by their ids, at least 16 bytes each. A key id stands in the URL: letters, digits, ``-._~``.
-        signing_key: the id of the key to sign with; else the last one given. Any of them verifies.
+        secrets: keys by their ids, at least 16 bytes each. A key id is part of the URL: letters, digits, ``-._~``.
+        signing_key: the id of the key to sign with; the last one in `secrets` by default. All of them verify.
 
     Raises:
-        ValueError: a bad URL, id or key.
+        ValueError: an invalid URL, key id or key.
         TypeError: a key that is neither text nor bytes.
     """
 
@@ -76,13 +76,13 @@ class CallbackSigner:
         return f"CallbackSigner({self.public_url!r}, keys={list(self._secrets)}, signing_key={self.signing_key!r})"
 
     def url(self, intent_id: str) -> str:
-        """The authenticated URL for an intent.
+        """Return the authenticated URL for an intent.
 
         Args:
-            intent_id: 32 hex digits, as `new_intent_id` makes them.
+            intent_id: 32 lowercase hex digits, as `new_intent_id` returns them.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: `intent_id` has another form.
         """
         if not re.fullmatch(_INTENT, intent_id):
             raise ValueError("intent_id: give 32 lowercase hex digits, such as new_intent_id() makes")
@@ -90,7 +90,7 @@ class CallbackSigner:
         return f"{self.public_url}/{self.signing_key}/{intent_id}/{token}"
 
     def verify(self, url: str) -> str | None:
-        """The intent id of an authentic callback URL or of its path; ``None`` if it is anything else."""
+        """Return the intent id of an authentic callback URL or of its path; ``None`` for any other URL."""
         try:
             path = unquote(urlsplit(url).path)
         except ValueError:
@@ -98,16 +98,16 @@ class CallbackSigner:
         return self.place(path, "").intent_id
 
     def place(self, path: str, root_path: str) -> Match:
-        """Where a request with this path has arrived.
+        """Match the path of a request.
 
         Args:
             path: of the request.
-            root_path: the part of it under which the receiver is mounted. A proxy may have taken it away.
+            root_path: the prefix under which the receiver is mounted. A proxy may have removed it from `path`.
         """
         root = root_path.rstrip("/")
         heads = {"", root, self._public_path, root + self._public_path}
         head, key_id, intent_id, token = ["", "", "", *path.rsplit("/", 3)][-4:]
-        # All of it for every path, in the same time, whatever is wrong with it.
+        # Every check runs for every path, so that the time does not depend on what is wrong with it.
         expected = _token(self._secrets.get(key_id, _NO_KEY), intent_id)
         same = hmac.compare_digest(expected.encode(), token.encode("utf-8", "replace"))
         known = (key_id in self._secrets) & (head in heads) & bool(re.fullmatch(_INTENT, intent_id))
@@ -115,14 +115,14 @@ class CallbackSigner:
 
 
 def intent_id_of(randomness: bytes) -> str:
-    """An intent id from 16 random bytes."""
+    """Return the intent id made from 16 random bytes."""
     if len(randomness) != INTENT_BYTES:
         raise ValueError(f"randomness: give {INTENT_BYTES} bytes")
     return randomness.hex()
 
 
 def without_tokens(text: str) -> str:
-    """A text, such as a line of a log, with the tokens of all callback URLs in it taken out."""
+    """Return a text, such as a log line, with the tokens of all callback URLs removed."""
     return re.sub(rf"(/{_INTENT}/){_TOKEN}", r"\1…", text)
 
 
@@ -132,7 +132,7 @@ def _token(key: Secret[bytes], intent_id: str) -> str:
 
 
 def _hidden(secrets: object) -> dict[Any, Secret[bytes] | str]:
-    """The keys, out of sight; for what cannot be one, the name of its type. Never raises: no traceback shows them."""
+    """Wrap the keys in `Secret`; a value of a wrong type becomes its type's name. Never raises, so no traceback."""
     if not isinstance(secrets, Mapping):
         return {}
     found: dict[Any, Secret[bytes] | str] = {}

@@ -1,4 +1,4 @@
-"""A store in a file, for several processes behind one public URL, and over restarts."""
+"""A callback store in an SQLite file, which survives restarts and can be shared by the processes behind one URL."""
 
 import os
 import sqlite3
@@ -35,15 +35,15 @@ _READ_AT_ONCE = 1000
 
 
 class SqliteCallbackStore:
-    """Remembers in a file that several processes of one machine may share. Not for a network's file system.
+    """A store in a file that several processes of one machine can share. Not for network file systems.
 
-    What was acknowledged is on the disk. Its calls block; a receiver makes them in a worker thread.
+    A callback is on the disk before it is acknowledged. The methods block; a receiver calls them in worker threads.
 
     Args:
-        path: the file, made if it is not there.
-        retention: seconds for which an arrival is remembered: no less than your longest task takes, and 30 minutes.
-        busy_timeout: seconds to wait for another process that is writing; then the callback is answered 503.
-        clock: seconds since 1970, for tests.
+        path: the file; created if missing.
+        retention: seconds for which an arrival is remembered; at least your longest task plus 30 minutes.
+        busy_timeout: seconds to wait for another process that is writing; after that the callback is answered 503.
+        clock: returns seconds since 1970; for tests.
 
     Raises:
         ConfigurationError: the file cannot be used.
@@ -68,7 +68,7 @@ class SqliteCallbackStore:
         self._writing = Database(lambda: self._connect("FULL"), reopen=True)
         self._settling = Database(lambda: self._connect("NORMAL"), reopen=True)
         self._reading = Database(lambda: self._connect("NORMAL"), reopen=True)
-        # No gathering: a server waits for each answer.
+        # No gathering delay: the server waits for each reply.
         self._commit: GroupCommit[tuple[str, Arrival], Arrival] = GroupCommit(self._write, gather=0.0)
         self._version, self._newest = -1, 0
         try:
@@ -98,17 +98,17 @@ class SqliteCallbackStore:
         self.close()
 
     def find(self, key: str) -> Arrival | None:
-        """What came under this key."""
+        """Return the arrival stored under this key, or ``None``."""
         with self._reading.use() as database:
             return _find(database, key)
 
     def add(self, key: str, arrival: Arrival) -> Arrival:
-        """Remember an arrival, unless the key has one already: what it has now."""
+        """Store an arrival unless the key has one already, and return the stored one."""
         [kept] = self._commit.submit((key, arrival)).result()
         return kept
 
     def _write(self, additions: list[tuple[str, Arrival]]) -> list[Arrival]:
-        """Add arrivals in one transaction: what each of their keys has now."""
+        """Add arrivals in one transaction, and return the stored arrival of each key."""
         now = self._clock()
         kept: list[Arrival] = []
         with self._writing.transaction() as database:
@@ -137,7 +137,7 @@ class SqliteCallbackStore:
             database.execute("UPDATE arrivals SET settled = 1 WHERE key = ?", (key,))
 
     def arrivals(self, intent_ids: Sequence[str]) -> list[Arrival]:
-        """All that came for these intents."""
+        """Return all arrivals for these intents."""
         found: list[Arrival] = []
         with self._reading.use() as database:
             for start in range(0, len(intent_ids), _LOOKED_UP_AT_ONCE):
@@ -151,7 +151,7 @@ class SqliteCallbackStore:
         return found
 
     def since(self, mark: int | None) -> tuple[int, list[Arrival]]:
-        """What was added after a mark, by whatever process, and the mark for the next time."""
+        """Return the next mark and the arrivals that any process added after `mark`."""
         with self._reading.use() as database:
             if mark is None:
                 (last,) = database.execute("SELECT coalesce(max(number), 0) FROM arrivals").fetchone()

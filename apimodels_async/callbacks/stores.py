@@ -1,4 +1,4 @@
-"""What a receiver remembers of the callbacks it has accepted: the port, and a store in memory."""
+"""Storage for the callbacks that a receiver has accepted: the port, and a store in memory."""
 
 import threading
 import time
@@ -8,22 +8,22 @@ from typing import NamedTuple, Protocol
 __all__ = ["RETENTION", "Arrival", "CallbackStore", "MemoryCallbackStore", "StoreFullError"]
 
 RETENTION = 7 * 86400.0
-"""Seconds for which a callback is remembered: longer than any task and the 30 minutes of tries after it."""
+"""Seconds for which a callback is remembered: longer than any task plus the 30 minutes of retries after it."""
 TRIES_END = 3600.0
-"""Seconds after which a server has long given up: it keeps trying for 30 minutes."""
+"""Seconds after which the server has certainly stopped retrying: it retries for 30 minutes."""
 
 
 class StoreFullError(Exception):
-    """The store can take no more now. The receiver answers 503, and the server tries again."""
+    """The store is full for now. The receiver answers 503, and the server retries."""
 
 
 class Arrival(NamedTuple):
-    """A callback that was accepted.
+    """An accepted callback.
 
     Attributes:
-        intent_id: of the URL that was called; empty for the plain one.
-        task_id: the task it named.
-        settled: whether all that was to be done about it is done, so that another one is a duplicate.
+        intent_id: of the URL that was called; empty for the plain URL.
+        task_id: of the task in the callback.
+        settled: whether it was handled completely, so that any further one is a duplicate.
     """
 
     intent_id: str
@@ -32,24 +32,24 @@ class Arrival(NamedTuple):
 
 
 class CallbackStore(Protocol):
-    """Remembers which callbacks were accepted. It holds task ids and intent ids, and no body.
+    """Remembers which callbacks were accepted. It stores task ids and intent ids, not bodies.
 
-    Its calls may come from several threads at once. Whatever they raise is answered 503, so that the server tries
-    again. A key stands for what can be delivered only once: an intent, or one task of it.
+    Methods may be called from several threads at once. If one raises, the callback is answered 503 and the server
+    retries. A key identifies what is delivered only once: an intent, or one task of an intent.
 
     Attributes:
-        shared: whether other processes write to it as well. Its calls may then take their time, and are made in worker
-            threads; and `since` is asked several times a second while somebody waits.
+        shared: whether other processes write to it as well. If so, its methods may block and are called in worker
+            threads, and `since` is called several times a second while there are subscribers.
     """
 
     shared: bool
 
     def find(self, key: str) -> Arrival | None:
-        """What came under this key."""
+        """Return the arrival stored under this key, or ``None``."""
         ...
 
     def add(self, key: str, arrival: Arrival) -> Arrival:
-        """Remember an arrival, unless the key has one already: what it has now. In one step, whoever else does so."""
+        """Store an arrival unless the key has one already, and return the stored one. Atomic across processes."""
         ...
 
     def settle(self, key: str) -> None:
@@ -57,25 +57,25 @@ class CallbackStore(Protocol):
         ...
 
     def arrivals(self, intent_ids: Sequence[str]) -> list[Arrival]:
-        """All that came for these intents."""
+        """Return all arrivals for these intents."""
         ...
 
     def since(self, mark: int | None) -> tuple[int, list[Arrival]]:
-        """What was added after a mark, and the mark for the next time. ``None`` asks for the mark alone."""
+        """Return the next mark and the arrivals added after `mark`; with ``None``, only the mark and no arrivals."""
         ...
 
     def close(self) -> None:
-        """Use it no more."""
+        """Release what the store holds. It is not used after this."""
         ...
 
 
 class MemoryCallbackStore:
-    """Remembers in this process, for as long as it runs.
+    """A store in the memory of this process.
 
     Args:
-        max_size: arrivals. When it is full, the oldest give way, but none younger than an hour, while their server may
-            still be trying: then callbacks are answered 503.
-        clock: seconds, for tests.
+        max_size: maximum number of arrivals. A full store drops its oldest ones, but not those under an hour old, which
+            the server may still be retrying: callbacks are then answered 503.
+        clock: returns seconds; for tests.
     """
 
     shared: bool = False
@@ -93,13 +93,13 @@ class MemoryCallbackStore:
         return len(self._kept)
 
     def find(self, key: str) -> Arrival | None:
-        """What came under this key."""
+        """Return the arrival stored under this key, or ``None``."""
         with self._turn:
             found = self._kept.get(key)
         return None if found is None else found[1]
 
     def add(self, key: str, arrival: Arrival) -> Arrival:
-        """Remember an arrival, unless the key has one already: what it has now.
+        """Store an arrival unless the key has one already, and return the stored one.
 
         Raises:
             StoreFullError: there is no room.
@@ -135,12 +135,12 @@ class MemoryCallbackStore:
                 self._kept[key] = added, arrival._replace(settled=True)
 
     def arrivals(self, intent_ids: Sequence[str]) -> list[Arrival]:
-        """All that came for these intents."""
+        """Return all arrivals for these intents."""
         with self._turn:
             return [self._kept[key][1] for each in intent_ids for key in self._keys.get(each, ())]
 
     def since(self, mark: int | None) -> tuple[int, list[Arrival]]:
-        """Nothing: nobody else adds to it."""
+        """Return no arrivals: no other process adds to this store."""
         return mark or 0, []
 
     def close(self) -> None:

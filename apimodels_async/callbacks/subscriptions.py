@@ -1,4 +1,4 @@
-"""Who waits for which intent, and a thread that looks into a shared store for what other processes were told."""
+"""Subscriptions to intents, and a thread that polls a shared store for callbacks received by other processes."""
 
 import logging
 import threading
@@ -11,13 +11,13 @@ __all__ = ["Subscriptions"]
 logger = logging.getLogger("apimodels_async")
 
 LOOK_EVERY = 0.2
-"""Seconds. A look costs a few microseconds while nothing has changed."""
+"""Seconds between two polls. A poll costs a few microseconds while nothing has changed."""
 IDLE_LOOKS = 10
-"""How often the thread looks around with nobody left to tell, before it ends."""
+"""Polls without any subscriber after which the thread ends."""
 
 
 class _Subscription:
-    """Somebody who waits for one intent."""
+    """One subscriber of one intent."""
 
     __slots__ = ("heard", "told")
 
@@ -27,7 +27,7 @@ class _Subscription:
 
 
 class Subscriptions:
-    """Tells those who follow an intent of what was accepted for it, each task once."""
+    """Notifies the subscribers of an intent of its accepted callbacks, once for each task."""
 
     def __init__(self, store: CallbackStore) -> None:
         self._store = store
@@ -39,7 +39,7 @@ class Subscriptions:
         self._closed = False
 
     def subscribe(self, intent_id: str, told: Callable[[str], object]) -> None:
-        """Tell `told` of all that came and will come for an intent. Never waits."""
+        """Call `told` for all past and future callbacks of an intent. Never blocks."""
         with self._turn:
             self._followers[intent_id] = _Subscription(told)
             if self._store.shared and not self._closed:
@@ -53,19 +53,19 @@ class Subscriptions:
             self.tell(self._store.arrivals((intent_id,)))
 
     def unsubscribe(self, intent_id: str) -> None:
-        """Tell no more."""
+        """Cancel the subscription to an intent."""
         with self._turn:
             self._followers.pop(intent_id, None)
 
     def tell(self, arrivals: Iterable[Arrival]) -> bool:
-        """Tell whom it concerns; whether there was anybody."""
-        anybody = False
+        """Notify the subscribers of these arrivals; return whether any of them has a subscriber."""
+        subscribed = False
         for arrival in arrivals:
             with self._turn:
                 follower = self._followers.get(arrival.intent_id)
                 if follower is None:
                     continue
-                anybody = True
+                subscribed = True
                 if arrival.task_id in follower.heard:
                     continue
                 follower.heard.add(arrival.task_id)
@@ -73,10 +73,10 @@ class Subscriptions:
                 follower.told(arrival.task_id)
             except Exception:
                 logger.exception("what follows the callback of task %s failed", arrival.task_id)
-        return anybody
+        return subscribed
 
     def close(self) -> None:
-        """End the thread, and wait for that."""
+        """Stop the thread and wait until it has ended."""
         with self._turn:
             self._closed = True
             watch = self._watch
@@ -96,7 +96,7 @@ class Subscriptions:
                     self._watch = None
                     return
             try:
-                # The mark comes before the look back: what is added between the two is found by both.
+                # The mark is read before the past arrivals, so that nothing added in between is missed.
                 mark, news = self._store.since(mark)
                 self.tell(news)
                 self.tell(self._store.arrivals(fresh) if fresh else ())

@@ -1,4 +1,4 @@
-"""``apimodels models`` and ``apimodels balance``: what can be had, and what is left."""
+"""``apimodels models`` and ``apimodels balance``: the available models and the remaining credit."""
 
 from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""The commands put together, and the one place where whatever ends one becomes a line and an exit code."""
+"""The assembled commands, and the one place where an error becomes a message and an exit code."""
 
 import contextlib
 import logging
@@ -82,7 +82,7 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 
 class _Loud(logging.Handler):
-    """Shows what the SDK has no caller left to tell, such as a create request that was cut off by Ctrl-C."""
+    """Shows SDK errors for which no caller is left, such as a create request that was cut off by Ctrl-C."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _say(record.getMessage())
@@ -112,7 +112,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _ending(error: BaseException) -> CommandFailed | None:
-    """What to say and how to end after an error; ``None`` if it is a fault of the program."""
+    """Return the message and the exit code for an error; ``None`` if it is a bug."""
     match error:
         case CommandFailed():
             return error
@@ -145,7 +145,7 @@ def _flush_stdout() -> None:
 
 
 def _drop_stdout() -> None:
-    """If stdout takes nothing any more, see to it that Python's last flush does not fail over it as well."""
+    """If stdout can no longer be written, prevent Python's last flush from failing as well."""
     try:
         _flush_stdout()
     except OSError:

@@ -1,4 +1,4 @@
-"""How callbacks look: a few words each for people, one line of JSON each for programs."""
+"""Output of callbacks: a short line each for a terminal, one line of JSON each for programs."""
 
 from datetime import datetime
 from typing import Any
@@ -20,9 +20,9 @@ def show(screen: Screen, callback: Callback, *, forwarded: int | None) -> None:
     """Print a callback.
 
     Args:
-        screen: where.
-        callback: what came.
-        forwarded: the status that the app it was passed on to has answered with.
+        screen: where to print.
+        callback: the callback.
+        forwarded: the status returned by the app that it was forwarded to.
     """
     if screen.for_people:
         for line in _words(callback, forwarded):
@@ -34,7 +34,7 @@ def show(screen: Screen, callback: Callback, *, forwarded: int | None) -> None:
 def callback_view(callback: Callback) -> dict[str, Any]:
     """A callback as JSON's own types: that of its task, and what else it says."""
     view = task_view(callback.task)
-    del view["retryable"]  # callbacks do not tell
+    del view["retryable"]  # callbacks do not contain it
     return {"task_id": view.pop("id"), **view, "cost_time": callback.cost_time, "param": callback.param}
 
 

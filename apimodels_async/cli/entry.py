@@ -1,4 +1,4 @@
-"""The way in, which must also work where the extra ``cli`` is not installed."""
+"""The entry point. It must also work without the extra ``cli``."""
 
 import sys
 
@@ -6,7 +6,7 @@ _COMES_WITH_THE_EXTRA = {"click", "rich", "shellingham", "typer"}
 
 
 def main() -> int:
-    """Run the command that the process was started with, and give its exit code."""
+    """Run the command that the process was started with, and return its exit code."""
     try:
         # Imported only now, so that a missing library is one line and not a traceback.
         from apimodels_async.cli.app import run  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""How a command ends when it does not end well: one plain line and an exit code."""
+"""Failed commands: one plain line and an exit code."""
 
 from apimodels_async._arguments import BadArgument
 
@@ -6,10 +6,10 @@ __all__ = ["CommandFailed", "cannot_listen", "in_words_of_the_command_line", "on
 
 
 class CommandFailed(Exception):  # noqa: N818  (what a command says, not an error of the SDK)
-    """The command is over.
+    """Raised to end a command.
 
     Attributes:
-        message: what to tell the user.
+        message: printed for the user.
         code: the exit code.
     """
 
@@ -20,7 +20,7 @@ class CommandFailed(Exception):  # noqa: N818  (what a command says, not an erro
 
 
 def one_line(text: object) -> str:
-    """Text on one line, without anything that a terminal would obey: a server's words may hold whatever they like."""
+    """Return text on one line without control characters, because a message of the server may contain any."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in str(text)).split())
 
 
@@ -51,7 +51,7 @@ _OPTIONS = {
 
 
 def in_words_of_the_command_line(error: Exception) -> str:
-    """The message of a bad argument, with the option's name in place of the argument's and no advice for Python."""
+    """Return the message for an invalid argument, with the name of the option and without advice for Python."""
     if not isinstance(error, BadArgument):
         return str(error)
     name = error.argument.partition("[")[0]
@@ -60,8 +60,8 @@ def in_words_of_the_command_line(error: Exception) -> str:
 
 
 def cannot_listen(error: OSError, host: str, port: int) -> str:
-    """Why a server could not be started."""
-    if error.errno is None:  # the store's own words
+    """Return why a server could not be started."""
+    if error.errno is None:  # the store's own message
         return str(error)
     why = (error.strerror or str(error)).partition(" (while")[0]
     return f"cannot listen on {host} port {port}: {why}; choose another with --port, 0 takes a free one"

@@ -1,4 +1,4 @@
-"""``apimodels ledger``: what came of a run, and the decisions that only a person can make."""
+"""``apimodels ledger``: the result of a run, and the decisions that only a person can make."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def ways_out(path: Path) -> str:
 
 @contextmanager
 def _opened(path: Path, *, read_only: bool = False) -> Generator[SqliteLedger]:
-    """The ledger at `path`, which must be there: to look for one makes none."""
+    """Open the ledger at `path`. It must exist: showing a ledger does not create one."""
     if not path.is_file():
         raise LedgerError(f"FILE {path}: {'not a regular file' if path.exists() else 'no such file'}")
     with SqliteLedger(path, read_only=read_only) as ledger:
@@ -276,7 +276,7 @@ def _as_csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 def _save(texts: Iterator[str], path: Path) -> None:
-    """All of it, or nothing."""
+    """Write the whole file or nothing."""
     part = part_file.PartFile(path.parent, path.name)
     try:
         part.begin()

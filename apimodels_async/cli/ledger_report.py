@@ -1,4 +1,4 @@
-"""What a ledger says about a run: counts, money, what is unknown, what will be gone. Pure."""
+"""The report on a ledger: counts, money, unknown outcomes, expiring pictures. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

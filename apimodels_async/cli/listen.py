@@ -23,7 +23,7 @@ from apimodels_async.errors import ConnectionFailedError
 __all__ = ["listen"]
 
 _FORWARD_SECONDS = 7.0
-"""For the answer of the app behind: the receiver gives its function 8 s, and the sender waits 10 s."""
+"""Time limit for the app that is forwarded to: the receiver allows its function 8 s, and the sender waits 10 s."""
 _KEY_ID = "listen"
 _SETTING = "APIMODELS_CALLBACK_SECRET"
 
@@ -107,7 +107,7 @@ class _Callbacks:
         status = None if self._forwarder is None else await self._passed_on(self._forwarder, callback)
         try:
             show(self.screen, callback, forwarded=status)
-        except OSError as error:  # nobody reads stdout any more
+        except OSError as error:  # the reader of stdout has gone
             self.unread = error
             self.server.should_exit = True
             raise

@@ -35,7 +35,7 @@ class LocalServer(NamedTuple):
     Attributes:
         api_key: its key.
         base_url: its address, with another port at each start.
-        identity: the name by which a ledger knows it: its store's, whatever its port.
+        identity: the name by which a ledger knows it: that of its store, independent of the port.
     """
 
     api_key: str

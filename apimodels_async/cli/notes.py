@@ -1,4 +1,4 @@
-"""Ids of paid tasks, noted beside the pictures before they are waited for: a kill then costs no id."""
+"""Ids of paid tasks, recorded beside the pictures before the wait, so that a kill loses no id."""
 
 import json
 import os

@@ -14,7 +14,7 @@ _PROBE = 1 << 13
 
 
 def make_usable(directory: Path) -> None:
-    """Make a directory, if it is not there, and try it: pictures that cannot be put anywhere must not be bought.
+    """Create a directory if it is missing, and test that it can be written: otherwise nothing must be bought.
 
     Raises:
         CommandFailed: it cannot be made or written.

@@ -1,4 +1,4 @@
-"""What people see. Results go to stdout; notes and the spinner to stderr, and only where that is a terminal."""
+"""Terminal output. Results go to stdout; notes and the spinner go to stderr, and only if it is a terminal."""
 
 import json
 import sys
@@ -34,10 +34,10 @@ def _console(stream: TextIO | None, *, stderr: bool = False) -> Console:
 
 @define
 class Activity:
-    """What is going on at the moment, as the spinner tells it.
+    """What the command is doing now, as the spinner shows it.
 
     Attributes:
-        words: what is going on.
+        words: what it is doing.
         task_id: of the task it is about.
         began: on the monotonic clock, seconds.
     """
@@ -69,7 +69,7 @@ class Screen:
 
     @property
     def for_people(self) -> bool:
-        """Whether somebody reads stdout, and not a program."""
+        """Whether stdout is a terminal and not a pipe or a file."""
         return self.out.is_terminal
 
     @contextmanager
@@ -90,18 +90,18 @@ class Screen:
             yield
 
     def stop(self) -> None:
-        """End what is live, for a command that will not leave its blocks."""
+        """Stop the live display, for a command that ends without leaving its blocks."""
         if self._live is not None:
             with suppress(OSError):
                 self._live.stop()
 
     def say(self, words: str) -> None:
-        """Say something on stderr. A terminal that was closed takes nothing more, and is no reason to end."""
+        """Print a message on stderr. A closed terminal is ignored: it must not end the command."""
         with suppress(OSError):
             typer.echo(words, err=True)
 
     def note(self, words: str) -> None:
-        """Say something to a person at a terminal; a program does not get it."""
+        """Print a note if stderr is a terminal; otherwise print nothing."""
         with suppress(OSError):
             if self.notes.is_terminal:
                 self.notes.print(words, style="dim", soft_wrap=True)

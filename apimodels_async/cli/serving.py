@@ -43,7 +43,7 @@ def serve(
 
     Args:
         listener: the socket.
-        app: the app; it is not told of the server's lifespan.
+        app: the app; it gets no lifespan events of the server.
         ready: called with the server before it begins; ``server.should_exit = True`` ends it.
         done: awaited in the end.
     """

@@ -76,7 +76,7 @@ class FaultRates:
         return None
 
     def draw_state(self, rng: Random) -> bool:
-        """Whether the states of one task are told in other words."""
+        """Whether the states of one task are reported with other words."""
         rate = self.rates.get(Fault.STATE, 0)
         return rate > 0 and rng.random() < rate
 

@@ -1,4 +1,4 @@
-"""How long the gateway's tasks take: a log-normal spread, told by its median and its 90th percentile."""
+"""How long the gateway's tasks take: a log-normal distribution, given by its median and its 90th percentile."""
 
 import math
 from random import Random

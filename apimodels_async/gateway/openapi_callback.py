@@ -1,4 +1,4 @@
-"""The call that tells the end of a task, as the gateway's OpenAPI document describes it."""
+"""The webhook that reports the end of a task, as the gateway's OpenAPI document describes it."""
 
 __all__ = ["CALLBACK"]
 

@@ -75,7 +75,7 @@ class _Server(uvicorn.Server):
             task.cancel()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        await asyncio.sleep(0)  # until they are told
+        await asyncio.sleep(0)  # until they are notified
         await super().shutdown(sockets)
 
 

@@ -23,7 +23,7 @@ QUEUED_PART = 0.1
 DAY = 24 * 3600 * 1000
 RETENTION = 7 * DAY
 """Milliseconds that a picture is kept after its task has ended, or a hosted file after its upload, unless the gateway
-is told otherwise."""
+is configured otherwise."""
 
 Json = dict[str, object]
 
@@ -60,7 +60,7 @@ class TaskRecord:
         ended: when it completes or fails, epoch ms.
         failure: how it fails; ``None`` if it completes.
         edit: whether it works on pictures.
-        dialect: whether its states are told in the words of another family of services.
+        dialect: whether its states are reported in the words of another family of services.
         over: whether it was seen to have ended: then it has, whatever the clock says later.
     """
 

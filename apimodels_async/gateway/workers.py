@@ -148,7 +148,7 @@ class PictureWorkers:
         )
 
     async def run(self, pixels: int, job: Callable[[], _T]) -> _T:
-        """Return what `job`, which works on so many pixels, returns."""
+        """Run `job`, which processes `pixels` pixels, and return its result."""
         if pixels <= self._limit:
             return await self._small.run(job)
         return await self._large.run(partial(_and_give_back, job))

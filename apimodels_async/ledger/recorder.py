@@ -116,7 +116,7 @@ class LedgerWriter:
 class LedgerJournal(Journal):
     """Records the create request of one entry, each step before it matters.
 
-    An entry is marked as ``sending`` at most once at a time: the change that marks it tells by its count whether this
+    An entry is marked as ``sending`` at most once at a time: the change that marks it shows by its count whether this
     journal made the mark. Only then may the request be sent, and only then may this journal take the mark back.
     """
 

@@ -1,4 +1,4 @@
-"""Asking when it is worth it, by what has been learned so far."""
+"""The adaptive pacing: queries when the expected benefit exceeds the cost, by what has been learned so far."""
 
 import math
 from collections.abc import Mapping
@@ -16,38 +16,38 @@ PUBLISHED = (48.0, 83.0)
 Of one slow model, which is not named, the same page says 121 and 324. Nothing is published about single models by name.
 """
 EARLY_LOOKS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds from the create to the looks that find out whether a model of which nothing is known is a quick one."""
+"""Seconds from the create request to the queries that find out whether an unknown model is a quick one."""
 _SHORTEST, _LONGEST = 0.02, 3600.0
-"""Seconds: no pause is shorter, none longer."""
+"""Minimum and maximum pause in seconds."""
 _AGELESS = 1e12
 """Seconds: what is older is taken to be this old, so that no sum overflows."""
 _KEYS = 64
 _COARSE = 4
 """Bins of age in one bin of the guesses."""
 _IMAGINED = 4.0
-"""As many tasks as the guesses count for."""
+"""Weight of the prior, in tasks."""
 _HARDLY = 0.02
-"""As many tasks as must be imagined for there to be no division by nothing."""
+"""Weight of an imagined task, in tasks: just enough to avoid a division by zero."""
 _LOOKS_A_COMPLETION = 64.0
-"""Looks that found a task running tell about as much as one completion."""
+"""This many queries that found a task running are about as informative as one completion."""
 _MOST_NEW = 64.0
-"""Completions after which the schedule is made anew at the latest; as long as there are few, after an eighth more."""
+"""Maximum new completions before the schedule is recomputed; while there are few, an eighth more is enough."""
 
 
 class AdaptivePacing(LearningPacing):
-    """Ask when asking is worth it: what is expected to be lost by waiting any longer has grown to `poll_cost`.
+    """Query a task when the loss expected from waiting any longer has grown to `poll_cost`.
 
-    The schedule minimises the expected lag plus `poll_cost` times the number of questions, for what is known about how
-    long tasks with a key take: at first what is published, soon what was seen. It knows from each look that found a
-    task running, as well as from each exact duration, so the quick ones that finish first do not mislead it. It forgets
-    in the course of some hundred completions. Until a key has its first completion, a task is asked about 0.5, 1, 2, 4
-    and 8 seconds after its create, in case the model is a quick one, and then by the schedule.
+    The schedule minimises the expected lag plus `poll_cost` times the number of queries, given what is known about the
+    durations of tasks with a key: at first the published figures, soon the observed ones. It learns from each query
+    that found a task running as well as from each exact duration, so the quick tasks that finish first do not bias it.
+    Old observations fade over some hundred completions. Until a key has its first completion, a task is queried 0.5, 1,
+    2, 4 and 8 seconds after its create request, in case the model is a quick one, and then by the schedule.
 
-    It remembers 64 keys, at some 100 kB each, and of more the latest. It is not meant to be shared between threads.
+    It remembers the 64 latest keys, at some 100 kB each. It must not be shared between threads.
 
     Args:
-        poll_cost: the number of seconds of delay that one question is worth.
-        prior: seconds: the median and the 90th percentile of durations, before any is known. It may be wrong by far.
+        poll_cost: the seconds of delay that one query is worth.
+        prior: the median and the 90th percentile of durations in seconds, before any is known. It may be far off.
         priors: the same for single keys, where more is known.
 
     Raises:
@@ -77,7 +77,7 @@ class AdaptivePacing(LearningPacing):
 
     @property
     def poll_cost(self) -> float:
-        """The number of seconds of delay that one question is worth."""
+        """The seconds of delay that one query is worth."""
         return self._poll_cost
 
     def _known(self, key: str) -> "_Known":
@@ -90,14 +90,14 @@ class AdaptivePacing(LearningPacing):
         return known
 
     def next_delay(self, key: str, elapsed: float) -> float:
-        """Seconds until the next question, between 0.02 and 3600.
+        """Return the seconds until the next query, between 0.02 and 3600.
 
-        Call it once for a new task, and once after each look that found it running: each call is learned from. Tasks
-        are told apart by when they are due, so ask when it says, or later; now and then earlier does little harm.
+        Call it once for a new task, and once after each query that found it running: each call is learned from. Tasks
+        are identified by when they are due, so query at that time or later; an occasional earlier query does no harm.
 
         Args:
-            key: what shares a latency, such as the model id.
-            elapsed: seconds since the create was sent. A negative one, from clocks that disagree, is taken as 0.
+            key: identifies tasks with the same latency, such as the model id.
+            elapsed: seconds since the create request. A negative value, from clocks that disagree, counts as 0.
 
         Raises:
             ValueError: `elapsed` is not a finite number.
@@ -113,8 +113,8 @@ class AdaptivePacing(LearningPacing):
         """Learn that a task with this key took `duration` seconds, be it completed or failed.
 
         Args:
-            key: what shares a latency, such as the model id.
-            duration: seconds. A negative one, from clocks that disagree, is taken as 0.
+            key: identifies tasks with the same latency, such as the model id.
+            duration: seconds. A negative value, from clocks that disagree, counts as 0.
 
         Raises:
             ValueError: `duration` is not a finite number.
@@ -123,15 +123,15 @@ class AdaptivePacing(LearningPacing):
         self._known(key).ages.ended(duration)
 
     def urgency(self, key: str, looked_at: float, elapsed: float) -> float:
-        """Seconds that a task is expected to have lain finished and unseen: `urgency` says what for.
+        """Return the expected seconds for which a task has been finished but unseen. The function `urgency` uses it.
 
-        This is the expected lag so far, so a question is worth it when the urgency exceeds `poll_cost`. Nothing is
-        learned from the call.
+        This is the expected lag so far, so a query is worth it when the urgency exceeds `poll_cost`. Nothing is learned
+        from the call.
 
         Args:
-            key: what shares a latency, such as the model id.
-            looked_at: seconds from the create to the last look that found the task running, 0 if there was none.
-            elapsed: seconds since the create.
+            key: identifies tasks with the same latency, such as the model id.
+            looked_at: seconds from the create request to the last query that found the task running; 0 without one.
+            elapsed: seconds since the create request.
 
         Raises:
             ValueError: a number is not finite.
@@ -141,11 +141,11 @@ class AdaptivePacing(LearningPacing):
         return self._known(key).schedule.lag(looked_at, elapsed)
 
     def revised(self, key: str, looked_at: float) -> float:
-        """Seconds from the create to the next look, by what is known now. Nothing is learned from the call.
+        """Return the seconds from the create request to the next query, by what is known now. Nothing is learned.
 
         Args:
-            key: what shares a latency, such as the model id.
-            looked_at: seconds from the create to the last look that found the task running, 0 if there was none.
+            key: identifies tasks with the same latency, such as the model id.
+            looked_at: seconds from the create request to the last query that found the task running; 0 without one.
 
         Raises:
             ValueError: `looked_at` is not a finite number.
@@ -157,21 +157,21 @@ class AdaptivePacing(LearningPacing):
         return looked_at + min(max(known.schedule.delay(looked_at), _SHORTEST), _LONGEST)
 
     def typical(self, key: str) -> float | None:
-        """Seconds that half of the tasks with this key take; ``None`` before the first has ended."""
+        """Return the median duration of tasks with this key in seconds; ``None`` before the first has ended."""
         known = self._keys.get(key)
         return None if known is None or not known.ages.completions else known.half_over()
 
     def longest(self, key: str) -> float:
-        """Seconds after which 99 in 100 tasks with this key have ended; by the prior, before any has."""
+        """Return the seconds after which 99 in 100 tasks with this key have ended; from the prior before any has."""
         return self._known(key).all_but_over()
 
 
 class _Known:
-    """What is known about one key, and the schedule that follows.
+    """What is known about one key, and the resulting schedule.
 
     Attributes:
-        ages: what was seen.
-        schedule: what to do.
+        ages: the observations.
+        schedule: when to query.
     """
 
     __slots__ = ("_enough", "_guesses", "_median", "_poll_cost", "_shape", "ages", "schedule")
@@ -180,7 +180,7 @@ class _Known:
 
     def __init__(self, median: float, p90: float, poll_cost: float) -> None:
         self._poll_cost = poll_cost
-        # Of a log-logistic, (9 ** (1 / shape)) medians are the 90th percentile.
+        # The 90th percentile of a log-logistic distribution is (9 ** (1 / shape)) medians.
         shape = math.log(9.0) / math.log(p90 / median)
         self._median, self._shape = median, shape
         self._guesses = LatencyPrior(position(median) / _COARSE, shape, FINENESS / _COARSE, BINS // _COARSE)
@@ -188,7 +188,7 @@ class _Known:
         self.plan()
 
     def half_over(self) -> float:
-        """Seconds after which half of the tasks have ended."""
+        """Return the seconds after which half of the tasks have ended."""
         if not self.ages.completions:
             return self._median
         if self.stale:
@@ -196,9 +196,9 @@ class _Known:
         return self.schedule.quantile(0.5)
 
     def all_but_over(self) -> float:
-        """Seconds after which 99 in 100 tasks have ended: as was seen, and as the prior's shape has it.
+        """Return the seconds after which 99 in 100 tasks have ended: the maximum of the observed and the prior's shape.
 
-        The guesses are not asked: they hold that all may be longer by far, and would have one wait for an hour.
+        The full prior is not used: it allows for far slower models, and would make one wait for an hour.
         """
         by_shape: float = self.half_over() * 99.0 ** (1.0 / self._shape)
         if not self.ages.completions:
@@ -209,11 +209,11 @@ class _Known:
 
     @property
     def stale(self) -> bool:
-        """Whether enough was learned to plan anew."""
+        """Whether enough was learned to recompute the schedule."""
         return self.ages.completions + self.ages.queries / _LOOKS_A_COMPLETION >= self._enough
 
     def plan(self) -> None:
-        """Make the schedule from all that is known."""
+        """Compute the schedule from all that is known."""
         ages = self.ages
         learned = ages.completions + ages.queries / _LOOKS_A_COMPLETION
         self._enough = learned + min(max(learned / 8.0, 1.0), _MOST_NEW)
@@ -229,8 +229,8 @@ class _Known:
         self.schedule = Schedule(times, gone, 2.0, self._poll_cost)
 
     def next_delay(self, elapsed: float) -> float:
-        """Seconds until the next question; the task is running."""
-        soonest = elapsed + _SHORTEST  # a rounding error before a look is not a pause
+        """Return the seconds until the next query of a running task."""
+        soonest = elapsed + _SHORTEST  # a rounding error before a planned query is not a pause
         if soonest < EARLY_LOOKS[-1] and not self.ages.completions:
             delay = next(look for look in EARLY_LOOKS if look > soonest) - elapsed
         else:

@@ -1,4 +1,4 @@
-"""A pacing of the user's, guarded: what it raises or returns must not lose a task that is paid for."""
+"""A guard around a pacing of the user: its errors and invalid results must not lose a task that is paid for."""
 
 import logging
 import math
@@ -14,14 +14,14 @@ T = TypeVar("T")
 _SHORTEST = 0.001
 """Seconds: a pacing that returns 0 must not ask without a pause."""
 _LONGEST_TOLD = 80
-"""Characters of an odd value that are logged."""
+"""Maximum characters of an invalid value in the log."""
 
 
 def guarded(pacing: Pacing | None) -> Pacing:
-    """`pacing`, so that nothing it does can end a wait; the default pacing in place of ``None``.
+    """Return `pacing`, wrapped so that its errors cannot end a wait; the default pacing for ``None``.
 
     Raises:
-        TypeError: it is no pacing.
+        TypeError: `pacing` lacks a method of the protocol.
     """
     if pacing is None:
         return pacings.AdaptivePacing()
@@ -34,7 +34,7 @@ def guarded(pacing: Pacing | None) -> Pacing:
 
 
 class _Guarded(Pacing):
-    """Asks a pacing until it fails for the first time, logs that, and asks the default pacing ever after."""
+    """Uses a pacing until it fails for the first time, logs that, and uses the default pacing from then on."""
 
     def __init__(self, pacing: Pacing) -> None:
         self._pacing = pacing

@@ -1,7 +1,7 @@
-"""What to expect where nothing has been seen yet: some two hundred simple guesses, weighed by how well they fit so far.
+"""The prior on durations: some two hundred simple hypotheses, weighted by how well they fit the observations.
 
-Counting ages says nothing about later ages, and a burst of tasks may all be of one age. A guess is a log-logistic
-distribution: its tail is heavy, and no age is impossible.
+Observed ages say nothing about later ages, and the tasks of a burst may all be of one age. A hypothesis is a
+log-logistic distribution: its tail is heavy, and no age is impossible.
 """
 
 import math
@@ -13,10 +13,10 @@ from operator import mul
 _SHAPES = (2.0, 4.0, 8.0, 16.0)
 """One in `x` ** shape lasts `x` times the median, far beyond it: 90th percentiles of 3, 1.7, 1.3 and 1.15 medians."""
 _DOUBT = 1.0
-"""How far off, in e-folds, the published median may well be."""
+"""How far off the published median may plausibly be, in e-folds."""
 _DOUBT_OF_SHAPE = 1.2
 _TRUST = 0.5
-"""How much a fit counts. Durations are no log-logistic, and tasks of one burst share their luck: not all of it."""
+"""Weight of the likelihood, below 1: durations are not exactly log-logistic, and tasks of a burst are correlated."""
 
 
 @lru_cache(maxsize=8)
@@ -31,10 +31,10 @@ class LatencyPrior:
     """Guesses about one key, in bins of age.
 
     Args:
-        median: that is published, in bins.
-        shape: that is published.
-        fineness: bins an e-fold of age.
-        bins: how many there are.
+        median: the published median, in bins.
+        shape: the published shape.
+        fineness: bins per e-fold of age.
+        bins: the number of bins.
     """
 
     def __init__(self, median: float, shape: float, fineness: float, bins: int) -> None:
@@ -46,12 +46,12 @@ class LatencyPrior:
             step = round(1.4 * fineness / guess)
             for at in range(round(fineness), bins - round(fineness), step):
                 far = (at - median) / fineness / _DOUBT
-                # As Student's t with 3 degrees of freedom: one may be very wrong.
+                # Student's t with 3 degrees of freedom, because the published median may be very wrong.
                 chance = math.log(step) - 2.0 * math.log1p(far * far / 3.0) - unlike * unlike / 2.0
                 self._guesses.append((at, which, chance))
 
     def survival(self, ended: Sequence[float], exposed: Sequence[float]) -> list[float]:
-        """The probability to last beyond each edge of the bins, given how many ended and were exposed in each."""
+        """Return the probability of lasting beyond each bin edge, given how many ended and were exposed in each bin."""
         some = [(b, number) for b, number in enumerate(ended) if number]
         reached = max((b + 1 for b, number in enumerate(exposed) if number > 1e-6), default=0)
         fits: list[float] = []

@@ -1,4 +1,4 @@
-"""What a pacing is, the two that learn nothing, and who is asked first when not all can be."""
+"""The pacing protocol, the two pacings that do not learn, and the urgency by which queries are ordered."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,20 +7,20 @@ from attrs import field, frozen, validators
 from apimodels_async._reprs import safe_repr
 
 PUBLISHED_LONGEST = 150.0
-"""Seconds: the 99th percentile of a log-logistic with the median and the 90th percentile that are published."""
+"""Seconds: the 99th percentile of a log-logistic distribution with the published median and 90th percentile."""
 
 
 class Pacing(Protocol):
-    """A plan of when to ask. One object may serve many tasks at once."""
+    """A plan of when to query. One object may serve many tasks at once."""
 
     def next_delay(self, key: str, elapsed: float) -> float:
-        """Seconds until the next question.
+        """Return the seconds until the next query.
 
-        Called once for a new task, and once after each look that found it running.
+        Called once for a new task, and once after each query that found it running.
 
         Args:
-            key: what shares a latency, such as the model id.
-            elapsed: seconds since the create was sent.
+            key: identifies tasks with the same latency, such as the model id.
+            elapsed: seconds since the create request was sent.
         """
         ...
 
@@ -34,35 +34,35 @@ class LearningPacing(Pacing, Protocol):
     """A pacing that knows more than its next delay, as `AdaptivePacing` does."""
 
     def urgency(self, key: str, looked_at: float, elapsed: float) -> float:
-        """Seconds that a task is expected to have lain finished and unseen."""
+        """Return the expected seconds for which a task has been finished but unseen."""
         ...
 
     def revised(self, key: str, looked_at: float) -> float:
-        """Seconds from the create to the next look, by what is known now."""
+        """Return the seconds from the create request to the next query, by what is known now."""
         ...
 
     def typical(self, key: str) -> float | None:
-        """Seconds that half of the tasks take; ``None`` where nothing was learned."""
+        """Return the median duration in seconds; ``None`` if nothing was learned."""
         ...
 
     def longest(self, key: str) -> float:
-        """Seconds after which all but one in a hundred tasks have ended."""
+        """Return the seconds after which 99 in 100 tasks have ended."""
         ...
 
 
 def urgency(pacing: Pacing, key: str, looked_at: float, elapsed: float) -> float:
-    """How much is at stake in a task now: the seconds it is expected to have lain finished and unseen.
+    """Return the urgency of a query: the expected seconds for which the task has been finished but unseen.
 
-    When a poll rate binds, the tasks with the greatest urgency are asked first. A pacing that has the methods
-    ``urgency``, ``revised``, ``typical`` and ``longest``, as `AdaptivePacing` has, says so itself. For any other it is
-    taken that the pacing means what it plans: with a steady chance of ending, the expected lag grows with the square of
-    the time since the last look, and is worth a question, 0.1 seconds, when the planned delay has passed.
+    When a poll rate binds, the tasks with the greatest urgency are queried first. A pacing with the methods
+    ``urgency``, ``revised``, ``typical`` and ``longest``, such as `AdaptivePacing`, computes it itself. For any other,
+    it follows from the planned delay: with a constant chance of ending, the expected lag grows with the square of the
+    time since the last query, and is worth a query, 0.1 seconds, when the planned delay has passed.
 
     Args:
-        pacing: the plan the tasks share. It is asked for the delay it planned, so this may not change it.
-        key: what shares a latency, such as the model id.
-        looked_at: seconds from the create to the last look that found the task running, 0 if there was none.
-        elapsed: seconds since the create.
+        pacing: the plan the tasks share. It is asked for the delay it planned, so that call must not change it.
+        key: identifies tasks with the same latency, such as the model id.
+        looked_at: seconds from the create request to the last query that found the task running; 0 without one.
+        elapsed: seconds since the create request.
     """
     if isinstance(pacing, LearningPacing):
         return pacing.urgency(key, looked_at, elapsed)
@@ -72,12 +72,12 @@ def urgency(pacing: Pacing, key: str, looked_at: float, elapsed: float) -> float
 
 
 def typical(pacing: Pacing, key: str) -> float | None:
-    """Seconds that a task usually takes; ``None`` where nothing was learned, and for a pacing that does not learn."""
+    """Return the median duration in seconds; ``None`` if nothing was learned or the pacing does not learn."""
     return pacing.typical(key) if isinstance(pacing, LearningPacing) else None
 
 
 def longest(pacing: Pacing, key: str) -> float:
-    """Seconds after which all but one in a hundred tasks have ended; by what is published, unless the pacing learns."""
+    """Return the seconds after which 99 in 100 tasks have ended; the published figure unless the pacing learns."""
     return pacing.longest(key) if isinstance(pacing, LearningPacing) else PUBLISHED_LONGEST
 
 
@@ -86,14 +86,14 @@ _positive = validators.gt(0.0)
 
 @frozen
 class FixedPacing:
-    """Ask every `interval` seconds."""
+    """Query every `interval` seconds."""
 
     interval: float = field(default=3.0, validator=_positive)
 
     __repr__ = safe_repr
 
     def next_delay(self, key: str, elapsed: float) -> float:
-        """Seconds until the next question: always `interval`."""
+        """Return `interval`."""
         return self.interval
 
     def observe(self, key: str, duration: float) -> None:
@@ -102,9 +102,9 @@ class FixedPacing:
 
 @frozen
 class BackoffPacing:
-    """Ask after `first` seconds, then whenever `factor` times as long has passed, at least every `cap` seconds.
+    """Query after `first` seconds, then at `factor` times the age each time, but at least every `cap` seconds.
 
-    The defaults ask after 0.5, 1, 2, 4, 8 seconds, then every 5.
+    With the defaults, queries follow after 0.5, 1, 2, 4 and 8 seconds, then every 5 seconds.
     """
 
     first: float = field(default=0.5, validator=_positive)
@@ -114,7 +114,7 @@ class BackoffPacing:
     __repr__ = safe_repr
 
     def next_delay(self, key: str, elapsed: float) -> float:
-        """Seconds until the next question: what has passed, times `factor` - 1, between `first` and `cap`."""
+        """Return `elapsed` times (`factor` - 1), limited to the range from `first` to `cap`."""
         return min(self.cap, max(self.first, elapsed * (self.factor - 1)))
 
     def observe(self, key: str, duration: float) -> None:

@@ -1,8 +1,8 @@
-"""When to look at something that ends at a random time: the inspection problem, solved on a grid.
+"""When to query a task that ends at a random time: the inspection problem, solved on a grid.
 
-A look costs `cost`; every second between the end and the look that finds it costs 1. For a known distribution of the
-end the best times to look come from dynamic programming (Barlow & Proschan 1963, "Optimum checking procedures"); where
-looks are frequent, their density is the square root of hazard / (2 * cost) (Keller 1974, "Optimum checking schedules
+A query costs `cost`; every second between the end and the query that finds it costs 1. For a known distribution of the
+end, the best times to query come from dynamic programming (Barlow & Proschan 1963, "Optimum checking procedures"). If
+queries are frequent, their density is the square root of hazard / (2 * cost) (Keller 1974, "Optimum checking schedules
 for systems subject to random failure").
 """
 
@@ -13,27 +13,27 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 _STEPS = 8.0
-"""Grid points between two looks, unless that makes too many."""
+"""Grid points between two queries, unless that makes too many."""
 _POINTS = 800.0
 _FEWEST_STEPS = 3.0
-"""With fewer grid points between two looks the density alone decides: looks are many then, and it is right."""
+"""With fewer grid points between two queries only the density is used, which is accurate for frequent queries."""
 
 
 class Schedule:
-    """The best time of the next look, whatever the time of the last one.
+    """The best time of the next query for any time of the last one.
 
     Args:
-        times: seconds, increasing, the first is 0.
-        gone: the probability to have ended by each of `times`; in between it grows linearly. Never quite 1.
-        tail: beyond the last of `times`, to last `x` times as long has the probability `x` ** -tail.
-        cost: what a look costs, in seconds.
+        times: seconds, increasing; the first is 0.
+        gone: the probability of having ended by each of `times`, linear in between; always below 1.
+        tail: beyond the last of `times`, the probability of lasting `x` times as long is `x` ** -tail.
+        cost: the cost of a query, in seconds.
     """
 
     def __init__(self, times: Sequence[float], gone: Sequence[float], tail: float, cost: float) -> None:
         self._tail = max(tail, 1.1)
         self._cost = cost
         fine, rising, steps = _refined(times, gone, cost)
-        # The integral of the probability to have ended: what has been lost if no look was ever taken.
+        # The integral of the probability of having ended: the expected loss without any query.
         lost = [0.0]
         for (t, u), (f, g) in zip(pairwise(fine), pairwise(rising), strict=True):
             lost.append(lost[-1] + (u - t) * (f + g) / 2)
@@ -41,7 +41,7 @@ class Schedule:
         self._next = array("d", self._solve() if steps >= _FEWEST_STEPS else self._by_density())
 
     def _by_density(self) -> list[float]:
-        """The next look after a look at each grid point, where looks are frequent enough to be nearly continuous."""
+        """Return the next query after a query at each grid point, if queries are frequent enough to be continuous."""
         following = [self._times[-1] + self._tail_delay(self._times[-1])]
         for i in range(len(self._times) - 2, -1, -1):
             t, u, f, g = self._times[i], self._times[i + 1], self._gone[i], self._gone[i + 1]
@@ -50,9 +50,9 @@ class Schedule:
         return following[::-1]
 
     def _solve(self) -> list[float]:
-        """The next look after a look at each grid point.
+        """Return the next query after a query at each grid point.
 
-        After a look at i the next is at the j > i that minimises
+        After a query at i the next is at the j > i that minimises
             cost * (1 - gone[i]) + (lost[j] - lost[i]) - gone[i] * (times[j] - times[i]) + best[j].
         In j this is a line in gone[i], with slope -times[j]: the minimum is the lower envelope of lines. Going down,
         slopes grow and gone[i] shrinks, so one pass over a queue finds all minima.

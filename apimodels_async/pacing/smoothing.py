@@ -1,4 +1,4 @@
-"""From a ragged survival curve to a distribution that looks can be planned by."""
+"""Smoothing of a step-shaped survival curve into a distribution by which queries can be planned."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -39,10 +39,10 @@ def _quantiles(edges: Sequence[float], survival: Sequence[float], levels: Iterab
 
 
 def smoothed(edges: Sequence[float], survival: Sequence[float], seen: float) -> tuple[list[float], list[float]]:
-    """A distribution as ages, and the probability to have ended by each; it grows linearly in between.
+    """Return a distribution as ages and the probability of having ended by each; linear in between.
 
-    The probability is cut into pieces, and each is spread evenly around its age, as far as the nearer of its
-    neighbours a few completions below and above. The nearer: so what ends a hump is not spread over the gap beyond.
+    The probability is cut into pieces, and each is spread evenly around its age, as far as the nearer of its neighbours
+    a few completions below and above. With the nearer one, the end of a peak is not spread over the gap after it.
 
     Args:
         edges: ages.

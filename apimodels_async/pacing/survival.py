@@ -1,9 +1,9 @@
-"""How long tasks take, learned while they run: deaths and exposure by age, as actuaries count them.
+"""Survival statistics of running tasks: ends and exposure by age, as in an actuarial life table.
 
-The first of a burst to finish are the quick ones, so durations alone mislead. What does not is, for each age, how many
-ended at it out of how many were seen to pass through it (Nelson 1972, Aalen 1978; with late entry as in a life table).
-Each look that finds a task running tells that it lived from the look before to this one, and each duration that it
-lived from the last look to its end, whatever becomes of the others.
+The first of a burst to finish are the quick ones, so durations alone are biased. Unbiased is, for each age, the number
+that ended at it out of the number observed to pass through it (Nelson 1972, Aalen 1978; with late entry as in a life
+table). Each query that finds a task running shows that it lived from the previous query to this one, and each duration
+shows that it lived from the last query to its end, independently of the other tasks.
 """
 
 import math
@@ -13,35 +13,35 @@ from itertools import accumulate, pairwise
 
 BINS = 1200
 FINENESS = 80.0
-"""Bins an e-fold of age: beyond the first tenth of a second they are about 1/80 of the age wide."""
+"""Bins per e-fold of age: beyond the first tenth of a second they are about 1/80 of the age wide."""
 _WIDTH = 0.05
 EDGES = tuple(_WIDTH * math.expm1(i / FINENESS) for i in range(BINS + 1))
 """Seconds at which the bins of age begin; the last edge, about two days, ends the last bin."""
 
 _NEWEST = 5.0
-"""Seconds after its create at which a new task is first heard of, at most, unless another client created it."""
+"""Maximum seconds after the create request at which a new task is first reported, unless another client created it."""
 _TRIES = 8
-"""Bins in which one is looked for that is asked about before its time."""
+"""Maximum bins searched for a task that is queried before its planned time."""
 MEMORY = 120.0
-"""Completions after which an old one counts for 1/e: models get quicker and slower."""
+"""Completions after which an old one counts 1/e, because models become quicker and slower."""
 _GROWTH = math.exp(1.0 / MEMORY)
 
 
 def position(age: float) -> float:
-    """Where an age lies, in bins."""
+    """Return the position of an age, in bins."""
     return min(math.log1p(age / _WIDTH) * FINENESS, BINS - 1.0)
 
 
 class SurvivalCounts:
-    """What is known about one key. Older knowledge weighs less; instead of shrinking it, the new is made to weigh more.
+    """The observations for one key. Old ones count less: instead of scaling them down, new ones get a greater weight.
 
-    Tasks come without a name: a call only says that some task is running at some age. It is taken for the one whose
-    planned look is nearest. Mistaken identities cancel, since only sums over tasks are kept.
+    Tasks are anonymous: a call only says that some task is running at some age. It is taken to be the one whose planned
+    query is nearest. Wrong matches cancel out, because only sums over tasks are kept.
 
     Attributes:
-        completions: durations seen.
-        looks: calls of `alive`.
-        weight: what a completion weighs now.
+        completions: number of durations observed.
+        queries: number of calls of `alive`.
+        weight: the weight of a completion now.
     """
 
     def __init__(self) -> None:
@@ -51,13 +51,13 @@ class SurvivalCounts:
         self._ended = array("d", bytes(8 * BINS))
         # Changes of exposure from bin to bin: their running sum is the exposure of each bin.
         self._passing = array("d", bytes(8 * (BINS + 1)))
-        # By the bin of the planned look: how many tasks, and the sum of the positions of their last looks.
+        # By the bin of the planned query: the number of tasks, and the sum of the positions of their last queries.
         self._count = array("L", bytes(array("L").itemsize * BINS))
         self._since = array("d", bytes(8 * BINS))
         self._occupied = 0  # bit b: bin b of the two above is not empty
 
     def alive(self, age: float, planned: float) -> None:
-        """A task is running at `age`, and will be looked at again at `planned`."""
+        """Record that a task is running at `age` and will be queried again at `planned`."""
         place = position(age)
         b = int(place)
         found = self._nearest(age, b)
@@ -70,7 +70,7 @@ class SurvivalCounts:
         self.queries += 1
 
     def _nearest(self, age: float, b: int) -> int | None:
-        """The bin of the planned look that one at `age`, in bin `b`, may well be; None: it is a new task's."""
+        """Return the bin of the planned query that one at `age`, in bin `b`, probably is; ``None`` for a new task."""
         below = self._occupied & ((1 << (b + 1)) - 1)
         if below:
             return below.bit_length() - 1
@@ -80,7 +80,7 @@ class SurvivalCounts:
                 break
             planned = b + (above & -above).bit_length() - 1
             since = _WIDTH * math.expm1(self._since[planned] / self._count[planned] / FINENESS)
-            # Asked before its time. A new task of a few seconds is more likely than one asked that much before.
+            # A query before its planned time. A new task of a few seconds is more likely than one that early.
             least = 0.001 if age > _NEWEST else 0.1 * (EDGES[planned] - since)
             if age - since > least:
                 return planned
@@ -88,7 +88,7 @@ class SurvivalCounts:
         return None
 
     def ended(self, age: float) -> None:
-        """A task ended at `age`."""
+        """Record that a task ended at `age`."""
         place = position(age)
         b = int(place)
         above = self._occupied >> b
@@ -107,7 +107,7 @@ class SurvivalCounts:
             self.weight = 1.0
 
     def _take(self, b: int) -> float:
-        """One task whose planned look is in bin `b` leaves it: the position of its last look."""
+        """Remove one task whose planned query is in bin `b`, and return the position of its last query."""
         count = self._count[b]
         since = self._since[b] / count
         self._count[b] = count - 1
@@ -118,7 +118,7 @@ class SurvivalCounts:
         return since
 
     def _lived(self, since: float, until: float) -> None:
-        """A task lived from one position to another."""
+        """Add the exposure of a task that lived from one position to another."""
         for place, weight in ((since, self.weight), (until, -self.weight)):
             b = int(place)
             part = place - b
@@ -126,7 +126,7 @@ class SurvivalCounts:
             self._passing[b + 1] += weight * part
 
     def coarse(self, size: int) -> tuple[list[float], list[float]]:
-        """What ended, and the mean exposure, by `size` bins at a time; one completion of now counts 1."""
+        """Return the ends and the mean exposure for each `size` bins; a completion now counts 1."""
         exposed = [0.0, *accumulate(accumulate(self._passing))]
         starts = range(0, BINS, size)
         weight = self.weight
@@ -136,10 +136,10 @@ class SurvivalCounts:
         )
 
     def survival(self, expected: Sequence[float]) -> list[float]:
-        """The probability to last beyond each of `EDGES`.
+        """Return the probability of lasting beyond each of `EDGES`.
 
         Args:
-            expected: how many imagined tasks, beside those seen, last beyond each edge.
+            expected: how many imagined tasks, in addition to the observed ones, last beyond each edge.
         """
         weight = self.weight
         lasting = 1.0
@@ -148,7 +148,7 @@ class SurvivalCounts:
             self._ended, accumulate(self._passing), pairwise(expected), strict=False
         ):
             gone = ended / weight + before - after
-            # Exposure can be short of what ended when identities were mistaken.
+            # Exposure can be less than the ends if tasks were matched wrongly.
             passed = max(passing, ended / 2.0, 0.0) / weight + (before + after) / 2.0
             lasting *= math.exp(-gone / passed)
             survival.append(lasting)

@@ -12,7 +12,7 @@ __all__ = ["Batch", "CallbackReceiver", "ImagesClient"]
 
 
 def __getattr__(name: str) -> Any:
-    """Whoever is not called back need not pay for it."""
+    """Load the receiver on first use: most programs do not need it."""
     if name == "CallbackReceiver":
         from apimodels_async.sync.receiver import CallbackReceiver  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What stands behind the generated classes: what they mirror, and the way there."""
+"""The base classes of the generated ones: they hold the async object and the portal to its event loop."""
 
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class MirroredClient:
-    """A client in a loop of its own."""
+    """A client that runs in an event loop of its own."""
 
     _async: AsyncImagesClient
     _portal: Portal
@@ -38,7 +38,7 @@ class MirroredClient:
 
 
 class Companion(Generic[M]):
-    """Something that a client makes, entered and left by ``with``; in the client's loop, in a task of its own."""
+    """A context manager that a client makes, such as a batch; it runs in the client's loop, in a task of its own."""
 
     def __init__(self, portal: Portal, make: Callable[[], M]) -> None:
         self._async = portal.run(make)
@@ -46,7 +46,7 @@ class Companion(Generic[M]):
 
 
 class _Iterating(Portal):
-    """A portal to a receiver: closing it ends the iterations, and is no error in them."""
+    """A portal to a receiver: closing it ends the iterations without an error."""
 
     def __init__(self, receiver: "CallbackReceiver") -> None:
         super().__init__(receiver.aclose, partial(_take_back, receiver))
@@ -63,7 +63,7 @@ class _Iterating(Portal):
 
 
 class MirroredReceiver:
-    """A receiver whose callbacks are taken in a loop of its own. It can still be mounted as an ASGI app."""
+    """A receiver that is iterated in an event loop of its own. It can still be mounted as an ASGI app."""
 
     _async: "CallbackReceiver"
     _portal: Portal
@@ -74,23 +74,23 @@ class MirroredReceiver:
 
     @property
     def signer(self) -> "CallbackSigner":
-        """What makes and checks the URLs."""
+        """The signer that makes and verifies the URLs."""
         return self._async.signer
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """What an ASGI server calls."""
+        """Handle one ASGI connection."""
         await self._async(scope, receive, send)
 
     def __repr__(self) -> str:
         return repr(self._async) if "_async" in vars(self) else object.__repr__(self)
 
 
-# An interrupted call may have had its result all the same: Ctrl-C comes in one thread, the answer in another. The async
-# side cannot know, because there nothing lies between the two. So these put back what would be lost.
+# A call can be interrupted when its result already exists: Ctrl-C arrives in one thread, the result in another. The
+# async side cannot notice that, so these functions put back the result that would otherwise be lost.
 
 
 def _keep_tasks(client: AsyncImagesClient, result: object) -> None:
-    """Make paid tasks that nobody took part of ``client.detached``."""
+    """Add paid tasks that no caller received to ``client.detached``."""
     for each in cast("Iterable[Any]", result) if isinstance(result, list) else (result,):
         task = each.task if isinstance(each, Outcome) else each
         if isinstance(task, Task):
@@ -98,14 +98,14 @@ def _keep_tasks(client: AsyncImagesClient, result: object) -> None:
 
 
 def _give_back(mirrored: object, result: object) -> None:
-    """Make an outcome that nobody took the batch's next."""
+    """Put an outcome that no caller received back as the batch's next one."""
     if isinstance(mirrored, Batch) and isinstance(result, Outcome):
         mirrored._outcomes.appendleft(result)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _take_back(receiver: "CallbackReceiver", result: object) -> None:
-    """Make a callback that nobody took the receiver's next."""
-    from apimodels_async.callbacks.parsing import Callback  # noqa: PLC0415  (loaded, if there is a receiver)
+    """Put a callback that no caller received back as the receiver's next one."""
+    from apimodels_async.callbacks.parsing import Callback  # noqa: PLC0415  (already loaded if there is a receiver)
 
     if isinstance(result, Callback):
         receiver.put_back(result)

@@ -42,23 +42,24 @@ class ImagesClient(MirroredClient):
     too, and blocks that loop until the call is done. Ctrl-C cancels the call, and leaves the client usable. After a
     fork, make a new one in the new process. What is left open is closed when the interpreter exits.
 
-    Ended by ``with`` or by ``client.close()``.
+    Close it by ``with`` or by ``client.close()``.
 
     Args:
         api_key: else ``APIMODELS_API_KEY``, else ``~/.apimodels/credentials`` (refused when others can read it).
         base_url: else ``APIMODELS_BASE_URL``, else ``https://apimodels.app/api/v1``.
-        model: the model for calls that name none, else ``APIMODELS_MODEL``.
+        model: the default model of a call, else ``APIMODELS_MODEL``.
         timeout: for one HTTP exchange, in seconds or as an ``httpx.Timeout``; ``None`` switches it off. By default
-            a create's answer is read for 300 s, because some models answer only when the picture is done, and
-            the answer to a query for 10 s, and everything else for 30 s.
+            300 s for the response to a create request, because some models respond only when the picture is done,
+            10 s for the response to a query, and 30 s for everything else.
         wait_timeout: for one whole wait, in seconds; ``None`` for no limit.
-        max_retries: how often a create is sent again, where it is certain that nothing was started, within 30 s.
-        http_client: an ``httpx.AsyncClient`` of your own (proxies, certificates, event hooks); it is never closed
-            here, and its headers and cookies never reach the host of the pictures.
-        pacing: when to ask whether a task is done; by default, as each model's latency teaches.
-        callbacks: an `apimodels_async.callbacks.CallbackReceiver`. Every create then orders a callback there, unless
-            it is given a ``callback_url`` of its own; a wait sleeps until it comes and asks once, and a create whose
-            answer is lost is found by it. When none comes, tasks are asked about after three times the usual time.
+        max_retries: how often a create request is sent again if certainly nothing was started, within 30 s.
+        http_client: an ``httpx.AsyncClient`` of your own (proxies, certificates, event hooks). It is never closed by
+            this client, and its headers and cookies are never sent to the host of the pictures.
+        pacing: when to query a task; by default learned from the latency of each model.
+        callbacks: an `apimodels_async.callbacks.CallbackReceiver`. Every create request then asks for a callback there,
+            unless it has a ``callback_url`` of its own. A wait sleeps until the callback arrives and queries once, and
+            a task whose create response was lost is found by it. Without a callback, tasks are queried after three
+            times the usual duration.
 
     Raises:
         ConfigurationError: the API key is missing or malformed, or `base_url` is not an http(s) URL.
@@ -104,14 +105,14 @@ class ImagesClient(MirroredClient):
         self._portal.last(self._async.__aexit__(kind, error, traceback))
 
     def close(self) -> None:
-        """Close the client. Creates under way get five seconds for their answers; may be called twice."""
+        """Close the client. Waits up to five seconds for create requests under way. May be called twice."""
         self._portal.last(self._async.aclose())
 
     @property
     def detached(self) -> list[Task]:
-        """Tasks whose caller was cancelled in the middle of `create` or `generate`: paid for, not lost.
+        """Tasks whose caller was cancelled during `create` or `generate`. They are paid for and continue.
 
-        ``client.wait(task)`` takes one up again. The last thousand are kept; each is logged as well.
+        Use ``client.wait(task)`` to wait for one. The last thousand are kept; each is logged as well.
         """
         return self._portal.run(lambda: self._async.detached)
 
@@ -137,13 +138,13 @@ class ImagesClient(MirroredClient):
     ) -> Task:
         """Submit a task, and do not wait for it.
 
-        It is sent once. It is sent again only when it is certain that the server started nothing: no connection, or
-        429. If the caller is cancelled after the first byte has left, the create is finished all the same, and its
-        task is found in `detached`.
+        The request is sent once, and again only if it is certain that the server started nothing: no connection, or
+        429. If the caller is cancelled after the first byte was sent, the request is completed nevertheless, and its
+        task is added to `detached`.
 
         Args:
             prompt: what to paint; or a `GenerationRequest`, whose fields the other arguments replace.
-            model: the model id, ``provider/name`` or short; a model this SDK has not heard of is sent as it is.
+            model: the model id, ``provider/name`` or short; a model that this SDK does not know is sent unchanged.
             size: pixels, ``"1024x1024"``.
             n: number of pictures, at least 1.
             image: one picture to edit: an ``http(s)`` URL (sent as ``image_url``), a ``data:`` URI, a path, bytes, a
@@ -157,21 +158,21 @@ class ImagesClient(MirroredClient):
             output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
             seed: the same seed asks for the same picture.
             extra_body: request fields this SDK does not know, merged over the others.
-            ledger: a file in which each step is written down before it is taken.
-            key: your own name for this request within the ledger. A later call with the same key gives the task that
-                the first one created, sends nothing where it is not known what came of the first, and is refused
-                with another request. Without a key every call is new work.
+            ledger: a file in which each step is recorded before it is taken.
+            key: your own name for this request within the ledger. A later call with the same key returns the task that
+                the first one created, sends nothing if the outcome of the first is unknown, and is refused with
+                another request. Without a key every call creates a new task.
 
         Returns:
-            The task as the server answered: pending as a rule, completed at once by synchronous models.
+            The task in the server's response: usually pending; completed with synchronous models.
 
         Raises:
-            TypeError, ValueError: a bad argument; nothing was sent.
+            TypeError, ValueError: an invalid argument; nothing was sent.
             APIError: the server refused: `BadRequestError`, `AuthenticationError`, `InsufficientCreditsError`,
                 `RateLimitError`.
-            ConnectionFailedError: nothing was sent, and trying again did not help.
+            ConnectionFailedError: nothing was sent, and retries did not help.
             SubmissionUnknownError: the server may have accepted it; it was not sent again.
-            LedgerError: it could not be written down: nothing was sent, or the error carries the task id.
+            LedgerError: a step could not be recorded: nothing was sent, or the error carries the task id.
         """
         return self._portal.call(
             self._async.create(
@@ -195,15 +196,15 @@ class ImagesClient(MirroredClient):
         )
 
     def get(self, task_id: str) -> Task:
-        """Ask once how a task is doing.
+        """Query the state of a task once.
 
         Args:
-            task_id: the id that `create` brought.
+            task_id: the id that `create` returned.
 
         Raises:
             APIError: the server refused: `TaskNotFoundError`, `AuthenticationError`, …
-            ProtocolError: the answer is outside the contract.
-            ConnectionFailedError: there was no answer; ask again.
+            ProtocolError: the response is outside the contract.
+            ConnectionFailedError: there was no response; it is safe to try again.
         """
         return self._portal.call(self._async.get(task_id))
 
@@ -215,22 +216,22 @@ class ImagesClient(MirroredClient):
         pacing: Pacing | None = None,
         on_change: Callable[[Task], object] | None = None,
     ) -> Task:
-        """Ask until a task has ended, and give it: completed or failed, as its state says.
+        """Wait until a task has ended and return it, completed or failed.
 
-        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create, 404 do not
-        end the wait before its time is up.
+        Network errors, 429, 5xx, pages in place of JSON, unknown states and, for a minute after the create request, 404
+        do not end the wait before its timeout.
 
         Args:
             task_or_id: a task or its id.
-            timeout: seconds; ``None`` for no limit; left out, the client's `wait_timeout`.
-            pacing: when to ask, in place of the client's.
-            on_change: called with the task whenever a query shows it in another state; what it raises is logged.
+            timeout: seconds; ``None`` for no limit; by default the client's `wait_timeout`.
+            pacing: when to query; by default the client's.
+            on_change: called with the task whenever a query shows a new state; its errors are logged.
 
         Raises:
             APIError: a refusal that waiting does not change, with the task id.
-            ConnectionFailedError: the server's certificate is refused.
+            ConnectionFailedError: the server's certificate was not accepted.
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
-            ProtocolError: the task is completed, but no answer brings a link to a picture.
+            ProtocolError: the task is completed, but no response contains a link to a picture.
         """
         return self._portal.call(self._async.wait(task_or_id, timeout=timeout, pacing=pacing, on_change=on_change))
 
@@ -254,7 +255,7 @@ class ImagesClient(MirroredClient):
         timeout: float | Unset | None = UNSET,
         pacing: Pacing | None = None,
     ) -> Task:
-        """`create` and `wait` in one call; the arguments are theirs.
+        """Call `create` and then `wait`; the arguments are theirs.
 
         Returns:
             The completed task.
@@ -302,37 +303,38 @@ class ImagesClient(MirroredClient):
     ) -> "Batch":
         """Make many pictures: ``with client.batch(requests) as batch: for outcome in batch: …``.
 
-        There is one `Outcome` for each request, whatever happens to it, in order of completion. Refused for want of
-        credits, no further create is sent and what is under way is finished; with the key refused, waiting ends too,
-        and each outcome carries its task id. What was never sent has a `NotSubmittedError`. If reading the requests
-        raises, the tasks under way are finished first, and then ``for`` raises it.
+        There is one `Outcome` for each request, whatever happens to it, in order of completion. If credits are missing,
+        no further create request is sent and the tasks under way are finished. If the key is refused, waiting ends too,
+        and each outcome carries its task id. A request that was never sent has a `NotSubmittedError`. If reading the
+        requests raises, the tasks under way are finished first, and then ``for`` raises that error.
 
         Args:
             requests: prompts or `GenerationRequest`, from any iterable or async iterable. They are read lazily: at
-                most `max_in_flight` + 64 beyond the outcomes that were taken. A plain iterable may block: unless it
-                is a list or the like, it is read in a thread of its own. What belongs to the thread it was made in,
-                such as the rows of an open ``sqlite3`` connection, comes as a list or from a generator that opens it.
-            max_in_flight: how many paid tasks may be under way, or completed and not yet saved, at once. Connections
-                are few whatever this is.
-            ledger: a file in which each step is written down before it is taken. The same call with the same ledger
-                goes on where the last one ended, however that was: what is finished comes from the ledger, what was
-                accepted is only asked about, what was provably never sent is sent, and what is not known comes back
-                as `SubmissionUnknownError`. Requests are matched by their content.
-            download_to: a directory; completed tasks' pictures are saved there, and an outcome comes when they are. It
-                is made and tried when the batch is entered, before anything is sent; ``~`` is the home directory. A
-                disk that is full or cannot be written to any more ends the sending, as missing credits do.
-            budget: US dollars that the batch may cost, by the catalogue's dated prices: nothing is sent that would
-                exceed it, nor for a model without a known price.
-            retry_failed: how often a task that failed is submitted again, where the vendor says it is worth it.
-            create_rate: creates a second, for all of this client's.
-            poll_rate: queries a second, for all of this client's; when it binds, the tasks most likely to be done
-                are asked about first.
-            wait_timeout: seconds for each task; ``None`` for no limit; left out, the client's.
-            outage_timeout: seconds for which the server may take no create request (no connection, 429) before the rest
-                ends as `NotSubmittedError`; ``None`` for no limit. Until then the requests wait together, and one at a
-                time finds out whether the server is back.
+                most `max_in_flight` + 64 beyond the outcomes that were consumed. A plain iterable may block: unless it
+                is a list or similar, it is read in a thread of its own. Objects that belong to the thread that made
+                them, such as the rows of an open ``sqlite3`` connection, must be passed as a list or by a generator
+                that opens them.
+            max_in_flight: maximum number of paid tasks that are under way, or completed and not yet saved. The number
+                of connections is small and does not depend on it.
+            ledger: a file in which each step is recorded before it is taken. The same call with the same ledger
+                continues where the last one ended, in whatever way: finished requests are returned from the ledger,
+                accepted ones are only queried, provably unsent ones are sent, and unknown ones are returned with
+                `SubmissionUnknownError`. Requests are matched by their content.
+            download_to: a directory in which the pictures of completed tasks are saved before their outcome is
+                returned. It is created and tested when the batch is entered, before anything is sent; ``~`` is the home
+                directory. A disk that is full or no longer writable ends the sending, as missing credits do.
+            budget: maximum cost of the batch in US dollars, by the catalogue's dated prices. A request that would
+                exceed it is not sent, nor one for a model without a known price.
+            retry_failed: how often a failed task is submitted again, if the vendor says that a retry may help.
+            create_rate: maximum create requests a second, for the whole client.
+            poll_rate: maximum queries a second, for the whole client; when it binds, the tasks most likely to be done
+                are queried first.
+            wait_timeout: seconds for each task; ``None`` for no limit; by default the client's.
+            outage_timeout: seconds for which the server may accept no create request (no connection, 429) before the
+                remaining ones end with `NotSubmittedError`; ``None`` for no limit. Until then the requests wait, and
+                one at a time is sent to find out whether the server is back.
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
-                thread. What it raises is logged, and it may be slow without holding the batch up.
+                thread. Its errors are logged, and a slow one does not delay the batch.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
 
         Raises:
@@ -375,10 +377,9 @@ class ImagesClient(MirroredClient):
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
     ) -> list[Outcome]:
-        """`batch` in one call, its outcomes in the order of the requests; the arguments are those of `batch`.
+        """Run `batch` and return its outcomes in the order of the requests; the arguments are those of `batch`.
 
-        When it is cancelled, or reading the requests raises, every task whose outcome is lost by that is found in
-        `detached`.
+        If it is cancelled, or reading the requests raises, every task whose outcome is lost is added to `detached`.
         """
         return self._portal.call(
             self._async.generate_many(
@@ -448,7 +449,7 @@ class ImagesClient(MirroredClient):
         return self._portal.call(self._async.fetch(task, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate))
 
     def models(self) -> list[str]:
-        """The ids of the models that the server offers.
+        """Return the ids of the models that the server offers.
 
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
@@ -456,7 +457,7 @@ class ImagesClient(MirroredClient):
         return self._portal.call(self._async.models())
 
     def balance(self) -> float:
-        """What is left on the account, in US dollars.
+        """Return the remaining credit of the account, in US dollars.
 
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
@@ -464,16 +465,16 @@ class ImagesClient(MirroredClient):
         return self._portal.call(self._async.balance())
 
     def upload(self, file: ImageInput) -> str:
-        """Have a picture hosted by the vendor for 7 days.
+        """Upload a picture, which the vendor then hosts for 7 days.
 
         Args:
-            file: a local picture, as `create`'s `image` takes it.
+            file: a local picture, in any form that `create` accepts as `image`.
 
         Returns:
-            Its public URL, which `create` takes as `image`.
+            Its public URL, which `create` accepts as `image`.
 
         Raises:
-            TypeError, ValueError: no local picture.
+            TypeError, ValueError: `file` is not a local picture.
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
         return self._portal.call(self._async.upload(file))

@@ -1,4 +1,4 @@
-"""A task of its own for what ``async with`` enters, uses and leaves in one task."""
+"""A dedicated task for an async context manager, which must be entered, used and left in one task."""
 
 import asyncio
 import inspect
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Manager(Protocol):
-    """What can be left as ``async with`` leaves it."""
+    """An object with the ``__aexit__`` of an async context manager."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -24,10 +24,10 @@ class Manager(Protocol):
 
 
 class _Job(Generic[T]):
-    """One coroutine to be run in the room.
+    """One coroutine to be run in the host's task.
 
     Attributes:
-        scope: around everything but entry and exit (``None``), which open and close a scope of the manager's own.
+        scope: the cancel scope around it; ``None`` for entry and exit, which open and close the manager's own scope.
         ended: set when there is a result or an error, or neither if it was cancelled.
     """
 
@@ -39,26 +39,26 @@ class _Job(Generic[T]):
         self.error: BaseException | None = None
 
     async def run(self) -> None:
-        """Do it; raises nothing but a cancellation."""
+        """Run the coroutine. Raises nothing but a cancellation."""
         try:
             self.result = (await self._coroutine,)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001  (handed to who asked)
+        except BaseException as error:  # noqa: BLE001  (raised in the caller)
             self.error = error
 
     def fail(self, error: BaseException) -> None:
-        """It will not be run, or not to its end."""
+        """End the job with an error; the coroutine will not run, or not to its end."""
         self._coroutine.close()
         self.error = error
         self.ended.set()
 
 
 class TaskHost:
-    """Runs what is called between a manager's entry and its exit in one task, one call after another.
+    """Runs a manager's entry, its exit and all calls between them in one task, one after another.
 
-    A task group belongs to the task that opened it, and cancels that task when one of its own fails; a portal's calls
-    are a task each. Used like a `Portal`.
+    A task group belongs to the task that opened it, and cancels that task when one of its children fails. A plain
+    `Portal` would run each call in a task of its own. The interface is that of `Portal`.
     """
 
     def __init__(self, portal: Portal, manager: Manager, undelivered: Callable[[Any], object]) -> None:
@@ -70,7 +70,7 @@ class TaskHost:
         self._end: BaseException | None = None
 
     def enter(self, coroutine: Coroutine[Any, Any, object], mirror: T) -> T:
-        """Run an ``__aenter__`` and keep its task; gives the mirror in place of what is mirrored."""
+        """Run an ``__aenter__`` in a new task, keep that task, and return `mirror`."""
         self._call(coroutine, self._enter(coroutine), self._entered_late)
         return mirror
 
@@ -103,7 +103,7 @@ class TaskHost:
             return self._portal.call(outer, undelivered)
         finally:
             if inspect.getcoroutinestate(inner) == inspect.CORO_CREATED:
-                inner.close()  # it never came to it, and Python would warn
+                inner.close()  # it never started, and Python would warn
 
     # --- in the loop
 
@@ -169,17 +169,17 @@ class TaskHost:
                 job.ended.set()
 
     async def _leave(self, cancelled: asyncio.CancelledError) -> BaseException:
-        """Leave the manager as ``async with`` would, and give what comes out of it."""
+        """Leave the manager as ``async with`` would, and return the error for later calls."""
         try:
             await self._manager.__aexit__(type(cancelled), cancelled, cancelled.__traceback__)
         except asyncio.CancelledError:
             return ConfigurationError("this client was closed while it was being used")
-        except BaseException as error:  # noqa: BLE001  (raised to whoever uses the room next)
+        except BaseException as error:  # noqa: BLE001  (raised by the next call)
             return error
         return ConfigurationError("the block was ended from inside")
 
     def _over(self, entry: _Job[Any]) -> None:
-        """The task has ended, perhaps before it began."""
+        """Fail all waiting jobs: the task has ended, perhaps before it started."""
         self._task = None
         end = self._end or ConfigurationError("the block was left meanwhile")
         if not entry.ended.is_set():
@@ -188,6 +188,6 @@ class TaskHost:
             self._jobs.get_nowait().fail(end)
 
     def _entered_late(self, _: object) -> None:
-        """The caller was interrupted just when the manager was entered: nobody else will leave it."""
+        """Leave the manager, because the caller was interrupted just when it was entered and cannot leave it."""
         if self._task is not None:
             self._jobs.put_nowait(_Job(self._manager.__aexit__(None, None, None)))

@@ -1,4 +1,4 @@
-"""The way from threads that block into a client's own event loop."""
+"""Calls from blocking threads into a client's own event loop."""
 
 import os
 import sys
@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 
 class Portal:
-    """Runs the coroutines of one client in one background loop, which starts with the first of them.
+    """Runs the coroutines of one client in one background loop, which starts with the first call.
 
-    Any thread may use it, any number at once, also one that has an event loop of its own running; that loop stands
-    still meanwhile. A portal that is forgotten closes its client, as does the interpreter's exit.
+    Any number of threads may use it at once, also a thread with a running event loop, which is blocked meanwhile. The
+    client is closed when its portal is garbage-collected and when the interpreter exits.
 
     Args:
         aclose: closes the client; awaited in the loop when it ends.
-        undelivered: called in the loop's thread with what a call gave when its caller was interrupted (Ctrl-C) and
-            the result was already there.
+        undelivered: called in the loop's thread with the result of a call whose caller was interrupted (Ctrl-C) when
+            the result already existed.
     """
 
     def __init__(self, aclose: Callable[[], Awaitable[None]], undelivered: Callable[[object], object]) -> None:
@@ -34,12 +34,12 @@ class Portal:
         self._runner: Runner | None = None
 
     def call(self, coroutine: Coroutine[Any, Any, T], undelivered: Callable[[T], object] | None = None) -> T:
-        """Run `coroutine` in the loop and give what it gives.
+        """Run `coroutine` in the loop and return its result.
 
-        An exception that interrupts the caller cancels it first.
+        An exception that interrupts the caller, such as `KeyboardInterrupt`, cancels the coroutine first.
 
         Raises:
-            ConfigurationError: closed, forked, or called from the loop's own thread.
+            ConfigurationError: the client is closed or was made before a fork, or this is the loop's own thread.
         """
         call = PortalCall(coroutine, undelivered or self._undelivered)
         try:
@@ -54,12 +54,12 @@ class Portal:
             del call, coroutine  # see `PortalCall.outcome`
 
     def enter(self, coroutine: Coroutine[Any, Any, object], mirror: T) -> T:
-        """Run an ``__aenter__``; gives the mirror in place of what is mirrored."""
+        """Run an ``__aenter__`` and return `mirror`."""
         self.call(coroutine)
         return mirror
 
     def begin(self, function: Callable[[], object], mirror: T) -> T:
-        """Call an ``__aiter__``; gives the mirror in place of what is mirrored."""
+        """Call an ``__aiter__`` and return `mirror`."""
         self.run(function)
         return mirror
 
@@ -71,7 +71,7 @@ class Portal:
             raise StopIteration from None
 
     def last(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run `coroutine`, then end the loop. The second time, and in a process that was forked, there is none."""
+        """Run `coroutine`, then end the loop. Does nothing if the loop has ended or belongs to the parent of a fork."""
         if self._pid != os.getpid() or (self._runner is not None and not self._runner.is_open):
             coroutine.close()
             return
@@ -83,7 +83,7 @@ class Portal:
                 self._runner.join(CLOSING)
 
     def run(self, function: Callable[[], T]) -> T:
-        """Call a plain function where nothing else of the client runs at the same time."""
+        """Call a plain function in the loop's thread, so that no other code of the client runs at the same time."""
         self._check_process()
         runner = self._runner
         if runner is None or runner.is_here or not runner.is_open:
@@ -101,7 +101,7 @@ class Portal:
                 if self._runner is None:
                     runner = Runner(self._aclose)
                     runner.start()
-                    weakref.finalize(self, runner.stop_soon).atexit = False  # the runner sees to that
+                    weakref.finalize(self, runner.stop_soon).atexit = False  # `close_all` of the runner does that
                     self._runner = runner
         if self._runner.is_here:
             raise ConfigurationError(
@@ -116,13 +116,13 @@ class Portal:
 
 
 def _check_threads() -> None:
-    """See that a thread is a thread.
+    """Check that the threading module starts real threads.
 
-    gevent and eventlet can replace the threading module: a "thread" is then a part of the thread that starts it, and an
-    event loop in it would be taken for the running loop of the whole program.
+    gevent and eventlet can replace the threading module: a "thread" is then a green thread of its starter, and an event
+    loop in it would be taken for the running loop of the whole program.
 
     Raises:
-        ConfigurationError: threads are replaced.
+        ConfigurationError: the threading module is replaced.
     """
     for library, module, function, name in (
         ("gevent", "gevent.monkey", "is_module_patched", "threading"),

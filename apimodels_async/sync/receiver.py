@@ -23,40 +23,40 @@ class CallbackReceiver(MirroredReceiver):
 
     It is an ASGI app all the same: run it on a server of its own, in a thread or beside your program.
 
-    Give it to a client as ``callbacks=``, or give it a function as ``on_callback=``, or iterate over it::
+    Pass it to a client as ``callbacks=``, or pass it a function as ``on_callback=``, or iterate over it::
 
         receiver = CallbackReceiver("https://example.com/callbacks", {"k1": os.environ["CALLBACK_KEY"]})
         app.mount("/callbacks", receiver)
 
         for callback in receiver: ...
 
-    Whatever does not come to a URL that was made by `issue` gets one and the same 404, before its body is read. A body
-    over 1 MiB gets 413, one that takes more than 5 s 408, one that cannot be read 400, a duplicate 200 and no more.
-    503 asks the server to try again: the function failed or took too long, nobody takes what is iterated over, or the
-    store is full or busy.
+    A request to any URL that was not made by `issue` is answered 404, before its body is read. A body over 1 MiB is
+    answered 413, one that takes more than 5 s 408, and one that cannot be parsed 400. A duplicate is answered 200 and
+    not handled again. 503 asks the server to retry: the function failed or took too long, the iteration's queue is
+    full, or the store is full or busy.
 
     Args:
-        public_url: where the server reaches this app from outside, the path of the mount included.
+        public_url: where the server reaches this app from outside, including the path of the mount.
         secrets: keys by their ids; see `CallbackSigner`.
-        signing_key: the id of the key that makes new URLs; else the last one given.
-        on_callback: called with each `Callback`, at least once: until it has returned, the callback is tried again. An
-            ``async`` function, or a plain one, which is called in a worker thread.
+        signing_key: the id of the key that signs new URLs; the last one in `secrets` by default.
+        on_callback: called with each `Callback`, at least once: the server retries until it has returned. An ``async``
+            function, or a plain one, which is called in a worker thread.
         handler_timeout: seconds for `confirm` and `on_callback` together; the server itself waits 10 s.
-        confirm: asks the server about a task, such as ``client.get``; awaited, or called in a worker thread. What
-            `on_callback` and iterations get is then what it said, and a callback whose task has not ended is not
-            believed.
-        confirm_rate: how many times a second `confirm` is called at most.
-        store: remembers what was accepted; a path stands for a `SqliteCallbackStore`, which several processes can
-            share. Without it, this process remembers.
-        queue_size: callbacks kept for iterations. When it is full, more are answered 503; but as long as nobody has
-            begun to iterate, the oldest give way.
-        reusable: whether one URL may serve many tasks. Without that, the first task that a URL was called for is its
-            task, whatever is posted to it later.
+        confirm: queries the server for a task, such as ``client.get``; awaited, or called in a worker thread.
+            `on_callback` and iterations then receive the queried values, and a callback whose task has not ended is
+            rejected.
+        confirm_rate: the maximum number of calls of `confirm` a second.
+        store: remembers accepted callbacks; a path means a `SqliteCallbackStore`, which several processes can share.
+            By default they are remembered in this process.
+        queue_size: callbacks kept for iterations. When the queue is full, further ones are answered 503; until an
+            iteration has started, the oldest are dropped instead.
+        reusable: whether one URL may serve many tasks. Otherwise a URL belongs to the first task posted to it, and
+            posts for other tasks are ignored.
         plain: also accept what is posted to `public_url` itself, without a token: for a URL that is registered
-            somewhere and cannot change. Anybody can post there, so `confirm` is compulsory.
+            somewhere and cannot change. Any caller can post there, so `confirm` is required.
 
     Raises:
-        ValueError: a bad URL, key or number, or `plain` without `confirm`.
+        ValueError: an invalid URL, key or number, or `plain` without `confirm`.
         ConfigurationError: the store's file cannot be used.
     """
 
@@ -95,23 +95,22 @@ class CallbackReceiver(MirroredReceiver):
             del secrets
 
     def issue(self) -> tuple[str, str]:
-        """A fresh intent id, and the authenticated URL to give to a create as ``callback_url``."""
+        """Return a new intent id and the authenticated URL to pass to a create request as ``callback_url``."""
         return self._portal.run(self._async.issue)
 
     def subscribe(self, intent_id: str, told: Callable[[str], object]) -> None:
-        """Have `told` called with the id of every task that the URL of an intent is called for.
+        """Call `told` with the id of every task for which a callback arrives at the URL of an intent.
 
-        That includes one that was called for already. With a store that processes share, it does not matter which of
-        them was called.
+        Callbacks that arrived earlier are included. With a shared store, any of the processes may have received them.
 
         Args:
             intent_id: from `issue`.
-            told: called in any thread; has to be quick, and must not raise.
+            told: called in any thread; must be quick and must not raise.
         """
         self._portal.run(partial(self._async.subscribe, intent_id, told))
 
     def unsubscribe(self, intent_id: str) -> None:
-        """Have it called no more."""
+        """Cancel the subscription to an intent."""
         self._portal.run(partial(self._async.unsubscribe, intent_id))
 
     def __iter__(self) -> Self:
@@ -126,11 +125,14 @@ class CallbackReceiver(MirroredReceiver):
         return self._portal.run(lambda: self._async.is_closed)
 
     def put_back(self, callback: Callback) -> None:
-        """Make one that was taken from the iteration, and not used after all, the next."""
+        """Return a callback that was taken from the iteration but not used, so that it is the next one."""
         self._portal.run(partial(self._async.put_back, callback))
 
     def close(self) -> None:
-        """Accept no more, and end the iterations. May be called twice. A store that was given stays open."""
+        """Stop accepting callbacks and end the iterations. May be called twice. A store that was passed in stays open.
+
+        Callbacks that arrive later are answered 503.
+        """
         self._portal.last(self._async.aclose())
 
     def __enter__(self) -> Self:

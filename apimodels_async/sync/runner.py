@@ -1,19 +1,20 @@
-"""One event loop in one background thread, and the calls that other threads hand in to it.
+"""One event loop in one background thread, and the calls that other threads submit to it.
 
-A call goes through these cases, and each has its line in `PortalCall`:
+A call is one of these cases, and `PortalCall` handles each:
 
-- It is handed in while the loop takes calls. A task runs its coroutine with the caller's context variables, and the
-  caller waits for a lock that is released when the task has ended. The result or the error reaches the caller.
+- It is submitted while the loop accepts calls. A task runs its coroutine with the caller's context variables, and the
+  caller waits for a lock that is released when the task has ended. The caller gets the result or the error.
 - The caller is interrupted (Ctrl-C) while it waits. The task is cancelled, and the caller waits a moment for it to
-  end. If the result was there already, it would be lost: `undelivered` gets it, which keeps the id of a paid task.
-- The loop ends first, because the client was closed in another thread. Each call that is left is cut off: its
-  coroutine is closed or cancelled, and its caller gets a `ConfigurationError`.
-- The call is handed in during the loop's last turn. No turn is left to run it, so it is cut off when the thread ends.
+  end. A result that already exists would be lost, so it is passed to `undelivered`, which keeps the id of a paid task.
+- The loop ends first, because the client was closed in another thread. Each remaining call is cut off: its coroutine
+  is closed or cancelled, and its caller gets a `ConfigurationError`.
+- The call is submitted during the last iteration of the loop. It cannot run any more, so it is cut off when the thread
+  ends.
 
-The thread is a daemon, and so are the worker threads that are started from it: an interpreter that exits joins the
-others first, and would wait for idle ones without end. What has to be closed is closed by `atexit` instead, in bounded
-time. `run_coroutine_threadsafe` would be shorter, but it keeps its task to itself: neither the second nor the fourth
-case could be told apart from a normal end.
+The thread is a daemon, and so are the worker threads that are started from it: an exiting interpreter joins all other
+threads first, and would wait for idle ones forever. Clients are closed by `atexit` instead, in bounded time.
+`run_coroutine_threadsafe` would be shorter, but it does not expose its task: the second and the fourth case could not
+be distinguished from a normal end.
 """
 
 import asyncio
@@ -37,11 +38,11 @@ logger = logging.getLogger("apimodels_async")
 UNWINDING = 0.5
 """Seconds that an interrupted caller waits for its coroutine to end."""
 ENDING = 2.0
-"""Seconds that coroutines get to end when the loop does."""
+"""Seconds that coroutines get to end when the loop ends."""
 CLOSING = 10.0
-"""Seconds that closing takes at most: the client's own grace for creates, and `ENDING`."""
+"""Maximum seconds that closing takes: the client's own grace period for create requests, and `ENDING`."""
 _INTERRUPTIONS = 1000
-"""How often the loop is started again when foreign code has stopped it."""
+"""How often the loop is restarted if foreign code stops it."""
 OURS = "apimodels-sync"
 """The name of the thread, and of the tasks in which calls run."""
 POLL = 0.25 if sys.platform == "win32" else -1.0
@@ -49,13 +50,13 @@ POLL = 0.25 if sys.platform == "win32" else -1.0
 
 
 class PortalCall(Generic[T]):
-    """One coroutine on its way through the loop, and the thread that waits for it.
+    """One coroutine to run in the loop, and the thread that waits for it.
 
-    Everything but `wait` and `outcome` runs in the loop's thread, so that nothing here needs a lock.
+    Once it is submitted, its state changes only in the loop's thread, so that no lock is needed.
 
     Args:
         coroutine: what to run.
-        undelivered: called, in the loop's thread, with a result that came too late for an interrupted caller.
+        undelivered: called in the loop's thread with a result that its interrupted caller can no longer receive.
     """
 
     __slots__ = (
@@ -86,7 +87,7 @@ class PortalCall(Generic[T]):
     # --- in the thread of the caller
 
     def hand_in(self, runner: "Runner") -> bool:
-        """Give it to a loop; whether the loop still takes calls."""
+        """Submit the call to a runner; return whether it still accepts calls."""
         self._runner = runner  # first, so that an interruption in the next line finds it
         if not runner.submit(self):
             self._runner = None
@@ -94,19 +95,19 @@ class PortalCall(Generic[T]):
         return True
 
     def wait(self) -> None:
-        """Wait until it has ended."""
+        """Block until the call has ended."""
         while not self._done.acquire(timeout=POLL):
             pass
 
     def give_up(self) -> None:
-        """The caller was interrupted: cancel the coroutine, and give it a moment to end."""
+        """Cancel the coroutine of an interrupted caller, and wait up to `UNWINDING` seconds for it to end."""
         if self._runner is None:
             self._coroutine.close()
         elif self._runner.soon(self.abandon):
             self._done.acquire(timeout=UNWINDING)
 
     def outcome(self) -> T:
-        """The result, or the coroutine's own error."""
+        """Return the result, or raise the coroutine's error."""
         if self._error is None:
             return self._result
         try:
@@ -114,21 +115,21 @@ class PortalCall(Generic[T]):
                 raise ConfigurationError("this client was closed while it was being used") from None
             raise self._error
         finally:
-            del self  # an error, its traceback and this frame would hold each other
+            del self  # the error, its traceback and this frame would be a reference cycle
 
     # --- in the thread of the loop
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin, with the context variables of the caller."""
+        """Start the task, with the context variables of the caller."""
         try:
             _forget_the_callers_library()
             self._task = loop.create_task(self._coroutine, name=OURS, context=self.context)
             self._task.add_done_callback(self._finish)
-        except BaseException as error:  # noqa: BLE001  (nobody else would tell the caller)
+        except BaseException as error:  # noqa: BLE001  (the caller must be notified)
             self.cut_off(error)
 
     def abandon(self) -> None:
-        """Nobody waits any more."""
+        """Cancel the task, or pass on its result: the caller no longer waits."""
         self._abandoned = True
         if self._task is None:
             self.cut_off(None)
@@ -139,10 +140,10 @@ class PortalCall(Generic[T]):
             self._release()
 
     def cut_off(self, error: BaseException | None) -> None:
-        """It will not be run, or not to its end, unless it has just come there."""
+        """End the call without running its coroutine to the end, unless its task has just finished."""
         if self._task is None:
             self._coroutine.close()
-        elif self._task.done():  # in the loop's last turn: there was none left to say so
+        elif self._task.done():  # in the loop's last iteration, which left none for the done callback
             self._finish(self._task)
             return
         self._error = error or asyncio.CancelledError()
@@ -165,17 +166,17 @@ class PortalCall(Generic[T]):
             try:
                 self._undelivered(self._result)
             except Exception:
-                logger.exception("nobody took %r", self._result)
+                logger.exception("a result that its interrupted caller did not receive was lost: %r", self._result)
 
     def _release(self) -> None:
         if self._runner is not None:
             self._runner.forget(self)
-        with suppress(RuntimeError):  # released before
+        with suppress(RuntimeError):  # already released
             self._done.release()
 
 
 def _forget_the_callers_library() -> None:
-    """Whoever calls from within trio has "trio" in a context variable, by which anyio would go here."""
+    """Clear sniffio's context variable: a caller inside trio has "trio" there, which anyio would believe here."""
     sniffio = sys.modules.get("sniffio")
     if sniffio is not None and sniffio.current_async_library_cvar.get() is not None:
         sniffio.current_async_library_cvar.set(None)
@@ -197,14 +198,14 @@ class Runner:
         self._lock = threading.Lock()
         self._open = True
         self._calls: set[PortalCall[Any]] = set()
-        self._told: set[asyncio.Task[Any]] = set()  # to end
+        self._told: set[asyncio.Task[Any]] = set()  # already cancelled
         self._thread = threading.Thread(target=self._run, name=OURS, daemon=True)
 
     def start(self) -> None:
-        """Begin.
+        """Start the thread.
 
         Raises:
-            ConfigurationError: the interpreter is shutting down and starts no thread any more.
+            ConfigurationError: the interpreter is shutting down and cannot start threads.
         """
         _RUNNING.add(self)
         try:
@@ -214,14 +215,14 @@ class Runner:
             self._loop.close()
             raise ConfigurationError(f"the client's background thread cannot be started: {error}") from error
         except BaseException:
-            # Ctrl-C in between: whether it runs cannot be known, so it ends if it does, and the client stays as it is.
+            # Ctrl-C: the thread may or may not have started. It ends at once if it has, and the client is not closed.
             self._discarded = True
             self.stop_soon()
             raise
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are taken."""
+        """Whether calls are accepted."""
         return self._open
 
     @property
@@ -230,7 +231,7 @@ class Runner:
         return self._thread.ident == threading.get_ident()
 
     def submit(self, call: PortalCall[Any]) -> bool:
-        """Run a call, if the loop still takes any."""
+        """Schedule a call; return whether the loop still accepts calls."""
         with self._lock:
             if not self._open:
                 return False
@@ -239,24 +240,24 @@ class Runner:
             return True
 
     def soon(self, callback: Callable[[], object]) -> bool:
-        """Call something in the loop's thread, if there still is a loop."""
+        """Schedule a function in the loop's thread; return whether the loop still accepts calls."""
         with self._lock:
             if self._open:
                 self._loop.call_soon_threadsafe(callback)
             return self._open
 
     def forget(self, call: PortalCall[Any]) -> None:
-        """A call has ended."""
+        """Remove a call that has ended."""
         self._calls.discard(call)
 
     def stop_soon(self) -> None:
-        """Let the loop close the client and end; takes no lock and does not wait, for the garbage collector's sake."""
+        """Make the loop close the client and end. Takes no lock and never waits: the garbage collector may call it."""
         if self._pid == os.getpid():
             with suppress(RuntimeError):  # it has ended
                 self._loop.call_soon_threadsafe(self._stopping.set)
 
     def join(self, timeout: float) -> None:
-        """Wait for the end."""
+        """Wait for the thread to end, at most `timeout` seconds."""
         self._thread.join(timeout)
 
     # --- in the thread
@@ -268,7 +269,7 @@ class Runner:
             with self._lock:
                 self._open = False
             try:
-                # What was handed in in the last turns was not run, or not to its end.
+                # Calls submitted in the last iterations did not run, or not to their end.
                 self._complete(self._end_all())
             finally:
                 for call in list(self._calls):
@@ -279,10 +280,10 @@ class Runner:
     def _complete(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run the loop until this coroutine has ended.
 
-        A callback or a generator of the user's may raise SystemExit. It ends that task, and reaches its caller through
-        it; asyncio lets it out of the loop as well, where it must not end the calls of all others. Foreign code may
-        stop the loop too (`RuntimeError`). Both are tried again, a bounded number of times: where another loop runs in
-        this thread, as under a library that replaces threads, it would raise the same for ever.
+        A callback or generator of the user may raise SystemExit. It ends its task and reaches the caller of that task;
+        asyncio also raises it out of the loop, where it must not end the calls of other threads. Foreign code may stop
+        the loop as well (`RuntimeError`). In both cases the loop is restarted, a bounded number of times: if another
+        loop runs in this thread, as with a library that replaces threads, it would raise the same error forever.
         """
         task = self._loop.create_task(coroutine)
         trouble: BaseException | None = None
@@ -309,9 +310,9 @@ class Runner:
             await asyncio.wait_for(self._loop.shutdown_asyncgens(), ENDING)
 
     async def _end_all(self) -> None:
-        """Cancel every task. The outermost first: what is in a task group is ended by its group, and in order.
+        """Cancel every task, the outermost first, so that a task group cancels its own children in order.
 
-        The second time, only those that have come since: what would not end then will not end now.
+        A second call cancels only tasks that are new: those that did not end the first time will not end now either.
         """
         told = {*self._told, asyncio.current_task()}
         for name in (OURS, ""):
@@ -328,7 +329,7 @@ _RUNNING: set[Runner] = set()
 
 @atexit.register
 def close_all() -> None:
-    """At the interpreter's exit: close what the program left open."""
+    """Close all clients that are still open when the interpreter exits."""
     runners = list(_RUNNING)
     for runner in runners:
         runner.stop_soon()

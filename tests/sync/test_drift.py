@@ -185,7 +185,7 @@ def with_another_word(text: str) -> str:
     changes = {
         "and do not wait for it": "and wait",
         "How far the batch is": "How far it is",
-        "Accept no more": "Accept more",
+        "Stop accepting": "Start accepting",
     }
     for old, new in changes.items():
         text = text.replace(old, new)

@@ -28,7 +28,7 @@ def batch(
     *,
     output: Output = Path(),
     model: Model = DEFAULT_MODEL,
-    max_in_flight: Annotated[int, typer.Option(metavar="N", min=1, help="So many paid tasks at once.")] = 64,
+    max_in_flight: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of paid tasks at once.")] = 64,
     budget: Annotated[
         float | None, typer.Option(metavar="DOLLARS", help="Send nothing that would exceed it, by the known prices.")
     ] = None,
@@ -124,7 +124,7 @@ def batch(
 
 
 def _number_of_requests(source: RequestFile | StandardInput, screen: Screen) -> int | None:
-    """Counted by reading them all, so that nothing is paid before a slip in line 900 is known."""
+    """Count the requests by reading all of them, so that an error in line 900 is found before anything is paid."""
     if isinstance(source, StandardInput):
         return None
     with screen.busy("checking the requests"):

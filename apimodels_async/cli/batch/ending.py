@@ -1,4 +1,4 @@
-"""The last words of a batch: how it ended, and what to type next."""
+"""The final messages of a batch: how it ended, and what to type next."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,12 +14,12 @@ __all__ = ["Place", "ids_without_a_file", "ledger_lines", "wait_command", "way_b
 
 
 class Place(NamedTuple):
-    """Where a batch puts things.
+    """Where a batch writes its files.
 
     Attributes:
         directory: of the pictures and of results.jsonl.
         ledger: the file, if there is one.
-        repeatable: whether the same command again finds the server as it was left.
+        repeatable: whether the same command, typed again, finds the server in the same state.
     """
 
     directory: Path
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 def wait_command(task_id: str, directory: Path) -> str:
-    """What to type to take up a task again."""
+    """Return the command to type to continue with a task."""
     command = ["apimodels", "wait", task_id]
     if directory != Path():
         command += ["-o", str(directory)]
@@ -55,7 +55,7 @@ def way_back(why: str, place: Place, detached: Sequence[Task]) -> str:
 
 
 def ids_without_a_file(rows: Iterable[dict[str, Any]], directory: Path) -> Iterator[str]:
-    """A line for each task that stands in no file: its id, and what to type next."""
+    """Return a line for each task that is in no file: its id and the command to type next."""
     for row in rows:
         if row["task_id"] is not None and not row["files"] and row["state"] != "failed":
             whose = "" if row["line"] is None else f" (line {row['line']})"
@@ -63,7 +63,7 @@ def ids_without_a_file(rows: Iterable[dict[str, Any]], directory: Path) -> Itera
 
 
 def ledger_lines(ledger: Path | None, stats: BatchStats) -> Iterator[str]:
-    """What there is to say of the ledger at the end."""
+    """Return the final messages about the ledger."""
     if ledger is None:
         return
     if stats.matched:

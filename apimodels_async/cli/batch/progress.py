@@ -1,4 +1,4 @@
-"""How far a batch is, as somebody sees it who watches."""
+"""The progress display of a batch."""
 
 import time
 from collections import deque
@@ -15,19 +15,19 @@ from apimodels_async.models import BatchStats
 __all__ = ["BatchProgress"]
 
 _NOTICEABLE = 2.0
-"""Seconds of an outage that are worth a word."""
+"""Seconds of an outage after which it is shown."""
 _WINDOW = 30.0
-"""Seconds over which the rate is taken."""
+"""Seconds over which the rate is averaged."""
 
 
 @define
 class BatchProgress:
-    """The display of a batch: drawn again and again, from a thread of its own.
+    """The display of a batch, redrawn repeatedly by a thread.
 
     Attributes:
-        total: requests, if their number is known.
-        stats: gives how far the batch is.
-        words: what is going on instead of making pictures, if anything is.
+        total: the number of requests, if known.
+        stats: returns the progress of the batch.
+        words: what the batch is doing instead of making pictures, if anything.
         done: requests with an outcome.
         failed: of those, how many have no picture.
     """

@@ -25,11 +25,11 @@ class RequestFile:
     """A file of requests, which can be read again and again.
 
     Args:
-        path: its suffix says the form.
-        model: for requests that name none.
+        path: its suffix determines the format.
+        model: the default model of a request.
 
     Raises:
-        CommandFailed: no form has that suffix, or it is no file.
+        CommandFailed: the suffix is unknown, or `path` is not a file.
     """
 
     def __init__(self, path: Path, model: str) -> None:
@@ -111,7 +111,7 @@ class StandardInput:
 async def _read(file: int) -> bytes:
     """What there is to read, or nothing at the end.
 
-    In a thread that nobody waits for: one of a pool's would keep a command from ending as long as the pipe is open.
+    Read in a daemon thread: a pool thread would keep the command from exiting as long as the pipe is open.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bytes] = loop.create_future()

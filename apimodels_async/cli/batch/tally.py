@@ -1,4 +1,4 @@
-"""What a batch came to: counted as it goes, and told at its end."""
+"""The totals of a batch: counted while it runs and reported at its end."""
 
 import time
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _WEIGHTIEST = (
     DownloadError,
     NotSubmittedError,
 )
-"""The errors that say more about a whole batch than that some of it failed, the weightiest first."""
+"""The errors that determine the exit code of a whole batch, the most important first."""
 
 
 @define
@@ -65,7 +65,7 @@ class Tally:
     _began: float = field(factory=time.monotonic)
 
     def count(self, line: Line, outcome: Outcome) -> None:
-        """One more."""
+        """Count an outcome."""
         self.done += 1
         self.pictures += len(outcome.files)
         error = outcome.error
@@ -77,7 +77,7 @@ class Tally:
                 known.number += 1
 
     def summary(self, stats: BatchStats, total: int | None) -> Iterator[str]:
-        """What to say at the end, in lines."""
+        """Return the final message, as lines."""
         words = [
             f"{self.done} of {_many(self.done if total is None else total, 'request')} done",
             f"{_many(self.pictures, 'picture')} saved ({stats.bytes / 1e6:.1f} MB)",

@@ -1,4 +1,4 @@
-"""Lines of text out of bytes as they come, whatever program wrote them: encodings, marks, line ends. Pure."""
+"""Decoding of bytes into lines of text, with any common encoding, byte order mark and line end. Pure."""
 
 import codecs
 import io
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 __all__ = ["LONGEST", "BadTextError", "LineReader", "read_lines"]
 
 LONGEST = 64 << 20
-"""Characters of one line: a picture as a ``data:`` URI has room in it, a file without line ends has not."""
+"""Maximum characters of a line: enough for a picture as a ``data:`` URI, but not for a file without line ends."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -20,14 +20,14 @@ _MARKS = (
 _LOOKED_AT = 1024
 """Bytes from the start that may show an encoding without a mark."""
 _BROKEN = "\ud800"
-"""Stands where bytes could not be decoded: no decoder gives it, and no text has it."""
+"""Marks bytes that could not be decoded: no decoder returns it, and no text contains it."""
 _NAMES = {"utf-8": "UTF-8", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "utf-32-le": "UTF-32", "utf-32-be": "UTF-32"}
 
 codecs.register_error("apimodels_async.broken", lambda error: (_BROKEN, error.end))  # type: ignore[attr-defined]
 
 
 class BadTextError(ValueError):
-    """A line that is no text.
+    """A line that cannot be decoded.
 
     Attributes:
         number: of the line, from 1.
@@ -104,7 +104,7 @@ class LineReader:
 
 
 def _encoding_of(head: bytes, *, final: bool) -> tuple[str, int] | None:
-    """The encoding that the first bytes show, and the length of its mark; ``None`` if it takes more of them to tell."""
+    """Return the encoding shown by the first bytes and the length of its mark; ``None`` if more bytes are needed."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             if encoding == "utf-16-le" and len(head) < 4 and not final:  # it may be the beginning of that of UTF-32

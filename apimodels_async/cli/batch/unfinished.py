@@ -20,7 +20,7 @@ _AMBIGUOUS = (
 
 
 class _LostCreates(logging.Handler):
-    """Counts the create requests that ended after their caller was gone."""
+    """Counts the create requests that ended after their caller had been cancelled."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -40,7 +40,7 @@ class _Request:
 
     @property
     def seconds(self) -> float | None:
-        """Since it was submitted."""
+        """Return the seconds since it was submitted."""
         return None if self.submitted is None else time.monotonic() - self.submitted
 
 
@@ -60,24 +60,24 @@ class Unfinished:
         (log.addHandler if on else log.removeHandler)(self._lost)
 
     def add(self, index: int, line: Line) -> None:
-        """A request was read."""
+        """Record that a request was read."""
         self._requests[index] = _Request(line)
 
     async def hear(self, event: BatchEvent) -> None:
-        """Something happened to a request."""
+        """Record an event of a request."""
         request = self._requests.get(event.index)
         if request is not None and event.kind == "submitted":
             request.task = event.task
             request.submitted = request.submitted or time.monotonic()
 
     def take(self, index: int) -> tuple[Line, float | None]:
-        """A request has its outcome; its line, and the seconds since it was submitted."""
+        """Remove a request that has its outcome; return its line and the seconds since it was submitted."""
         request = self._requests.pop(index)
         return request.line, request.seconds
 
     @property
     def without_task(self) -> int:
-        """How many requests were read and have no task."""
+        """Return the number of requests that were read and have no task."""
         return sum(request.task is None for request in self._requests.values())
 
     def rows(self, detached: list[Task], *, in_ledger: bool, closed: bool) -> Iterator[dict[str, Any]]:
