@@ -81,7 +81,7 @@ class ApimodelsError(Exception):
         self._task_id = task_id
         message = str(self)
         if task_id and task_id not in message and len(task_id) <= _LONGEST_ID:
-            self.args = (f"{message} (task {task_id})", *self.args[1:])
+            self.args: tuple[Any, ...] = (f"{message} (task {task_id})", *self.args[1:])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own way of pickling calls the class with the message alone, which fails where a subclass

@@ -24,10 +24,14 @@ settings.load_profile("tests")  # an example may take any time: the machine may 
 
 TESTS = Path(__file__).parent
 ONCE = (
-    *("cli", "docs", "gateway"),
+    *("cli", "docs", "download", "gateway", "pacing", "wire"),
+    *("batch/test_in_virtual_time.py", "batch/test_outages.py", "client/test_secrets.py"),
+    *("create/test_inputs.py", "create/test_sources.py", "create/test_verdict.py"),
+    *("faults/test_downloads.py", "faults/test_downloads_memory.py", "faults/test_matrix.py"),
+    *("http/test_hostile_answers.py", "test_catalogue.py", "test_errors.py", "test_models.py"),
     *("callbacks/test_on_a_server.py", "callbacks/test_stores.py"),
     *("ledger/test_kills.py", "ledger/test_machine.py", "ledger/test_power_cuts.py"),
-    *("pacing/test_adaptive.py", "test_house.py", "wire/test_picture_structure.py"),
+    "test_house.py",
 )
 """What takes long and is no matter of the Python version."""
 

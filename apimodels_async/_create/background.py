@@ -31,8 +31,8 @@ class Job(Generic[T]):
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
         self._work = work
-        self.scope = anyio.CancelScope()
-        self.ended = anyio.Event()
+        self.scope: anyio.CancelScope = anyio.CancelScope()
+        self.ended: anyio.Event = anyio.Event()
         self.result: T | None = None
         self.error: BaseException | None = None
 

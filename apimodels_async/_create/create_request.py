@@ -55,7 +55,7 @@ class CreateRequest:
         self.patience = patience
         self.retries = retries
         self.task: Task | None = None
-        self.trace = SendTrace()
+        self.trace: SendTrace = SendTrace()
         self.caller_left = False
 
     def new_trace(self) -> SendTrace:

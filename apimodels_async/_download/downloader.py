@@ -47,7 +47,7 @@ class Downloader:
     """Fetches the pictures of one client's tasks."""
 
     def __init__(self, http: Http, poller: Poller, uniform: Callable[[float, float], float] = random.uniform) -> None:
-        self.reach = Reach(http, poller, uniform)
+        self.reach: Reach = Reach(http, poller, uniform)
 
     async def prepare_folder(self, directory: Path) -> Path:
         """Make `directory` and try it, before anything is paid for; and return it with ``~`` expanded.

@@ -17,7 +17,7 @@ from apimodels_async.models import Task
 
 __all__ = ["Confirm", "Confirming", "Handler", "Together", "UnconfirmedCallbackError", "call"]
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 Handler: TypeAlias = Callable[[Callback], object]
 Confirm: TypeAlias = Callable[[str], Awaitable[Task] | Task]

@@ -36,7 +36,7 @@ from apimodels_async.errors import ApimodelsError
 
 __all__ = ["CallbackReceiver"]
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from apimodels_async.callbacks.stores import Arrival, CallbackStore
 
 __all__ = ["Subscriptions"]
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 LOOK_EVERY = 0.2
 """Seconds between two polls. A poll costs a few microseconds while nothing has changed."""

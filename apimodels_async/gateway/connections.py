@@ -75,7 +75,7 @@ class Connection(H11Protocol):
         super().__init__(**given)
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
-        self.app = cast("Any", _guarded(cast("ASGIApp", self.app), self))
+        self.app: Any = cast("Any", _guarded(cast("ASGIApp", self.app), self))
 
     def drop(self) -> None:
         """Close the connection at once."""

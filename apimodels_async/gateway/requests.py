@@ -101,7 +101,7 @@ class RequestBody:
     """
 
     def __init__(self, data: bytes, reservation: Reservation) -> None:
-        self.data = data
+        self.data: bytes = data
         self._reservation = reservation
 
     def release(self) -> None:

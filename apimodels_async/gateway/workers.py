@@ -36,7 +36,7 @@ class Workers:
     """
 
     def __init__(self, count: int, name: str) -> None:
-        self.stopping = threading.Event()
+        self.stopping: threading.Event = threading.Event()
         self._count = count
         self._name = name
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()

@@ -15,7 +15,7 @@ from apimodels_async.ledger.entries import Entry, Step
 from apimodels_async.ledger.port import Change, Ledger
 from apimodels_async.models import Task
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 _READS = WorkerThreads("ledger", 4)
 

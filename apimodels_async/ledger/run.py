@@ -32,7 +32,7 @@ class LedgerRun:
         self._writer = writer
         self._steps = steps
         self._seen: Counter[str] = Counter()
-        self.matched = 0
+        self.matched: int = 0
 
     def next_key(self, prepared: PreparedRequest) -> str:
         """The key of the next request with this content."""

@@ -23,7 +23,7 @@ from apimodels_async.ledger.resolve import resolve
 
 __all__ = ["SqliteLedger"]
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 _KEYS_AT_ONCE = 900
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from apimodels_async import pacing as pacings  # its names are imported when they are used first
 from apimodels_async.pacing.protocol import LearningPacing, Pacing
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
 _SHORTEST = 0.001

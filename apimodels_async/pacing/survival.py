@@ -45,9 +45,9 @@ class SurvivalCounts:
     """
 
     def __init__(self) -> None:
-        self.completions = 0
-        self.queries = 0
-        self.weight = 1.0
+        self.completions: int = 0
+        self.queries: int = 0
+        self.weight: float = 1.0
         self._ended = array("d", bytes(8 * BINS))
         # Changes of exposure from bin to bin: their running sum is the exposure of each bin.
         self._passing = array("d", bytes(8 * (BINS + 1)))

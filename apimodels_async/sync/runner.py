@@ -33,7 +33,7 @@ from apimodels_async.errors import ConfigurationError
 
 T = TypeVar("T")
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 UNWINDING = 0.5
 """Seconds that an interrupted caller waits for its coroutine to end."""
@@ -82,7 +82,7 @@ class PortalCall(Generic[T]):
         self._error: BaseException | None = None
         self._done = threading.Lock()
         self._done.acquire()
-        self.context = contextvars.copy_context()
+        self.context: contextvars.Context = contextvars.copy_context()
 
     # --- in the thread of the caller
 
