@@ -144,7 +144,7 @@ async def test_ten_restarts_cost_no_request_anything(anyio_backend: str) -> None
 
 @attrs.define(eq=False, slots=False)
 class Killed(Front):
-    """A server that is killed ten times, each time when eight create requests are under way, and is away for 0.8 s."""
+    """A server that is killed ten times, each time when at least three create requests are under way, and is away for 0.8 s."""
 
     kills: int = 0
     back: float = 0.0
@@ -155,7 +155,7 @@ class Killed(Front):
         self.began = now if self.began is None else self.began
         if now < self.back:
             raise httpx.ConnectError("Connection refused", request=request)
-        if self.kills < 10 and self.busy >= 7 and now - self.began > 4.0 + 2.0 * self.kills:
+        if self.kills < 10 and self.busy >= 3 and now - self.began > 4.0 + 2.0 * self.kills:
             self.kills += 1
             self.back, self.fell = now + 0.8, now
         try:
@@ -299,7 +299,7 @@ async def test_without_a_limit_an_outage_of_twice_the_default_limit_is_waited_fo
 
 @virtually
 async def test_the_limit_is_for_one_outage_and_not_for_all_of_them(anyio_backend: str) -> None:
-    front = Front(duration=quick, trouble=lambda _method, now: "refused" if now % 20.0 > 5.0 and now < 200.0 else "")
+    front = Front(duration=quick, trouble=lambda _method, now: "refused" if now % 20.0 > 10.0 and now < 200.0 else "")
 
     outcomes, _ = await run(front, 1000, outage_timeout=40.0)
 

@@ -172,7 +172,7 @@ def test_a_batch_shows_how_far_it_is_and_a_summary_at_the_end(
 def test_a_batch_is_left_with_one_ctrl_c(watched: Any, apimodels: Any, terminal: Terminal, slow: Any) -> None:
     (apimodels.folder / "p.txt").write_text("a fox\n" * 9)
 
-    process = watched("batch", "p.txt", "-o", "out", "--max-in-flight", "4", settings=slow)
+    process = watched("batch", "p.txt", "-o", "out", "--max-in-flight", "4", "--no-ledger", settings=slow)
     terminal.until("0/9", "in flight 4")
     process.send_signal(signal.SIGINT)
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, GenerationFailedError, Task
-from apimodels_async._download import downloader
+from apimodels_async._download import picture_fetch
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, answer, enveloped, picture
 
@@ -41,7 +41,7 @@ def trust() -> ssl.SSLContext:
 @pytest.fixture(autouse=True)
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
-    monkeypatch.setattr(downloader, "full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr(picture_fetch, "full_jitter", lambda *_: 0.0)
 
 
 def client_of(server: PictureServer) -> AsyncImagesClient:

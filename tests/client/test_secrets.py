@@ -22,7 +22,7 @@ import pytest
 import apimodels_async
 from apimodels_async import AsyncImagesClient, ConfigurationError, GenerationRequest, Task, TaskState
 from apimodels_async._create.engine import Engine
-from apimodels_async._download import downloader
+from apimodels_async._download import picture_fetch
 from apimodels_async.callbacks import CallbackReceiver
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, answer, as_json, enveloped, picture, raw, reset
@@ -51,7 +51,7 @@ def trust() -> ssl.SSLContext:
 @pytest.fixture(autouse=True)
 def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
-    monkeypatch.setattr(downloader, "full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr(picture_fetch, "full_jitter", lambda *_: 0.0)
     monkeypatch.setattr("apimodels_async._create.retries.full_jitter", lambda *_: 0.0)
     monkeypatch.setattr("apimodels_async._poll.poller.full_jitter", lambda *_: 0.0)
 

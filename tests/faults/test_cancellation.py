@@ -35,7 +35,7 @@ from apimodels_async import (
     TaskState,
     client,
 )
-from apimodels_async._download import downloader, writer
+from apimodels_async._download import writer
 from apimodels_async._http import trace
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, answer, enveloped, held, picture
@@ -64,7 +64,7 @@ def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificates are read once, and a download hands over small pieces without pauses."""
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
     monkeypatch.setattr(writer, "PIECE", 64 << 10)
-    monkeypatch.setattr(downloader, "full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr(picture_fetch, "full_jitter", lambda *_: 0.0)
 
 
 @pytest.fixture

@@ -64,6 +64,8 @@ class Vendor:
             raise httpx.ConnectError("refused", request=request)
         if request.method == "POST":
             return self._create(request, fault)
+        if request.url.path.endswith("/balance"):
+            return _success({"balance": 1.0})
         self.gets += 1
         self.get_times.append(anyio.current_time())
         if fault == "lost":
