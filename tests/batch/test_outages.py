@@ -144,7 +144,7 @@ async def test_ten_restarts_cost_no_request_anything(anyio_backend: str) -> None
 
 @attrs.define(eq=False, slots=False)
 class Killed(Front):
-    """A server that is killed ten times, each time when at least three create requests are under way, and is away for 0.8 s."""
+    """A server that is killed ten times, each time when three create requests are under way, and is away for 0.8 s."""
 
     kills: int = 0
     back: float = 0.0

@@ -35,7 +35,7 @@ from apimodels_async import (
     TaskState,
     client,
 )
-from apimodels_async._download import writer
+from apimodels_async._download import picture_fetch, writer
 from apimodels_async._http import trace
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, answer, enveloped, held, picture
