@@ -39,11 +39,11 @@ from apimodels_async._download import picture_fetch, writer
 from apimodels_async._http import trace
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, answer, enveloped, held, picture
-from tests.support.pictures import PNG
+from tests.support.pictures import PNG, chunk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("lane")]
 
-BIG = PNG[:33] + bytes(200_000) + PNG[-12:]
+BIG = PNG[:33] + chunk(b"IDAT", bytes(200_000)) + PNG[-12:]
 MOST_STEPS = 3000
 
 
