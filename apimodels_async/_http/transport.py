@@ -90,7 +90,7 @@ class Http:
 
     @cached_property
     def download_places(self) -> anyio.CapacityLimiter:
-        """So many pictures at once; taken before a picture's own time begins to run."""
+        """Maximum number of pictures at once; taken before a picture's own time begins to run."""
         return anyio.CapacityLimiter(CONNECTIONS)
 
     def _check_open(self) -> None:
