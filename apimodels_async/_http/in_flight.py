@@ -22,8 +22,10 @@ class InFlight:
         return _Exchange(self, anyio.move_on_after(bound))
 
     def begin(self, scope: anyio.CancelScope) -> None:
-        """One more."""
+        """One more. One that begins into the closing, because it waited for something meanwhile, ends at once."""
         self._scopes.add(scope)
+        if self.closing:
+            scope.cancel()
 
     def end(self, scope: anyio.CancelScope) -> None:
         """One less."""
