@@ -12,7 +12,7 @@ nox.options.sessions = ["tests", "lowest", "lint", "typing", "docs"]
 nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-PACKAGE = ".[cli,gateway]"
+PACKAGE = ".[cli,gateway,storage]"
 
 
 def answers(python: str) -> bool:

@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncIterable, Callable, Iterable
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
+from apimodels_async._download.destination import Place
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from apimodels_async._create.prepare import PreparedRequest
 
 Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str]
@@ -19,7 +21,7 @@ class BatchOptions(NamedTuple):
     """What a batch was asked for; see ``AsyncImagesClient.batch``."""
 
     max_in_flight: int
-    download_to: Path | None
+    download_to: Place | None
     budget: float | None
     retry_failed: int
     create_rate: float | None

@@ -1,12 +1,12 @@
 """Saving the pictures of a batch's completed tasks, and noting what was saved."""
 
 from functools import partial
-from pathlib import Path
 
 import anyio
 
 from apimodels_async._batch.options import Item
 from apimodels_async._batch.sidecar import write_sidecar
+from apimodels_async._download.destination import Place, as_paths
 from apimodels_async._download.downloader import Downloader
 from apimodels_async._download.writer import THREADS
 from apimodels_async.errors import ApimodelsError, DownloadError
@@ -27,7 +27,7 @@ class Saver:
         records: the ledger's, if there is one.
     """
 
-    def __init__(self, downloader: Downloader, directory: Path, *, sidecar: bool, records: LedgerRun | None) -> None:
+    def __init__(self, downloader: Downloader, directory: Place, *, sidecar: bool, records: LedgerRun | None) -> None:
         self._downloader = downloader
         self._directory = directory
         self._sidecar = sidecar
@@ -43,10 +43,11 @@ class Saver:
         async with self._slots:
             try:
                 saved = await self._downloader.download(task, self._directory)
-                item.files = tuple(picture.path for picture in saved)
+                places = [picture.path for picture in saved]
+                item.files = as_paths(places)
                 item.saved_bytes = sum(picture.size for picture in saved)
                 if self._sidecar:
-                    await THREADS.run(partial(write_sidecar, item.request, task, item.files))
+                    await THREADS.run(partial(write_sidecar, item.request, task, places))
                 if self._records is not None:
                     self._records.ended(item.key, task)
                     self._records.saved(item.key, saved)

@@ -2,29 +2,29 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import PurePath
 
 from apimodels_async._create.identity import request_view
-from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile
+from apimodels_async._download.destination import Place, beside, name_of
 from apimodels_async.models import GenerationRequest, Task
 
 
-def write_sidecar(request: GenerationRequest, task: Task, files: Sequence[Path]) -> Path:
+def write_sidecar(request: GenerationRequest, task: Task, files: Sequence[Place]) -> Place:
     """Write ``<task id>.json`` beside `files`: the prompt, the parameters, the task id.
 
     What is not Unicode in a server's words (half surrogates) is written as an escape.
 
     Raises:
-        OSError: as the system says.
+        OSError: as the system or the store says.
     """
-    stem = files[0].stem.rpartition("-")[0]
+    stem = PurePath(name_of(files[0])).stem.rpartition("-")[0]
     about = {
         "task_id": task.id,
         **request_view(request, task.model or request.model or "", {}),
-        "files": [file.name for file in files],
+        "files": [name_of(file) for file in files],
     }
     text = json.dumps(about, ensure_ascii=False, indent=2, default=str) + "\n"
-    part = PartFile(files[0].parent, stem, SWEPT_SUFFIX)
+    part = beside(files[0]).part(stem)
     try:
         part.begin()
         part.write(text.encode("utf-8", "backslashreplace"))

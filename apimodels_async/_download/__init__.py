@@ -4,12 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from apimodels_async._download.destination import as_paths, place_of
     from apimodels_async._download.downloader import Downloader
     from apimodels_async._download.limits import DownloadLimits
 
-__all__ = ["DownloadLimits", "Downloader"]
+__all__ = ["DownloadLimits", "Downloader", "as_paths", "place_of"]
 
-_HOMES = {"DownloadLimits": "limits", "Downloader": "downloader"}
+_HOMES = {
+    "DownloadLimits": "limits",
+    "Downloader": "downloader",
+    "as_paths": "destination",
+    "place_of": "destination",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,15 +4,14 @@ import hashlib
 import logging
 import random
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import anyio
 
-from apimodels_async._download.folder import expand, prepare_folder
+from apimodels_async._download.destination import Destination, Place, destination
 from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import file_stem
-from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile
+from apimodels_async._download.part import Part
 from apimodels_async._download.picture_fetch import PictureFetch, Reach, in_thread
 from apimodels_async._download.writer import gather, write_stream
 from apimodels_async._http.transport import Http
@@ -30,15 +29,15 @@ MOST_PICTURES = 1000
 
 
 class SavedPicture(NamedTuple):
-    """A picture on the disk.
+    """A picture that was saved.
 
     Attributes:
-        path: where.
+        path: where: its path, or its URL in a store.
         size: bytes.
         sha256: of its bytes as they arrived, in hexadecimal.
     """
 
-    path: Path
+    path: Place
     size: int
     sha256: str
 
@@ -49,23 +48,25 @@ class Downloader:
     def __init__(self, http: Http, poller: Poller, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self.reach: Reach = Reach(http, poller, uniform)
 
-    async def prepare_folder(self, directory: Path) -> Path:
+    async def prepare_folder(self, directory: Place) -> Place:
         """Make `directory` and try it, before anything is paid for; and return it with ``~`` expanded.
 
         Raises:
             DownloadError: it cannot be written to.
+            ConfigurationError: a library for this store is not installed.
         """
-        return await in_thread(prepare_folder, directory)
+        return await in_thread(destination(directory).prepare)
 
-    async def download(self, task: Task, directory: Path, limits: DownloadLimits | None = None) -> list[SavedPicture]:
+    async def download(self, task: Task, directory: Place, limits: DownloadLimits | None = None) -> list[SavedPicture]:
         """Save all pictures of a completed task, in the order of its links.
 
         Raises:
             DownloadError: not completed, or a picture could not be saved; what was saved before stays.
+            ConfigurationError: a library for this store is not installed.
             ResultExpiredError: a picture is no longer there.
         """
-        limits, directory = limits or DownloadLimits(), expand(directory)
-        return await self._all(task, lambda at: _ToDisk(self.reach, task, at, directory, limits))
+        limits, place = limits or DownloadLimits(), destination(directory)
+        return await self._all(task, lambda at: _ToDestination(self.reach, task, at, place, limits))
 
     async def fetch(self, task: Task, limits: DownloadLimits | None = None) -> list[Picture]:
         """Bring all pictures of a completed task into memory, in the order of its links.
@@ -125,15 +126,15 @@ class Downloader:
         return pictures
 
 
-class _ToDisk(PictureFetch[SavedPicture]):
-    def __init__(self, reach: Reach, task: Task, at: int, directory: Path, limits: DownloadLimits) -> None:
+class _ToDestination(PictureFetch[SavedPicture]):
+    def __init__(self, reach: Reach, task: Task, at: int, place: Destination, limits: DownloadLimits) -> None:
         super().__init__(reach, task, at, limits)
-        self.directory = directory
+        self.place = place
 
     async def _save(self, chunks: AsyncIterator[bytes], length: int | None, *, encoded: bool) -> SavedPicture:
         link = self.task.result_urls[self.at]
         stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
-        part = PartFile(self.directory, stem, SWEPT_SUFFIX)
+        part = self.place.part(stem)
         tally = self._tally(encoded=encoded)
 
         def seen(chunk: bytes) -> None:
@@ -169,11 +170,11 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _write_whole(part: PartFile, data: bytes, name: str) -> SavedPicture:
+def _write_whole(part: Part, data: bytes, name: str) -> SavedPicture:
     part.begin()
     part.write(data)
     return _finish(part, name)
 
 
-def _finish(part: PartFile, name: str) -> SavedPicture:
+def _finish(part: Part, name: str) -> SavedPicture:
     return SavedPicture(part.finish(name), part.size, part.sha256)

@@ -43,3 +43,25 @@ def prepare_folder(directory: Path) -> Path:
     if removed:
         logger.info("part files of ended runs removed from %s: %d", directory, len(removed))
     return directory
+
+
+class LocalFolder:
+    """A folder as a `Destination`.
+
+    Args:
+        directory: its path; ``~`` is the home directory.
+
+    Raises:
+        DownloadError: there is no home directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory: Path = expand(directory)
+
+    def prepare(self) -> Path:
+        """As `prepare_folder`."""
+        return prepare_folder(self.directory)
+
+    def part(self, stem: str) -> PartFile:
+        """A part file in the folder."""
+        return PartFile(self.directory, stem, SWEPT_SUFFIX)

@@ -1,17 +1,16 @@
 """Files that appear complete or not at all: written to a part file, flushed to the disk, then renamed. Blocking."""
 
 import contextlib
-import hashlib
 import os
 import re
 import secrets
 import stat
 import sys
-import threading
 import time
-from collections.abc import Generator
 from io import BufferedWriter, FileIO
 from pathlib import Path
+
+from apimodels_async._download.part import Part
 
 SUFFIX = ".part"
 SWEPT_SUFFIX = ".apimodels.part"
@@ -21,14 +20,11 @@ YOUNG = 60.0
 """Seconds for which an unlocked part file may be one that was just created."""
 
 
-class PartFile:
+class PartFile(Part):
     """A file that is either absent or complete.
 
     Its name is unique and ends in ``.part``, so that two downloads of one task cannot mix. While it is being written it
     is locked, if the file system has locks, which shows `sweep` that its process is alive.
-
-    A worker thread cannot be cancelled: ``asyncio.Task.cancel`` interrupts a shield and leaves the thread running. So
-    `discard` may be called at any moment; if a thread is writing, that thread cleans up when it is done.
 
     Args:
         directory: where the file will be.
@@ -37,21 +33,12 @@ class PartFile:
 
     Attributes:
         path: of the part file.
-        size: bytes written so far.
     """
 
     def __init__(self, directory: Path, stem: str, suffix: str = SUFFIX) -> None:
+        super().__init__()
         self.path = directory / f"{stem}.{secrets.token_hex(4)}{suffix}"
-        self.size = 0
-        self._digest = hashlib.sha256()
         self._file: BufferedWriter | None = None
-        self._lock = threading.Lock()
-        self._unwanted = False
-
-    @property
-    def sha256(self) -> str:
-        """The sha256 of what was written so far, in hexadecimal."""
-        return self._digest.hexdigest()
 
     def begin(self) -> None:
         """Create the file, and its directory if that is missing.
@@ -63,17 +50,6 @@ class PartFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("xb")
             _lock(self._file)
-
-    def write(self, data: bytes) -> None:
-        """Append.
-
-        Raises:
-            OSError: as the system says, such as a full disk.
-        """
-        with self._working():
-            self._begun.write(data)
-            self._digest.update(data)
-            self.size += len(data)
 
     def flush(self) -> None:
         """Flush what was written to the disk.
@@ -100,38 +76,25 @@ class PartFile:
             _flush_directory(place.parent)
         return place
 
+    def _append(self, data: bytes) -> None:
+        self._begun.write(data)
+
     def _sync(self) -> None:
         self._begun.flush()
         os.fsync(self._begun.fileno())
 
-    def discard(self) -> None:
-        """Close and remove the part file. Does nothing after `finish`."""
-        self._unwanted = True
-        if self._lock.acquire(blocking=False):
-            try:
-                if self._file is not None:
-                    with contextlib.suppress(OSError):  # a full disk fails on the last buffered bytes
-                        self._file.close()
-                # Such as a folder that is a file, or a name with a NUL: then there is no part file.
-                with contextlib.suppress(OSError, ValueError):
-                    self.path.unlink(missing_ok=True)
-            finally:
-                self._lock.release()
+    def _remove(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # a full disk fails on the last buffered bytes
+                self._file.close()
+        # Such as a folder that is a file, or a name with a NUL: then there is no part file.
+        with contextlib.suppress(OSError, ValueError):
+            self.path.unlink(missing_ok=True)
 
     @property
     def _begun(self) -> BufferedWriter:
         assert self._file is not None  # noqa: S101  (`begin` comes first)
         return self._file
-
-    @contextlib.contextmanager
-    def _working(self) -> Generator[None]:
-        try:
-            with self._lock:
-                yield
-        finally:
-            # Checked after the lock is released: of this thread and `discard`, the later one cleans up.
-            if self._unwanted:
-                self.discard()
 
 
 def sweep(directory: Path, now: float | None = None) -> list[Path]:

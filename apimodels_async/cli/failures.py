@@ -30,6 +30,7 @@ _OPTIONS = {
     "model": "--model",
     "size": "--size",
     "n": "-n",
+    "output": "--output",
     "image": "--image",
     "images": "--image",
     "mask": "--mask",

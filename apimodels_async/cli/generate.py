@@ -3,7 +3,6 @@
 import sys
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
 from apimodels_async.cli.options import DEFAULT_MODEL, AsJson, Local, Model, Output, Timeout
+from apimodels_async.cli.output import output_place
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.cli.task_run import TaskRun
@@ -61,7 +61,7 @@ def generate(
         ),
     ] = None,
     timeout: Timeout = 600.0,
-    output: Output = Path(),
+    output: Output = ".",
     as_json: AsJson = False,
     local: Local = False,
 ) -> None:
@@ -86,7 +86,7 @@ def generate(
         callback_url=callback_url or None,
     )
     screen = Screen()
-    run = TaskRun(directory=output, local=local, timeout=timeout)
+    run = TaskRun(output=output_place(output), local=local, timeout=timeout)
     with run.explained(screen, as_json=as_json), screen.busy("starting") as run.activity:
         converse(partial(run.generate, request=request), local=local)
     run.report(screen, as_json=as_json)

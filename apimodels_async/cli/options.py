@@ -1,6 +1,5 @@
 """The options that several commands share."""
 
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -13,14 +12,13 @@ Model: TypeAlias = Annotated[
     str, typer.Option("--model", "-m", envvar="APIMODELS_MODEL", help="The model; `apimodels models` lists them.")
 ]
 Output: TypeAlias = Annotated[
-    Path,
+    str,
     typer.Option(
         "--output",
         "-o",
-        metavar="DIR",
-        file_okay=False,
+        metavar="DIR|URL",
         show_default="the current directory",
-        help="Where the pictures go; made if it is not there.",
+        help="Where the pictures go: a folder, made if it is not there, or a store, as s3://bucket/prefix.",
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]

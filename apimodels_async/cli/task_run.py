@@ -13,7 +13,7 @@ from apimodels_async._wire import tasks
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, one_line
 from apimodels_async.cli.notes import note_task
-from apimodels_async.cli.output import make_usable
+from apimodels_async.cli.output import OutputPlace, make_usable
 from apimodels_async.cli.screen import Activity, Screen, task_view
 from apimodels_async.cli.session import server_of
 from apimodels_async.client import AsyncImagesClient
@@ -37,7 +37,7 @@ class TaskRun:
     """What a command knows of its task.
 
     Attributes:
-        directory: where the pictures go.
+        output: where the pictures go.
         timeout: of the wait, seconds.
         local: whether the server is a gateway that ends with the command.
         activity: what the spinner shows.
@@ -45,7 +45,7 @@ class TaskRun:
         files: what was saved.
     """
 
-    directory: Path
+    output: OutputPlace
     timeout: float
     local: bool = False
     activity: Activity = field(factory=lambda: Activity(""))
@@ -56,7 +56,7 @@ class TaskRun:
     async def generate(self, client: AsyncImagesClient, request: GenerationRequest) -> None:
         """Submit a request, wait for it, and save its pictures."""
         self._client = client
-        make_usable(self.directory)
+        make_usable(self.output)
         self.activity.words = "submitting"
         try:
             self.task = await client.create(request)
@@ -67,7 +67,7 @@ class TaskRun:
 
     async def fetch(self, client: AsyncImagesClient, task_id: str) -> None:
         """Wait for a task, and save its pictures."""
-        make_usable(self.directory)
+        make_usable(self.output)
         self.task = Task(id=task_id, state="")
         await self._note(client, self.task)
         await self._wait_and_save(client, self.task)
@@ -79,16 +79,16 @@ class TaskRun:
         if task.state == TaskState.FAILED:
             raise tasks.failure(task)
         self.activity.words = "saving"
-        self.files = await client.download(task, self.directory)
+        self.files = await client.download(task, self.output.pictures)
 
     async def _note(self, client: AsyncImagesClient, task: Task, prompt: str | None = None) -> None:
         """Note the id beside the pictures, or say it at once where it cannot be noted."""
         if self.local or task.id is None:
             return  # the gateway and its tasks end with the command; a task without an id has its picture with it
         try:
-            await anyio.to_thread.run_sync(note_task, self.directory, task, server_of(client), prompt)
+            await anyio.to_thread.run_sync(note_task, self.output.notes, task, server_of(client), prompt)
         except OSError as error:
-            words = f"the id of task {task.id} cannot be noted in {self.directory} ({error.strerror or error})"
+            words = f"the id of task {task.id} cannot be noted in {self.output.notes} ({error.strerror or error})"
             typer.echo(f"apimodels: {one_line(words)}", err=True)
 
     def _show(self, task: Task) -> None:
@@ -138,6 +138,6 @@ class TaskRun:
         if self.local:
             return f"{message}; {task} ends with the local gateway, which was started for this command only"
         command = ["apimodels", "wait", self.task.id]
-        if self.directory != Path():
-            command += ["-o", str(self.directory)]
+        if self.output.pictures != Path():
+            command += ["-o", str(self.output.pictures)]
         return f"{message}; {task} is not lost, take it up again with: {shlex.join(command)}"

@@ -1,7 +1,6 @@
 """``apimodels status`` and ``apimodels wait``: tasks that were ordered before."""
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -9,6 +8,7 @@ import typer
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.options import AsJson, Output, Timeout
+from apimodels_async.cli.output import output_place
 from apimodels_async.cli.screen import Screen, task_view
 from apimodels_async.cli.session import converse
 from apimodels_async.cli.task_run import TaskRun
@@ -50,13 +50,13 @@ def status(task_id: TaskId, as_json: AsJson = False) -> None:
     screen.pairs(known | {f"picture {index}": link for index, link in enumerate(links)})
 
 
-def wait(task_id: TaskId, output: Output = Path(), timeout: Timeout = 600.0, as_json: AsJson = False) -> None:
+def wait(task_id: TaskId, output: Output = ".", timeout: Timeout = 600.0, as_json: AsJson = False) -> None:
     """Wait for a task, and save its pictures.
 
     Takes up what was interrupted. Prints the saved files, one a line.
     """
     screen = Screen()
-    run = TaskRun(directory=output, timeout=timeout)
+    run = TaskRun(output=output_place(output), timeout=timeout)
     with run.explained(screen, as_json=as_json), screen.busy("asking") as run.activity:
         converse(partial(run.fetch, task_id=task_id), local=False)
     run.report(screen, as_json=as_json)

@@ -1,14 +1,13 @@
 """Which entry of a ledger belongs to which request of a run, and what became of it."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import anyio
 
 from apimodels_async._create.prepare import PreparedRequest
+from apimodels_async._download.destination import Place, is_url, sum_of
 from apimodels_async._download.downloader import SavedPicture
 from apimodels_async._threads import FILES
 from apimodels_async.errors import SubmissionUnknownError
@@ -103,17 +102,17 @@ class LedgerRun:
         self._writer.post(Change(key, step, task=task, error=task.fail_msg))
 
     def saved(self, key: str, pictures: Sequence[SavedPicture]) -> None:
-        """A task's pictures are on the disk."""
-        kept = [SavedFile(str(picture.path.absolute()), picture.sha256) for picture in pictures]
+        """A task's pictures are saved."""
+        kept = [SavedFile(_absolute(picture.path), picture.sha256) for picture in pictures]
         self._writer.post(Change(key, Step.SAVED, files=kept))
 
-    async def whole_files(self, entry: Entry) -> list[Path] | None:
+    async def whole_files(self, entry: Entry) -> list[Place] | None:
         """The files of an entry, if all of them are there as they were saved."""
-        files = [Path(file.path) for file in entry.files]
+        files: list[Place] = [file.path if is_url(file.path) else Path(file.path) for file in entry.files]
         if entry.step is not Step.SAVED or not files:
             return None
         try:
-            sums = await FILES.run(partial(_sums, files))
+            sums = await FILES.run(lambda: [sum_of(file) for file in files])
         except OSError:
             return None
         return files if sums == [file.sha256 for file in entry.files] else None
@@ -127,9 +126,5 @@ class LedgerRun:
         await self._writer.flush()
 
 
-def _sums(files: Sequence[Path]) -> list[str]:
-    sums: list[str] = []
-    for path in files:
-        with path.open("rb") as file:
-            sums.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return sums
+def _absolute(saved: Place) -> str:
+    return str(saved.absolute()) if isinstance(saved, Path) else saved

@@ -320,9 +320,9 @@ class ImagesClient(MirroredClient):
                 continues where the last one ended, in whatever way: finished requests are returned from the ledger,
                 accepted ones are only queried, provably unsent ones are sent, and unknown ones are returned with
                 `SubmissionUnknownError`. Requests are matched by their content.
-            download_to: a directory in which the pictures of completed tasks are saved before their outcome is
-                returned. It is created and tested when the batch is entered, before anything is sent; ``~`` is the home
-                directory. A disk that is full or no longer writable ends the sending, as missing credits do.
+            download_to: a directory, or the URL of a store that fsspec knows (``s3://bucket/prefix``), in which the
+                pictures of completed tasks are saved before their outcome is returned. It is tested when the batch is
+                entered, before anything is sent. A full disk ends the sending, as missing credits do.
             budget: maximum cost of the batch in US dollars, by the catalogue's dated prices. A request that would
                 exceed it is not sent, nor one for a model without a known price.
             retry_failed: how often a failed task is submitted again, if the vendor says that a retry may help.
@@ -341,6 +341,7 @@ class ImagesClient(MirroredClient):
             TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
             DownloadError: on entering, if `download_to` cannot be written to: nothing was sent.
+            ConfigurationError: on entering, if the extra ``storage`` is missing: nothing was sent.
         """
         return Batch(
             self._portal,
@@ -410,19 +411,19 @@ class ImagesClient(MirroredClient):
     ) -> list[Path]:
         """Save a completed task's pictures in `directory`, which is made if need be.
 
-        Each is written to a part file, flushed, and renamed: it is there whole or not at all. The names are ours:
-        task id, index, and the suffix of the format that its bytes show.
+        Each is written to a part file, flushed, and renamed: it is there whole or not at all, as in a store. The names
+        are ours: task id, index, and the suffix of the format that its bytes show.
 
         Args:
             task: a completed task.
-            directory: where to.
+            directory: where to; or the URL of a store that fsspec knows, such as ``s3://bucket/prefix``.
             max_bytes: of one picture.
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
             check: if ``False``, what the server has is saved as it is, also if it breaks off.
 
         Returns:
-            The paths, in the order of ``task.result_urls``.
+            The paths, in the order of ``task.result_urls``; in a store, the URLs.
 
         Raises:
             DownloadError: a picture could not be saved; the task stays done and can be downloaded again.

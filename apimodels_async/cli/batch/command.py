@@ -14,6 +14,7 @@ from apimodels_async.cli.batch.request_lines import BadLineError
 from apimodels_async.cli.batch.run import BatchRun
 from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.options import DEFAULT_MODEL, Local, Model, Output, Timeout
+from apimodels_async.cli.output import output_place
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.errors import LedgerError
@@ -26,7 +27,7 @@ def batch(
         str, typer.Argument(metavar="FILE", help="Requests: .jsonl, .csv, .txt, or - for stdin.", show_default=False)
     ],
     *,
-    output: Output = Path(),
+    output: Output = ".",
     model: Model = DEFAULT_MODEL,
     max_in_flight: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of paid tasks at once.")] = 64,
     budget: Annotated[
@@ -77,7 +78,7 @@ def batch(
     what is under way is not lost. With --ledger, the same command again goes
     on from there, and pays for no request twice.
     """
-    screen = Screen()
+    screen, where = Screen(), output_place(output)
     source = StandardInput(model) if file == "-" else RequestFile(Path(file), model)
     total = _number_of_requests(source, screen)
     if total == 0:
@@ -85,7 +86,7 @@ def batch(
         return
     run = BatchRun(
         source=source,
-        place=Place(output, ledger, repeatable=not local or not no_ledger),
+        place=Place(where, ledger, repeatable=not local or not no_ledger),
         keeping=Keeping(automatic=ledger is None and not no_ledger, again=again),
         options={
             "max_in_flight": max_in_flight,
@@ -102,7 +103,7 @@ def batch(
         printing=not (screen.for_people and screen.notes.is_terminal),
     )
     run.progress.stats = lambda: run.stats
-    store = None if no_ledger else local_store(output, ledger)
+    store = None if no_ledger else local_store(where.notes, ledger)
     try:
         with screen.live(run.progress):
             converse(run.make, local=local, store=store)

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from apimodels_async._download.destination import Place as Pictures
 from apimodels_async.cli.batch.results import NAME
 from apimodels_async.cli.failures import one_line
 from apimodels_async.cli.ledger import ways_out
+from apimodels_async.cli.output import OutputPlace
 from apimodels_async.models import BatchStats, Task
 
 __all__ = ["Place", "ids_without_a_file", "ledger_lines", "wait_command", "way_back"]
@@ -17,28 +19,28 @@ class Place(NamedTuple):
     """Where a batch writes its files.
 
     Attributes:
-        directory: of the pictures and of results.jsonl.
+        output: where the pictures go, and results.jsonl.
         ledger: the file, if there is one.
         repeatable: whether the same command, typed again, finds the server in the same state.
     """
 
-    directory: Path
+    output: OutputPlace
     ledger: Path | None
     repeatable: bool
 
 
-def wait_command(task_id: str, directory: Path) -> str:
+def wait_command(task_id: str, pictures: Pictures) -> str:
     """Return the command to type to continue with a task."""
     command = ["apimodels", "wait", task_id]
-    if directory != Path():
-        command += ["-o", str(directory)]
+    if pictures != Path():
+        command += ["-o", str(pictures)]
     return shlex.join(command)
 
 
 def way_back(why: str, place: Place, detached: Sequence[Task]) -> str:
     """`why` the batch was left, and how to go on."""
     tasks = [task.id or "" for task in detached]
-    results = place.directory / NAME
+    results = place.output.notes / NAME
     number = "no task is" if not tasks else "1 task is" if len(tasks) == 1 else f"{len(tasks)} tasks are"
     if place.ledger is not None and place.repeatable:
         return (
@@ -50,16 +52,16 @@ def way_back(why: str, place: Place, detached: Sequence[Task]) -> str:
         return f"{why}; {number} under way and will end with the local gateway, which was started for this command"
     one = len(tasks) == 1
     advice = "take it up again" if one else f"the ids are in {results}, take each up again"
-    command = wait_command(tasks[0] if one else "ID", place.directory)
+    command = wait_command(tasks[0] if one else "ID", place.output.pictures)
     return f"{why}; {number} under way and not lost: {advice} with: {command}"
 
 
-def ids_without_a_file(rows: Iterable[dict[str, Any]], directory: Path) -> Iterator[str]:
+def ids_without_a_file(rows: Iterable[dict[str, Any]], pictures: Pictures) -> Iterator[str]:
     """Return a line for each task that is in no file: its id and the command to type next."""
     for row in rows:
         if row["task_id"] is not None and not row["files"] and row["state"] != "failed":
             whose = "" if row["line"] is None else f" (line {row['line']})"
-            yield f"task {one_line(row['task_id'])}{whose}: {wait_command(one_line(row['task_id']), directory)}"
+            yield f"task {one_line(row['task_id'])}{whose}: {wait_command(one_line(row['task_id']), pictures)}"
 
 
 def ledger_lines(ledger: Path | None, stats: BatchStats) -> Iterator[str]:

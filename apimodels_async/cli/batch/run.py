@@ -95,12 +95,12 @@ class BatchRun:
             LedgerError: the ledger cannot be opened, which leaves everything as it is; or no longer be written.
             OSError: stdout can no longer be written.
         """
-        make_usable(self.place.directory)
+        make_usable(self.place.output)
         await self._choose_ledger(client)
         try:
             batch = client.batch(
                 self._requests(),
-                download_to=self.place.directory,
+                download_to=self.place.output.pictures,
                 ledger=self.place.ledger,
                 on_event=self._unfinished.hear,
                 **self.options,
@@ -117,8 +117,8 @@ class BatchRun:
                 with work:
                     async with batch:
                         # Not before: if the ledger is in use, so is the results.jsonl of the run that uses it.
-                        sweep(self.place.directory)
-                        self._results = Results(self.place.directory)
+                        sweep(self.place.output.notes)
+                        self._results = Results(self.place.output.notes)
                         async for outcome in batch:
                             await self._take(outcome)
             except BadLineError as error:
@@ -138,7 +138,7 @@ class BatchRun:
         """Keep a ledger in the output folder where none was named, and clear what is to be made again."""
         ledger = self.place.ledger
         if self.keeping.automatic:
-            ledger = automatic_ledger(self.place.directory, server_of(client))
+            ledger = automatic_ledger(self.place.output, server_of(client))
             self.place = self.place._replace(ledger=ledger)
         if ledger is not None and self.keeping.again is not None:
             await anyio.to_thread.run_sync(clear, ledger, self.keeping.again)
@@ -240,12 +240,12 @@ class BatchRun:
             return
         if self._results.part is not None:
             self.screen.say(f"apimodels: the first results are in {self._results.part}")
-        for line in ids_without_a_file(self._results.unwritten(self._rows()), self.place.directory):
+        for line in ids_without_a_file(self._results.unwritten(self._rows()), self.place.output.pictures):
             self.screen.say(line)
 
     def ending(self) -> CommandFailed | None:
         """How the command ends, if not well."""
-        where = self.place.directory / NAME
+        where = self.place.output.notes / NAME
         if self.unwritable is not None:
             why = self.unwritable.strerror or str(self.unwritable)
             code = exit_codes.INTERRUPTED if self.interrupted else exit_codes.code_of(DownloadError(""))
