@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from apimodels_async.gateway import LocalGateway
+from tests.support.stores import bucket, s3_server
 from tests.support.vendor import Vendor
 
 
@@ -90,3 +91,17 @@ def gateway() -> Iterator[LocalGateway]:
     """A gateway that answers within tenths of a second, for all tests that only use it."""
     with LocalGateway(latency="0.1/0.2", balance=1000.0) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3_environment() -> Iterator[dict[str, str]]:
+    """The settings for a server that speaks S3. There is one: fsspec keeps the clients that it makes."""
+    with s3_server() as environment:
+        yield environment
+
+
+@pytest.fixture
+def s3(s3_environment: dict[str, str]) -> Iterator[str]:
+    """The URL of an empty bucket."""
+    with bucket(s3_environment) as url:
+        yield url

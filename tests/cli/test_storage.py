@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,7 @@ from apimodels_async.gateway import LocalGateway
 from tests.cli.conftest import at
 from tests.cli.test_batch import prompts, write
 from tests.cli.test_keeping import balance, ledgers
-from tests.support.stores import bucket, names_at, s3_server
-
-
-@pytest.fixture(scope="module")
-def s3_environment() -> Iterator[dict[str, str]]:
-    with s3_server() as environment:
-        yield environment
-
-
-@pytest.fixture
-def s3(s3_environment: dict[str, str]) -> Iterator[str]:
-    with bucket(s3_environment) as url:
-        yield url
+from tests.support.stores import names_at
 
 
 def test_a_batch_puts_its_pictures_there_and_the_same_command_again_buys_nothing(apimodels: Any, s3: str) -> None:

@@ -31,21 +31,9 @@ from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import SqliteLedger, Step
 from tests.support.picture_server import KEY, PictureServer, picture, short, silent
 from tests.support.pictures import PNG
-from tests.support.stores import bucket, content, files_of, names_at, s3_server
+from tests.support.stores import content, files_of, names_at
 
 MODEL = "grok-image/grok-4.2-image"
-
-
-@pytest.fixture(scope="session")
-def s3_environment() -> Iterator[dict[str, str]]:
-    with s3_server() as environment:
-        yield environment
-
-
-@pytest.fixture
-def s3(s3_environment: dict[str, str]) -> Iterator[str]:
-    with bucket(s3_environment) as url:
-        yield url
 
 
 @pytest.fixture(params=["s3", "memory"])
