@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from apimodels_async.gateway import LocalGateway
+from tests.support.postgres import PostgresServer, running
 from tests.support.vendor import Vendor
 
 
@@ -80,7 +81,7 @@ def vendor_of() -> type[Vendor]:
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A key in the environment of whoever runs the tests must neither help nor be used."""
-    for name in ("APIMODELS_API_KEY", "APIMODELS_BASE_URL", "APIMODELS_MODEL"):
+    for name in ("APIMODELS_API_KEY", "APIMODELS_BASE_URL", "APIMODELS_MODEL", "APIMODELS_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
 
@@ -90,3 +91,16 @@ def gateway() -> Iterator[LocalGateway]:
     """A gateway that answers within tenths of a second, for all tests that only use it."""
     with LocalGateway(latency="0.1/0.2", balance=1000.0) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL for all tests that only use it."""
+    with running(settings=("fsync = off",)) as server:  # what the system has is enough where it does not crash
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> str:
+    """The URL of a new, empty database."""
+    return postgres_server.database()
