@@ -171,7 +171,7 @@ class AsyncImagesClient:
         output_format: OutputFormat | None = None,
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         key: str | None = None,
     ) -> Task:
         """Submit a task, and do not wait for it.
@@ -196,7 +196,7 @@ class AsyncImagesClient:
             output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
             seed: the same seed asks for the same picture.
             extra_body: request fields this SDK does not know, merged over the others.
-            ledger: a file in which each step is recorded before it is taken.
+            ledger: a file, or a ``postgresql://`` URL, in which each step is recorded before it is taken.
             key: your own name for this request within the ledger. A later call with the same key returns the task that
                 the first one created, sends nothing if the outcome of the first is unknown, and is refused with
                 another request. Without a key every call creates a new task.
@@ -221,7 +221,7 @@ class AsyncImagesClient:
         return await self._engine.send(await self._engine.prepare(request))
 
     async def _create_once(
-        self, request: GenerationRequest, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", key: str | None
+        self, request: GenerationRequest, ledger: "ledgers.Ledger | str | os.PathLike[str]", key: str | None
     ) -> Task:
         """Run `create` with a ledger: a task that an earlier call with this key created is not created again."""
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
@@ -231,7 +231,7 @@ class AsyncImagesClient:
         prepared = await engine.prepare(request, for_ledger=True)
         return await create_once(records, prepared, key, engine.send, engine.recover)
 
-    async def _open(self, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
+    async def _open(self, ledger: "ledgers.Ledger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
@@ -344,7 +344,7 @@ class AsyncImagesClient:
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
@@ -370,8 +370,8 @@ class AsyncImagesClient:
                 that opens them.
             max_in_flight: maximum number of paid tasks that are under way, or completed and not yet saved. The number
                 of connections is small and does not depend on it.
-            ledger: a file in which each step is recorded before it is taken. The same call with the same ledger
-                continues where the last one ended, in whatever way: finished requests are returned from the ledger,
+            ledger: a file, or a ``postgresql://`` URL, in which each step is recorded before it is taken. The same call
+                with the same ledger continues where the last one ended, in whatever way: finished requests are returned from the ledger,
                 accepted ones are only queried, provably unsent ones are sent, and unknown ones are returned with
                 `SubmissionUnknownError`. Requests are matched by their content.
             download_to: a directory, or the URL of a store that fsspec knows (``s3://bucket/prefix``), in which the
@@ -427,7 +427,7 @@ class AsyncImagesClient:
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,

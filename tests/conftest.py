@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from apimodels_async.gateway import LocalGateway
+from tests.support.postgres import PostgresServer, running
 from tests.support.stores import bucket, s3_server
 from tests.support.vendor import Vendor
 
@@ -81,7 +82,7 @@ def vendor_of() -> type[Vendor]:
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A key in the environment of whoever runs the tests must neither help nor be used."""
-    for name in ("APIMODELS_API_KEY", "APIMODELS_BASE_URL", "APIMODELS_MODEL"):
+    for name in ("APIMODELS_API_KEY", "APIMODELS_BASE_URL", "APIMODELS_MODEL", "APIMODELS_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
 
@@ -105,3 +106,16 @@ def s3(s3_environment: dict[str, str]) -> Iterator[str]:
     """The URL of an empty bucket."""
     with bucket(s3_environment) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL for all tests that only use it."""
+    with running(settings=("fsync = off",)) as server:  # what the system has is enough where it does not crash
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> str:
+    """The URL of a new, empty database."""
+    return postgres_server.database()

@@ -1,15 +1,24 @@
-"""The ledger: which requests were made, what was sent and what came of it, in a file that survives a crash."""
+"""The ledger: which requests were made, what was sent and what came of it, in a file or database, before it matters."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apimodels_async.ledger.entries import Entry, SavedFile, Step
+    from apimodels_async.ledger.port import Ledger
+    from apimodels_async.ledger.postgres.store import PostgresLedger
     from apimodels_async.ledger.sqlite import SqliteLedger
 
-__all__ = ["Entry", "SavedFile", "SqliteLedger", "Step"]
+__all__ = ["Entry", "Ledger", "PostgresLedger", "SavedFile", "SqliteLedger", "Step"]
 
-_HOMES = {"Entry": "entries", "SavedFile": "entries", "SqliteLedger": "sqlite", "Step": "entries"}
+_HOMES = {
+    "Entry": "entries",
+    "Ledger": "port",
+    "PostgresLedger": "postgres.store",
+    "SavedFile": "entries",
+    "SqliteLedger": "sqlite",
+    "Step": "entries",
+}
 
 
 def __getattr__(name: str) -> Any:

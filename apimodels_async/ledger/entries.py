@@ -105,6 +105,7 @@ class Entry(NamedTuple):
             lost.
         server: the service that it belongs to, as `server_identity` names it; ``None`` in a ledger of an older version
             that no run has opened since.
+        attempt: of its last mark at ``sending``, where several processes share the ledger.
     """
 
     key: str
@@ -118,6 +119,7 @@ class Entry(NamedTuple):
     changed: float = 0.0
     intent_id: str | None = None
     server: str | None = None
+    attempt: int | None = None
 
 
 class Plan(Enum):
@@ -169,7 +171,7 @@ def key_of(digest: str, occurrence: int) -> str:
     return f"{digest[:32]}#{occurrence}"
 
 
-def task_to_json(task: Task) -> str:
+def task_fields(task: Task) -> dict[str, Any]:
     """A task as a ledger keeps it: without `Task.raw`, and without the pictures that came inside the answer.
 
     An answer may quote the request, with its pictures and the token in its callback URL.
@@ -177,7 +179,12 @@ def task_to_json(task: Task) -> str:
     links = tuple(url for url in task.result_urls if not url.startswith("data:"))
     fields = evolve(task, result_urls=links, raw={}).to_dict()
     del fields["raw"]
-    return json.dumps(fields)
+    return fields
+
+
+def task_to_json(task: Task) -> str:
+    """`task_fields` as text."""
+    return json.dumps(task_fields(task))
 
 
 def task_from_json(text: str) -> Task:

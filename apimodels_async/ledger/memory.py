@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import server as servers
 from apimodels_async.ledger.entries import Entry, Step, task_from_json, task_to_json
-from apimodels_async.ledger.port import Change
+from apimodels_async.ledger.port import Change, Slots
 
 
 class MemoryLedger:
@@ -84,6 +84,10 @@ class MemoryLedger:
             self._check_open()
             entries = list(self._entries.values())
         yield from entries
+
+    def slots(self, number: int) -> Slots | None:
+        """One process has its own rate."""
+        return None
 
     def close(self) -> None:
         """Take no more calls."""

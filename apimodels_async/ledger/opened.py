@@ -9,6 +9,7 @@ import anyio
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.errors import LedgerError
+from apimodels_async.ledger.opening import database_url, open_ledger
 from apimodels_async.ledger.port import Ledger
 from apimodels_async.ledger.recorder import LedgerWriter
 from apimodels_async.ledger.run import LedgerRun
@@ -17,7 +18,7 @@ _OPENING = WorkerThreads("ledgers", 4)
 
 
 class OpenLedgers:
-    """Opens the ledgers that are given as paths, once each, and closes them with the client.
+    """Opens the ledgers that are given as paths or URLs, once each, and closes them with the client.
 
     A ledger that is given as an object belongs to the caller and stays open.
 
@@ -41,11 +42,12 @@ class OpenLedgers:
         """A run's records in `ledger`.
 
         Args:
-            ledger: a ledger, or the path of one.
+            ledger: a ledger, or the path or URL of one.
             identity: the server to which the client sends, as `server_identity` names it.
             match: whether the steps of earlier runs are read for it.
 
         Raises:
+            ConfigurationError: it is a URL that cannot be used, or what it needs is not installed.
             LedgerError: it cannot be used, or belongs to another server.
         """
         self._jobs.bind()
@@ -60,24 +62,23 @@ class OpenLedgers:
     async def _records(self, ledger: Ledger | str | os.PathLike[str], identity: str, *, match: bool) -> LedgerRun:
         async with self._turn:
             if isinstance(ledger, str | os.PathLike):
-                ledger = await _OPENING.run(partial(self._open, os.path.abspath(ledger)))  # noqa: ASYNC240, PTH100
+                name = database_url(ledger) or os.path.abspath(ledger)  # noqa: ASYNC240, PTH100
+                ledger = await _OPENING.run(partial(self._open, name))
             await _OPENING.run(partial(ledger.bind, identity))
             if id(ledger) not in self._writers:
                 self._writers[id(ledger)] = LedgerWriter(ledger)
             steps = await _OPENING.run(ledger.steps) if match else {}
             return LedgerRun(self._writers[id(ledger)], steps)
 
-    def _open(self, path: str) -> Ledger:
-        """In a thread: the ledger at `path`. Noted here, because a thread cannot be cancelled and its caller can."""
-        from apimodels_async.ledger.sqlite import SqliteLedger  # noqa: PLC0415  (many use no SQLite)
-
-        if path not in self._opened:
-            opened = SqliteLedger(path)
+    def _open(self, name: str) -> Ledger:
+        """In a thread: the ledger of that name. Noted here, because a thread cannot be cancelled and its caller can."""
+        if name not in self._opened:
+            opened = open_ledger(name)
             with self._guard:
                 if self._closed:
                     opened.close()
-                self._opened[path] = opened
-        return self._opened[path]
+                self._opened[name] = opened
+        return self._opened[name]
 
     async def aclose(self) -> None:
         """Write what is left to be written, and close what was opened here."""

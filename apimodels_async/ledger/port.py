@@ -1,17 +1,15 @@
 """The port to where ledgers are kept: changes as values, and what an adapter does with them.
 
-`SqliteLedger` (a file) and `MemoryLedger` (for tests) are the adapters; `tests/ledger/test_port.py` is the contract
-that each of them passes. An adapter knows nothing of clients, event loops or HTTP: its methods block, and the
-`LedgerWriter` calls them in threads.
+`SqliteLedger` (a file), `PostgresLedger` (a database that many hosts share) and `MemoryLedger` (for tests) are the
+adapters; `tests/ledger/test_port.py` is the contract that each of them passes. An adapter knows nothing of clients,
+event loops or HTTP: its methods block, and the `LedgerWriter` calls them in threads.
 
-How a PostgreSQL adapter fits: `apply` is one transaction with one ``UPDATE ... FROM unnest(...)`` for each run of
-changes with different keys, and `Change.allowed_from` is its ``WHERE step = ANY(...)``. Several processes may then
-share a ledger, so such an adapter adds the number of the attempt to its own marks, and checks its fence and its
-allowance inside `apply`: a mark at ``sending`` that they forbid changes nothing and returns 0, and so nothing is sent.
-`steps` takes keys, because a shard is a range of them. `bind` is its check of the server at each connect.
+Where several processes share a ledger, a mark at ``sending`` carries the random number of its attempt, and so does all
+news about it. The adapter takes the news of the attempt that the entry is at, and no other.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
 from apimodels_async.ledger.entries import Entry, SavedFile, Step, steps_before
@@ -37,6 +35,7 @@ class Change(NamedTuple):
         intent_id: of the callback that its create request ordered.
         at: when it happened, epoch seconds; by default when it is written.
         before: the steps from which it may come; by default those that `FOLLOWS` allows.
+        attempt: the number that a mark at ``sending`` sets, and that news about it must match; ``None`` matches all.
     """
 
     key: str
@@ -50,11 +49,42 @@ class Change(NamedTuple):
     intent_id: str | None = None
     at: float | None = None
     before: frozenset[Step] | None = None
+    attempt: int | None = None
 
     @property
     def allowed_from(self) -> frozenset[Step]:
         """The steps from which it moves an entry."""
         return steps_before(self.step) if self.before is None else self.before
+
+
+class Result(IntEnum):
+    """What became of a change. Only `CHANGED` is more than nothing; the negative ones say why a mark was refused."""
+
+    CHANGED = 1
+    UNCHANGED = 0
+    """There is no such entry, it must not come to this step from where it is, or the news is of another attempt."""
+    FENCED = -1
+    """Another worker has begun the shard since."""
+    ENDED = -2
+    """This run was taken for dead: its lease had run out."""
+    MOVED = -3
+    """The database is a copy, or a standby that was promoted, and may lack what was acknowledged."""
+    NO_BUDGET = -4
+    """The budget of the ledger is used up."""
+    NO_PRICE = -5
+    """The ledger has a budget, and no price is known for the entry's model."""
+
+
+class Slots(NamedTuple):
+    """When create requests may be sent, at the one rate of a ledger's runs.
+
+    Attributes:
+        wait: seconds until the first may be sent.
+        spacing: seconds between one and the next.
+    """
+
+    wait: float
+    spacing: float
 
 
 class Ledger(Protocol):
@@ -72,7 +102,7 @@ class Ledger(Protocol):
         """Carry out changes in their order, in one transaction, and return when it is durable.
 
         Returns:
-            For each change, how many entries it changed: 1 or 0.
+            For each change a `Result`, or a number equal to one: 1 if it changed an entry.
 
         Raises:
             LedgerError: none of them was carried out.
@@ -89,6 +119,10 @@ class Ledger(Protocol):
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order in which they were begun."""
+        ...
+
+    def slots(self, number: int) -> Slots | None:
+        """Take that many turns to send a create request, or return ``None`` where the ledger sets no rate."""
         ...
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from apimodels_async.ledger import server as servers
 from apimodels_async.ledger import sql
 from apimodels_async.ledger.entries import Entry, Step, task_from_json
 from apimodels_async.ledger.file_lock import FileLock
-from apimodels_async.ledger.port import Change
+from apimodels_async.ledger.port import Change, Slots
 from apimodels_async.ledger.resolve import resolve
 
 __all__ = ["SqliteLedger"]
@@ -256,6 +256,10 @@ class SqliteLedger:
                 database.execute("ROLLBACK")
                 database.execute("BEGIN IMMEDIATE")
                 return _carry_out(database, [[row] for row in rows])
+
+    def slots(self, number: int) -> Slots | None:
+        """Return ``None``: a file has one process at a time, which has its own rate."""
+        return None
 
     def resolve(self, key: str, how: str) -> Entry:
         """Decide about an entry whose outcome is unknown, after having looked at the vendor's console.

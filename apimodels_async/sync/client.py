@@ -133,7 +133,7 @@ class ImagesClient(MirroredClient):
         output_format: OutputFormat | None = None,
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         key: str | None = None,
     ) -> Task:
         """Submit a task, and do not wait for it.
@@ -158,7 +158,7 @@ class ImagesClient(MirroredClient):
             output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
             seed: the same seed asks for the same picture.
             extra_body: request fields this SDK does not know, merged over the others.
-            ledger: a file in which each step is recorded before it is taken.
+            ledger: a file, or a ``postgresql://`` URL, in which each step is recorded before it is taken.
             key: your own name for this request within the ledger. A later call with the same key returns the task that
                 the first one created, sends nothing if the outcome of the first is unknown, and is refused with
                 another request. Without a key every call creates a new task.
@@ -290,7 +290,7 @@ class ImagesClient(MirroredClient):
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,
@@ -316,8 +316,8 @@ class ImagesClient(MirroredClient):
                 that opens them.
             max_in_flight: maximum number of paid tasks that are under way, or completed and not yet saved. The number
                 of connections is small and does not depend on it.
-            ledger: a file in which each step is recorded before it is taken. The same call with the same ledger
-                continues where the last one ended, in whatever way: finished requests are returned from the ledger,
+            ledger: a file, or a ``postgresql://`` URL, in which each step is recorded before it is taken. The same call
+                with the same ledger continues where the last one ended, in whatever way: finished requests are returned from the ledger,
                 accepted ones are only queried, provably unsent ones are sent, and unknown ones are returned with
                 `SubmissionUnknownError`. Requests are matched by their content.
             download_to: a directory, or the URL of a store that fsspec knows (``s3://bucket/prefix``), in which the
@@ -367,7 +367,7 @@ class ImagesClient(MirroredClient):
         requests: Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str],
         *,
         max_in_flight: int = 64,
-        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
+        ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
         retry_failed: int = 0,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger import SavedFile, SqliteLedger, Step
+from apimodels_async.ledger import PostgresLedger, SavedFile, SqliteLedger, Step
 from apimodels_async.ledger.entries import FOLLOWS
 from apimodels_async.ledger.memory import MemoryLedger
 from apimodels_async.ledger.port import Change, Ledger
@@ -15,9 +15,16 @@ from apimodels_async.models import Task, TaskState
 from tests.support.changes import ANY_STEP, begun, put
 
 
-@pytest.fixture(params=["a file", "memory"])
+@pytest.fixture(params=["a file", "memory", pytest.param("postgres", marks=pytest.mark.postgres)])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    opened: Ledger = SqliteLedger(tmp_path / "run.db") if request.param == "a file" else MemoryLedger()
+    opened: Ledger
+    match request.param:
+        case "a file":
+            opened = SqliteLedger(tmp_path / "run.db")
+        case "memory":
+            opened = MemoryLedger()
+        case _:
+            opened = PostgresLedger(request.getfixturevalue("postgres"))
     yield opened
     opened.close()
 

@@ -1,0 +1,175 @@
+"""PostgreSQL by psycopg, blocking: what a DSN is, one connection that is made again when it breaks, and patience.
+
+No state of a session is used (no prepared statements, no advisory locks beyond a transaction), so that a pooler in
+transaction mode may stand in between.
+"""
+
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from apimodels_async._secret import Secret
+from apimodels_async.errors import ConfigurationError
+
+try:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+except ImportError as missing:
+    raise ConfigurationError(
+        "a postgresql:// URL needs psycopg 3: pip install 'apimodels-async[postgres]'"
+    ) from missing
+
+if TYPE_CHECKING:
+    from psycopg.abc import ConnParam
+
+logger = logging.getLogger("apimodels_async")
+
+T = TypeVar("T")
+Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+
+_DEFAULTS: "dict[str, ConnParam]" = {
+    "connect_timeout": 10,
+    "client_encoding": "UTF8",
+    "application_name": "apimodels",
+    # A server that is gone without a word is noticed within half a minute.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+_PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05", "53300", "53400", "25006"})
+"""Errors after which the same may succeed: conflicts, restarts, too many connections, a standby that is not promoted
+yet."""
+_LASTING = (
+    *("authentication failed", "does not exist", "no pg_hba.conf entry", "no such database", "no such user"),
+    *("no password supplied", "permission denied", "is not permitted to log in"),
+)
+"""Words of errors after which waiting is no use. libpq gives no code for them."""
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+
+class AwayError(Exception):
+    """The server could not be used for as long as patience lasted, or will not be by waiting."""
+
+
+class Dsn:
+    """Where a database is, and who one is there. Shown without its password.
+
+    Args:
+        text: a ``postgresql://`` URL.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            given = conninfo_to_dict(text)
+        except psycopg.Error:  # its words would quote the password
+            raise ConfigurationError(
+                "the PostgreSQL URL cannot be read: postgresql://USER@HOST:PORT/DATABASE is one"
+            ) from None
+        self._conninfo = Secret(make_conninfo("", **{**_DEFAULTS, **given}))
+        host = given.get("host") or os.environ.get("PGHOST") or "localhost"
+        port = f":{given['port']}" if given.get("port") else ""
+        database = given.get("dbname") or os.environ.get("PGDATABASE") or given.get("user") or ""
+        self.name: str = f"postgresql://{host}{port}/{database}"
+
+    def connect(self, **options: Any) -> Connection:
+        """A new connection, each of whose statements is a transaction."""
+        # Prepared statements belong to a session, and a pooler gives each transaction another one.
+        return psycopg.connect(self._conninfo.reveal(), autocommit=True, prepare_threshold=None, **options)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"Dsn({self.name!r})"
+
+
+def is_lasting(error: psycopg.Error) -> bool:
+    """Whether the server refuses for a reason that does not pass by itself."""
+    return any(words in str(error) for words in _LASTING)
+
+
+class Session:
+    """One connection, used by one thread at a time, and made anew when it breaks.
+
+    What is run must be harmless when it is run twice: where a connection breaks during a COMMIT, it is not known
+    whether that was carried out.
+
+    Args:
+        dsn: where to.
+        patience: seconds for which a server that is away, or refuses for now, is tried again.
+    """
+
+    def __init__(self, dsn: Dsn, *, patience: float) -> None:
+        self._dsn = dsn
+        self._patience = patience
+        self._turn = threading.Lock()
+        self._closed = threading.Event()
+        self._connection: Connection | None = None
+        self._process = os.getpid()
+
+    def run(self, work: Callable[[Connection], T], *, patience: float | None = None) -> T:
+        """Call `work` with the connection, and again after what passes.
+
+        Raises:
+            AwayError: it did not pass, or the session is closed or another process's.
+            psycopg.Error: the server refused what `work` wanted.
+        """
+        if self._process != os.getpid():
+            raise AwayError("was opened before a fork: open it in one process only")
+        ends = time.monotonic() + (self._patience if patience is None else patience)
+        pause = _FIRST_PAUSE
+        with self._turn:
+            while True:
+                if self._closed.is_set():
+                    raise AwayError("is closed")
+                try:
+                    return self._try(work)
+                except psycopg.Error as error:
+                    if not self._is_passing(error):
+                        raise
+                    if time.monotonic() + pause > ends:
+                        raise AwayError(f"is away: {_one_line(error)}") from error
+                    if pause >= 4 * _FIRST_PAUSE:  # the first tries are quick: a conflict is no news
+                        logger.warning("%s is away, and is tried again: %s", self._dsn, _one_line(error))
+                self._closed.wait(random.uniform(pause / 2, pause))  # noqa: S311  (no secret)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _try(self, work: Callable[[Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = self._dsn.connect()
+        try:
+            return work(self._connection)
+        except BaseException:
+            if self._connection.closed:
+                self._connection = None
+            raise
+
+    def _is_passing(self, error: psycopg.Error) -> bool:
+        if self._connection is None:  # it could not be made, or broke
+            return not is_lasting(error)
+        return error.sqlstate in _PASSING
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def close(self) -> None:
+        """Close the connection; may be called twice. What is being tried again ends."""
+        self._closed.set()
+        if self._process == os.getpid():
+            with self._turn:
+                self._drop()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,60 @@
+"""What a ledger's name stands for: the path of a file, or the URL of a database."""
+
+import os
+import re
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
+
+from apimodels_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from apimodels_async.ledger.postgres.store import PostgresLedger
+    from apimodels_async.ledger.sqlite import SqliteLedger
+
+OpenLedger: TypeAlias = "SqliteLedger | PostgresLedger"
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_POSTGRES = frozenset({"postgresql", "postgres"})
+
+
+def database_url(name: str | os.PathLike[str]) -> str | None:
+    """The URL if `name` is that of a PostgreSQL database; ``None`` if it is a path.
+
+    Raises:
+        ConfigurationError: it is another URL. Taken for a path, it would be the name of a new and empty file.
+    """
+    text = os.fspath(name)
+    found = _URL.match(text)
+    if found is None:
+        return None
+    if found[1].lower() not in _POSTGRES:
+        raise ConfigurationError(
+            f"ledger {found[0]}…: give the path of a file, or a URL that begins with postgresql://"
+        )
+    return text
+
+
+def shown(name: str | os.PathLike[str]) -> str:
+    """A ledger's name for messages and commands: a URL without its password."""
+    url = database_url(name)
+    if url is None:
+        return os.fspath(name)
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")).geturl()
+
+
+def open_ledger(name: str | os.PathLike[str], *, read_only: bool = False) -> OpenLedger:
+    """Open a ledger by its name.
+
+    Raises:
+        ConfigurationError: the name is a URL that cannot be used, or what it needs is not installed.
+        LedgerError: it cannot be opened.
+    """
+    url = database_url(name)
+    if url is not None:
+        from apimodels_async.ledger.postgres.store import PostgresLedger  # noqa: PLC0415  (an extra)
+
+        return PostgresLedger(url, read_only=read_only)
+    from apimodels_async.ledger.sqlite import SqliteLedger  # noqa: PLC0415  (many use no SQLite)
+
+    return SqliteLedger(name, read_only=read_only)

@@ -1,0 +1,47 @@
+"""The ledger's tables and functions in a database: whether they are there, and making them."""
+
+from importlib import resources
+
+from apimodels_async._postgres import Connection
+from apimodels_async.errors import LedgerError
+
+VERSION = 1
+
+
+def version_in(connection: Connection) -> int:
+    """The version of the ledger in a database; 0 if there is none.
+
+    Raises:
+        LedgerError: a newer version of this package wrote it.
+    """
+    if connection.execute("SELECT to_regclass('apimodels.ledger') IS NULL").fetchone() == (True,):
+        return 0
+    row = connection.execute("SELECT version FROM apimodels.ledger").fetchone()
+    version = 0 if row is None else int(row[0])
+    if version > VERSION:
+        raise LedgerError(
+            f"was written by a newer version of apimodels-async (schema {version}, here {VERSION}): update the package"
+        )
+    return version
+
+
+def install(connection: Connection) -> None:
+    """Make the ledger if it is not there, in one transaction. Several processes may do so at once.
+
+    Raises:
+        LedgerError: a newer version of this package wrote it.
+    """
+    if version_in(connection) == VERSION:
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels.ledger'))")
+        if version_in(connection) == 0:
+            # As one text each, without parameters, so that it may hold many statements.
+            connection.execute(_text("schema.sql"))
+            connection.execute(_text("functions.sql"))
+            connection.execute("SELECT apimodels.settle_here()")
+            connection.execute("INSERT INTO apimodels.ledger (version) VALUES (%s)", (VERSION,))
+
+
+def _text(name: str) -> bytes:
+    return (resources.files(__package__ or "") / name).read_bytes()
