@@ -317,9 +317,9 @@ class ImagesClient(MirroredClient):
             max_in_flight: maximum number of paid tasks that are under way, or completed and not yet saved. The number
                 of connections is small and does not depend on it.
             ledger: a file, or a ``postgresql://`` URL, in which each step is recorded before it is taken. The same call
-                with the same ledger continues where the last one ended, in whatever way: finished requests are returned from the ledger,
-                accepted ones are only queried, provably unsent ones are sent, and unknown ones are returned with
-                `SubmissionUnknownError`. Requests are matched by their content.
+                with the same ledger continues where the last one ended, in whatever way: finished requests are returned
+                from the ledger, accepted ones are only queried, provably unsent ones are sent, and unknown ones are
+                returned with `SubmissionUnknownError`. Requests are matched by their content.
             download_to: a directory in which the pictures of completed tasks are saved before their outcome is
                 returned. It is created and tested when the batch is entered, before anything is sent; ``~`` is the home
                 directory. A disk that is full or no longer writable ends the sending, as missing credits do.
