@@ -1,6 +1,7 @@
 """Preparation of a request: read its pictures, build its JSON, compute its digest. Blocking, for threads."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from apimodels_async._create import inputs
@@ -47,8 +48,23 @@ def prepare(
     intent_id = None if order is None else order.intent_id
     if not for_ledger:
         return PreparedRequest(body, model, {}, "", intent_id)
-    view = request_view(request, model, {name: _summed_up(value) for name, value in pictures.items()})
+    view = _view(request, model, pictures)
     return PreparedRequest(body, model, view, digest_of(view), intent_id)
+
+
+def view_of(request: GenerationRequest, model: str) -> dict[str, Any]:
+    """What a ledger stores of a request, without its body. Reads its local pictures.
+
+    Raises:
+        TypeError, ValueError: an input is not a picture.
+    """
+    return _view(request, model, inputs.request_fields(request))
+
+
+def _view(
+    request: GenerationRequest, model: str, pictures: Mapping[str, inputs.Sent | list[inputs.Sent]]
+) -> dict[str, Any]:
+    return request_view(request, model, {name: _summed_up(value) for name, value in pictures.items()})
 
 
 def _summed_up(picture: inputs.Sent | list[inputs.Sent]) -> str | list[str]:

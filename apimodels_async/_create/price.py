@@ -35,7 +35,9 @@ def _resolution(size: str | None) -> str | None:
 
 def price_of_view(view: Mapping[str, Any], model: str) -> float | None:
     """The same for a request as a ledger keeps it, also one of a version that knew other sizes."""
-    given = {name: view[name] for name in _PRICING if view.get(name) is not None}
+    renamed = {"image_url": "image", "image_urls": "images"}
+    given = {renamed.get(name, name): value for name, value in view.items() if value is not None}
+    given = {name: value for name, value in given.items() if name in _PRICING}
     try:
         return price(GenerationRequest("priced", **given), model)
     except (TypeError, ValueError):

@@ -1,6 +1,7 @@
 """A throw-away PostgreSQL from the distribution's packages: started, crashed, copied and promoted by tests."""
 
 import getpass
+import importlib.util
 import itertools
 import os
 import shutil
@@ -154,9 +155,7 @@ class PgBouncer:
 def running(**options: Any) -> Iterator[PostgresServer]:
     """A server that is removed afterwards; the test is skipped where PostgreSQL or psycopg is not installed."""
     missing = [] if program("initdb") else ["PostgreSQL"]
-    try:
-        import psycopg as _
-    except ImportError:
+    if importlib.util.find_spec("psycopg") is None:
         missing.append("psycopg")
     if missing:
         message = f"{' and '.join(missing)} not installed"

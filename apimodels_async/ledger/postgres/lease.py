@@ -55,7 +55,7 @@ class Lease:
             return self._run
 
     def renewed(self, asked: float) -> bool:
-        """Note that the database took the run for alive, when asked at this monotonic time; whether that still holds."""
+        """Note that the run was alive when asked at this monotonic time, and return whether that still holds."""
         with self._turn:
             self._renewed = max(self._renewed, asked)
             return time.monotonic() - self._renewed < SAFE * self.ttl

@@ -1,50 +1,50 @@
 """`PostgresLedger`: a ledger that the processes of many hosts share."""
 
-import contextlib
-import time
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Self, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple, Self
 
-import psycopg
-
-from apimodels_async._postgres import AwayError, Connection, Dsn, Session
+from apimodels_async._postgres import Connection, Dsn
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import server as servers
 from apimodels_async.ledger.entries import Entry, Step
-from apimodels_async.ledger.port import Change, Result, Slots
+from apimodels_async.ledger.port import Change, Slots
 from apimodels_async.ledger.postgres import rows, schema
+from apimodels_async.ledger.postgres.database import LedgerDatabase
 from apimodels_async.ledger.postgres.lease import Lease
+from apimodels_async.ledger.postgres.load import Loaded, divide, load
+from apimodels_async.ledger.postgres.marks import Marks
+from apimodels_async.ledger.postgres.shards import STATES, Held, ShardHeldError, ShardLedger, ShardState, begin, states
 from apimodels_async.ledger.resolve import resolve
+from apimodels_async.models import UNSET, GenerationRequest, Unset
 
-__all__ = ["Held", "PostgresLedger"]
-
-T = TypeVar("T")
+__all__ = ["PostgresLedger"]
 
 TTL = 30.0
 PATIENCE = 300.0
-_ROWS_AT_ONCE = 1000
 
 
-class Held(NamedTuple):
-    """A worker's hold on a shard.
+class Terms(NamedTuple):
+    """What holds for all runs of a ledger together. Money is in US dollars, estimated by the catalogue's prices.
 
     Attributes:
-        shard: its number.
-        fence: the number of this hold: a later one takes it away.
-        run: of the process.
+        budget: what may be spent; ``None`` for no limit.
+        granted: of it, what runs may spend without asking again; those that have ended return their rest.
+        used: the cost of what is billed or may be.
+        create_rate: create requests a second; ``None`` for no limit.
     """
 
-    shard: int
-    fence: int
-    run: int
+    budget: float | None
+    granted: float
+    used: float
+    create_rate: float | None
 
 
 class PostgresLedger:
     """A ledger in a PostgreSQL database (14 or newer), in the schema ``apimodels``, made if it is not there.
 
     Any number of processes on any number of hosts may use it at once: of all of them, one at most sends the create
-    request of an entry. Its calls block; a client makes them in a worker thread. A pooler such as PgBouncer may stand in
-    between, in transaction mode. Use it as a context manager, or `close` it.
+    request of an entry. Its calls block; a client makes them in a worker thread. A pooler such as PgBouncer may stand
+    in between, in transaction mode. Use it as a context manager, or `close` it.
 
     Args:
         dsn: a ``postgresql://`` URL. Leave the password to ``~/.pgpass`` or ``PGPASSWORD``.
@@ -54,6 +54,7 @@ class PostgresLedger:
 
     Attributes:
         name: of the database, without user and password.
+        database: the connections to it.
 
     Raises:
         ConfigurationError: `dsn` cannot be read, or psycopg is not installed.
@@ -63,16 +64,16 @@ class PostgresLedger:
     def __init__(self, dsn: str, *, ttl: float = TTL, patience: float = PATIENCE, read_only: bool = False) -> None:
         if ttl <= 0.0:
             raise ValueError(f"ttl={ttl}: give seconds above 0")
-        self._dsn = Dsn(dsn)
-        self.name: str = self._dsn.name
-        self._read_only = read_only
-        # Apart, so that what is read does not wait for what is written.
-        self._writing = Session(self._dsn, patience=patience)
-        self._reading = Session(self._dsn, patience=patience)
-        self._lease = Lease(self._dsn, ttl)
+        where = Dsn(dsn)
+        self.database: LedgerDatabase = LedgerDatabase(where, patience=patience, read_only=read_only)
+        self.name: str = where.name
+        self._lease = Lease(where, ttl)
+        self._marks = Marks(self.database, self._lease)
         try:
-            with self._errors("cannot be opened"):
-                self._writing.run(_check_there if read_only else schema.install)
+            if read_only:
+                self.database.read(_check_there, "cannot be opened")
+            else:
+                self.database.write(schema.install, "cannot be opened")
         except BaseException:
             self.close()
             raise
@@ -86,8 +87,7 @@ class PostgresLedger:
     def close(self) -> None:
         """End this process's run and close the connections; may be called twice."""
         self._lease.close()
-        self._writing.close()
-        self._reading.close()
+        self.database.close()
 
     # --- the server
 
@@ -103,14 +103,11 @@ class PostgresLedger:
             connection.execute("UPDATE apimodels.ledger SET server = %s WHERE server IS NULL", (server,))
             return _servers(connection)
 
-        with self._errors("cannot be bound to its server"):
-            found = self._writing.run(bound)
-        servers.check(self.name, found, server)
+        servers.check(self.name, self.database.write(bound, "cannot be bound to its server"), server)
 
     def servers(self) -> set[str]:
         """The server to which the ledger belongs; none before the first run."""
-        with self._errors("cannot be read"):
-            return self._reading.run(_servers)
+        return self.database.read(_servers)
 
     def move_server(self, old: str, new: str) -> int:
         """Say that what belongs to one server belongs to another: it is the same service at a new address.
@@ -123,7 +120,6 @@ class PostgresLedger:
             LedgerError: the ledger does not belong to `old`, or cannot be written.
         """
         old, new = servers.named(old), servers.named(new)
-        self._check_writable()
 
         def moved(connection: Connection) -> int:
             done = connection.execute("UPDATE apimodels.ledger SET server = %s WHERE server = %s", (new, old))
@@ -135,8 +131,7 @@ class PostgresLedger:
             [count] = connection.execute("SELECT count(*) FROM apimodels.entry").fetchone() or [0]
             return int(count)
 
-        with self._errors("cannot be written"):
-            return self._writing.run(moved)
+        return self.database.write(moved)
 
     # --- the place
 
@@ -146,8 +141,7 @@ class PostgresLedger:
         Raises:
             LedgerError: it is one: it may lack what was acknowledged, such as that a create request was sent.
         """
-        with self._errors("cannot be read"):
-            [why] = self._reading.run(lambda c: c.execute("SELECT apimodels.moved()").fetchone()) or [None]
+        [(why,)] = self.database.select("SELECT apimodels.moved()")
         if why is not None:
             raise LedgerError(f"{self.name}: {why}. {MOVED}")
 
@@ -157,25 +151,23 @@ class PostgresLedger:
         Raises:
             LedgerError: it cannot be written.
         """
-        self._check_writable()
-        with self._errors("cannot be written"):
-            self._writing.run(lambda c: c.execute("SELECT apimodels.settle_here()"))
+        self.database.execute("SELECT apimodels.settle_here()")
 
     # --- reading
 
     def find(self, key: str) -> Entry | None:
         """The entry with this key, or ``None``."""
         at = rows.row_id(key)
-        found = self._select(f"{rows.READ} WHERE e.digest = %s AND e.occurrence = %s", at)
-        return self._entry(found[0]) if found else None
+        found = self.database.select(f"{rows.READ} WHERE e.digest = %s AND e.occurrence = %s", at)
+        return self.entry(found[0]) if found else None
 
     def steps(self, keys: Collection[str] | None = None) -> dict[str, Step]:
         """The step of each entry by its key: of all entries, or of those among `keys`."""
         if keys is None:
-            found = self._select("SELECT digest, occurrence, name, step FROM apimodels.entry", ())
+            found = self.database.select("SELECT digest, occurrence, name, step FROM apimodels.entry")
         else:
             at = [rows.row_id(key) for key in keys]
-            found = self._select(
+            found = self.database.select(
                 "SELECT e.digest, e.occurrence, e.name, e.step FROM apimodels.entry e "
                 "JOIN unnest(%s::bytea[], %s::int[]) k (digest, occurrence) USING (digest, occurrence)",
                 ([each.digest for each in at], [each.occurrence for each in at]),
@@ -184,26 +176,19 @@ class PostgresLedger:
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order in which they were begun."""
-        yield from self._read_entries("ORDER BY r.line", ())
+        yield from map(self.entry, self.database.stream(f"{rows.READ} ORDER BY r.line"))
 
-    def _read_entries(self, condition: str, values: Sequence[Any]) -> Iterator[Entry]:
-        """Entries, a thousand at a time, as they were at one moment."""
-        with self._errors("cannot be read"):
-            self._reading.run(lambda c: c.execute("SELECT 1"))  # not closed, of this process, and there
-            with (
-                self._dsn.connect() as connection,
-                connection.transaction(),
-                connection.cursor(name="entries") as cursor,
-            ):
-                cursor.itersize = _ROWS_AT_ONCE
-                for row in cursor.execute(rows.READ + condition, values):  # type: ignore[arg-type]
-                    yield self._entry(row)
+    def counts(self) -> dict[Step, int]:
+        """How many entries are at each step."""
+        found = self.database.select("SELECT step, count(*) FROM apimodels.entry GROUP BY step")
+        return {Step(step): count for step, count in found}
 
-    def _select(self, statement: str, values: Sequence[Any]) -> list[Any]:
-        with self._errors("cannot be read"):
-            return self._reading.run(lambda c: c.execute(statement, values).fetchall())  # type: ignore[arg-type]
+    def strays(self) -> list[tuple[str, str]]:
+        """The keys and ids of tasks that were created, and do not fit their entries any more."""
+        return [(rows.key_at(*at), task_id) for *at, task_id in self.database.select(_STRAYS)]
 
-    def _entry(self, row: rows.Row) -> Entry:
+    def entry(self, row: rows.Row) -> Entry:
+        """An entry from a row of `rows.READ`."""
         try:
             return rows.entry_of(row)
         except (ValueError, KeyError, TypeError) as broken:
@@ -224,49 +209,97 @@ class PostgresLedger:
 
     def apply_held(self, changes: Sequence[Change], held: Held | None) -> list[int]:
         """As `apply`, for the holder of a shard: its marks are refused once another has begun the shard."""
-        self._check_writable()
-        with self._errors("cannot be written"):
-            texts = rows.changes_json(changes)
-            marks = any(change.step is Step.SENDING and change.digest is None for change in changes)
-            if not marks:
-                return self._writing.run(lambda c: _carry_out(c, texts, self._lease.run, held=None))
-            return self._mark(changes, texts, held)
-
-    def _mark(self, changes: Sequence[Change], texts: str, held: Held | None) -> list[int]:
-        asked = time.monotonic()
-
-        def work(connection: Connection) -> tuple[int, list[int]]:
-            nonlocal asked
-            run = self._lease.begin(connection) if held is None else held.run
-            asked = time.monotonic()
-            return run, _carry_out(connection, texts, run, held=held, marks=True)
-
-        run, results = self._writing.run(work)
-        if Result.ENDED in results:
-            self._lease.refused(run)
-            if held is None:  # it is a new run from now on; what it had marked is told apart by its attempts
-                run, results = self._writing.run(work)
-        if self._lease.renewed(asked):
-            return results
-        # The answer came so late that others may have taken this process for dead: nothing may leave.
-        late = [
-            change._replace(step=Step.INTENT, before=frozenset({Step.SENDING}), intent_id=None)
-            for change, result in zip(changes, results, strict=True)
-            if change.step is Step.SENDING and change.digest is None and result == Result.CHANGED
-        ]
-        if late:
-            back = rows.changes_json(late)
-            self._writing.run(lambda c: _carry_out(c, back, run, held=None))
-        return [
-            Result.ENDED if change.step is Step.SENDING and result == Result.CHANGED else result
-            for change, result in zip(changes, results, strict=True)
-        ]
+        return self._marks.apply(changes, held)
 
     def slots(self, number: int) -> Slots | None:
         """Take that many turns to send, or return ``None`` where no rate is set."""
-        with self._errors("cannot be written"):
-            row = self._reading.run(lambda c: c.execute(_SLOTS, {"number": number}).fetchone())
+        row = self.database.read(lambda c: c.execute(_SLOTS, {"number": number}).fetchone(), "cannot be written")
         return None if row is None else Slots(max(0.0, row[0]), row[1])
+
+    # --- the work of many
+
+    def load(self, requests: Iterable[GenerationRequest | str], *, model: str | None = None) -> Loaded:
+        """Add requests, all of them or none; what is there already stays as it is.
+
+        Requests are matched by their content and by how many times it has come before: the same file again adds
+        nothing, and its lines may have moved.
+
+        Args:
+            requests: read once, and not kept in memory.
+            model: of requests that name none.
+
+        Raises:
+            TypeError, ValueError: a request has no model, or a picture that is neither path nor URL.
+            LedgerError: they cannot be written.
+        """
+        # Once only: what is given may be an iterator. The same load again adds nothing.
+        return self.database.write(
+            lambda c: load(c, requests, model), "cannot be loaded", also=(TypeError, ValueError), patience=0.0
+        )
+
+    def divide(self, at_least: int = 1) -> int:
+        """Divide the entries into shards of about a thousand, unless they are, and return how many there are.
+
+        Args:
+            at_least: how many shards there must be: four times the workers are enough.
+        """
+        return self.database.write(lambda c: divide(c, at_least), "cannot be divided")
+
+    def shards(self) -> list[ShardState]:
+        """Every shard, and who has it."""
+        return states(self.database.select(STATES))
+
+    def shard(self, number: int, *, take_over: bool = True) -> ShardLedger:
+        """Begin a shard: from now on this process alone may send its requests.
+
+        What runs that have ended were sending is then marked as unknown.
+
+        Args:
+            number: of the shard.
+            take_over: whether to take it from a run that is alive: an engine that runs the shard again knows better.
+
+        Raises:
+            ShardHeldError: a run that is alive holds it.
+            LedgerError: there is no such shard, or this is no longer the database that it was written in.
+        """
+        self.check_place()
+
+        def begun(connection: Connection) -> ShardLedger | None:
+            run = self._lease.begin(connection)
+            found = begin(connection, number, run, take_over=take_over)
+            if found is None:
+                return None
+            fence, first, beyond = found
+            return ShardLedger(self, Held(number, fence, run), first, beyond)
+
+        shard = self.database.write(begun)
+        if shard is None:
+            if any(state.number == number for state in self.shards()):
+                raise ShardHeldError(f"{self.name}: shard {number} is held by another run")
+            raise LedgerError(f"{self.name} has no shard {number}")
+        shard.settle()
+        return shard
+
+    def set_terms(self, *, budget: float | Unset | None = UNSET, create_rate: float | Unset | None = UNSET) -> None:
+        """Set what holds for all runs together. What is left out stays as it is.
+
+        Args:
+            budget: US dollars, by the catalogue's prices; ``None`` for no limit.
+            create_rate: create requests a second; ``None`` for no limit.
+        """
+        if not isinstance(budget, Unset):
+            if budget is not None and budget < 0.0:
+                raise ValueError(f"budget={budget}: give US dollars, at least 0, or None")
+            self.database.execute("UPDATE apimodels.ledger SET budget = %s", (rows.micros(budget),))
+        if not isinstance(create_rate, Unset):
+            if create_rate is not None and create_rate <= 0.0:
+                raise ValueError(f"create_rate={create_rate}: give a number above 0, or None")
+            self.database.execute("UPDATE apimodels.ledger SET create_rate = %s", (create_rate,))
+
+    def terms(self) -> Terms:
+        """What holds for all runs together, and what they have used."""
+        [(budget, granted, used, create_rate)] = self.database.select(_TERMS)
+        return Terms(None if budget is None else budget / 1e6, float(granted) / 1e6, float(used) / 1e6, create_rate)
 
     def resolve(self, key: str, how: str) -> Entry:
         """Decide about an entry whose outcome is unknown, after having looked at the vendor's console.
@@ -279,24 +312,6 @@ class PostgresLedger:
             LedgerError: no such entry, or there is nothing to decide.
         """
         return resolve(self, key, how)
-
-    # --- errors
-
-    def _check_writable(self) -> None:
-        if self._read_only:
-            raise LedgerError(f"{self.name} was opened to be read only")
-
-    @contextlib.contextmanager
-    def _errors(self, what: str) -> Generator[None]:
-        """Whatever psycopg or the values raise becomes a `LedgerError` that names the database."""
-        try:
-            yield
-        except LedgerError:
-            raise
-        except AwayError as error:
-            raise LedgerError(f"{self.name} {error}") from error
-        except Exception as error:
-            raise LedgerError(f"{self.name} {what}: {' '.join(str(error).split())}") from error
 
 
 MOVED = (
@@ -313,6 +328,15 @@ RETURNING next_slot - %(number)s / create_rate - now, 1 / create_rate
 """No more than a minute ahead, so that a clock that is set back holds nothing for long."""
 
 
+_STRAYS = """
+SELECT s.digest, s.occurrence, e.name, s.task_id
+FROM apimodels.stray s LEFT JOIN apimodels.entry e USING (digest, occurrence) ORDER BY s.number
+"""
+_TERMS = """
+SELECT budget, granted, (SELECT coalesce(sum(used), 0) FROM apimodels.run), create_rate FROM apimodels.ledger
+"""
+
+
 def _check_there(connection: Connection) -> None:
     if schema.version_in(connection) == 0:
         raise LedgerError("there is no ledger in this database")
@@ -321,15 +345,3 @@ def _check_there(connection: Connection) -> None:
 def _servers(connection: Connection) -> set[str]:
     found = connection.execute("SELECT server FROM apimodels.ledger WHERE server IS NOT NULL").fetchall()
     return {server for (server,) in found}
-
-
-def _carry_out(
-    connection: Connection, texts: str, run: int | None, *, held: Held | None, marks: bool = False
-) -> list[int]:
-    shard, fence = (None, None) if held is None else (held.shard, held.fence)
-    row = connection.execute(
-        "SELECT apimodels.apply(%s::json, %s, %s, %s, %s)", (texts, run, marks, shard, fence)
-    ).fetchone()
-    if row is None:
-        raise psycopg.DataError("no result")
-    return [Result(each) for each in row[0]]

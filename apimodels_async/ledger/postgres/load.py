@@ -1,0 +1,162 @@
+"""Loading the requests of many hosts into the ledger at once, and dividing them into shards."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from apimodels_async._create.identity import digest_of
+from apimodels_async._create.prepare import view_of
+from apimodels_async._create.price import price_of_view
+from apimodels_async._postgres import Connection
+from apimodels_async._wire.converter import request_fields
+from apimodels_async.ledger.postgres import rows
+from apimodels_async.models import GenerationRequest
+
+ROWS_A_SHARD = 1000
+"""Requests in a shard, where there are not more workers than that takes."""
+_MOST_ROWS_A_SHARD = 4000
+_PICTURES = ("image", "images", "mask")
+
+
+class Loaded(NamedTuple):
+    """What came of loading.
+
+    Attributes:
+        read: requests that were given.
+        added: of them, those that were not in the ledger.
+        unpriced: of those given, how many have no known price.
+    """
+
+    read: int
+    added: int
+    unpriced: int
+
+
+def load(connection: Connection, requests: Iterable[GenerationRequest | str], model: str | None) -> Loaded:
+    """Add requests as entries at ``intent``, all of them or none. What is there already stays as it is.
+
+    Requests are matched by their content and by how many times it has come before, as in a batch: the same file again
+    adds nothing, and its lines may have moved.
+
+    Raises:
+        TypeError, ValueError: a request cannot be loaded: it has no model, or a picture that is neither path nor URL.
+    """
+    read = unpriced = 0
+    with connection.transaction():
+        connection.execute(_STAGING)
+        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for row in _rows(requests, model):
+                read += 1
+                unpriced += row[1] is None
+                copy.write_row(row)
+        connection.execute(_NUMBERED)
+        added = connection.execute(_ENTRIES).rowcount
+        connection.execute(_REQUESTS)
+        if added:
+            connection.execute("UPDATE apimodels.shard SET finished = false WHERE finished")
+    return Loaded(read, added, unpriced)
+
+
+def _rows(requests: Iterable[GenerationRequest | str], model: str | None) -> Iterator[tuple[Any, ...]]:
+    """The content's digest, cost, model, body and, where it differs, what was given, of each request."""
+    for number, given in enumerate(requests, 1):
+        request = given if isinstance(given, GenerationRequest) else GenerationRequest(given)
+        its_model = request.model or model
+        if its_model is None:
+            raise ValueError(f"request {number}: name a model, there or for all with model=")
+        view = view_of(request, its_model)
+        digest = bytes.fromhex(digest_of(view))
+        cost = rows.micros(price_of_view(view, its_model))
+        yield digest, cost, its_model, rows.body_of(view), _given(request, its_model, number)
+
+
+def _given(request: GenerationRequest, model: str, number: int) -> str | None:
+    pictures = {name: value for name in _PICTURES if (value := getattr(request, name)) is not None}
+    if not pictures and request.callback_url is None:
+        return None
+    named = {name: _names(value, f"request {number}: {name}") for name, value in pictures.items()}
+    extra = {} if request.extra_body is None else {"extra_body": dict(request.extra_body)}
+    return json.dumps({**request_fields(request), **named, **extra, "model": model})
+
+
+def _names(value: object, where: str) -> str | list[str]:
+    match value:
+        case str():
+            return value
+        case os.PathLike():
+            return os.fspath(value)  # type: ignore[no-any-return]
+        case list() | tuple():
+            return [str(_names(each, where)) for each in value]
+        case _:
+            raise TypeError(f"{where} is {type(value).__name__}: give a path or a URL that every worker can read")
+
+
+def request_of(model: str, body: str, given: str | None) -> GenerationRequest:
+    """A request as it was loaded.
+
+    Raises:
+        TypeError, ValueError: it was not loaded, and only the digests of its pictures are known.
+    """
+    return GenerationRequest(**{"model": model, **json.loads(given or body)})
+
+
+def divide(connection: Connection, at_least: int) -> int:
+    """Divide the entries into shards, unless they are, and return how many there are.
+
+    Shards that a live run holds are not divided anew: their numbers are its.
+    """
+    with connection.transaction():
+        connection.execute("SELECT 1 FROM apimodels.ledger FOR UPDATE")
+        [entries, shards, fence] = connection.execute(_SIZES).fetchone() or (0, 0, 0)
+        wanted = max(at_least, -(-entries // ROWS_A_SHARD), 1)
+        is_enough = shards >= at_least and entries <= shards * _MOST_ROWS_A_SHARD
+        if shards and (is_enough or _is_any_held(connection)):
+            return int(shards)
+        connection.execute("DELETE FROM apimodels.shard")
+        with connection.cursor() as cursor, cursor.copy(_COPY_SHARDS) as copy:
+            for number in range(wanted):
+                beyond = None if number == wanted - 1 else _bound(number + 1, wanted)
+                # The fences go on, so that none that was given out before holds a shard of the same number.
+                copy.write_row((number, fence + 1, _bound(number, wanted), beyond))
+    return wanted
+
+
+def _bound(number: int, shards: int) -> bytes:
+    return (number * 2**128 // shards).to_bytes(16, "big")
+
+
+def _is_any_held(connection: Connection) -> bool:
+    held = "SELECT 1 FROM apimodels.shard WHERE NOT finished AND NOT apimodels.has_ended(run) LIMIT 1"
+    return connection.execute(held).fetchone() is not None
+
+
+_STAGING = """
+CREATE TEMP TABLE loading (
+    line bigint NOT NULL DEFAULT nextval('apimodels.request_line'), content bytea, cost bigint, model text, body text,
+    given text
+) ON COMMIT DROP
+"""
+_COPY = "COPY loading (content, cost, model, body, given) FROM STDIN"
+_NUMBERED = """
+CREATE TEMP TABLE numbered ON COMMIT DROP AS
+SELECT *, substring(content FROM 1 FOR 16) AS digest,
+       row_number() OVER (PARTITION BY content ORDER BY line)::int - 1 AS occurrence
+FROM loading
+"""
+_ENTRIES = """
+INSERT INTO apimodels.entry (digest, occurrence, step, cost, changed)
+SELECT digest, occurrence, 'intent', cost, extract(epoch FROM clock_timestamp()) FROM numbered
+ON CONFLICT DO NOTHING
+"""
+_REQUESTS = """
+INSERT INTO apimodels.request (digest, occurrence, line, content, model, body, given)
+SELECT digest, occurrence, line, content, model, body, given FROM numbered
+ON CONFLICT (digest, occurrence) DO UPDATE SET given = excluded.given
+WHERE request.given IS NULL AND excluded.given IS NOT NULL
+"""
+"""What a batch began by itself learns from a load how it was given."""
+_SIZES = """
+SELECT (SELECT count(*) FROM apimodels.entry), count(*), coalesce(max(fence), 0) FROM apimodels.shard
+"""
+_COPY_SHARDS = "COPY apimodels.shard (number, fence, first, beyond) FROM STDIN"

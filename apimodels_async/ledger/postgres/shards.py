@@ -1,0 +1,190 @@
+"""A shard of a ledger: a range of its entries, worked on by one process at a time."""
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from apimodels_async._postgres import Connection
+from apimodels_async.errors import LedgerError
+from apimodels_async.ledger.entries import Entry, Step
+from apimodels_async.ledger.port import Change, Slots
+from apimodels_async.ledger.postgres import rows
+from apimodels_async.ledger.postgres.load import request_of
+from apimodels_async.models import GenerationRequest
+
+if TYPE_CHECKING:
+    from apimodels_async.ledger.postgres.store import PostgresLedger
+
+
+class Held(NamedTuple):
+    """A process's hold on a shard.
+
+    Attributes:
+        shard: its number.
+        fence: the number of this hold: a later one takes it away.
+        run: of the process.
+    """
+
+    shard: int
+    fence: int
+    run: int
+
+
+class ShardState(NamedTuple):
+    """Who has a shard.
+
+    Attributes:
+        number: of the shard, from 0.
+        fence: how many times it was begun, and more.
+        finished: whether a run has come to its end.
+        held: whether a run that is alive has begun it, and has not come to its end.
+        host: of the run that began it last.
+        pid: likewise.
+        seen: when that run last gave a sign of life.
+    """
+
+    number: int
+    fence: int
+    finished: bool
+    held: bool
+    host: str | None
+    pid: int | None
+    seen: datetime | None
+
+
+class ShardHeldError(LedgerError):
+    """Another run that is alive holds the shard."""
+
+
+class ShardLedger:
+    """The ledger of one shard, for one process: a batch of its `requests` takes it in place of a whole ledger.
+
+    Made by `PostgresLedger.shard`. From then on no earlier holder of the shard can mark an entry as ``sending``, while
+    what earlier holders report of entries that they have sent is still recorded.
+
+    Attributes:
+        held: the hold on it.
+    """
+
+    def __init__(self, ledger: "PostgresLedger", held: Held, first: bytes, beyond: bytes | None) -> None:
+        self.held: Held = held
+        self._ledger = ledger
+        self._range = {"first": first, "beyond": beyond}
+
+    @property
+    def number(self) -> int:
+        """The number of the shard."""
+        return self.held.shard
+
+    @property
+    def name(self) -> str:
+        """The name of the whole ledger."""
+        return self._ledger.name
+
+    # --- the port
+
+    def bind(self, server: str) -> None:
+        """As the whole ledger's."""
+        self._ledger.bind(server)
+
+    def apply(self, changes: Iterable[Change]) -> list[int]:
+        """As the whole ledger's; marks are refused once another process has begun the shard."""
+        return self._ledger.apply_held(list(changes), self.held)
+
+    def find(self, key: str) -> Entry | None:
+        """The entry with this key, or ``None``."""
+        return self._ledger.find(key)
+
+    def steps(self, keys: Collection[str] | None = None) -> dict[str, Step]:
+        """The step of each entry of the shard by its key, or of those among `keys`."""
+        if keys is not None:
+            return self._ledger.steps(keys)
+        found = self._ledger.database.select(f"SELECT e.digest, e.occurrence, e.name, e.step {_ENTRIES}", self._range)
+        return {rows.key_at(digest, occurrence, name): Step(step) for digest, occurrence, name, step in found}
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry of the shard, in the order of `requests`."""
+        condition = f"WHERE {_IN_RANGE} ORDER BY e.digest, e.occurrence"
+        yield from map(self._ledger.entry, self._ledger.database.stream(f"{rows.READ} {condition}", self._range))
+
+    def slots(self, number: int) -> Slots | None:
+        """As the whole ledger's."""
+        return self._ledger.slots(number)
+
+    def close(self) -> None:
+        """Let others have it, if it is still this process's. The whole ledger stays open; may be called twice."""
+        self._ledger.database.execute(_RELEASE, self.held._asdict())
+
+    # --- work
+
+    def requests(self) -> Iterator[GenerationRequest]:
+        """The shard's requests, each as it was loaded. Equal ones follow each other.
+
+        Raises:
+            LedgerError: one was not loaded but begun by a batch, and its pictures are not known here.
+        """
+        statement = f"{_REQUESTS} WHERE {_IN_RANGE} AND e.occurrence >= 0 ORDER BY e.digest, e.occurrence"
+        for digest, occurrence, model, body, given in self._ledger.database.select(statement, self._range):
+            try:
+                yield request_of(model, body, given)
+            except (TypeError, ValueError) as error:
+                key = rows.key_at(digest, occurrence, None)
+                raise LedgerError(f"{self.name}: entry {key} cannot be sent from here: {error}") from error
+
+    def counts(self) -> dict[Step, int]:
+        """How many of the shard's entries are at each step."""
+        found = self._ledger.database.select(f"SELECT e.step, count(*) {_ENTRIES} GROUP BY e.step", self._range)
+        return {Step(step): count for step, count in found}
+
+    def settle(self) -> list[str]:
+        """Mark what runs that have ended were sending as ``unknown``.
+
+        Returns:
+            The keys of what runs that are alive are still sending: wait for those, and ask again.
+        """
+        self._ledger.database.execute(_SETTLE, self._range)
+        sending = f"SELECT e.digest, e.occurrence, e.name {_ENTRIES} AND e.step = 'sending'"
+        return [rows.key_at(*row) for row in self._ledger.database.select(sending, self._range)]
+
+    def finish(self) -> bool:
+        """Note that everything was done, and return whether the shard was still this process's."""
+        return self._ledger.database.execute(_FINISH, self.held._asdict()) == 1
+
+
+def begin(connection: Connection, number: int, run: int, *, take_over: bool) -> tuple[int, bytes, bytes | None] | None:
+    """Begin a shard: its new fence and its range; ``None`` if it is held by another run and not to be taken over."""
+    values = {"number": number, "run": run, "take_over": take_over}
+    return connection.execute(_BEGIN, values).fetchone()  # type: ignore[return-value]
+
+
+def states(found: Iterable[tuple[Any, ...]]) -> list[ShardState]:
+    """Rows of `STATES` as values."""
+    return [ShardState(*row) for row in found]
+
+
+STATES = """
+SELECT s.number, s.fence, s.finished,
+       NOT s.finished AND r.id IS NOT NULL AND r.ended IS NULL
+           AND r.seen > clock_timestamp() - make_interval(secs => r.ttl),
+       r.host, r.pid, r.seen
+FROM apimodels.shard s LEFT JOIN apimodels.run r ON r.id = s.run
+ORDER BY s.number
+"""
+_BEGIN = """
+UPDATE apimodels.shard SET fence = fence + 1, run = %(run)s, finished = false
+WHERE number = %(number)s AND (%(take_over)s OR finished OR run = %(run)s OR apimodels.has_ended(run))
+RETURNING fence, first, beyond
+"""
+_RELEASE = "UPDATE apimodels.shard SET run = NULL WHERE number = %(shard)s AND fence = %(fence)s AND NOT finished"
+_FINISH = "UPDATE apimodels.shard SET finished = true WHERE number = %(shard)s AND fence = %(fence)s"
+_IN_RANGE = "e.digest >= %(first)s AND (%(beyond)s::bytea IS NULL OR e.digest < %(beyond)s)"
+_ENTRIES = f"FROM apimodels.entry e WHERE {_IN_RANGE}"
+_REQUESTS = """
+SELECT e.digest, e.occurrence, r.model, r.body, r.given
+FROM apimodels.entry e JOIN apimodels.request r USING (digest, occurrence)
+"""
+_SETTLE = f"""
+UPDATE apimodels.entry e SET
+    step = 'unknown', error = 'the run ended before the answer came', changed = extract(epoch FROM clock_timestamp())
+WHERE {_IN_RANGE} AND e.step = 'sending' AND apimodels.has_ended(e.run)
+"""  # noqa: S608
