@@ -371,21 +371,12 @@ class AsyncImagesClient:
             max_in_flight: maximum number of paid tasks that are under way, or completed and not yet saved. The number
                 of connections is small and does not depend on it.
             ledger: a file, or a ``postgresql://`` URL, in which each step is recorded before it is taken. The same call
-<<<<<<< HEAD
-                with the same ledger continues where the last one ended, in whatever way: finished requests are returned from the ledger,
-                accepted ones are only queried, provably unsent ones are sent, and unknown ones are returned with
-                `SubmissionUnknownError`. Requests are matched by their content.
-            download_to: a directory, or the URL of a store that fsspec knows (``s3://bucket/prefix``), in which the
-                pictures of completed tasks are saved before their outcome is returned. It is tested when the batch is
-                entered, before anything is sent. A full disk ends the sending, as missing credits do.
-=======
                 with the same ledger continues where the last one ended, in whatever way: finished requests are returned
                 from the ledger, accepted ones are only queried, provably unsent ones are sent, and unknown ones are
                 returned with `SubmissionUnknownError`. Requests are matched by their content.
-            download_to: a directory in which the pictures of completed tasks are saved before their outcome is
-                returned. It is created and tested when the batch is entered, before anything is sent; ``~`` is the home
-                directory. A disk that is full or no longer writable ends the sending, as missing credits do.
->>>>>>> pg
+            download_to: a directory, or the URL of a store that fsspec knows (``s3://bucket/prefix``), in which the
+                pictures of completed tasks are saved before their outcome is returned. It is tested when the batch is
+                entered, before anything is sent. A full disk ends the sending, as missing credits do.
             budget: maximum cost of the batch in US dollars, by the catalogue's dated prices. A request that would
                 exceed it is not sent, nor one for a model without a known price.
             retry_failed: how often a failed task is submitted again, if the vendor says that a retry may help.
