@@ -28,10 +28,11 @@ from apimodels_async._batch.saver import Saver
 from apimodels_async._batch.scheduler import Scheduler
 from apimodels_async._batch.stops import Stop, key_refused, stop_after_create, stop_after_download
 from apimodels_async._create.engine import Engine
+from apimodels_async._create.journal import TakenElsewhereError
 from apimodels_async._download.downloader import Downloader
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire import tasks
-from apimodels_async.errors import AuthenticationError, LedgerError, TaskNotFoundError
+from apimodels_async.errors import AuthenticationError, TaskNotFoundError
 from apimodels_async.ledger.entries import Entry
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Task, TaskState
@@ -40,8 +41,6 @@ logger = logging.getLogger("apimodels_async")
 
 SLACK = 64
 """How many more requests than `max_in_flight` may be read beyond the outcomes that the consumer has taken."""
-WRITE_WITHIN = 0.5
-"""Seconds after which a task's end is in the ledger at the latest: what is lost must be asked for again."""
 _Kind: TypeAlias = Literal["submitted", "state", "completed", "failed", "downloaded"]
 
 
@@ -124,13 +123,10 @@ class Pipeline:
 
     async def _flush_often(self, records: LedgerRun) -> None:
         """Write what nothing waits for, such as the ends of the last tasks, while no create request writes."""
-        while self._creator.stop is None or not isinstance(self._creator.stop.cause, LedgerError):
-            await anyio.sleep(WRITE_WITHIN)
-            try:
-                await records.flush()
-            except Exception as error:  # noqa: BLE001  (no more than what it stops)
-                self.stop_creating(Stop("the ledger cannot be written", error))
-                return
+        try:
+            await records.flush_often()
+        except Exception as error:  # noqa: BLE001  (no more than what it stops)
+            self.stop_creating(Stop("the ledger cannot be written", error))
 
     def taken(self) -> None:
         """The consumer took an outcome, so that one more request may be read."""
@@ -203,12 +199,16 @@ class Pipeline:
         await self._slots.acquire()
         self._accounts.move(item, Phase.IN_FLIGHT)
 
+    def _release_slot(self, item: Item, *, billed: bool) -> None:
+        if item.phase is not Phase.READ:
+            self._accounts.move(item, Phase.READ, billed=billed)
+            self._slots.release()
+
     async def submit(self, item: Item) -> None:
         """Start the create request of an item, when there is room for it."""
         if self._creator.stop is None:
             await self._take_slot(item)
-        error = self._creator.stopped(item) or self._creator.commit(item)
-        if error is not None:
+        if (error := self._creator.stopped(item) or self._creator.commit(item)) is not None:
             self.settle(item, error)
             return
         await self._creator.reserve(item)
@@ -216,14 +216,17 @@ class Pipeline:
 
     async def _create(self, item: Item) -> None:
         """Send an item's create request, for which there is a slot and a reservation."""
-        stopped = self._creator.stopped(item)
-        if stopped is not None:
+        if (stopped := self._creator.stopped(item)) is not None:
             self._creator.release(item)
             self.settle(item, stopped)
             return
         try:
             task = await self._creator.create(item)
         except Exception as error:  # noqa: BLE001  (it becomes the outcome)
+            if self._resumer is not None and isinstance(error, TakenElsewhereError):
+                self._release_slot(item, billed=False)
+                self._start(self._resumer.look_again, item)
+                return
             stop = stop_after_create(error)
             if isinstance(error, AuthenticationError):
                 self._end_watches(error)
@@ -307,8 +310,7 @@ class Pipeline:
         try:
             await self._saver.save(item, item.task)
         except Exception as error:
-            stop = stop_after_download(error, self._options.download_to)
-            if stop is not None:
+            if (stop := stop_after_download(error, self._options.download_to)) is not None:
                 self.stop_creating(stop)
             raise
         self._accounts.bytes += item.saved_bytes
@@ -325,9 +327,7 @@ class Pipeline:
             return
         if isinstance(error, TaskNotFoundError) and self._records is not None:
             self._records.not_found(item.key, error)
-        if item.phase is not Phase.READ:
-            self._accounts.move(item, Phase.READ, billed=is_billed(item.task, error))
-            self._slots.release()
+        self._release_slot(item, billed=is_billed(item.task, error))
         self._emit(Outcome(index=item.index, request=item.request, task=item.task, error=error, files=item.files))
 
     def _emit(self, outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._download.destination import as_paths
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger.entries import Entry
+from apimodels_async.ledger.entries import Entry, Step
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import Task
 
@@ -91,7 +91,21 @@ class Resumer:
             raise
         if entry is None:
             await self._steps.submit(item)
-            return
+        else:
+            await self._go_on(item, entry)
+
+    async def look_again(self, item: Item) -> None:
+        """Go on with an item that another run has sent in the meantime.
+
+        Raises:
+            Exception: as `resume`.
+        """
+        entry = await self._records.find(item.key)
+        if entry is None:
+            raise LedgerError(f"entry {item.key} is no longer in the ledger")
+        await self._go_on(item, await self._records.settled(entry))
+
+    async def _go_on(self, item: Item, entry: Entry) -> None:
         item.task = entry.task
         item.age = time.time() - entry.changed
         match resume.resume(entry, index=item.index, retry_failed=self._options.retry_failed > 0):
@@ -107,17 +121,25 @@ class Resumer:
             case resume.Recover():
                 item.prepared = None
                 self._steps.recover(item, entry)
+            case resume.ReportUnknown() if entry.step is Step.SENDING:
+                item.prepared = None
+                self._steps.recover(item, entry)
             case resume.ReportUnknown():
                 self._report_unknown(item, entry)
             case resume.Report(error):
                 self._steps.settle(item, error)
 
     async def recover(self, item: Item, entry: Entry) -> None:
-        """Wait for the callback that the create request ordered, which names its task if there is one.
+        """Wait until no other run is sending the request, and for the callback that it ordered, which names its task.
 
         Raises:
             LedgerError: the task was found, and cannot be written down; carries the task id.
         """
+        settled = await self._records.settled(entry)
+        if settled.step not in {Step.SENDING, Step.UNKNOWN}:
+            await self._go_on(item, settled)
+            return
+        entry = settled
         task: Task | None = None
         try:
             task = await self._engine.recover(entry.intent_id, entry.model, entry.changed)

@@ -30,6 +30,11 @@ def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, 
     return view
 
 
+def view_text(view: Mapping[str, Any]) -> str:
+    """Return a request's content, as returned by `request_view`, as the text of which its digest is the sum."""
+    return json.dumps(view, sort_keys=True, default=str)
+
+
 def digest_of(view: Mapping[str, Any]) -> str:
     """Return the sha256 of a request's content, as returned by `request_view`."""
-    return hashlib.sha256(json.dumps(view, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(view_text(view).encode()).hexdigest()

@@ -2,11 +2,24 @@
 
 from typing import Protocol
 
+from apimodels_async.errors import LedgerError
 from apimodels_async.models import Task
+
+
+class TakenElsewhereError(LedgerError):
+    """Another run has sent the request first, or is sending it: nothing was sent."""
 
 
 class Journal(Protocol):
     """Records the steps of one create request."""
+
+    async def turn(self) -> None:
+        """Wait until one more create request may be sent.
+
+        Raises:
+            LedgerError: it cannot be found out, so nothing must be sent.
+        """
+        ...
 
     async def sending(self) -> None:
         """Record that the first byte is about to be sent.
@@ -43,6 +56,9 @@ class Journal(Protocol):
 
 class NoJournal:
     """The journal of create requests without a ledger: records nothing."""
+
+    async def turn(self) -> None:
+        """Nothing is waited for."""
 
     async def sending(self) -> None:
         """Nothing is written."""

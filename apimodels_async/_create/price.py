@@ -4,13 +4,14 @@ An estimate: the vendor bills a picture when its task completes, and its prices 
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from apimodels_async import catalogue
 from apimodels_async.models import GenerationRequest
 
-_PRICING = ("image", "images", "n", "size", "resolution", "quality")
-"""The fields of a request that its price depends on."""
+_PRICING = ("size", "n", "resolution", "quality")
+_PICTURES = ("image", "image_url", "images", "image_urls")
 
 
 def price(request: GenerationRequest, model: str) -> float | None:
@@ -35,10 +36,14 @@ def _resolution(size: str | None) -> str | None:
 
 def price_of_view(view: Mapping[str, Any], model: str) -> float | None:
     """The same for a request as a ledger keeps it, also one of a version that knew other sizes."""
-    renamed = {"image_url": "image", "image_urls": "images"}
-    given = {renamed.get(name, name): value for name, value in view.items() if value is not None}
-    given = {name: value for name, value in given.items() if name in _PRICING}
+    has_picture = any(view.get(name) for name in _PICTURES)
     try:
-        return price(GenerationRequest("priced", **given), model)
+        return _priced(model, has_picture, *(view.get(name) for name in _PRICING))
     except (TypeError, ValueError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _priced(model: str, has_picture: bool, *values: Any) -> float | None:
+    image = "a picture" if has_picture else None
+    return price(GenerationRequest("priced", image=image, **dict(zip(_PRICING, values, strict=True))), model)

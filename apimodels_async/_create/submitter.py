@@ -218,8 +218,9 @@ class Submitter:
             await create.journal.not_taken()
 
     async def _send(self, create: CreateRequest) -> Task:
-        """Make one attempt when the client's create rate allows it."""
+        """Make one attempt when the client's create rate, and that of its ledger, allow it."""
         await pass_through(self._rate)
+        await create.journal.turn()
         trace = create.new_trace()
         try:
             answer = await self._exchange(create.body, trace)

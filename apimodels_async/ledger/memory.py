@@ -18,6 +18,8 @@ class MemoryLedger:
         clock: epoch seconds.
     """
 
+    shared: bool = False
+
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._turn = threading.Lock()
@@ -84,6 +86,10 @@ class MemoryLedger:
             self._check_open()
             entries = list(self._entries.values())
         yield from entries
+
+    def is_being_sent(self, key: str) -> bool:
+        """There is one process only."""
+        return False
 
     def slots(self, number: int) -> Slots | None:
         """One process has its own rate."""

@@ -43,6 +43,7 @@ async def create_once(
     named = uuid.uuid4().hex if key is None else key
     async with records.alone(named):
         entry = await records.find(named)
+        entry = None if entry is None else await records.settled(entry)
         if entry is not None and entry.digest != prepared.digest:
             raise ValueError(f"key={key!r} was used for another request: give each request a key of its own")
         if entry is None or plan(entry.step) is Plan.SUBMIT:

@@ -88,7 +88,13 @@ class Slots(NamedTuple):
 
 
 class Ledger(Protocol):
-    """Keeps entries. Its methods block and may be called from several threads; each raises `LedgerError`."""
+    """Keeps entries. Its methods block and may be called from several threads; each raises `LedgerError`.
+
+    Attributes:
+        shared: whether other processes use it at the same time.
+    """
+
+    shared: bool
 
     def bind(self, server: str) -> None:
         """Use the ledger for `server`, to which it and its entries belong from the first time on.
@@ -119,6 +125,10 @@ class Ledger(Protocol):
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order in which they were begun."""
+        ...
+
+    def is_being_sent(self, key: str) -> bool:
+        """Whether another process, which is alive, is sending the create request of this entry."""
         ...
 
     def slots(self, number: int) -> Slots | None:

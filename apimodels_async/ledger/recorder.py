@@ -1,18 +1,20 @@
 """Writing into a ledger from async code: off the event loop, and many changes in one transaction."""
 
 import logging
+import secrets
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import anyio
 
-from apimodels_async._create.journal import Journal
+from apimodels_async._create.journal import Journal, TakenElsewhereError
 from apimodels_async._group_commit import GATHER, GroupCommit
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger.entries import Entry, Step
-from apimodels_async.ledger.port import Change, Ledger
+from apimodels_async.ledger.port import Change, Ledger, Result
+from apimodels_async.ledger.slots import SlotQueue, is_late
 from apimodels_async.models import Task
 
 logger: logging.Logger = logging.getLogger("apimodels_async")
@@ -38,10 +40,12 @@ class LedgerWriter:
 
     Attributes:
         ledger: where it writes.
+        slots: its turns at the ledger's own rate.
     """
 
     def __init__(self, ledger: Ledger, *, gather: float = GATHER) -> None:
         self.ledger: Ledger = ledger
+        self.slots: SlotQueue = SlotQueue(ledger)
         self._commit: GroupCommit[Change, int] = GroupCommit(ledger.apply, gather=gather)
         self._alone: weakref.WeakValueDictionary[str, anyio.Lock] = weakref.WeakValueDictionary()
         self._sending: dict[str, anyio.Event] = {}
@@ -73,6 +77,14 @@ class LedgerWriter:
             LedgerError: the ledger cannot be read.
         """
         return await _READS.run(partial(self.ledger.find, key))
+
+    async def is_being_sent(self, key: str) -> bool:
+        """Whether another process, which is alive, is sending the create request of this entry.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return self.ledger.shared and await _READS.run(partial(self.ledger.is_being_sent, key))
 
     def post(self, *changes: Change) -> None:
         """Write with the next transaction, or within half a second, without waiting for it."""
@@ -113,19 +125,51 @@ class LedgerWriter:
             self._commit.stop()
 
 
+_REFUSALS: Mapping[int, str] = {
+    Result.UNCHANGED: "is being sent, or has ended, in another run on the same ledger",
+    Result.FENCED: "is not sent: another worker has taken over its shard",
+    Result.ENDED: "is not sent: this run gave no sign of life for so long that others took it for dead",
+    Result.MOVED: (
+        "is not sent: the database is a copy of the ledger's, or a standby that was promoted, and may lack what was "
+        "acknowledged; see `apimodels ledger accept-failover`"
+    ),
+    Result.NO_BUDGET: "is not sent: the budget of the ledger is used up",
+    Result.NO_PRICE: "is not sent: the ledger has a budget, and no price is known for the model",
+}
+
+
 class LedgerJournal(Journal):
     """Records the create request of one entry, each step before it matters.
 
-    An entry is marked as ``sending`` at most once at a time: the change that marks it shows by its count whether this
-    journal made the mark. Only then may the request be sent, and only then may this journal take the mark back.
+    An entry is marked as ``sending`` at most once at a time: the change that marks it shows by its result whether this
+    journal made the mark. Only then may the request be sent, and only then may this journal take the mark back. Each
+    mark has a random number, so that its news is never taken for that of another attempt, here or elsewhere.
+
+    Args:
+        writer: into the ledger.
+        key: of the entry.
+        intent_id: of the callback that the request orders.
+        attempt: of the mark that news is about, where an earlier run made it.
     """
 
-    def __init__(self, writer: LedgerWriter, key: str, intent_id: str | None = None) -> None:
+    def __init__(
+        self, writer: LedgerWriter, key: str, intent_id: str | None = None, attempt: int | None = None
+    ) -> None:
         self._writer = writer
         self._key = key
         self._intent_id = intent_id
+        self._attempt = attempt
         self._sending = False
         self._noted = False
+        self._slot: float | None = None
+
+    async def turn(self) -> None:
+        """Wait for a slot at the ledger's rate.
+
+        Raises:
+            LedgerError: it cannot be read.
+        """
+        self._slot = await self._writer.slots.take()
 
     async def sending(self) -> None:
         """The first byte is about to leave.
@@ -133,15 +177,25 @@ class LedgerJournal(Journal):
         Raises:
             LedgerError: it could not be recorded, or another run is sending it: nothing may be sent.
         """
-        if self._sending:
-            return
+        # Making a connection may have taken longer than a slot lasts, and so may the mark; after that nothing does.
+        if is_late(self._slot):
+            await self.turn()
+        if not self._sending:
+            await self._mark()
+        if is_late(self._slot):
+            await self.turn()
+
+    async def _mark(self) -> None:
         self._noted = self._noted or self._writer.note_sending(self._key)
+        self._attempt = secrets.randbits(63)
         # Shielded, so that it is known whose mark it is: only then can it be taken back.
-        changed: Sequence[int] = []
+        results: Sequence[int] = []
         with anyio.CancelScope(shield=True):
-            changed = await self._writer.write(Change(self._key, Step.SENDING, intent_id=self._intent_id))
-        if list(changed) != [1]:
-            raise LedgerError(f"entry {self._key} is being sent, or has ended, in another run on the same ledger")
+            results = await self._writer.write(self._change(Step.SENDING, intent_id=self._intent_id))
+        if list(results) != [Result.CHANGED]:
+            refusal = results[0] if results else Result.UNCHANGED
+            kind = TakenElsewhereError if refusal == Result.UNCHANGED else LedgerError
+            raise kind(f"entry {self._key} {_REFUSALS[refusal]}")
         self._sending = True
 
     async def accepted(self, task: Task) -> None:
@@ -151,7 +205,7 @@ class LedgerJournal(Journal):
             LedgerError: it could not be recorded; carries the task id, which stands in the log as well.
         """
         try:
-            if list(await self._writer.write(Change(self._key, Step.CREATED, task=task))) != [1]:
+            if list(await self._writer.write(self._change(Step.CREATED, task=task))) != [Result.CHANGED]:
                 raise LedgerError(f"entry {self._key} was changed while it was being sent")  # noqa: TRY301
         except LedgerError as error:
             logger.exception("task %s was created, and could not be recorded", task.id, extra={"task_id": task.id})
@@ -163,21 +217,26 @@ class LedgerJournal(Journal):
         """It is certain that the server took nothing."""
         if self._sending:
             self._sending = False
-            await self._try(Change(self._key, Step.INTENT))
+            await self._try(self._change(Step.INTENT))
 
     async def rejected(self, error: Exception) -> None:
         """The server refused."""
-        await self._try(Change(self._key, Step.REJECTED, error=str(error)))
+        await self._try(self._change(Step.REJECTED, error=str(error)))
 
     async def unknown(self, error: Exception) -> None:
         """It is not known whether the server accepted."""
-        await self._try(Change(self._key, Step.UNKNOWN, error=str(error)))
+        await self._try(self._change(Step.UNKNOWN, error=str(error)))
 
     def ended(self) -> None:
         """The create request is over, whether its caller is still there or not."""
         if self._noted:
             self._noted = False
             self._writer.note_sent(self._key)
+
+    def _change(
+        self, step: Step, *, task: Task | None = None, error: str | None = None, intent_id: str | None = None
+    ) -> Change:
+        return Change(self._key, step, task=task, error=error, intent_id=intent_id, attempt=self._attempt)
 
     async def _try(self, change: Change) -> None:
         try:

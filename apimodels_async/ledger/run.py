@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import anyio
 
@@ -15,6 +16,11 @@ from apimodels_async.ledger.entries import Entry, Plan, SavedFile, Step, key_of,
 from apimodels_async.ledger.port import Change
 from apimodels_async.ledger.recorder import LedgerJournal, LedgerWriter
 from apimodels_async.models import Task, TaskState
+
+WRITE_WITHIN = 0.5
+"""Seconds after which a task's end is in the ledger at the latest: what is lost must be asked for again."""
+LOOK_EVERY = 1.0
+"""Seconds after which an entry that another process is sending is looked at again."""
 
 
 class LedgerRun:
@@ -61,6 +67,17 @@ class LedgerRun:
         await self._writer.flush()  # a call that was cancelled did not wait for its last change
         return await self._writer.find(key)
 
+    async def settled(self, entry: Entry) -> Entry:
+        """An entry once no other process that is alive is sending it: as it is then.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        while entry.step is Step.SENDING and await self._writer.is_being_sent(entry.key):
+            await anyio.sleep(LOOK_EVERY)
+            entry = await self._writer.find(entry.key) or entry
+        return entry
+
     def begin(self, key: str, prepared: PreparedRequest) -> None:
         """Record an intent, with what is written next."""
         change = Change(key, Step.INTENT, prepared.digest, prepared.model, prepared.view)
@@ -80,12 +97,13 @@ class LedgerRun:
         Raises:
             LedgerError: it cannot be recorded, or the entry was decided otherwise meanwhile; carries the task id.
         """
-        await LedgerJournal(self._writer, entry.key).accepted(task)
+        await LedgerJournal(self._writer, entry.key, attempt=entry.attempt).accepted(task)
 
     def unknown(self, entry: Entry) -> SubmissionUnknownError:
         """The error for an entry whose outcome only a person can find out."""
         if entry.step is Step.SENDING:
-            self._writer.post(Change(entry.key, Step.UNKNOWN, error="the run ended before the answer came"))
+            why = "the run ended before the answer came"
+            self._writer.post(Change(entry.key, Step.UNKNOWN, error=why, attempt=entry.attempt))
         return SubmissionUnknownError(
             f"an earlier run sent this request and did not learn its outcome ({entry.error or 'it was cut off'}): "
             f"it was not sent again; look it up at https://apimodels.app/console/records, then resolve entry "
@@ -116,6 +134,16 @@ class LedgerRun:
         except OSError:
             return None
         return files if sums == [file.sha256 for file in entry.files] else None
+
+    async def flush_often(self) -> NoReturn:
+        """Write what nothing waits for, until cancelled.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        while True:
+            await anyio.sleep(WRITE_WITHIN)
+            await self.flush()
 
     async def flush(self) -> None:
         """Return when everything is written.

@@ -46,6 +46,8 @@ class SqliteLedger:
             written by a newer version.
     """
 
+    shared: bool = False
+
     def __init__(
         self, path: str | os.PathLike[str], *, read_only: bool = False, connect: Callable[[str], Any] = _sqlite.connect
     ) -> None:
@@ -256,6 +258,10 @@ class SqliteLedger:
                 database.execute("ROLLBACK")
                 database.execute("BEGIN IMMEDIATE")
                 return _carry_out(database, [[row] for row in rows])
+
+    def is_being_sent(self, key: str) -> bool:
+        """Return False: a file has one process at a time."""
+        return False
 
     def slots(self, number: int) -> Slots | None:
         """Return ``None``: a file has one process at a time, which has its own rate."""

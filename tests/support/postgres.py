@@ -105,7 +105,7 @@ class PostgresServer:
         import psycopg
 
         with psycopg.connect(self.dsn(database), autocommit=True) as connection:
-            cursor = connection.execute(statement, values)  # type: ignore[call-overload]
+            cursor = connection.execute(statement, values)
             return [] if cursor.description is None else list(cursor.fetchall())
 
     def database(self) -> str:

@@ -75,11 +75,11 @@ class LedgerDatabase:
 
     def select(self, statement: str, values: Any = ()) -> list[Any]:
         """The rows that a statement finds."""
-        return self.read(lambda c: c.execute(statement, values).fetchall())  # type: ignore[arg-type]
+        return self.read(lambda c: c.execute(statement, values).fetchall())
 
     def execute(self, statement: str, values: Any = ()) -> int:
         """Carry out a statement that may be carried out twice, and return how many rows it changed."""
-        return self.write(lambda c: c.execute(statement, values).rowcount)  # type: ignore[arg-type]
+        return self.write(lambda c: c.execute(statement, values).rowcount)
 
     def stream(self, statement: str, values: Any = ()) -> Iterator[Any]:
         """The rows that a statement finds as they were at one moment, a thousand at a time."""
@@ -91,7 +91,7 @@ class LedgerDatabase:
             connection.cursor(name="rows") as cursor,
         ):
             cursor.itersize = _ROWS_AT_ONCE
-            yield from cursor.execute(statement, values)  # type: ignore[arg-type]
+            yield from cursor.execute(statement, values)
 
     def close(self) -> None:
         """Close the connections; may be called twice."""
@@ -103,9 +103,9 @@ class LedgerDatabase:
         """Whatever psycopg or the values raise becomes a `LedgerError` that names the database, but for `also`."""
         try:
             yield
-        except (LedgerError, *also):
-            raise
         except AwayError as error:
             raise LedgerError(f"{self.name} {error}") from error
         except Exception as error:
+            if isinstance(error, (LedgerError, *also)):
+                raise
             raise LedgerError(f"{self.name} {what}: {' '.join(str(error).split())}") from error

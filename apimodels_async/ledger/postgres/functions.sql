@@ -55,6 +55,12 @@ BEGIN
     RETURN coalesce(is_over, true);
 END $$;
 
+-- Whether a run that is alive is sending an entry that it marked then. A create request takes 5 minutes at most: after
+-- 15 its process will not say any more what came of it.
+CREATE OR REPLACE FUNCTION apimodels.is_being_sent(which bigint, marked float8) RETURNS boolean LANGUAGE sql AS $$
+    SELECT NOT apimodels.has_ended(which) AND marked > extract(epoch FROM clock_timestamp()) - 900
+$$;
+
 -- Count a cost for (or, negative, no longer for) a run.
 CREATE OR REPLACE FUNCTION apimodels.charge(which bigint, cost bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -125,7 +131,7 @@ BEGIN
         END IF;
 
         LOOP  -- again, if another transaction has changed the entry meanwhile
-            SELECT step, attempt, run, cost, task_id INTO e FROM apimodels.entry
+            SELECT step, attempt, run, cost, task_id, changed INTO e FROM apimodels.entry
             WHERE digest = c.digest AND occurrence = c.occurrence;
             EXIT WHEN NOT FOUND;
             IF c.step = 'sending' THEN
@@ -161,7 +167,7 @@ BEGIN
                     OR (c.step IN ('done', 'failed') AND e.task_id <> c.task_id)
                     -- while its own run is alive, that alone knows what comes of it; but a task that was found is one
                     OR (e.step = 'sending' AND c.step <> 'created' AND e.run IS DISTINCT FROM my_run
-                        AND NOT apimodels.has_ended(e.run));
+                        AND apimodels.is_being_sent(e.run, e.changed));
             END IF;
             UPDATE apimodels.entry SET
                 step = c.step,

@@ -1,11 +1,12 @@
 """Loading the requests of many hosts into the ledger at once, and dividing them into shards."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from apimodels_async._create.identity import digest_of
+from apimodels_async._create.identity import view_text
 from apimodels_async._create.prepare import view_of
 from apimodels_async._create.price import price_of_view
 from apimodels_async._postgres import Connection
@@ -66,9 +67,9 @@ def _rows(requests: Iterable[GenerationRequest | str], model: str | None) -> Ite
         if its_model is None:
             raise ValueError(f"request {number}: name a model, there or for all with model=")
         view = view_of(request, its_model)
-        digest = bytes.fromhex(digest_of(view))
+        body = view_text(view)
         cost = rows.micros(price_of_view(view, its_model))
-        yield digest, cost, its_model, rows.body_of(view), _given(request, its_model, number)
+        yield hashlib.sha256(body.encode()).digest(), cost, its_model, body, _given(request, its_model, number)
 
 
 def _given(request: GenerationRequest, model: str, number: int) -> str | None:
@@ -108,8 +109,8 @@ def divide(connection: Connection, at_least: int) -> int:
     """
     with connection.transaction():
         connection.execute("SELECT 1 FROM apimodels.ledger FOR UPDATE")
-        [entries, shards, fence] = connection.execute(_SIZES).fetchone() or (0, 0, 0)
-        wanted = max(at_least, -(-entries // ROWS_A_SHARD), 1)
+        entries, shards, fence = connection.execute(_SIZES).fetchone() or (0, 0, 0)
+        wanted: int = max(at_least, -(-entries // ROWS_A_SHARD), 1)
         is_enough = shards >= at_least and entries <= shards * _MOST_ROWS_A_SHARD
         if shards and (is_enough or _is_any_held(connection)):
             return int(shards)

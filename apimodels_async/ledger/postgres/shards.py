@@ -66,6 +66,8 @@ class ShardLedger:
         held: the hold on it.
     """
 
+    shared: bool = True
+
     def __init__(self, ledger: "PostgresLedger", held: Held, first: bytes, beyond: bytes | None) -> None:
         self.held: Held = held
         self._ledger = ledger
@@ -106,6 +108,10 @@ class ShardLedger:
         """Every entry of the shard, in the order of `requests`."""
         condition = f"WHERE {_IN_RANGE} ORDER BY e.digest, e.occurrence"
         yield from map(self._ledger.entry, self._ledger.database.stream(f"{rows.READ} {condition}", self._range))
+
+    def is_being_sent(self, key: str) -> bool:
+        """Whether another process, which is alive, is sending the create request of this entry."""
+        return self._ledger.is_being_sent(key)
 
     def slots(self, number: int) -> Slots | None:
         """As the whole ledger's."""
@@ -154,7 +160,7 @@ class ShardLedger:
 def begin(connection: Connection, number: int, run: int, *, take_over: bool) -> tuple[int, bytes, bytes | None] | None:
     """Begin a shard: its new fence and its range; ``None`` if it is held by another run and not to be taken over."""
     values = {"number": number, "run": run, "take_over": take_over}
-    return connection.execute(_BEGIN, values).fetchone()  # type: ignore[return-value]
+    return connection.execute(_BEGIN, values).fetchone()
 
 
 def states(found: Iterable[tuple[Any, ...]]) -> list[ShardState]:
@@ -186,5 +192,5 @@ FROM apimodels.entry e JOIN apimodels.request r USING (digest, occurrence)
 _SETTLE = f"""
 UPDATE apimodels.entry e SET
     step = 'unknown', error = 'the run ended before the answer came', changed = extract(epoch FROM clock_timestamp())
-WHERE {_IN_RANGE} AND e.step = 'sending' AND apimodels.has_ended(e.run)
+WHERE {_IN_RANGE} AND e.step = 'sending' AND NOT apimodels.is_being_sent(e.run, e.changed)
 """  # noqa: S608

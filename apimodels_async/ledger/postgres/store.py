@@ -1,19 +1,20 @@
 """`PostgresLedger`: a ledger that the processes of many hosts share."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 from apimodels_async._postgres import Connection, Dsn
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import server as servers
 from apimodels_async.ledger.entries import Entry, Step
 from apimodels_async.ledger.port import Change, Slots
-from apimodels_async.ledger.postgres import rows, schema
+from apimodels_async.ledger.postgres import rows, schema, terms
 from apimodels_async.ledger.postgres.database import LedgerDatabase
 from apimodels_async.ledger.postgres.lease import Lease
 from apimodels_async.ledger.postgres.load import Loaded, divide, load
 from apimodels_async.ledger.postgres.marks import Marks
 from apimodels_async.ledger.postgres.shards import STATES, Held, ShardHeldError, ShardLedger, ShardState, begin, states
+from apimodels_async.ledger.postgres.terms import take_slots
 from apimodels_async.ledger.resolve import resolve
 from apimodels_async.models import UNSET, GenerationRequest, Unset
 
@@ -21,22 +22,6 @@ __all__ = ["PostgresLedger"]
 
 TTL = 30.0
 PATIENCE = 300.0
-
-
-class Terms(NamedTuple):
-    """What holds for all runs of a ledger together. Money is in US dollars, estimated by the catalogue's prices.
-
-    Attributes:
-        budget: what may be spent; ``None`` for no limit.
-        granted: of it, what runs may spend without asking again; those that have ended return their rest.
-        used: the cost of what is billed or may be.
-        create_rate: create requests a second; ``None`` for no limit.
-    """
-
-    budget: float | None
-    granted: float
-    used: float
-    create_rate: float | None
 
 
 class PostgresLedger:
@@ -60,6 +45,8 @@ class PostgresLedger:
         ConfigurationError: `dsn` cannot be read, or psycopg is not installed.
         LedgerError: the database cannot be used.
     """
+
+    shared: bool = True
 
     def __init__(self, dsn: str, *, ttl: float = TTL, patience: float = PATIENCE, read_only: bool = False) -> None:
         if ttl <= 0.0:
@@ -211,10 +198,13 @@ class PostgresLedger:
         """As `apply`, for the holder of a shard: its marks are refused once another has begun the shard."""
         return self._marks.apply(changes, held)
 
+    def is_being_sent(self, key: str) -> bool:
+        """Whether another process, which is alive, is sending the create request of this entry."""
+        return bool(self.database.select(_BEING_SENT, (*rows.row_id(key), self._lease.run)))
+
     def slots(self, number: int) -> Slots | None:
         """Take that many turns to send, or return ``None`` where no rate is set."""
-        row = self.database.read(lambda c: c.execute(_SLOTS, {"number": number}).fetchone(), "cannot be written")
-        return None if row is None else Slots(max(0.0, row[0]), row[1])
+        return self.database.write(lambda c: take_slots(c, number))
 
     # --- the work of many
 
@@ -296,10 +286,9 @@ class PostgresLedger:
                 raise ValueError(f"create_rate={create_rate}: give a number above 0, or None")
             self.database.execute("UPDATE apimodels.ledger SET create_rate = %s", (create_rate,))
 
-    def terms(self) -> Terms:
+    def terms(self) -> terms.Terms:
         """What holds for all runs together, and what they have used."""
-        [(budget, granted, used, create_rate)] = self.database.select(_TERMS)
-        return Terms(None if budget is None else budget / 1e6, float(granted) / 1e6, float(used) / 1e6, create_rate)
+        return self.database.read(terms.read)
 
     def resolve(self, key: str, how: str) -> Entry:
         """Decide about an entry whose outcome is unknown, after having looked at the vendor's console.
@@ -319,21 +308,14 @@ MOVED = (
     "have made sure that it is complete: `apimodels ledger accept-failover`"
 )
 
-_SLOTS = """
-UPDATE apimodels.ledger SET next_slot = greatest(least(next_slot, now + 60), now) + %(number)s / create_rate
-FROM (SELECT extract(epoch FROM clock_timestamp())::float8 AS now) AS clock
-WHERE create_rate IS NOT NULL
-RETURNING next_slot - %(number)s / create_rate - now, 1 / create_rate
+_BEING_SENT = """
+SELECT 1 FROM apimodels.entry
+WHERE digest = %s AND occurrence = %s AND step = 'sending' AND run IS DISTINCT FROM %s
+    AND apimodels.is_being_sent(run, changed)
 """
-"""No more than a minute ahead, so that a clock that is set back holds nothing for long."""
-
-
 _STRAYS = """
 SELECT s.digest, s.occurrence, e.name, s.task_id
 FROM apimodels.stray s LEFT JOIN apimodels.entry e USING (digest, occurrence) ORDER BY s.number
-"""
-_TERMS = """
-SELECT budget, granted, (SELECT coalesce(sum(used), 0) FROM apimodels.run), create_rate FROM apimodels.ledger
 """
 
 
