@@ -123,14 +123,23 @@ class ShardLedger:
 
     # --- work
 
-    def requests(self) -> Iterator[GenerationRequest]:
+    def requests(self, steps: Collection[Step] | None = None) -> Iterator[GenerationRequest]:
         """The shard's requests, each as it was loaded. Equal ones follow each other.
+
+        Args:
+            steps: leave out contents of which no entry is at one of these, and those of which an entry is being sent
+                (after `settle`: by a run that is alive). All entries of a content are there or none, so that a batch
+                counts them rightly.
 
         Raises:
             LedgerError: one was not loaded but begun by a batch, and its pictures are not known here.
         """
-        statement = f"{_REQUESTS} WHERE {_IN_RANGE} AND e.occurrence >= 0 ORDER BY e.digest, e.occurrence"
-        for digest, occurrence, model, body, given in self._ledger.database.select(statement, self._range):
+        values: dict[str, Any] = dict(self._range)
+        condition = ""
+        if steps is not None:
+            values["steps"], condition = sorted(steps), f"AND e.digest IN ({_OPEN})"
+        statement = f"{_REQUESTS} WHERE {_IN_RANGE} AND e.occurrence >= 0 {condition} ORDER BY e.digest, e.occurrence"
+        for digest, occurrence, model, body, given in self._ledger.database.select(statement, values):
             try:
                 yield request_of(model, body, given)
             except (TypeError, ValueError) as error:
@@ -151,6 +160,11 @@ class ShardLedger:
         self._ledger.database.execute(_SETTLE, self._range)
         sending = f"SELECT e.digest, e.occurrence, e.name {_ENTRIES} AND e.step = 'sending'"
         return [rows.key_at(*row) for row in self._ledger.database.select(sending, self._range)]
+
+    def is_current(self) -> bool:
+        """Whether no other process has begun the shard since."""
+        found = self._ledger.database.select("SELECT fence FROM apimodels.shard WHERE number = %s", (self.number,))
+        return found == [(self.held.fence,)]
 
     def finish(self) -> bool:
         """Note that everything was done, and return whether the shard was still this process's."""
@@ -188,6 +202,25 @@ _ENTRIES = f"FROM apimodels.entry e WHERE {_IN_RANGE}"
 _REQUESTS = """
 SELECT e.digest, e.occurrence, r.model, r.body, r.given
 FROM apimodels.entry e JOIN apimodels.request r USING (digest, occurrence)
+"""
+_OPEN = """
+SELECT o.digest FROM apimodels.entry o
+WHERE o.digest >= %(first)s AND (%(beyond)s::bytea IS NULL OR o.digest < %(beyond)s) AND o.occurrence >= 0
+GROUP BY o.digest
+HAVING bool_or(o.step = ANY(%(steps)s)) AND NOT bool_or(o.step = 'sending')
+"""
+REOPEN = """
+UPDATE apimodels.shard s SET finished = false
+WHERE s.finished AND EXISTS (
+    SELECT 1 FROM apimodels.entry e
+    WHERE e.digest >= s.first AND (s.beyond IS NULL OR e.digest < s.beyond) AND e.step = ANY(%(steps)s)
+)
+"""
+"""Shards in which there is something to do again, such as what a person has decided to send once more."""
+COUNTS = """
+SELECT e.step, count(*) FROM apimodels.shard s
+JOIN apimodels.entry e ON e.digest >= s.first AND (s.beyond IS NULL OR e.digest < s.beyond)
+WHERE s.number = %s GROUP BY e.step
 """
 _SETTLE = f"""
 UPDATE apimodels.entry e SET
