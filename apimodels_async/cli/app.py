@@ -12,7 +12,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from apimodels_async._version import __version__
-from apimodels_async.cli import account, exit_codes, gateway, generate, ledger, listen, tasks
+from apimodels_async.cli import account, exit_codes, gateway, generate, ledger, ledger_common, listen, tasks
 from apimodels_async.cli.batch import command as batch
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.screen import Screen
@@ -59,6 +59,7 @@ for _command in (
     listen.listen,
 ):
     app.command()(_command)
+ledger_common.add_to(ledger.commands)
 app.add_typer(ledger.commands, name="ledger")
 
 

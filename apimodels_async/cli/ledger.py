@@ -5,8 +5,7 @@ import io
 import json
 import shlex
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -17,13 +16,14 @@ from rich.table import Table
 from apimodels_async._download import part_file
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, one_line
+from apimodels_async.cli.ledger_common import CommonTerms
 from apimodels_async.cli.ledger_decisions import Decision, checked, decisions_of
 from apimodels_async.cli.ledger_report import NEXT_RUN, LedgerReport, lines, moment, money, row
 from apimodels_async.cli.options import AsJson
 from apimodels_async.cli.screen import Screen
-from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import Entry, SqliteLedger, Step
 from apimodels_async.ledger.entries import IN_WORDS
+from apimodels_async.ledger.opening import OpenLedger, database_url, open_ledger, shown
 from apimodels_async.ledger.resolve import resolve_all
 
 __all__ = ["commands", "ways_out"]
@@ -34,29 +34,31 @@ _LONGEST = 160
 commands: typer.Typer = typer.Typer(help="Look into a ledger, decide about what is unknown, move it to a new address.")
 
 Ledger: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The ledger, as given to --ledger.", show_default=False)
+    str, typer.Argument(metavar="FILE|URL", help="The ledger, as given to --ledger.", show_default=False)
+]
+LedgerOrSetting: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|URL", help="The ledger, as given to --ledger.", envvar="APIMODELS_LEDGER", show_default=False
+    ),
 ]
 
 
-def ways_out(path: Path) -> str:
+def ways_out(path: str | Path) -> str:
     """The command that decides about an unknown entry."""
     return f"{_command('resolve', path)} KEY resubmit|abandon|TASK_ID"
 
 
-@contextmanager
-def _opened(path: Path, *, read_only: bool = False) -> Generator[SqliteLedger]:
-    """Open the ledger at `path`. It must exist: showing a ledger does not create one."""
-    if not path.is_file():
-        raise LedgerError(f"FILE {path}: {'not a regular file' if path.exists() else 'no such file'}")
-    with SqliteLedger(path, read_only=read_only) as ledger:
-        yield ledger
+def _opened(name: str, *, read_only: bool = False) -> OpenLedger:
+    """Open a ledger. It must exist: showing a ledger does not create one."""
+    return open_ledger(name, read_only=read_only, create=False)
 
 
 # --- show
 
 
 @commands.command()
-def show(file: Ledger, as_json: AsJson = False) -> None:
+def show(file: LedgerOrSetting, as_json: AsJson = False) -> None:
     """Show what came of a run: counts, money, what is unknown, what expires soon.
 
     Money is estimated by the prices of the catalogue. "At risk" is what may have been accepted without being known
@@ -65,13 +67,18 @@ def show(file: Ledger, as_json: AsJson = False) -> None:
     screen = Screen()
     with _opened(file, read_only=True) as ledger:
         report = LedgerReport.of(ledger.entries())
+        common = None if isinstance(ledger, SqliteLedger) else CommonTerms.of(ledger)
     now = datetime.now(UTC)
     if as_json:
-        screen.json(report.view(now))
+        screen.json(report.view(now) | ({} if common is None else common.view()))
     elif screen.for_people:
         _draw(screen, report, now)
+        if common is not None:
+            screen.out.print()
+            screen.pairs(dict(common.lines()))
     else:
         screen.pairs_plain(lines(report, now))
+        screen.pairs_plain(() if common is None else common.lines())
         screen.pairs_plain(
             ("unknown:", f"{entry.key} {moment(entry)} {entry.request.get('prompt')}") for entry in report.unknown
         )
@@ -85,8 +92,8 @@ def show(file: Ledger, as_json: AsJson = False) -> None:
         )
 
 
-def _command(name: str, path: Path, *rest: str) -> str:
-    return shlex.join(["apimodels", "ledger", name, str(path), *rest])
+def _command(name: str, ledger: str | Path, *rest: str) -> str:
+    return shlex.join(["apimodels", "ledger", name, shown(ledger), *rest])
 
 
 def _draw(screen: Screen, report: LedgerReport, now: datetime) -> None:
@@ -222,7 +229,7 @@ def move_server(
             moved = ledger.move_server(old, new)
         except ValueError as error:
             raise CommandFailed(str(error), exit_codes.USAGE) from error
-    Screen().say(f"{file}: {moved} requests belong to {new} now")
+    Screen().say(f"{shown(file)}: {moved} requests belong to {new} now")
 
 
 # --- export
@@ -230,7 +237,7 @@ def move_server(
 
 @commands.command()
 def export(
-    file: Ledger,
+    file: LedgerOrSetting,
     *,
     as_csv: Annotated[bool, typer.Option("--csv/--jsonl", help="A table, or an object a line.")] = False,
     output: Annotated[
@@ -242,7 +249,8 @@ def export(
 
     A run that is under way is not disturbed.
     """
-    if output is not None and output.exists() and file.exists() and output.samefile(file):
+    is_file = database_url(file) is None and Path(file).exists()
+    if output is not None and output.exists() and is_file and output.samefile(file):
         raise CommandFailed(f"--output {output}: that is the ledger itself", exit_codes.USAGE)
     with _opened(file, read_only=True) as ledger:
         rows = (row(entry) for entry in ledger.entries())

@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from apimodels_async.errors import ConfigurationError
+from apimodels_async.errors import ConfigurationError, LedgerError
 
 if TYPE_CHECKING:
     from apimodels_async.ledger.postgres.store import PostgresLedger
@@ -43,8 +43,13 @@ def shown(name: str | os.PathLike[str]) -> str:
     return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")).geturl()
 
 
-def open_ledger(name: str | os.PathLike[str], *, read_only: bool = False) -> OpenLedger:
+def open_ledger(name: str | os.PathLike[str], *, read_only: bool = False, create: bool = True) -> OpenLedger:
     """Open a ledger by its name.
+
+    Args:
+        name: a path, or the URL of a database.
+        read_only: look only, at what is there at this moment.
+        create: whether to make one that is not there.
 
     Raises:
         ConfigurationError: the name is a URL that cannot be used, or what it needs is not installed.
@@ -54,7 +59,9 @@ def open_ledger(name: str | os.PathLike[str], *, read_only: bool = False) -> Ope
     if url is not None:
         from apimodels_async.ledger.postgres.store import PostgresLedger  # noqa: PLC0415  (an extra)
 
-        return PostgresLedger(url, read_only=read_only)
+        return PostgresLedger(url, read_only=read_only, create=create)
+    if not (create or os.path.isfile(name)):  # noqa: PTH113  (of text)
+        raise LedgerError(f"FILE {name}: {'not a regular file' if os.path.exists(name) else 'no such file'}")  # noqa: PTH110
     from apimodels_async.ledger.sqlite import SqliteLedger  # noqa: PLC0415  (many use no SQLite)
 
     return SqliteLedger(name, read_only=read_only)

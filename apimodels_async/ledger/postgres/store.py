@@ -36,6 +36,7 @@ class PostgresLedger:
         ttl: seconds without a sign of life after which other processes may take over what this one was sending.
         patience: seconds for which a database that is away is waited for.
         read_only: look only; the ledger must be there.
+        create: whether to make one in a database that has none.
 
     Attributes:
         name: of the database, without user and password.
@@ -48,7 +49,15 @@ class PostgresLedger:
 
     shared: bool = True
 
-    def __init__(self, dsn: str, *, ttl: float = TTL, patience: float = PATIENCE, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        ttl: float = TTL,
+        patience: float = PATIENCE,
+        read_only: bool = False,
+        create: bool = True,
+    ) -> None:
         if ttl <= 0.0:
             raise ValueError(f"ttl={ttl}: give seconds above 0")
         where = Dsn(dsn)
@@ -57,10 +66,7 @@ class PostgresLedger:
         self._lease = Lease(where, ttl)
         self._marks = Marks(self.database, self._lease)
         try:
-            if read_only:
-                self.database.read(_check_there, "cannot be opened")
-            else:
-                self.database.write(schema.install, "cannot be opened")
+            self.database.read(_check_there if read_only or not create else schema.install, "cannot be opened")
         except BaseException:
             self.close()
             raise
