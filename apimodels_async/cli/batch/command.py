@@ -19,7 +19,6 @@ from apimodels_async.cli.output import output_place
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger import PostgresLedger
 from apimodels_async.ledger.opening import database_url
 
 __all__ = ["batch"]
@@ -182,10 +181,10 @@ def _make_together(
     local: bool,
 ) -> None:
     """Do this command's part of a batch that several share by a ledger in PostgreSQL."""
+    from apimodels_async.ledger import PostgresLedger  # noqa: PLC0415  (an extra)
+
     if scheduler is not None and local:
-        raise CommandFailed(
-            "--local is a gateway on this machine, which workers elsewhere cannot use", exit_codes.USAGE
-        )
+        raise CommandFailed("--local is a gateway for this command, which no worker can use", exit_codes.USAGE)
     source = None if file is None else StandardInput(model) if file == "-" else RequestFile(Path(file), model)
     if source is not None:
         _number_of_requests(source, together.screen)

@@ -66,6 +66,5 @@ def write_results(entries: Iterable[Entry], folder: Path) -> Path:
         finally:
             part.discard()
     except OSError as error:
-        raise CommandFailed(
-            f"{folder / NAME} cannot be written: {error.strerror or error}", exit_codes.UNEXPECTED
-        ) from error
+        why = f"{folder / NAME} cannot be written: {error.strerror or error}"
+        raise CommandFailed(why, exit_codes.UNEXPECTED) from error

@@ -25,7 +25,6 @@ from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.cli.signals import ending_signals
 from apimodels_async.errors import ConfigurationError
-from apimodels_async.ledger import PostgresLedger
 from apimodels_async.ledger.entries import Step
 from apimodels_async.ledger.opening import shown
 from apimodels_async.ledger.port import Change
@@ -33,6 +32,7 @@ from apimodels_async.models import GenerationRequest, Outcome
 
 if TYPE_CHECKING:
     from apimodels_async.client import AsyncImagesClient
+    from apimodels_async.ledger import PostgresLedger
     from apimodels_async.shards.report import ShardReport
 
 __all__ = ["Together"]
@@ -65,14 +65,14 @@ class Together:
 
     # --- before
 
-    def load(self, ledger: PostgresLedger, source: "RequestFile | StandardInput", model: str) -> None:
+    def load(self, ledger: "PostgresLedger", source: "RequestFile | StandardInput", model: str) -> None:
         """Load the requests of a file, those that are not there yet."""
         requests = [line.request for line in source] if isinstance(source, RequestFile) else anyio.run(_collect, source)
         with self.screen.busy(f"loading {len(requests)} requests"):
             loaded = ledger.load(requests, model=model)
         self.screen.note(f"{shown(self.url)}: {loaded.added} of {loaded.read} requests are new")
 
-    def set_terms(self, ledger: PostgresLedger, *, budget: float | None, create_rate: float | None) -> None:
+    def set_terms(self, ledger: "PostgresLedger", *, budget: float | None, create_rate: float | None) -> None:
         """Set budget and rate for all runs, where they were given.
 
         Raises:
@@ -84,7 +84,7 @@ class Together:
         except ValueError as error:
             raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
 
-    def again(self, ledger: PostgresLedger, again: Again) -> None:
+    def again(self, ledger: "PostgresLedger", again: Again) -> None:
         """Let what failed be made again.
 
         Raises:
@@ -98,13 +98,13 @@ class Together:
 
     # --- the work
 
-    def run_here(self, ledger: PostgresLedger, *, local: bool, store: Any) -> None:
+    def run_here(self, ledger: "PostgresLedger", *, local: bool, store: Any) -> None:
         """Take shards that no other run holds, and watch the others, until all are finished."""
         make_usable(self.output)
         with self.screen.live(self.progress):
             converse(partial(self._plain, ledger=ledger), local=local, store=store)
 
-    async def _plain(self, client: "AsyncImagesClient", ledger: PostgresLedger) -> None:
+    async def _plain(self, client: "AsyncImagesClient", ledger: "PostgresLedger") -> None:
         from apimodels_async.shards.together import PlainRun  # noqa: PLC0415  (an extra)
 
         stop = anyio.Event()
@@ -122,7 +122,7 @@ class Together:
         if trouble is not None:
             raise trouble
 
-    def run_on_cluster(self, ledger: PostgresLedger, scheduler: str) -> None:
+    def run_on_cluster(self, ledger: "PostgresLedger", scheduler: str) -> None:
         """Give the shards to the workers of a Dask cluster.
 
         Raises:
@@ -170,7 +170,7 @@ class Together:
 
     # --- the end
 
-    def report(self, ledger: PostgresLedger) -> None:
+    def report(self, ledger: "PostgresLedger") -> None:
         """Write results.jsonl for the whole ledger, and say what came of all of it.
 
         Raises:
@@ -190,9 +190,7 @@ class Together:
             )
 
     def _way_back(self) -> str:
-        return (
-            f"interrupted; {shown(self.url)} knows how far each request is: run the same command again, here or there"
-        )
+        return f"interrupted; {shown(self.url)} knows how far each request is: run the same command again"
 
 
 def _summary(counts: Mapping[Step, int], used: float, errors: list[str]) -> Generator[str]:
