@@ -12,7 +12,7 @@ from apimodels_async.cli.batch.progress import BatchProgress
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
 from apimodels_async.cli.batch.request_lines import BadLineError
 from apimodels_async.cli.batch.run import BatchRun
-from apimodels_async.cli.batch.together import Together
+from apimodels_async.cli.batch.shared_batch import SharedBatch
 from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.options import DEFAULT_MODEL, Local, Model, Output, Timeout
 from apimodels_async.cli.output import output_place
@@ -104,9 +104,9 @@ def batch(
             "wait_timeout": timeout,
             "outage_timeout": outage_timeout or None,
         }
-        together = Together(url=url, output=where, options=options, screen=screen, printing=_is_printing(screen))
-        _make_together(
-            together, file, model, budget=budget, create_rate=create_rate, again=again, scheduler=scheduler, local=local
+        shared = SharedBatch(url=url, output=where, options=options, screen=screen, printing=_is_printing(screen))
+        _make_shared(
+            shared, file, model, budget=budget, create_rate=create_rate, again=again, scheduler=scheduler, local=local
         )
         return
     if scheduler is not None:
@@ -169,8 +169,8 @@ def _file(ledger: str) -> Path:
     return path
 
 
-def _make_together(
-    together: Together,
+def _make_shared(
+    shared: SharedBatch,
     file: str | None,
     model: str,
     *,
@@ -187,18 +187,18 @@ def _make_together(
         raise CommandFailed("--local is a gateway for this command, which no worker can use", exit_codes.USAGE)
     source = None if file is None else StandardInput(model) if file == "-" else RequestFile(Path(file), model)
     if source is not None:
-        _number_of_requests(source, together.screen)
-    with PostgresLedger(together.url) as ledger:
-        together.set_terms(ledger, budget=budget, create_rate=create_rate)
+        _number_of_requests(source, shared.screen)
+    with PostgresLedger(shared.url) as ledger:
+        shared.set_terms(ledger, budget=budget, create_rate=create_rate)
         if source is not None:
-            together.load(ledger, source, model)
+            shared.load(ledger, source, model)
         if again is not None:
-            together.again(ledger, again)
+            shared.again(ledger, again)
         if scheduler is not None:
-            together.run_on_cluster(ledger, scheduler)
+            shared.run_on_cluster(ledger, scheduler)
         else:
-            together.run_here(ledger, local=local, store=local_store(together.output.notes, None))
-        together.report(ledger)
+            shared.run_here(ledger, local=local, store=local_store(shared.output.notes, None))
+        shared.report(ledger)
 
 
 def _number_of_requests(source: RequestFile | StandardInput, screen: Screen) -> int | None:

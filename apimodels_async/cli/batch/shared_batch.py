@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from apimodels_async.ledger import PostgresLedger
     from apimodels_async.shards.report import ShardReport
 
-__all__ = ["Together"]
+__all__ = ["SharedBatch"]
 
 _GOOD = frozenset({Step.SAVED, Step.DONE, Step.ABANDONED})
 
 
 @define(kw_only=True, eq=False)
-class Together:
+class SharedBatch:
     """One command's part in the work on a ledger that many share.
 
     Attributes:
