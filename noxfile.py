@@ -134,6 +134,42 @@ def ledger(session: nox.Session) -> None:
         session.run("python", f"tests/proofs/{name}.py")
 
 
+@nox.session(name="tests-dask", python=PYTHONS[:1] or None)
+def tests_dask(session: nox.Session) -> None:
+    """The tests of shards and of Dask workers; needs PostgreSQL. Not a part of `tests`: it is large."""
+    session.install(".[cli,gateway,storage,postgres,dask]", *group("test"))
+    session.env["REQUIRE_POSTGRES"] = "1"
+    run_tests(session, "-n", "0", "tests/dask", "tests/shards", "tests/cli/test_shared_batch.py")
+
+
+CLUSTER = ".[cli,gateway,storage,postgres,dask]"
+
+
+@nox.session(name="cluster-demo")
+def cluster_demo(session: nox.Session) -> None:
+    """Three workers on one ledger, killed again and again, with a view of the shards; needs PostgreSQL."""
+    session.install("--quiet", CLUSTER, "pytest>=8.3.4")
+    options = session.posargs or ["--kills", "8", "--every", "4", "--requests", "400"]
+    session.run("python", "-m", "tests.proofs.cluster", "--demo", *options)
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """The long proof of ledgers that are shared: kills, crashes, freezes; `-- --kills 60` for a small one."""
+    session.install("--quiet", CLUSTER, "ray", "pytest>=8.3.4")
+    run = ("python", "-m", "tests.proofs.cluster")
+    if session.posargs:
+        session.run(*run, *session.posargs)
+        return
+    for engine in ("plain", "dask"):
+        session.run(*run, "--engine", engine, "--kills", "500", "--requests", "20000", "--every", "3")
+        session.run(
+            *run, "--engine", engine, "--kills", "0", "--crashes", "25", "--freezes", "10", "--requests", "5000"
+        )
+    session.run(*run, "--kills", "20", "--freezes", "5", "--rate", "30", "--requests", "3000")
+    session.run("python", "-m", "tests.proofs.cluster.ray_recipe")
+
+
 @nox.session
 def disk(session: nox.Session) -> None:
     """A full disk at every write of the command line: no task id is lost; `nox -s disk -- --errors EIO` for a part."""

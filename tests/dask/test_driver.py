@@ -127,7 +127,7 @@ def test_a_scheduler_without_workers_is_an_error_and_not_a_wait(
         distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None, protocol="inproc://") as cluster,
         distributed.Client(cluster, set_as_default=False) as empty,
         caplog.at_level(logging.WARNING, "apimodels_async"),
-        pytest.raises(NoWorkersError, match="no workers at .*dask worker"),
+        pytest.raises(NoWorkersError, match=r"no workers at .*dask worker"),
     ):
         make(empty, ledger, worker_timeout=0.5)
     assert "no workers" in caplog.text
