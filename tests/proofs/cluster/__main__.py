@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apimodels_async import GenerationRequest
 from apimodels_async.ledger import PostgresLedger
@@ -21,6 +22,9 @@ from tests.proofs.cluster.engines import Dask, Engine, Plain
 from tests.proofs.cluster.referee import Referee
 from tests.support.postgres import PostgresServer, running
 
+if TYPE_CHECKING:
+    import subprocess
+
 MODEL = "grok-image/grok-4.2-image"
 PATIENCE = 1800.0
 
@@ -28,8 +32,9 @@ PATIENCE = 1800.0
 class Disturber:
     """Kills, freezes and crashes, each so often and in an order by chance."""
 
-    def __init__(self, options: argparse.Namespace, server: PostgresServer) -> None:
+    def __init__(self, options: argparse.Namespace, server: PostgresServer, ledger: PostgresLedger) -> None:
         self._server = server
+        self._ledger = ledger
         self._ttl = options.ttl
         self._random = random.Random(options.seed)
         counts = {"kill": options.kills, "freeze": options.freezes, "crash": options.crashes}
@@ -48,6 +53,9 @@ class Disturber:
         """Do the next thing, if its time has come."""
         if not self.left or time.monotonic() < self._next:
             return
+        victim = self._victim(engine)
+        if victim is None:  # one that has just begun does nothing yet that could go wrong
+            return
         what = self.left.pop()
         self.done[what] += 1
         self._next = time.monotonic() + self._random.uniform(0.3, 1.7) * self._every
@@ -56,7 +64,6 @@ class Disturber:
             time.sleep(self._random.uniform(0.0, 1.0))
             self._server.start()
             return
-        victim = engine.victim(self._random)
         if what == "kill":
             victim.kill()
             victim.wait()
@@ -66,6 +73,19 @@ class Disturber:
             timer.daemon = True
             timer.start()
             self._thawing.append(timer)
+
+    def _victim(self, engine: Engine) -> "subprocess.Popen[bytes] | None":
+        """A worker that is working on a shard in which something is under way."""
+        busy = {pid for (pid,) in self._ledger.database.select(_BUSY)}
+        working = [worker for worker in engine.workers() if worker.pid in busy]
+        return self._random.choice(working) if working else None
+
+
+_BUSY = """
+SELECT DISTINCT r.pid FROM apimodels.run r JOIN apimodels.entry e ON e.run = r.id
+WHERE r.ended IS NULL AND r.seen > clock_timestamp() - make_interval(secs => r.ttl / 2)
+  AND e.step IN ('sending', 'created', 'done')
+"""
 
 
 def prove(options: argparse.Namespace) -> list[str]:
@@ -85,7 +105,7 @@ def prove(options: argparse.Namespace) -> list[str]:
         engine = kind(
             stack, ledger, dsn, folder / "pictures", workers=options.workers, ttl=options.ttl, environment=environment
         )
-        disturber = Disturber(options, server)
+        disturber = Disturber(options, server, ledger)
         began, shown = time.monotonic(), 0.0
         while engine.tend() or disturber.left:
             disturber.act(engine)

@@ -83,6 +83,6 @@ class Account(NamedTuple):
         return (
             f"requests {self.requests}   paid {self.paid}   saved {self.saved}   unknown {self.unknown} "
             f"({self.by_server} of them by the server)\n"
-            f"paid twice {self.twice}   lost {self.lost}   US$ {self.used:.2f} counted, US$ {self.cost:.2f} by the rows\n"
+            f"paid twice {self.twice}   lost {self.lost}   US$ {self.used:.2f} counted, {self.cost:.2f} by the rows\n"
             f"busiest second {self.busiest}"
         )

@@ -1,7 +1,6 @@
 """The two ways to run workers: plain runs that a supervisor starts again, and Dask workers below a driver."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -21,8 +20,8 @@ class Engine(Protocol):
         """Start what has ended, and return whether there is work left."""
         ...
 
-    def victim(self, chance: random.Random) -> "subprocess.Popen[bytes]":
-        """One of the workers."""
+    def workers(self) -> "list[subprocess.Popen[bytes]]":
+        """The processes that are running."""
         ...
 
 
@@ -59,9 +58,9 @@ class Plain:
                 self._workers[at] = self._start()
         return left
 
-    def victim(self, chance: random.Random) -> "subprocess.Popen[bytes]":
+    def workers(self) -> "list[subprocess.Popen[bytes]]":
         """See `Engine`."""
-        return chance.choice(self._workers)
+        return self._workers
 
     def _end(self) -> None:
         for worker in self._workers:
@@ -121,6 +120,6 @@ class Dask:
             self._driver.start()
         return left
 
-    def victim(self, chance: random.Random) -> "subprocess.Popen[bytes]":
+    def workers(self) -> "list[subprocess.Popen[bytes]]":
         """See `Engine`."""
-        return chance.choice(self._cluster.workers)
+        return self._cluster.workers

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import PostgresLedger
@@ -42,7 +43,7 @@ def main() -> None:
             ray.shutdown()
             counts = {step.value: number for step, number in ledger.counts().items()}
             assert counts == {"saved": 60}, counts
-            assert len(os.listdir(folder)) == 60
+            assert sum(1 for _ in Path(folder).iterdir()) == 60
 
 
 if __name__ == "__main__":
