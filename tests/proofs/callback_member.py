@@ -10,7 +10,7 @@ import threading
 
 import anyio
 
-from apimodels_async.callbacks import CallbackReceiver, SqliteCallbackStore
+from apimodels_async.callbacks import CallbackReceiver, PostgresStore, SqliteCallbackStore
 from tests.callbacks.conftest import PUBLIC_URL, SECRETS, body_of, post
 
 
@@ -22,7 +22,8 @@ def main() -> None:
         heard.append(task_id)
         stirred.set()
 
-    with SqliteCallbackStore(sys.argv[1]) as store:
+    shared = PostgresStore if "://" in sys.argv[1] else SqliteCallbackStore
+    with shared(sys.argv[1]) as store:
         receiver = CallbackReceiver(PUBLIC_URL, SECRETS, store=store)
         for line in sys.stdin:
             answer: object = None
