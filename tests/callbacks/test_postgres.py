@@ -41,7 +41,9 @@ def test_stores_that_add_at_once_hide_no_number_from_a_reader(postgres: str) -> 
         mark, seen = reader.since(None)[0], []
         stores = (one, two)
         threads = [
-            threading.Thread(target=lambda at=at: [stores[at].add(f"{at}-{n}", Arrival("i", f"{at}-{n}", True)) for n in range(40)])  # type: ignore[misc]  # noqa: E501
+            threading.Thread(
+                target=lambda at=at: [stores[at].add(f"{at}-{n}", Arrival("i", f"{at}-{n}", True)) for n in range(40)]
+            )  # type: ignore[misc]
             for at in range(2)
         ]
         for thread in threads:
