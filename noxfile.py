@@ -43,7 +43,22 @@ def tests(session: nox.Session) -> None:
     session.install(PACKAGE, *group("test"))
     # Coverage and what is marked `once` differ little between Pythons, and take half of the time.
     measured = session.python in (None, *PYTHONS[:1])
-    run_tests(session, *(["--cov", "--cov-report=term-missing:skip-covered"] if measured else ["-m", "not once"]))
+    coverage = ["--cov", "--cov-report=term-missing:skip-covered", "-m", "not postgres"]
+    run_tests(session, *(coverage if measured else ["-m", "not once and not postgres"]))
+
+
+@nox.session(name="tests-postgres", python=PYTHONS[:1] or None)
+def tests_postgres(session: nox.Session) -> None:
+    """The tests that need PostgreSQL and PgBouncer, from the distribution's packages; each starts its own server."""
+    session.install(".[cli,gateway,postgres]", *group("test"))
+    session.env["REQUIRE_POSTGRES"] = "1"
+    run_tests(session, "-m", "postgres", "--cov", "--cov-config=tests/support/postgres.coveragerc")
+
+
+@nox.session
+def model(session: nox.Session) -> None:
+    """The algorithm of the PostgreSQL ledger, checked exhaustively with Spin from the distribution's packages."""
+    session.run("python", "tests/proofs/model", *session.posargs)
 
 
 @nox.session(python=PYTHONS[:1] or None)
@@ -56,9 +71,9 @@ def lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--quiet", "--python", python, "--resolution=lowest-direct", *lowest)
     session.run("uv", "pip", "install", "--quiet", "--python", python, *group("test"))
     session.run("uv", "pip", "list", "--quiet", "--python", python)
-    run_tests(session, "-m", "not once")
+    run_tests(session, "-m", "not once and not postgres")
     if not session.posargs:  # the command line alone uses typer and rich
-        run_tests(session, "tests/cli")
+        run_tests(session, "tests/cli", "-m", "not postgres")
 
 
 @nox.session
@@ -132,6 +147,13 @@ def ledger(session: nox.Session) -> None:
     session.install("--quiet", PACKAGE, *group("test"))
     for name in session.posargs or ("kills", "power_cuts", "mutants"):
         session.run("python", f"tests/proofs/{name}.py")
+
+
+@nox.session(name="shared-kills")
+def shared_kills(session: nox.Session) -> None:
+    """200 kills of workers on one PostgreSQL ledger, 20 crashes of the database; `-- KILLS CRASHES` for others."""
+    session.install("--quiet", ".[cli,gateway,postgres]", *group("test"))
+    session.run("python", "tests/proofs/shared_kills.py", *session.posargs)
 
 
 @nox.session

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
+pytest.importorskip("psycopg")
+
 from apimodels_async import ConfigurationError
 from apimodels_async.callbacks import Arrival, CallbackReceiver, PostgresStore, subscriptions
 from tests.callbacks.conftest import PUBLIC_URL, SECRETS, body_of, post

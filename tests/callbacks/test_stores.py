@@ -23,7 +23,6 @@ from apimodels_async.callbacks import (
     CallbackReceiver,
     CallbackStore,
     MemoryCallbackStore,
-    PostgresStore,
     SqliteCallbackStore,
     StoreFullError,
     subscriptions,
@@ -56,6 +55,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Itera
         case "sqlite":
             made = SqliteCallbackStore(tmp_path / "s", clock=clock)
         case _:
+            from apimodels_async.callbacks import PostgresStore
+
             made = PostgresStore(request.getfixturevalue("postgres"), clock=clock)
     yield made
     made.close()

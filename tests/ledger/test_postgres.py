@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("psycopg")
+
 from apimodels_async import GenerationRequest
 from apimodels_async.errors import ConfigurationError, LedgerError
 from apimodels_async.ledger import PostgresLedger, Step
