@@ -20,13 +20,9 @@ from apimodels_async.pacing import FixedPacing
 
 async def make(shard: ShardLedger, base_url: str, key: str, folder: Path) -> bool:
     """Make what is left of a shard, and return whether all of it has ended or is unknown."""
+    requests = list(shard.requests())
     async with AsyncImagesClient(key, base_url=base_url, pacing=FixedPacing(0.05)) as client:
-        outcomes = await client.generate_many(
-            await anyio.to_thread.run_sync(lambda: list(shard.requests())),
-            ledger=shard,
-            download_to=folder,
-            max_in_flight=8,
-        )
+        outcomes = await client.generate_many(requests, ledger=shard, download_to=folder, max_in_flight=8)
     return len(outcomes) > 0 and not any(isinstance(outcome.error, LedgerError) for outcome in outcomes)
 
 
