@@ -13,6 +13,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGE = ".[cli,gateway,storage]"
+CLUSTER = ".[cli,gateway,storage,postgres,dask]"
 
 
 def answers(python: str) -> bool:
@@ -43,7 +44,22 @@ def tests(session: nox.Session) -> None:
     session.install(PACKAGE, *group("test"))
     # Coverage and what is marked `once` differ little between Pythons, and take half of the time.
     measured = session.python in (None, *PYTHONS[:1])
-    run_tests(session, *(["--cov", "--cov-report=term-missing:skip-covered"] if measured else ["-m", "not once"]))
+    coverage = ["--cov", "--cov-report=term-missing:skip-covered", "-m", "not postgres"]
+    run_tests(session, *(coverage if measured else ["-m", "not once and not postgres"]))
+
+
+@nox.session(name="tests-postgres", python=PYTHONS[:1] or None)
+def tests_postgres(session: nox.Session) -> None:
+    """The tests that need PostgreSQL and PgBouncer, from the distribution's packages; each starts its own server."""
+    session.install(".[cli,gateway,storage,postgres]", *group("test"))
+    session.env["REQUIRE_POSTGRES"] = "1"
+    run_tests(session, "-m", "postgres and not dask", "--cov", "--cov-config=tests/support/postgres.coveragerc")
+
+
+@nox.session
+def model(session: nox.Session) -> None:
+    """The algorithm of the PostgreSQL ledger, checked exhaustively with Spin from the distribution's packages."""
+    session.run("python", "tests/proofs/model", *session.posargs)
 
 
 @nox.session(python=PYTHONS[:1] or None)
@@ -56,9 +72,9 @@ def lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--quiet", "--python", python, "--resolution=lowest-direct", *lowest)
     session.run("uv", "pip", "install", "--quiet", "--python", python, *group("test"))
     session.run("uv", "pip", "list", "--quiet", "--python", python)
-    run_tests(session, "-m", "not once")
+    run_tests(session, "-m", "not once and not postgres")
     if not session.posargs:  # the command line alone uses typer and rich
-        run_tests(session, "tests/cli")
+        run_tests(session, "tests/cli", "-m", "not postgres")
 
 
 @nox.session
@@ -72,7 +88,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Mypy and pyright, both strict, and the completeness of the public types."""
-    session.install(PACKAGE, *group("typing"))
+    session.install(CLUSTER, *group("typing"))
     session.run("mypy", "apimodels_async", "tests", "docs", "noxfile.py")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "apimodels_async", "--ignoreexternal")
@@ -136,13 +152,15 @@ def ledger(session: nox.Session) -> None:
 
 @nox.session(name="tests-dask", python=PYTHONS[:1] or None)
 def tests_dask(session: nox.Session) -> None:
-    """The tests of shards and of Dask workers; needs PostgreSQL. Not a part of `tests`: it is large."""
-    session.install(".[cli,gateway,storage,postgres,dask]", *group("test"))
+    """The tests of Dask workers, and a few kills; needs PostgreSQL. Not a part of `tests`: it is large."""
+    session.install(CLUSTER, *group("test"))
     session.env["REQUIRE_POSTGRES"] = "1"
-    run_tests(session, "-n", "0", "tests/dask", "tests/shards", "tests/cli/test_shared_batch.py")
-
-
-CLUSTER = ".[cli,gateway,storage,postgres,dask]"
+    run_tests(session, "-m", "dask")
+    if not session.posargs:
+        session.env.pop("PYTHONSAFEPATH", None)
+        few = ("--kills", "4", "--requests", "100", "--every", "1")
+        session.run("python", "-m", "tests.proofs.cluster", "--engine", "plain", *few)
+        session.run("python", "-m", "tests.proofs.cluster", "--engine", "dask", *few)
 
 
 @nox.session(name="cluster-demo")
@@ -162,12 +180,19 @@ def cluster(session: nox.Session) -> None:
         session.run(*run, *session.posargs)
         return
     for engine in ("plain", "dask"):
-        session.run(*run, "--engine", engine, "--kills", "500", "--requests", "20000", "--every", "3")
+        session.run(*run, "--engine", engine, "--kills", "500", "--requests", "20000", "--unknown", "2")
         session.run(
             *run, "--engine", engine, "--kills", "0", "--crashes", "25", "--freezes", "10", "--requests", "5000"
         )
     session.run(*run, "--kills", "20", "--freezes", "5", "--rate", "30", "--requests", "3000")
     session.run("python", "-m", "tests.proofs.cluster.ray_recipe")
+
+
+@nox.session(name="shared-kills")
+def shared_kills(session: nox.Session) -> None:
+    """200 kills of workers on one PostgreSQL ledger, 20 crashes of the database; `-- KILLS CRASHES` for others."""
+    session.install("--quiet", ".[cli,gateway,postgres]", *group("test"))
+    session.run("python", "tests/proofs/shared_kills.py", *session.posargs)
 
 
 @nox.session

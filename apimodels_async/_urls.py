@@ -5,6 +5,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from apimodels_async.catalogue import SERVER_ALIASES
+from apimodels_async.errors import ConfigurationError
 
 _PRINTABLE = "[!-~]+"
 
@@ -88,3 +89,26 @@ def origin(parts: SplitResult) -> str:
     host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
+
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def database_url(text: str, what: str) -> str | None:
+    """The URL if `text` is that of a PostgreSQL database; ``None`` if it is a path.
+
+    Args:
+        text: a path or URL.
+        what: its name, for the message.
+
+    Raises:
+        ConfigurationError: it is another URL. Taken for a path, it would be the name of a new and empty file.
+    """
+    found = _SCHEME.match(text)
+    if found is None:
+        return None
+    if found[1].lower() not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            f"{what} {found[0]}…: give the path of a file, or a URL that begins with postgresql://"
+        )
+    return text

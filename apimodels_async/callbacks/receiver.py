@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from apimodels_async._secret import Secret
 from apimodels_async._threads import WorkerThreads
+from apimodels_async._urls import database_url
 from apimodels_async.callbacks.asgi import (
     BAD_REQUEST,
     BUSY,
@@ -73,8 +74,9 @@ class CallbackReceiver:
             `on_callback` and iterations then receive the queried values, and a callback whose task has not ended is
             rejected.
         confirm_rate: the maximum number of calls of `confirm` a second.
-        store: remembers accepted callbacks; a path means a `SqliteCallbackStore`, which several processes can share.
-            By default they are remembered in this process.
+        store: remembers accepted callbacks; a path means a `SqliteCallbackStore`, which several processes can share,
+            and a ``postgresql://`` URL a `PostgresStore`, which several hosts can. By default they are remembered in
+            this process.
         queue_size: callbacks kept for iterations. When the queue is full, further ones are answered 503; until an
             iteration has started, the oldest are dropped instead.
         reusable: whether one URL may serve many tasks. Otherwise a URL belongs to the first task posted to it, and
@@ -84,7 +86,7 @@ class CallbackReceiver:
 
     Raises:
         ValueError: an invalid URL, key or number, or `plain` without `confirm`.
-        ConfigurationError: the store's file cannot be used.
+        ConfigurationError: the store's file or database cannot be used.
     """
 
     def __init__(
@@ -316,4 +318,11 @@ class CallbackReceiver:
 def _opened(store: CallbackStore | str | os.PathLike[str] | None) -> CallbackStore:
     if store is None:
         return MemoryCallbackStore()
-    return SqliteCallbackStore(store) if isinstance(store, (str, os.PathLike)) else store
+    if not isinstance(store, (str, os.PathLike)):
+        return store
+    url = database_url(os.fspath(store), "store")
+    if url is None:
+        return SqliteCallbackStore(store)
+    from apimodels_async.callbacks.postgres import PostgresStore  # noqa: PLC0415  (an extra)
+
+    return PostgresStore(url)

@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["RETENTION", "Arrival", "CallbackStore", "MemoryCallbackStore", "StoreFullError"]
+__all__ = ["RETENTION", "Arrival", "CallbackStore", "ListeningStore", "MemoryCallbackStore", "StoreFullError"]
 
 RETENTION = 7 * 86400.0
 """Seconds for which a callback is remembered: longer than any task plus the 30 minutes of retries after it."""
@@ -66,6 +66,21 @@ class CallbackStore(Protocol):
 
     def close(self) -> None:
         """Release what the store holds. It is not used after this."""
+        ...
+
+
+@runtime_checkable
+class ListeningStore(Protocol):
+    """A shared store that may notice by itself what other processes add.
+
+    Attributes:
+        listening: whether it does now; else it is polled.
+    """
+
+    listening: bool
+
+    def listen(self, stir: Callable[[], object]) -> None:
+        """Call `stir`, in any thread, whenever there may be something; from now on until it is closed."""
         ...
 
 

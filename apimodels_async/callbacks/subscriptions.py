@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-from apimodels_async.callbacks.stores import Arrival, CallbackStore
+from apimodels_async.callbacks.stores import Arrival, CallbackStore, ListeningStore
 
 __all__ = ["Subscriptions"]
 
@@ -12,6 +12,8 @@ logger: logging.Logger = logging.getLogger("apimodels_async")
 
 LOOK_EVERY = 0.2
 """Seconds between two polls. A poll costs a few microseconds while nothing has changed."""
+LISTENED_EVERY = 5.0
+"""Seconds between two polls of a store that says by itself when there is something."""
 IDLE_LOOKS = 10
 """Polls without any subscriber after which the thread ends."""
 
@@ -84,7 +86,12 @@ class Subscriptions:
         if watch is not None and watch is not threading.current_thread():
             watch.join()
 
+    def _is_listening(self) -> bool:
+        return isinstance(self._store, ListeningStore) and self._store.listening
+
     def _look_around(self) -> None:
+        if isinstance(self._store, ListeningStore):
+            self._store.listen(self._stir.set)
         mark: int | None = None
         idle = 0
         troubled = False
@@ -107,5 +114,5 @@ class Subscriptions:
                 if not troubled:
                     logger.exception("the store of callbacks cannot be read; trying on")
                 troubled = True
-            self._stir.wait(LOOK_EVERY)
+            self._stir.wait(LISTENED_EVERY if self._is_listening() else LOOK_EVERY)
             self._stir.clear()

@@ -13,7 +13,7 @@ from apimodels_async.cli.batch.request_lines import BadLineError
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
 from apimodels_async.cli.options import DEFAULT_MODEL, Model
 from apimodels_async.cli.screen import Screen
-from apimodels_async.ledger.opening import open_ledger, shown
+from apimodels_async.ledger.opening import database_url, open_ledger, shown
 from apimodels_async.ledger.sqlite import SqliteLedger
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def load(
             total = source.count()
         except BadLineError as error:
             raise CommandFailed(str(error), exit_codes.USAGE) from error
-    with _common(ledger) as opened:
+    with _common(ledger, create=True) as opened:
         try:
             if create_rate is not None:
                 opened.set_terms(create_rate=create_rate)
@@ -145,13 +145,11 @@ def accept_failover(
         screen.note(f"{len(strays)} tasks do not fit their entries: `apimodels ledger show` lists them")
 
 
-def _common(name: str) -> "PostgresLedger":
-    opened = open_ledger(name, create=name.startswith("postgres"))
+def _common(name: str, *, create: bool = False) -> "PostgresLedger":
+    opened = open_ledger(name, create=create and database_url(name) is not None)
     if isinstance(opened, SqliteLedger):
         opened.close()
-        raise CommandFailed(
-            f"{name}: is a file, which one process uses at a time: give a postgresql:// URL", exit_codes.USAGE
-        )
+        raise CommandFailed(f"{name}: is a file, for one process at a time: give a postgresql:// URL", exit_codes.USAGE)
     return opened
 
 

@@ -1,11 +1,11 @@
 """What a ledger's name stands for: the path of a file, or the URL of a database."""
 
 import os
-import re
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from apimodels_async.errors import ConfigurationError, LedgerError
+from apimodels_async import _urls
+from apimodels_async.errors import LedgerError
 
 if TYPE_CHECKING:
     from apimodels_async.ledger.postgres.store import PostgresLedger
@@ -13,25 +13,14 @@ if TYPE_CHECKING:
 
 OpenLedger: TypeAlias = "SqliteLedger | PostgresLedger"
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_POSTGRES = frozenset({"postgresql", "postgres"})
-
 
 def database_url(name: str | os.PathLike[str]) -> str | None:
     """The URL if `name` is that of a PostgreSQL database; ``None`` if it is a path.
 
     Raises:
-        ConfigurationError: it is another URL. Taken for a path, it would be the name of a new and empty file.
+        ConfigurationError: it is another URL.
     """
-    text = os.fspath(name)
-    found = _URL.match(text)
-    if found is None:
-        return None
-    if found[1].lower() not in _POSTGRES:
-        raise ConfigurationError(
-            f"ledger {found[0]}…: give the path of a file, or a URL that begins with postgresql://"
-        )
-    return text
+    return _urls.database_url(os.fspath(name), "ledger")
 
 
 def shown(name: str | os.PathLike[str]) -> str:

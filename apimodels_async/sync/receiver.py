@@ -46,8 +46,9 @@ class CallbackReceiver(MirroredReceiver):
             `on_callback` and iterations then receive the queried values, and a callback whose task has not ended is
             rejected.
         confirm_rate: the maximum number of calls of `confirm` a second.
-        store: remembers accepted callbacks; a path means a `SqliteCallbackStore`, which several processes can share.
-            By default they are remembered in this process.
+        store: remembers accepted callbacks; a path means a `SqliteCallbackStore`, which several processes can share,
+            and a ``postgresql://`` URL a `PostgresStore`, which several hosts can. By default they are remembered in
+            this process.
         queue_size: callbacks kept for iterations. When the queue is full, further ones are answered 503; until an
             iteration has started, the oldest are dropped instead.
         reusable: whether one URL may serve many tasks. Otherwise a URL belongs to the first task posted to it, and
@@ -57,7 +58,7 @@ class CallbackReceiver(MirroredReceiver):
 
     Raises:
         ValueError: an invalid URL, key or number, or `plain` without `confirm`.
-        ConfigurationError: the store's file cannot be used.
+        ConfigurationError: the store's file or database cannot be used.
     """
 
     def __init__(

@@ -46,13 +46,18 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[CallbackStore]:
-    made: CallbackStore = (
-        MemoryCallbackStore(clock=clock)
-        if request.param == "memory"
-        else SqliteCallbackStore(tmp_path / "s", clock=clock)
-    )
+    made: CallbackStore
+    match request.param:
+        case "memory":
+            made = MemoryCallbackStore(clock=clock)
+        case "sqlite":
+            made = SqliteCallbackStore(tmp_path / "s", clock=clock)
+        case _:
+            from apimodels_async.callbacks import PostgresStore
+
+            made = PostgresStore(request.getfixturevalue("postgres"), clock=clock)
     yield made
     made.close()
 
@@ -331,7 +336,7 @@ MEMBER = Path(__file__).parents[1] / "proofs" / "callback_member.py"
 class Member:
     """A process with a receiver."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         place = Path(__file__).parents[2]
         self.process = subprocess.Popen(
             [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger import PostgresLedger, SavedFile, SqliteLedger, Step
+from apimodels_async.ledger import SavedFile, SqliteLedger, Step
 from apimodels_async.ledger.entries import FOLLOWS
 from apimodels_async.ledger.memory import MemoryLedger
 from apimodels_async.ledger.port import Change, Ledger
@@ -24,6 +24,8 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         case "memory":
             opened = MemoryLedger()
         case _:
+            from apimodels_async.ledger import PostgresLedger
+
             opened = PostgresLedger(request.getfixturevalue("postgres"))
     yield opened
     opened.close()

@@ -7,11 +7,20 @@ soon as that is anything; ``["follow", intent_id]``. What it is told of is also 
 import json
 import sys
 import threading
+from contextlib import closing
 
 import anyio
 
-from apimodels_async.callbacks import CallbackReceiver, SqliteCallbackStore
+from apimodels_async.callbacks import CallbackReceiver, CallbackStore, SqliteCallbackStore
 from tests.callbacks.conftest import PUBLIC_URL, SECRETS, body_of, post
+
+
+def opened(store: str) -> CallbackStore:
+    if "://" not in store:
+        return SqliteCallbackStore(store)
+    from apimodels_async.callbacks import PostgresStore
+
+    return PostgresStore(store)
 
 
 def main() -> None:
@@ -22,7 +31,7 @@ def main() -> None:
         heard.append(task_id)
         stirred.set()
 
-    with SqliteCallbackStore(sys.argv[1]) as store:
+    with closing(opened(sys.argv[1])) as store:
         receiver = CallbackReceiver(PUBLIC_URL, SECRETS, store=store)
         for line in sys.stdin:
             answer: object = None

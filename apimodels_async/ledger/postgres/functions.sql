@@ -153,7 +153,8 @@ BEGIN
                             result := -4;
                             EXIT;
                         END IF;
-                        drawn := least(rest, greatest(needed, 100 * e.cost));
+                        -- A hundred prices, but never more than a quarter of the rest: others want to draw as well.
+                        drawn := greatest(needed, least(rest / 4, 100 * e.cost));
                         UPDATE apimodels.ledger SET granted = granted + drawn;
                         UPDATE apimodels.run SET granted = granted + drawn WHERE id = my_run;
                         my_granted := my_granted + drawn;

@@ -61,8 +61,8 @@ class Account(NamedTuple):
             busiest=referee.busiest_second(),
         )
 
-    def faults(self, interruptions: int) -> list[str]:
-        """What is not as it must be."""
+    def faults(self, interruptions: int, unknown: float | None) -> list[str]:
+        """What is not as it must be; `unknown`: how many requests each interruption may leave so."""
         found: list[str] = []
         if self.twice:
             found.append(f"{self.twice} prompts were paid for twice")
@@ -72,8 +72,9 @@ class Account(NamedTuple):
             found.append(f"used {self.used} is not the cost {self.cost}")
         if self.budget is not None and self.used > self.budget + 1e-6:
             found.append(f"used {self.used} is more than the budget {self.budget}")
-        if self.unknown - self.by_server > 2 * interruptions:
-            found.append(f"{self.unknown - self.by_server} unknown by {interruptions} interruptions: more than 2 each")
+        if unknown is not None and self.unknown - self.by_server > unknown * interruptions:
+            each = f"more than {unknown:g} each"
+            found.append(f"{self.unknown - self.by_server} unknown by {interruptions} interruptions: {each}")
         if self.saved + self.unknown != self.requests:
             found.append(f"{self.saved} saved and {self.unknown} unknown are not all of {self.requests}")
         return found

@@ -93,7 +93,11 @@ class Referee:
 
         class Api(Handler):
             def post(self) -> None:
-                task_id, how = books._accept(json.loads(self.body())["prompt"])
+                body = self.body()
+                if len(body) < int(self.headers["Content-Length"]):  # its worker was killed
+                    self.close_connection = True
+                    return
+                task_id, how = books._accept(json.loads(body)["prompt"])
                 if how == "refused":
                     self.answer(429, json.dumps(envelope(429, "slow down")).encode(), headers={"Retry-After": "1"})
                 elif how == "lost":

@@ -1,0 +1,54 @@
+"""One of several workers on a PostgreSQL ledger: takes shards that are not held or finished, until all are finished.
+
+python tests/proofs/shared_worker.py DSN BASE_URL KEY FOLDER TTL SEED
+"""
+
+import contextlib
+import random
+import sys
+import time
+from pathlib import Path
+
+import anyio
+
+from apimodels_async import AsyncImagesClient
+from apimodels_async.errors import ApimodelsError, LedgerError
+from apimodels_async.ledger import PostgresLedger
+from apimodels_async.ledger.postgres.shards import ShardHeldError, ShardLedger
+from apimodels_async.pacing import FixedPacing
+
+
+async def make(shard: ShardLedger, base_url: str, key: str, folder: Path) -> bool:
+    """Make what is left of a shard, and return whether all of it has ended or is unknown."""
+    requests = list(shard.requests())
+    async with AsyncImagesClient(key, base_url=base_url, pacing=FixedPacing(0.05)) as client:
+        outcomes = await client.generate_many(requests, ledger=shard, download_to=folder, max_in_flight=8)
+    return len(outcomes) > 0 and not any(isinstance(outcome.error, LedgerError) for outcome in outcomes)
+
+
+def work(ledger: PostgresLedger, base_url: str, key: str, folder: Path, uniform: random.Random) -> None:
+    """Work until every shard is finished."""
+    while left := [state.number for state in ledger.shards() if not state.finished]:
+        number = uniform.choice(left)
+        try:
+            # Now and then from one that is alive, as an engine does that has lost sight of it.
+            shard = ledger.shard(number, take_over=uniform.random() < 0.2)
+        except ShardHeldError:
+            time.sleep(0.1)
+            continue
+        backend = uniform.choice(["asyncio", "trio"])
+        with contextlib.suppress(ApimodelsError):
+            if anyio.run(make, shard, base_url, key, folder, backend=backend) and not shard.settle():
+                shard.finish()
+        with contextlib.suppress(LedgerError):
+            shard.close()
+
+
+def main() -> None:
+    dsn, base_url, key, folder, ttl, seed = sys.argv[1:]
+    with PostgresLedger(dsn, ttl=float(ttl)) as ledger:
+        work(ledger, base_url, key, Path(folder), random.Random(int(seed)))
+
+
+if __name__ == "__main__":
+    main()
