@@ -11,7 +11,7 @@ def make(scheduler: str, ledger: str, download_to: str) -> list[Any]:
 
     from apimodels_async.dask import make_pictures
 
-    with Client(scheduler) as client:
+    with Client(scheduler) as client:  # type: ignore[no-untyped-call]
         for report in make_pictures(client, ledger, download_to=download_to):
             print(f"{report.finished} of {report.shards} shards: {report.counts}")
             reports.append(report)

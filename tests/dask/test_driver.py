@@ -40,9 +40,10 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process of its own for each test, as far as what it keeps goes."""
     monkeypatch.setattr(Process, "_here", None)
     yield
-    Process.here().close()
-    if Process.here()._client is not None:
-        Process.here()._client.close()
+    here = Process.here()
+    here.close()
+    if here._client is not None:
+        here._client.close()
 
 
 @pytest.fixture

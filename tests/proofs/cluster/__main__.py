@@ -147,9 +147,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--ttl", type=float, default=4.0, help="seconds of a lease")
     parser.add_argument("--every", type=float, default=1.5, help="seconds from one disturbance to the next, on average")
-    parser.add_argument(
-        "--unknown", type=float, help="unknown requests that an interruption may leave: on a fast machine 2"
-    )
+    parser.add_argument("--unknown", type=float, help="maximum of unknown requests an interruption, on average")
     parser.add_argument("--rate", type=float, default=None, help="create requests a second, of all workers")
     parser.add_argument("--demo", action="store_true", help="a friendly server, and a view of the shards each second")
     options = parser.parse_args()

@@ -15,14 +15,14 @@ def make_with_ray(download_to: str) -> None:
 
     from apimodels_async.ledger import PostgresLedger, run_shard
 
-    @ray.remote(max_retries=-1)  # a shard whose worker has died is run again, however often
     def work(number: int) -> object:
         return run_shard(None, number, download_to=download_to)  # key and ledger from the worker's environment
 
+    task = ray.remote(max_retries=-1)(work)  # a shard whose worker has died is run again, however often
     with PostgresLedger(os.environ["APIMODELS_LEDGER"]) as ledger:
         ledger.divide(at_least=16)
         left = [shard.number for shard in ledger.shards() if not shard.finished]
-    print(ray.get([work.remote(number) for number in left]))
+    print(ray.get([task.remote(number) for number in left]))
     # --- end
 
 
