@@ -140,7 +140,7 @@ class _Driver:
         self._patience = worker_timeout
         self._without_since: float | None = None
         self._running: dict[_Future, int] = {}
-        self._waiting: dict[int, float] = {}  # shards that others hold, and when to look again
+        self._waiting: dict[int, float] = {}  # shards that others hold or have let go, and when to look again
         self._todo: list[int] = []
         self._ended: set[int] = set()
         self._finished = self._shards = 0
@@ -250,9 +250,7 @@ class _Driver:
             case ShardEnd.FINISHED | ShardEnd.OPEN:
                 self._no_more = self._no_more or (report.end is ShardEnd.OPEN and report.not_sent > 0)
                 return report
-            case ShardEnd.STOPPED:
-                self._todo.append(report.number)
-            case ShardEnd.HELD | ShardEnd.LOST:
+            case ShardEnd.HELD | ShardEnd.LOST | ShardEnd.STOPPED:
                 self._waiting[report.number] = time.monotonic() + LOOK
         return None
 

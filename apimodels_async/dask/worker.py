@@ -5,11 +5,12 @@ from functools import partial
 from typing import Any
 
 from distributed import WorkerPlugin
+from distributed.core import Status
 
 from apimodels_async.errors import ConfigurationError
 from apimodels_async.ledger.postgres.store import PostgresLedger
 from apimodels_async.shards.process import LEDGER, Process, run_shard
-from apimodels_async.shards.report import ShardReport
+from apimodels_async.shards.report import ShardEnd, ShardReport
 from apimodels_async.shards.work import ANSWERS
 
 PLUGIN = "apimodels"
@@ -32,6 +33,8 @@ def work_on(number: int, ledger: str, options: dict[str, Any]) -> ShardReport:
     Raises:
         ConfigurationError: the environment has no key or no ledger, or another ledger than the driver's.
     """
+    if Process.here().is_ending:
+        return ShardReport(number, ShardEnd.STOPPED, {})
     opened = Process.here().ledger(None, options["ttl"])
     found = identity(opened)
     if found != ledger:
@@ -54,10 +57,12 @@ class DrainOnClose(WorkerPlugin):
     """
 
     name = PLUGIN
+    idempotent = True  # another driver that registers it must not end the work of the first
 
     async def teardown(self, worker: Any) -> None:
-        """Called by a worker when it closes."""
-        del worker
+        """Called by a worker when it closes, or when the plugin is replaced."""
+        if worker.status == Status.running:
+            return
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, partial(Process.here().drain, within=ANSWERS))
         await loop.run_in_executor(None, Process.here().close)

@@ -89,6 +89,11 @@ class Process:
         """Whether it was made in this process, and not before a fork."""
         return self._pid == os.getpid()
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it begins no more shards."""
+        return self._ending
+
     def client(self) -> ImagesClient:
         """The client, made from the environment when it is needed first.
 
