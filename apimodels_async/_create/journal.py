@@ -10,6 +10,10 @@ class TakenElsewhereError(LedgerError):
     """Another run has sent the request first, or is sending it: nothing was sent."""
 
 
+class BudgetUsedUpError(LedgerError):
+    """The ledger's budget does not allow the request: nothing was sent."""
+
+
 class Journal(Protocol):
     """Records the steps of one create request."""
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from apimodels_async._create.journal import Journal, TakenElsewhereError
+from apimodels_async._create.journal import BudgetUsedUpError, Journal, TakenElsewhereError
 from apimodels_async._group_commit import GATHER, GroupCommit
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.errors import LedgerError
@@ -137,6 +137,12 @@ _REFUSALS: Mapping[int, str] = {
     Result.NO_PRICE: "is not sent: the ledger has a budget, and no price is known for the model",
 }
 
+_KINDS: Mapping[int, type[LedgerError]] = {
+    Result.UNCHANGED: TakenElsewhereError,
+    Result.NO_BUDGET: BudgetUsedUpError,
+    Result.NO_PRICE: BudgetUsedUpError,
+}
+
 
 class LedgerJournal(Journal):
     """Records the create request of one entry, each step before it matters.
@@ -194,7 +200,7 @@ class LedgerJournal(Journal):
             results = await self._writer.write(self._change(Step.SENDING, intent_id=self._intent_id))
         if list(results) != [Result.CHANGED]:
             refusal = results[0] if results else Result.UNCHANGED
-            kind = TakenElsewhereError if refusal == Result.UNCHANGED else LedgerError
+            kind = _KINDS.get(refusal, LedgerError)
             raise kind(f"entry {self._key} {_REFUSALS[refusal]}")
         self._sending = True
 

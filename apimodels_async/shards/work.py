@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from apimodels_async._create.journal import BudgetUsedUpError, TakenElsewhereError
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import AuthenticationError, InsufficientCreditsError, LedgerError, NotSubmittedError
@@ -27,8 +28,9 @@ LOOK = 1.0
 BEGINNINGS = 5
 """How often a shard is begun by one process: anew where its run was taken for dead, or the database broke."""
 _ERRORS = 5
-_NO_MORE = (NotSubmittedError, InsufficientCreditsError, AuthenticationError)
+_NO_MORE = (NotSubmittedError, InsufficientCreditsError, AuthenticationError, BudgetUsedUpError)
 """After these, other shards would fare no better."""
+_NO_REFUSALS = (BudgetUsedUpError, TakenElsewhereError)
 _THREADS = WorkerThreads("shards", 32)
 
 
@@ -147,7 +149,7 @@ class ShardWork:
             async with self._client.batch(requests, ledger=shard, **self._options) as batch:
                 async for outcome in batch:
                     self._count(outcome)
-                    if isinstance(outcome.error, LedgerError):
+                    if isinstance(outcome.error, LedgerError) and not isinstance(outcome.error, _NO_REFUSALS):
                         refusal = refusal or outcome.error
                 self._bytes += batch.stats.bytes
             group.cancel_scope.cancel()

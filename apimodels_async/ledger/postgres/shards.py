@@ -120,6 +120,7 @@ class ShardLedger:
     def close(self) -> None:
         """Let others have it, if it is still this process's. The whole ledger stays open; may be called twice."""
         self._ledger.database.execute(_RELEASE, self.held._asdict())
+        self._ledger.database.execute(_RETURN, self.held._asdict())
 
     # --- work
 
@@ -196,6 +197,12 @@ WHERE number = %(number)s AND (%(take_over)s OR finished OR run = %(run)s OR api
 RETURNING fence, first, beyond
 """
 _RELEASE = "UPDATE apimodels.shard SET run = NULL WHERE number = %(shard)s AND fence = %(fence)s AND NOT finished"
+_RETURN = """
+WITH mine AS (SELECT id, granted - used AS rest FROM apimodels.run WHERE id = %(run)s AND ended IS NULL FOR UPDATE),
+    returned AS (UPDATE apimodels.run r SET granted = used FROM mine WHERE r.id = mine.id)
+UPDATE apimodels.ledger SET granted = granted - (SELECT rest FROM mine) WHERE EXISTS (SELECT 1 FROM mine)
+"""
+"""What is left of a run's allowance goes back to the budget, or the last shards of others would lack it."""
 _FINISH = "UPDATE apimodels.shard SET finished = true WHERE number = %(shard)s AND fence = %(fence)s"
 _IN_RANGE = "e.digest >= %(first)s AND (%(beyond)s::bytea IS NULL OR e.digest < %(beyond)s)"
 _ENTRIES = f"FROM apimodels.entry e WHERE {_IN_RANGE}"
