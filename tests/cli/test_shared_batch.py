@@ -1,0 +1,99 @@
+"""`apimodels batch` on a ledger in PostgreSQL: one of several runs of the same command."""
+
+import json
+import re
+import signal
+from typing import Any
+
+import pytest
+
+from apimodels_async.gateway import LocalGateway
+from tests.cli.conftest import at
+from tests.cli.test_batch import PATIENCE, write
+from tests.cli.test_keeping import balance
+
+pytestmark = pytest.mark.postgres
+
+
+def file_of(apimodels: Any, number: int) -> str:
+    lines = "".join(f"a fox {each},64x64\n" for each in range(number))
+    name: str = write(apimodels, "p.csv", f"prompt,size\n{lines}")
+    return name
+
+
+def test_the_same_command_twice_at_once_shares_the_work(apimodels: Any, postgres: str) -> None:
+    file = file_of(apimodels, 12)
+    with LocalGateway(latency="0.1/0.2", balance=1.0) as gateway:
+        runs = [
+            apimodels.start("batch", file, "-o", f"out{each}", "--ledger", postgres, settings=at(gateway))
+            for each in range(2)
+        ]
+        ended = [(*run.communicate(timeout=3 * PATIENCE), run.returncode) for run in runs]
+        left = balance(apimodels, at(gateway))
+
+    assert [code for *_, code in ended] == [0, 0], ended
+    assert left == pytest.approx(1.0 - 12 * 0.03)
+    assert sum(len(out.split()) for out, *_ in ended) == 12
+    for each in range(2):  # every run reports all
+        rows = [
+            json.loads(line) for line in (apimodels.folder / f"out{each}" / "results.jsonl").read_text().splitlines()
+        ]
+        assert sorted(row["prompt"] for row in rows) == sorted(f"a fox {number}" for number in range(12))
+        assert all(row["state"] == "completed" and row["files"] for row in rows)
+
+
+def test_a_ledger_that_was_loaded_needs_no_file_and_is_named_by_the_environment(apimodels: Any, postgres: str) -> None:
+    file = file_of(apimodels, 3)
+    with LocalGateway(latency="0/0", balance=1.0) as gateway:
+        settings = {**at(gateway), "APIMODELS_LEDGER": postgres}
+        loaded = apimodels("ledger", "load", file, settings=settings)
+        made = apimodels("batch", "-o", "out", settings=settings)
+        again = apimodels("batch", "-o", "out", settings=settings)
+
+        assert (loaded.returncode, made.returncode, again.returncode) == (0, 0, 0), loaded.stderr + made.stderr
+        assert balance(apimodels, at(gateway)) == pytest.approx(0.91)
+    assert re.search(r"3 of 3 requests done, about US\$ 0\.09", again.stderr)
+
+
+def test_a_budget_holds_for_all_runs(apimodels: Any, postgres: str) -> None:
+    file = file_of(apimodels, 4)
+    with LocalGateway(latency="0/0", balance=1.0) as gateway:
+        made = apimodels("batch", file, "--ledger", postgres, "--budget", "0.06", settings=at(gateway))
+        assert made.returncode == 17
+        assert "2 of 4 requests done, 2 not sent" in made.stderr
+        assert balance(apimodels, at(gateway)) == pytest.approx(0.94)
+
+
+def test_sigterm_lets_the_shards_go_and_the_same_command_goes_on(apimodels: Any, postgres: str) -> None:
+    file = file_of(apimodels, 30)
+    command = ("batch", file, "-o", "out", "--ledger", postgres, "--max-in-flight", "1")
+    with LocalGateway(latency="0.1/0.2", balance=1.0) as gateway:
+        run = apimodels.start(*command, settings=at(gateway))
+        run.stdout.readline()
+        run.send_signal(signal.SIGTERM)
+        _, error = run.communicate(timeout=3 * PATIENCE)
+        again = apimodels(*command[:-2], settings=at(gateway))
+
+        assert run.returncode == 130
+        assert "run the same command again" in error
+        assert again.returncode == 0, again.stderr
+        assert balance(apimodels, at(gateway)) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("batch", "p.csv", "--scheduler", "tcp://127.0.0.1:1"), "--scheduler needs --ledger postgresql://"),
+        (("batch",), "give FILE, or --ledger postgresql://"),
+        (("batch", "p.csv", "--ledger", "."), "--ledger .: is a directory"),
+        (
+            ("batch", "p.csv", "--ledger", "mysql://db/x"),
+            "give the path of a file, or a URL that begins with postgresql",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_a_bad_argument(apimodels: Any, arguments: tuple[str, ...], words: str) -> None:
+    file_of(apimodels, 1)
+    done = apimodels(*arguments, settings={"APIMODELS_API_KEY": "sk_x"})
+    assert done.returncode in (2, 3)
+    assert words in done.stderr
