@@ -97,7 +97,7 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, every warning an error, into docs/_build."""
-    session.install(PACKAGE, *group("docs"))
+    session.install(CLUSTER, *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "docs/_build/html")
 
 

@@ -103,3 +103,6 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", _as_in_the_source)
     app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # napoleon comes at 500
     app.connect("missing-reference", _find_by_last_name)
+
+
+nitpick_ignore = [("py:class", "distributed.client.Client")]
