@@ -31,7 +31,7 @@ nitpicky = True
 suppress_warnings = ["ref.python"]  # a Batch is one thing with await and another without, under the same name
 # Types of other packages: their documentation is elsewhere, and nothing is fetched to build this one.
 nitpick_ignore_regex = [
-    ("py:.*", r"(anyio|attrs|httpx|starlette|uvicorn)\..*"),
+    ("py:.*", r"(anyio|attrs|distributed|httpx|starlette|uvicorn)\..*"),
     ("py:.*", r"(asyncio|collections|datetime|enum|functools|os|pathlib|random|types|typing)\..*"),
     ("py:(class|exc)", "|".join(name for name in dir(builtins) if name[0].isalpha())),
 ]
@@ -103,6 +103,3 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", _as_in_the_source)
     app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # napoleon comes at 500
     app.connect("missing-reference", _find_by_last_name)
-
-
-nitpick_ignore = [("py:class", "distributed.client.Client")]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import distributed
 from distributed import Client
+from distributed.scheduler import KilledWorker
 
 from apimodels_async._download.destination import place_of
 from apimodels_async.dask.worker import DrainOnClose, drain, identity, work_on
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("apimodels_async")
 
 _Future: TypeAlias = Any  # distributed.Future, whose methods have no types
-_wait: Any = distributed.wait
+_distributed: Any = distributed
 IN_FLIGHT = 4
 """Shards at once for each worker, unless it has more threads."""
 LOOK = 1.0
@@ -217,7 +218,7 @@ class _Driver:
             time.sleep(LOOK)
             return []
         with self._client.as_current(), contextlib.suppress(TimeoutError):
-            _wait(list(self._running), timeout=LOOK, return_when="FIRST_COMPLETED")
+            _distributed.wait(list(self._running), timeout=LOOK, return_when="FIRST_COMPLETED")
         return [future for future in self._running if future.done()]
 
     def _result(self, future: _Future, number: int) -> ShardReport | None:
@@ -229,7 +230,7 @@ class _Driver:
             case None:
                 report: ShardReport = future.result()
                 return self._judge(report)
-            case distributed.scheduler.KilledWorker():
+            case KilledWorker():
                 self._deaths[number] += 1
                 if self._deaths[number] >= DEATHS:
                     raise ApimodelsError(f"shard {number} has taken its worker with it {4 * DEATHS} times") from error

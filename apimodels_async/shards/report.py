@@ -62,7 +62,11 @@ def open_steps(*, download: bool, retry_failed: bool) -> frozenset[Step]:
         retry_failed: whether a task that failed may be submitted again.
     """
     steps = {Step.INTENT, Step.SENDING, Step.CREATED, Step.REJECTED, Step.UNKNOWN}
-    return frozenset(steps | ({Step.DONE} if download else set()) | ({Step.FAILED} if retry_failed else set()))
+    if download:
+        steps.add(Step.DONE)
+    if retry_failed:
+        steps.add(Step.FAILED)
+    return frozenset(steps)
 
 
 ENDED: frozenset[Step] = frozenset({Step.REJECTED, Step.UNKNOWN, Step.FAILED})

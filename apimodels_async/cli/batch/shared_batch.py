@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 from attrs import define, field
 
 from apimodels_async.cli import exit_codes
