@@ -13,6 +13,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGE = ".[cli,gateway,storage]"
+CLUSTER = ".[cli,gateway,storage,postgres,dask]"
 
 
 def answers(python: str) -> bool:
@@ -50,9 +51,9 @@ def tests(session: nox.Session) -> None:
 @nox.session(name="tests-postgres", python=PYTHONS[:1] or None)
 def tests_postgres(session: nox.Session) -> None:
     """The tests that need PostgreSQL and PgBouncer, from the distribution's packages; each starts its own server."""
-    session.install(".[cli,gateway,postgres]", *group("test"))
+    session.install(".[cli,gateway,storage,postgres]", *group("test"))
     session.env["REQUIRE_POSTGRES"] = "1"
-    run_tests(session, "-m", "postgres", "--cov", "--cov-config=tests/support/postgres.coveragerc")
+    run_tests(session, "-m", "postgres and not dask", "--cov", "--cov-config=tests/support/postgres.coveragerc")
 
 
 @nox.session
@@ -87,7 +88,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Mypy and pyright, both strict, and the completeness of the public types."""
-    session.install(PACKAGE, *group("typing"))
+    session.install(CLUSTER, *group("typing"))
     session.run("mypy", "apimodels_async", "tests", "docs", "noxfile.py")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "apimodels_async", "--ignoreexternal")
@@ -147,6 +148,44 @@ def ledger(session: nox.Session) -> None:
     session.install("--quiet", PACKAGE, *group("test"))
     for name in session.posargs or ("kills", "power_cuts", "mutants"):
         session.run("python", f"tests/proofs/{name}.py")
+
+
+@nox.session(name="tests-dask", python=PYTHONS[:1] or None)
+def tests_dask(session: nox.Session) -> None:
+    """The tests of Dask workers, and a few kills; needs PostgreSQL. Not a part of `tests`: it is large."""
+    session.install(CLUSTER, *group("test"))
+    session.env["REQUIRE_POSTGRES"] = "1"
+    run_tests(session, "-m", "dask")
+    if not session.posargs:
+        session.env.pop("PYTHONSAFEPATH", None)
+        few = ("--kills", "4", "--requests", "100", "--every", "1")
+        session.run("python", "-m", "tests.proofs.cluster", "--engine", "plain", *few)
+        session.run("python", "-m", "tests.proofs.cluster", "--engine", "dask", *few)
+
+
+@nox.session(name="cluster-demo")
+def cluster_demo(session: nox.Session) -> None:
+    """Three workers on one ledger, killed again and again, with a view of the shards; needs PostgreSQL."""
+    session.install("--quiet", CLUSTER, "pytest>=8.3.4")
+    options = session.posargs or ["--kills", "8", "--every", "4", "--requests", "400"]
+    session.run("python", "-m", "tests.proofs.cluster", "--demo", *options)
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """The long proof of ledgers that are shared: kills, crashes, freezes; `-- --kills 60` for a small one."""
+    session.install("--quiet", CLUSTER, "ray", "pytest>=8.3.4")
+    run = ("python", "-m", "tests.proofs.cluster")
+    if session.posargs:
+        session.run(*run, *session.posargs)
+        return
+    for engine in ("plain", "dask"):
+        session.run(*run, "--engine", engine, "--kills", "500", "--requests", "20000", "--unknown", "2")
+        session.run(
+            *run, "--engine", engine, "--kills", "0", "--crashes", "25", "--freezes", "10", "--requests", "5000"
+        )
+    session.run(*run, "--kills", "20", "--freezes", "5", "--rate", "30", "--requests", "3000")
+    session.run("python", "-m", "tests.proofs.cluster.ray_recipe")
 
 
 @nox.session(name="shared-kills")

@@ -32,7 +32,8 @@ ORDER = (
     "_batch",
     "client",
     "sync",
-    "gateway",
+    "shards",
+    "gateway dask",
     "cli",
 )
 """Each line imports only from lines above it, and from its own."""

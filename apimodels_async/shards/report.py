@@ -29,7 +29,7 @@ class ShardReport(NamedTuple):
         number: of the shard, from 0.
         end: how the work ended.
         counts: the number of requests at each step, by its name, such as ``"saved"``.
-        not_sent: requests that were not sent, because nothing more may be: credits, budget, key.
+        not_sent: requests that were not sent, or not taken, because nothing more is: credits, budget, key.
         errors: the first few errors, in words.
         pictures: saved by this process.
         bytes: of these pictures.

@@ -11,7 +11,7 @@ import anyio
 
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.client import AsyncImagesClient
-from apimodels_async.errors import LedgerError, NotSubmittedError
+from apimodels_async.errors import AuthenticationError, InsufficientCreditsError, LedgerError, NotSubmittedError
 from apimodels_async.ledger.postgres.shards import ShardHeldError, ShardLedger
 from apimodels_async.ledger.postgres.store import PostgresLedger
 from apimodels_async.models import Outcome
@@ -27,6 +27,8 @@ LOOK = 1.0
 BEGINNINGS = 5
 """How often a shard is begun by one process: anew where its run was taken for dead, or the database broke."""
 _ERRORS = 5
+_NO_MORE = (NotSubmittedError, InsufficientCreditsError, AuthenticationError)
+"""After these, other shards would fare no better."""
 _THREADS = WorkerThreads("shards", 32)
 
 
@@ -88,7 +90,8 @@ class ShardWork:
             if end is ShardEnd.STOPPED:
                 await self._answered(shard)
             counts = await _in_thread(shard.counts)
-            if end is ShardEnd.OPEN and is_finished(counts, self._steps) and await _in_thread(shard.finish):
+            is_over = end is ShardEnd.OPEN and not self._not_sent and is_finished(counts, self._steps)
+            if is_over and await _in_thread(shard.finish):
                 end = ShardEnd.FINISHED
         finally:
             with anyio.CancelScope(shield=True):
@@ -156,7 +159,7 @@ class ShardWork:
 
     def _count(self, outcome: Outcome) -> None:
         self._pictures += len(outcome.files)
-        self._not_sent += isinstance(outcome.error, NotSubmittedError)
+        self._not_sent += isinstance(outcome.error, _NO_MORE)
         if outcome.error is not None and len(self._errors) < _ERRORS:
             self._errors.append(f"{type(outcome.error).__name__}: {outcome.error}")
         if self._on_outcome is not None:

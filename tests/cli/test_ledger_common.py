@@ -52,7 +52,8 @@ def test_what_is_no_shared_ledger_is_refused(apimodels: Any, postgres: str) -> N
     (apimodels.folder / "requests.txt").write_text(REQUESTS)
     for command in (
         ("show", postgres), ("show", "mysql://here/db"), ("accept-failover", "run.db"), ("load", "requests.txt"),
-        ("load", "requests.txt", "--ledger", "run.db"), ("load", "requests.txt", "--ledger", postgres, "--budget", "-1"),
+        ("load", "requests.txt", "--ledger", "run.db"),
+        ("load", "requests.txt", "--ledger", postgres, "--budget", "-1"),
     ):  # fmt: skip
         refused = apimodels("ledger", *command)
         assert refused.returncode != 0, command

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -62,9 +63,8 @@ class DaskCluster:
 
     def client(self) -> Any:
         """A client of it, when the scheduler is there."""
-        from distributed import Client
-
-        return Client(self.address, timeout=60, set_as_default=False)
+        distributed: Any = import_module("distributed")
+        return distributed.Client(self.address, timeout=60, set_as_default=False)
 
     def log(self) -> str:
         """What the processes have written."""

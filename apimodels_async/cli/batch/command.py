@@ -12,20 +12,27 @@ from apimodels_async.cli.batch.progress import BatchProgress
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
 from apimodels_async.cli.batch.request_lines import BadLineError
 from apimodels_async.cli.batch.run import BatchRun
+from apimodels_async.cli.batch.shared_batch import SharedBatch
 from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.options import DEFAULT_MODEL, Local, Model, Output, Timeout
 from apimodels_async.cli.output import output_place
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.errors import LedgerError
+from apimodels_async.ledger.opening import database_url
 
 __all__ = ["batch"]
 
 
 def batch(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Requests: .jsonl, .csv, .txt, or - for stdin.", show_default=False)
-    ],
+        str | None,
+        typer.Argument(
+            metavar="FILE",
+            help="Requests: .jsonl, .csv, .txt, or - for stdin. May be left out with a ledger that was loaded.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     output: Output = ".",
     model: Model = DEFAULT_MODEL,
@@ -37,10 +44,10 @@ def batch(
         int, typer.Option(metavar="N", min=0, help="Submit a failed task again, where the server says it is worth it.")
     ] = 0,
     ledger: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE",
-            dir_okay=False,
+            metavar="FILE|URL",
+            envvar="APIMODELS_LEDGER",
             show_default="in the output folder",
             help="Write each step down before it is taken: the same command again goes on where this one ended.",
         ),
@@ -64,6 +71,10 @@ def batch(
     create_rate: Annotated[float | None, typer.Option(metavar="N", help="Creates a second.")] = None,
     poll_rate: Annotated[float | None, typer.Option(metavar="N", help="Queries a second.")] = None,
     timeout: Timeout = 600.0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Let the workers of this Dask scheduler make them: tcp://HOST:8786."),
+    ] = None,
     local: Local = False,
 ) -> None:
     """Make the pictures of all requests in FILE, and save them with results.jsonl.
@@ -77,8 +88,31 @@ def batch(
     one a line, unless a terminal shows how far it is. Ctrl-C leaves the batch:
     what is under way is not lost. With --ledger, the same command again goes
     on from there, and pays for no request twice.
+
+    With --ledger postgresql://… the same command may run on several hosts at
+    once: each takes a part, and all together pay for no request twice.
     """
     screen, where = Screen(), output_place(output)
+    url = None if ledger is None or no_ledger else database_url(ledger)
+    place = None if ledger is None or url is not None else _file(ledger)
+    if url is not None:
+        options = {
+            "max_in_flight": max_in_flight,
+            "retry_failed": retry_failed,
+            "sidecar": sidecar,
+            "poll_rate": poll_rate,
+            "wait_timeout": timeout,
+            "outage_timeout": outage_timeout or None,
+        }
+        shared = SharedBatch(url=url, output=where, options=options, screen=screen, printing=_is_printing(screen))
+        _make_shared(
+            shared, file, model, budget=budget, create_rate=create_rate, again=again, scheduler=scheduler, local=local
+        )
+        return
+    if scheduler is not None:
+        raise CommandFailed("--scheduler needs --ledger postgresql://…, which the workers share", exit_codes.USAGE)
+    if file is None:
+        raise CommandFailed("give FILE, or --ledger postgresql://… with one that was loaded", exit_codes.USAGE)
     source = StandardInput(model) if file == "-" else RequestFile(Path(file), model)
     total = _number_of_requests(source, screen)
     if total == 0:
@@ -86,8 +120,8 @@ def batch(
         return
     run = BatchRun(
         source=source,
-        place=Place(where, ledger, repeatable=not local or not no_ledger),
-        keeping=Keeping(automatic=ledger is None and not no_ledger, again=again),
+        place=Place(where, place, repeatable=not local or not no_ledger),
+        keeping=Keeping(automatic=place is None and not no_ledger, again=again),
         options={
             "max_in_flight": max_in_flight,
             "budget": budget,
@@ -100,10 +134,10 @@ def batch(
         },
         screen=screen,
         progress=BatchProgress(total),
-        printing=not (screen.for_people and screen.notes.is_terminal),
+        printing=_is_printing(screen),
     )
     run.progress.stats = lambda: run.stats
-    store = None if no_ledger else local_store(where.notes, ledger)
+    store = None if no_ledger else local_store(where.notes, place)
     try:
         with screen.live(run.progress):
             converse(run.make, local=local, store=store)
@@ -122,6 +156,49 @@ def batch(
     ending = run.ending()
     if ending is not None:
         raise ending
+
+
+def _is_printing(screen: Screen) -> bool:
+    return not (screen.for_people and screen.notes.is_terminal)
+
+
+def _file(ledger: str) -> Path:
+    path = Path(ledger)
+    if path.is_dir():
+        raise CommandFailed(f"--ledger {ledger}: is a directory", exit_codes.USAGE)
+    return path
+
+
+def _make_shared(
+    shared: SharedBatch,
+    file: str | None,
+    model: str,
+    *,
+    budget: float | None,
+    create_rate: float | None,
+    again: Again | None,
+    scheduler: str | None,
+    local: bool,
+) -> None:
+    """Do this command's part of a batch that several share by a ledger in PostgreSQL."""
+    from apimodels_async.ledger import PostgresLedger  # noqa: PLC0415  (an extra)
+
+    if scheduler is not None and local:
+        raise CommandFailed("--local is a gateway for this command, which no worker can use", exit_codes.USAGE)
+    source = None if file is None else StandardInput(model) if file == "-" else RequestFile(Path(file), model)
+    if source is not None:
+        _number_of_requests(source, shared.screen)
+    with PostgresLedger(shared.url) as ledger:
+        shared.set_terms(ledger, budget=budget, create_rate=create_rate)
+        if source is not None:
+            shared.load(ledger, source, model)
+        if again is not None:
+            shared.again(ledger, again)
+        if scheduler is not None:
+            shared.run_on_cluster(ledger, scheduler)
+        else:
+            shared.run_here(ledger, local=local, store=local_store(shared.output.notes, None))
+        shared.report(ledger)
 
 
 def _number_of_requests(source: RequestFile | StandardInput, screen: Screen) -> int | None:

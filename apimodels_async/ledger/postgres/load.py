@@ -55,7 +55,7 @@ def load(connection: Connection, requests: Iterable[GenerationRequest | str], mo
         added = connection.execute(_ENTRIES).rowcount
         connection.execute(_REQUESTS)
         if added:
-            connection.execute("UPDATE apimodels.shard SET finished = false WHERE finished")
+            connection.execute("UPDATE apimodels.shard SET finished = false, run = NULL WHERE finished")
     return Loaded(read, added, unpriced)
 
 

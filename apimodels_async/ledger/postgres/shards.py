@@ -210,7 +210,7 @@ GROUP BY o.digest
 HAVING bool_or(o.step = ANY(%(steps)s)) AND NOT bool_or(o.step = 'sending')
 """
 REOPEN = """
-UPDATE apimodels.shard s SET finished = false
+UPDATE apimodels.shard s SET finished = false, run = NULL
 WHERE s.finished AND EXISTS (
     SELECT 1 FROM apimodels.entry e
     WHERE e.digest >= s.first AND (s.beyond IS NULL OR e.digest < s.beyond) AND e.step = ANY(%(steps)s)

@@ -1,0 +1,261 @@
+"""A batch on a ledger in PostgreSQL: one of several runs, or the driver of a Dask cluster."""
+
+import contextlib
+import logging
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from attrs import define, field
+
+from apimodels_async.cli import exit_codes
+from apimodels_async.cli.batch.entry_rows import write_results
+from apimodels_async.cli.batch.keeping import Again
+from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
+from apimodels_async.cli.batch.results import NAME
+from apimodels_async.cli.batch.shards_progress import ShardsProgress
+from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, one_line
+from apimodels_async.cli.output import OutputPlace, make_usable
+from apimodels_async.cli.screen import Screen
+from apimodels_async.cli.session import converse
+from apimodels_async.cli.signals import ending_signals
+from apimodels_async.errors import ConfigurationError
+from apimodels_async.ledger.entries import Step
+from apimodels_async.ledger.opening import shown
+from apimodels_async.ledger.port import Change
+from apimodels_async.models import GenerationRequest, Outcome
+
+if TYPE_CHECKING:
+    from apimodels_async.client import AsyncImagesClient
+    from apimodels_async.ledger import PostgresLedger
+    from apimodels_async.shards.report import ShardReport
+
+__all__ = ["SharedBatch"]
+
+_GOOD = frozenset({Step.SAVED, Step.DONE, Step.ABANDONED})
+
+
+@define(kw_only=True, eq=False)
+class SharedBatch:
+    """One command's part in the work on a ledger that many share.
+
+    Attributes:
+        url: of the ledger.
+        output: where the pictures go.
+        options: for ``client.batch`` in each shard.
+        screen: the streams.
+        printing: whether the saved paths are printed.
+        progress: what is shown of it.
+        interrupted: whether it was left by a signal.
+    """
+
+    url: str
+    output: OutputPlace
+    options: dict[str, Any]
+    screen: Screen
+    printing: bool
+    progress: ShardsProgress = field(factory=ShardsProgress)
+    interrupted: bool = False
+    _errors: list[str] = field(factory=list[str])
+
+    # --- before
+
+    def load(self, ledger: "PostgresLedger", source: "RequestFile | StandardInput", model: str) -> None:
+        """Load the requests of a file, those that are not there yet."""
+        requests = [line.request for line in source] if isinstance(source, RequestFile) else anyio.run(_collect, source)
+        with self.screen.busy(f"loading {len(requests)} requests"):
+            loaded = ledger.load(requests, model=model)
+        self.screen.note(f"{shown(self.url)}: {loaded.added} of {loaded.read} requests are new")
+
+    def set_terms(self, ledger: "PostgresLedger", *, budget: float | None, create_rate: float | None) -> None:
+        """Set budget and rate for all runs, where they were given.
+
+        Raises:
+            CommandFailed: a number out of range.
+        """
+        given = {"budget": budget, "create_rate": create_rate}
+        try:
+            ledger.set_terms(**{name: value for name, value in given.items() if value is not None})
+        except ValueError as error:
+            raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
+
+    def again(self, ledger: "PostgresLedger", again: Again) -> None:
+        """Let what failed be made again.
+
+        Raises:
+            CommandFailed: everything is to be made again.
+        """
+        if again is Again.ALL:
+            raise CommandFailed("--again all: a ledger in a database is kept: use another database", exit_codes.USAGE)
+        failed = (entry.key for entry in ledger.entries() if entry.step is Step.FAILED)
+        for key in list(failed):
+            ledger.apply([Change(key, Step.INTENT, before=frozenset({Step.FAILED}))])
+
+    # --- the work
+
+    def run_here(self, ledger: "PostgresLedger", *, local: bool, store: Any) -> None:
+        """Take shards that no other run holds, and watch the others, until all are finished."""
+        make_usable(self.output)
+        with self.screen.live(self.progress):
+            converse(partial(self._plain, ledger=ledger), local=local, store=store)
+
+    async def _plain(self, client: "AsyncImagesClient", ledger: "PostgresLedger") -> None:
+        from apimodels_async.shards.together import PlainRun  # noqa: PLC0415  (an extra)
+
+        stop = anyio.Event()
+        options = {**self.options, "download_to": self.output.pictures}
+        run = PlainRun(client, ledger, options, stop=stop, on_report=self._heard, on_outcome=self._came)
+        trouble: Exception | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._attend_to_signals, stop)
+            try:
+                await run.run()
+            except Exception as error:  # noqa: BLE001  (raised below, outside the group, which would wrap it)
+                trouble = error
+            await client.aclose()
+            group.cancel_scope.cancel()
+        if trouble is not None:
+            raise trouble
+
+    def run_on_cluster(self, ledger: "PostgresLedger", scheduler: str) -> None:
+        """Give the shards to the workers of a Dask cluster.
+
+        Raises:
+            CommandFailed: the scheduler cannot be reached.
+            ConfigurationError: the extra is missing; also on a worker.
+        """
+        make_usable(self.output)
+        with _dask(self.screen) as (connect, make_pictures):
+            try:
+                client = connect(scheduler)
+            except (OSError, TimeoutError, ValueError) as error:
+                raise CommandFailed(f"--scheduler {scheduler}: {one_line(error)}", exit_codes.USAGE) from error
+            with client, self.screen.live(self.progress):
+                reports = make_pictures(client, ledger, download_to=self._shared_output(), **self.options)
+                with contextlib.closing(reports):
+                    try:
+                        for report in reports:
+                            self._heard(report)
+                    except KeyboardInterrupt:
+                        self.interrupted = True
+
+    def _shared_output(self) -> str:
+        place = self.output.pictures
+        return place if isinstance(place, str) else str(place.absolute())
+
+    def _heard(self, report: "ShardReport") -> None:
+        self.progress.hear(report)
+        self._errors += [error for error in report.errors if len(self._errors) < 3]
+
+    def _came(self, outcome: Outcome) -> None:
+        self.progress.came(outcome)
+        if self.printing and outcome.files:
+            self.screen.paths(outcome.files)
+
+    async def _attend_to_signals(self, stop: anyio.Event) -> None:
+        with contextlib.suppress(NotImplementedError), anyio.open_signal_receiver(*ending_signals()) as signals:
+            async for _ in signals:
+                if self.interrupted:
+                    self.screen.stop()
+                    self.screen.say(f"apimodels: {self._way_back()}")
+                    os._exit(exit_codes.INTERRUPTED)
+                self.interrupted = True
+                self.progress.words = "leaving, when what was sent is answered"
+                stop.set()
+
+    # --- the end
+
+    def report(self, ledger: "PostgresLedger") -> None:
+        """Write results.jsonl for the whole ledger, and say what came of all of it.
+
+        Raises:
+            CommandFailed: not every request has its pictures.
+        """
+        counts: Counter[Step] = Counter(ledger.counts())
+        where = write_results(ledger.entries(), self.output.notes)
+        terms = ledger.terms()
+        for words in _summary(counts, terms.used, self._errors):
+            self.screen.say(words)
+        if self.interrupted:
+            raise CommandFailed(self._way_back(), exit_codes.INTERRUPTED)
+        missing = sum(count for step, count in counts.items() if step not in _GOOD)
+        if missing:
+            raise CommandFailed(
+                f"{missing} of {counts.total()} brought no picture: {where} tells why", exit_codes.SOME_FAILED
+            )
+
+    def _way_back(self) -> str:
+        return f"interrupted; {shown(self.url)} knows how far each request is: run the same command again"
+
+
+def _summary(counts: Mapping[Step, int], used: float, errors: list[str]) -> Generator[str]:
+    total = sum(counts.values())
+    words = [f"{counts.get(Step.SAVED, 0) + counts.get(Step.DONE, 0)} of {total} requests done"]
+    for step, name in (
+        (Step.CREATED, "under way"),
+        (Step.INTENT, "not sent"),
+        (Step.FAILED, "failed"),
+        (Step.REJECTED, "refused"),
+    ):
+        if counts.get(step):
+            words.append(f"{counts[step]} {name}")
+    unknown = counts.get(Step.UNKNOWN, 0) + counts.get(Step.SENDING, 0)
+    if unknown:
+        words.append(f"{unknown} unknown")
+    words.append(f"about US$ {used:.2f}")
+    yield ", ".join(words) + f" (all runs together; {NAME} tells of each request)"
+    yield from (f"  {one_line(error)}" for error in errors)
+
+
+async def _collect(source: StandardInput) -> list[GenerationRequest]:
+    return [line.request async for line in source]
+
+
+@contextlib.contextmanager
+def _dask(screen: Screen) -> Generator[tuple[Callable[[str], Any], Callable[..., Any]]]:
+    """Dask, with what its driver says in our words only.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import distributed  # noqa: PLC0415  (an extra)
+
+            from apimodels_async.dask import make_pictures  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("dask", "distributed", "tornado"):
+            raise
+        raise ConfigurationError(
+            '--scheduler needs distributed, which comes with an extra: pip install "apimodels-async[dask]"'
+        ) from error
+    notes = _Notes(screen)
+    log = logging.getLogger("apimodels_async")
+    log.addHandler(notes)
+    for name in ("distributed", "tornado", "asyncio"):
+        other = logging.getLogger(name)
+        other.handlers, other.propagate = [logging.NullHandler()], False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # versions that differ, which also the workers' errors would show
+            yield partial(distributed.Client, timeout=30, set_as_default=False), make_pictures
+    finally:
+        log.removeHandler(notes)
+
+
+class _Notes(logging.Handler):
+    """Says what the driver has to say, such as that there are no workers."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(logging.WARNING)
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:  # errors are shown by the command line itself
+            self._screen.say(f"apimodels: {one_line(record.getMessage())}")

@@ -1,0 +1,182 @@
+"""The driver of a Dask cluster, with workers in this process."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apimodels_async import ApimodelsError, ConfigurationError
+from apimodels_async.gateway import LocalGateway
+from apimodels_async.ledger import PostgresLedger, Step, run_shard
+from apimodels_async.shards.process import Process
+from tests.shards.conftest import MODEL, Purse, requests
+
+distributed = pytest.importorskip("distributed")
+pytestmark = [pytest.mark.postgres, pytest.mark.dask]
+
+
+@pytest.fixture
+def purse(gateway: LocalGateway) -> Purse:
+    return Purse(gateway)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=2, processes=False, dashboard_address=None, protocol="inproc://"
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process of its own for each test, as far as what it keeps goes."""
+    monkeypatch.setattr(Process, "_here", None)
+    yield
+    here = Process.here()
+    here.close()
+    if here._client is not None:
+        here._client.close()
+
+
+@pytest.fixture
+def ledger(postgres: str, gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresLedger]:
+    """A loaded ledger, and the environment of the workers."""
+    monkeypatch.setenv("APIMODELS_API_KEY", gateway.api_key)
+    monkeypatch.setenv("APIMODELS_BASE_URL", gateway.base_url)
+    monkeypatch.setenv("APIMODELS_LEDGER", postgres)
+    with PostgresLedger(postgres) as opened:
+        opened.load(requests(12), model=MODEL)
+        yield opened
+
+
+def make(client: Any, ledger: Any, **options: Any) -> list[Any]:
+    from apimodels_async.dask import make_pictures
+
+    return list(make_pictures(client, ledger, **options))
+
+
+def test_every_shard_is_made_and_reported(
+    client: Any, ledger: PostgresLedger, postgres: str, purse: Purse, tmp_path: Path
+) -> None:
+    reports = make(client, postgres, download_to=str(tmp_path))
+
+    assert sorted(report.number for report in reports) == list(range(8))  # four for each worker
+    assert {str(report.end) for report in reports} == {"finished"}
+    assert [report.finished for report in reports] == list(range(1, 9))
+    assert {(report.host, report.pid) for report in reports} == {(socket.gethostname(), os.getpid())}
+    assert ledger.counts() == {Step.SAVED: 12}
+    assert len(list(tmp_path.glob("*.png"))) == purse.pictures == 12
+
+    again = make(client, ledger, download_to=str(tmp_path))
+    assert sorted(report.number for report in again) == list(range(8))
+    assert sum(report.pictures for report in again) == 0
+    assert purse.pictures == 12
+
+
+def test_neither_key_nor_ledger_go_through_the_scheduler(
+    client: Any, ledger: PostgresLedger, gateway: LocalGateway, postgres: str, tmp_path: Path
+) -> None:
+    seen: list[Any] = []
+
+    def submit(*arguments: Any, **options: Any) -> Any:
+        seen.append((arguments, options))
+        return type(client).submit(client, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(client, "submit", submit)
+        make(client, ledger, download_to=str(tmp_path))
+
+    assert len(seen) == 8
+    assert gateway.api_key not in repr(seen)
+    assert postgres not in repr(seen)
+
+
+def test_a_worker_without_a_ledger_or_with_another_is_an_error_that_says_so(
+    client: Any, ledger: PostgresLedger, postgres_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("APIMODELS_LEDGER")
+    with pytest.raises(ConfigurationError, match="set APIMODELS_LEDGER"):
+        make(client, ledger)
+    monkeypatch.setenv("APIMODELS_LEDGER", postgres_server.database())
+    with pytest.raises(ConfigurationError, match="another ledger"):
+        make(client, ledger)
+    assert ledger.counts() == {Step.INTENT: 12}
+
+
+def test_a_worker_without_a_key_is_an_error_that_says_so(
+    client: Any, ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("APIMODELS_API_KEY")
+    with pytest.raises(ConfigurationError, match="APIMODELS_API_KEY"):
+        make(client, ledger)
+
+
+def test_a_scheduler_without_workers_is_an_error_and_not_a_wait(
+    ledger: PostgresLedger, caplog: pytest.LogCaptureFixture
+) -> None:
+    from apimodels_async.dask import NoWorkersError
+
+    with (
+        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None, protocol="inproc://") as cluster,
+        distributed.Client(cluster, set_as_default=False) as empty,
+        caplog.at_level(logging.WARNING, "apimodels_async"),
+        pytest.raises(NoWorkersError, match=r"no workers at .*dask worker"),
+    ):
+        make(empty, ledger, worker_timeout=0.5)
+    assert "no workers" in caplog.text
+
+
+def test_leaving_early_lets_the_shards_go(client: Any, ledger: PostgresLedger, postgres: str, tmp_path: Path) -> None:
+    from apimodels_async.dask import make_pictures
+    from tests.support.dask_cluster import wait_until
+
+    reports = make_pictures(client, ledger, download_to=str(tmp_path), max_in_flight=1)
+    next(reports)
+    reports.close()  # type: ignore[attr-defined]
+
+    wait_until(lambda: not any(state.held for state in ledger.shards()), what="letting go")
+    assert not {Step.SENDING, Step.UNKNOWN} & set(ledger.counts())
+    make(client, ledger, download_to=str(tmp_path))
+    assert ledger.counts() == {Step.SAVED: 12}
+
+
+def test_arguments_out_of_range_are_refused_at_once(client: Any, ledger: PostgresLedger) -> None:
+    with pytest.raises(ValueError, match="shards_in_flight=0"):
+        make(client, ledger, shards_in_flight=0)
+    with pytest.raises(ValueError, match="wildcard"):
+        make(client, ledger, download_to="s3://bucket/*")
+
+
+def test_the_shard_function_needs_no_engine(ledger: PostgresLedger, purse: Purse, tmp_path: Path) -> None:
+    shards = ledger.divide(4)
+    reports = [run_shard(None, number, download_to=tmp_path) for number in range(shards)]
+
+    assert {str(report.end) for report in reports} == {"finished"}
+    assert ledger.counts() == {Step.SAVED: 12}
+    assert purse.pictures == 12
+
+
+def test_a_process_that_is_draining_begins_no_shard(ledger: PostgresLedger) -> None:
+    ledger.divide(1)
+    assert Process.here().drain(within=0.0)
+    assert str(run_shard(None, 0).end) == "stopped"
+    assert ledger.counts() == {Step.INTENT: 12}
+
+
+def test_an_error_of_another_kind_reaches_the_driver(
+    client: Any, ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APIMODELS_API_KEY", "sk_wrong_0123456789")
+    reports = make(client, ledger)
+    assert any(report.not_sent for report in reports)
+    assert {str(report.end) for report in reports} == {"open"}
+    assert any("AuthenticationError" in error for report in reports for error in report.errors)
+    assert issubclass(ConfigurationError, ApimodelsError)

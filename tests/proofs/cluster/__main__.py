@@ -1,0 +1,162 @@
+"""Workers that share one ledger are killed, frozen and cut off from their database; nothing is paid twice or lost.
+
+python -m tests.proofs.cluster [--engine plain|dask] [--kills N] [--crashes N] [--freezes N] [--requests N]
+"""
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apimodels_async import GenerationRequest
+from apimodels_async.ledger import PostgresLedger
+from tests.proofs.cluster.account import Account
+from tests.proofs.cluster.engines import Dask, Engine, Plain
+from tests.proofs.cluster.referee import Referee
+from tests.support.postgres import PostgresServer, running
+
+if TYPE_CHECKING:
+    import subprocess
+
+MODEL = "grok-image/grok-4.2-image"
+PATIENCE = 1800.0
+
+
+class Disturber:
+    """Kills, freezes and crashes, each so often and in an order by chance."""
+
+    def __init__(self, options: argparse.Namespace, server: PostgresServer, ledger: PostgresLedger) -> None:
+        self._server = server
+        self._ledger = ledger
+        self._ttl = options.ttl
+        self._random = random.Random(options.seed)
+        counts = {"kill": options.kills, "freeze": options.freezes, "crash": options.crashes}
+        self.left = [name for name, number in counts.items() for _ in range(number)]
+        self._random.shuffle(self.left)
+        self._every = options.every
+        self._next = time.monotonic() + 2.0 * options.every
+        self._thawing: list[threading.Timer] = []
+        self.done: dict[str, int] = dict.fromkeys(counts, 0)
+
+    @property
+    def interruptions(self) -> int:
+        return sum(self.done.values())
+
+    def act(self, engine: Engine) -> None:
+        """Do the next thing, if its time has come."""
+        if not self.left or time.monotonic() < self._next:
+            return
+        victim = self._victim(engine)
+        if victim is None:  # one that has just begun does nothing yet that could go wrong
+            return
+        what = self.left.pop()
+        self.done[what] += 1
+        self._next = time.monotonic() + self._random.uniform(0.3, 1.7) * self._every
+        if what == "crash":
+            self._server.stop("immediate")
+            time.sleep(self._random.uniform(0.0, 1.0))
+            self._server.start()
+            return
+        if what == "kill":
+            victim.kill()
+            victim.wait()
+        else:  # longer than its lease, and then let go as a zombie
+            victim.send_signal(signal.SIGSTOP)
+            timer = threading.Timer(2.2 * self._ttl, victim.send_signal, (signal.SIGCONT,))
+            timer.daemon = True
+            timer.start()
+            self._thawing.append(timer)
+
+    def _victim(self, engine: Engine) -> "subprocess.Popen[bytes] | None":
+        """A worker that is working on a shard in which something is under way."""
+        busy = {pid for (pid,) in self._ledger.database.select(_BUSY)}
+        working = [worker for worker in engine.workers() if worker.pid in busy]
+        return self._random.choice(working) if working else None
+
+
+_BUSY = """
+SELECT DISTINCT r.pid FROM apimodels.run r JOIN apimodels.entry e ON e.run = r.id
+WHERE r.ended IS NULL AND r.seen > clock_timestamp() - make_interval(secs => r.ttl / 2)
+  AND e.step IN ('sending', 'created', 'done')
+"""
+
+
+def prove(options: argparse.Namespace) -> list[str]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        server = stack.enter_context(running())
+        referee = stack.enter_context(
+            Referee(refused=0.0 if options.demo else 0.08, lost=0.0 if options.demo else 0.01)
+        )
+        dsn = server.database()
+        ledger = stack.enter_context(PostgresLedger(dsn))
+        ledger.load((GenerationRequest(f"picture {n}") for n in range(options.requests)), model=MODEL)
+        ledger.set_terms(budget=0.03 * options.requests, create_rate=options.rate)
+        ledger.divide(max(4 * options.workers, options.requests // 50))
+        kind = Dask if options.engine == "dask" else Plain
+        environment = {"APIMODELS_API_KEY": "sk_localdevelopment", "APIMODELS_BASE_URL": referee.base_url}
+        engine = kind(
+            stack, ledger, dsn, folder / "pictures", workers=options.workers, ttl=options.ttl, environment=environment
+        )
+        disturber = Disturber(options, server, ledger)
+        began, shown = time.monotonic(), 0.0
+        while engine.tend() or disturber.left:
+            disturber.act(engine)
+            if time.monotonic() - shown > (1.0 if options.demo else 10.0):
+                shown = time.monotonic()
+                show(ledger, disturber, shown - began)
+            if time.monotonic() - began > PATIENCE:
+                return [f"not done after {PATIENCE:g} s"]
+            time.sleep(0.1)
+        account = Account.of(referee, ledger)
+        print(
+            f"\n{options.engine}: {disturber.done} in {time.monotonic() - began:.0f} s\n{account.lines()}", flush=True
+        )
+        faults = account.faults(disturber.interruptions, options.unknown)
+        if options.rate is not None and account.busiest > 1.2 * options.rate + 1:
+            faults.append(f"{account.busiest} in the busiest second at rate {options.rate:g}")
+        return faults
+
+
+def show(ledger: PostgresLedger, disturber: Disturber, seconds: float) -> None:
+    """A line about the shards: which are finished (=), being worked on (+), and waiting (.)."""
+    states = ledger.shards()
+    marks = "".join("=" if state.finished else "+" if state.held else "." for state in states[:100])
+    counts = " ".join(f"{step} {number}" for step, number in sorted(ledger.counts().items()))
+    print(f"{seconds:5.0f} s  [{marks}]  {counts}   {disturber.done}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=("plain", "dask"), default="plain")
+    for name, number in (
+        ("kills", 60),
+        ("crashes", 0),
+        ("freezes", 0),
+        ("requests", 1000),
+        ("workers", 3),
+        ("seed", 1),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=number)
+    parser.add_argument("--ttl", type=float, default=4.0, help="seconds of a lease")
+    parser.add_argument("--every", type=float, default=1.5, help="seconds from one disturbance to the next, on average")
+    parser.add_argument("--unknown", type=float, help="maximum of unknown requests an interruption, on average")
+    parser.add_argument("--rate", type=float, default=None, help="create requests a second, of all workers")
+    parser.add_argument("--demo", action="store_true", help="a friendly server, and a view of the shards each second")
+    options = parser.parse_args()
+    os.environ.setdefault("PYTHONPATH", os.getcwd())  # noqa: PTH109
+    faults = prove(options)
+    for fault in faults:
+        print("FAULT:", fault)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
