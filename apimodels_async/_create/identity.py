@@ -6,6 +6,7 @@ The fields come from `GenerationRequest` itself, so that a new field cannot be l
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from attrs import fields
@@ -16,14 +17,20 @@ _APART = frozenset({"model", "image", "images", "mask", "callback_url", "extra_b
 """Fields that enter the identity in another form, or, like the callback URL, do not change what is generated."""
 
 
+@cache
+def _plain(kind: type[GenerationRequest]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if each.name not in _APART)
+
+
 def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a ledger stores of a request. `pictures` are its picture fields, local ones as digests.
 
     The callback URL is left out: it may contain a token, and it does not change what is generated.
     """
     view: dict[str, Any] = {"model": model}
-    plain = [each.name for each in fields(type(request)) if each.name not in _APART]
-    view.update({name: getattr(request, name) for name in plain if getattr(request, name) is not None})
+    for name in _plain(type(request)):
+        if (value := getattr(request, name)) is not None:
+            view[name] = value
     view.update(pictures)
     if request.extra_body:
         view["extra_body"] = dict(request.extra_body)
