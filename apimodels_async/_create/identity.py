@@ -6,7 +6,6 @@ The fields come from `GenerationRequest` itself, so that a new field cannot be l
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from attrs import fields
@@ -15,11 +14,7 @@ from apimodels_async.models import GenerationRequest
 
 _APART = frozenset({"model", "image", "images", "mask", "callback_url", "extra_body"})
 """Fields that enter the identity in another form, or, like the callback URL, do not change what is generated."""
-
-
-@cache
-def _plain(kind: type[GenerationRequest]) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind) if each.name not in _APART)
+_PLAIN = tuple(each.name for each in fields(GenerationRequest) if each.name not in _APART)
 
 
 def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +23,7 @@ def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, 
     The callback URL is left out: it may contain a token, and it does not change what is generated.
     """
     view: dict[str, Any] = {"model": model}
-    for name in _plain(type(request)):
+    for name in _PLAIN:
         if (value := getattr(request, name)) is not None:
             view[name] = value
     view.update(pictures)

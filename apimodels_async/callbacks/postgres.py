@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Any, Self, TypeVar
+from typing import Any, LiteralString, Self, TypeVar
 
 from apimodels_async._group_commit import GroupCommit
 from apimodels_async._postgres import AwayError, Connection, Dsn, PostgresError, Session
@@ -134,7 +134,7 @@ class PostgresStore:
         )
         return rows[-1][0] if rows else mark, [Arrival(*row[1:]) for row in rows]
 
-    def _read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+    def _read(self, statement: LiteralString, values: Sequence[Any] = ()) -> list[Any]:
         return self._reading.run(lambda c: c.execute(statement, values).fetchall())
 
     def listen(self, stir: Callable[[], object]) -> None:
