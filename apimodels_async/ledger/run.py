@@ -73,9 +73,13 @@ class LedgerRun:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        while entry.step is Step.SENDING and await self._writer.is_being_sent(entry.key):
-            await anyio.sleep(LOOK_EVERY)
+        waits = entry.step is Step.SENDING
+        while waits:
+            if waits := await self._writer.is_being_sent(entry.key):
+                await anyio.sleep(LOOK_EVERY)
+            # Also when it is over: the outcome may have come since the entry was read.
             entry = await self._writer.find(entry.key) or entry
+            waits = waits and entry.step is Step.SENDING
         return entry
 
     def begin(self, key: str, prepared: PreparedRequest) -> None:
