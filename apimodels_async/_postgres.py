@@ -30,6 +30,8 @@ logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
+PostgresError: TypeAlias = psycopg.Error
+"""What the server or psycopg raises. From here, so that where psycopg is missing, this module says so."""
 
 _DEFAULTS: "dict[str, ConnParam]" = {
     "connect_timeout": 10,

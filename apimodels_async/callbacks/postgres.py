@@ -7,12 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from importlib import resources
-from typing import Any, Self, TypeVar
-
-import psycopg
+from typing import Any, LiteralString, Self, TypeVar
 
 from apimodels_async._group_commit import GroupCommit
-from apimodels_async._postgres import AwayError, Connection, Dsn, Session
+from apimodels_async._postgres import AwayError, Connection, Dsn, PostgresError, Session
 from apimodels_async.callbacks.stores import RETENTION, Arrival
 from apimodels_async.errors import ConfigurationError
 
@@ -76,7 +74,7 @@ class PostgresStore:
         self.listening: bool = False
         try:
             self._writing.run(_install, patience=max(patience, 10.0))
-        except (AwayError, psycopg.Error) as error:
+        except (AwayError, PostgresError) as error:
             self.close()
             raise ConfigurationError(f"{self._dsn} cannot be used for callbacks: {error}") from error
 
@@ -136,7 +134,7 @@ class PostgresStore:
         )
         return rows[-1][0] if rows else mark, [Arrival(*row[1:]) for row in rows]
 
-    def _read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+    def _read(self, statement: LiteralString, values: Sequence[Any] = ()) -> list[Any]:
         return self._reading.run(lambda c: c.execute(statement, values).fetchall())
 
     def listen(self, stir: Callable[[], object]) -> None:
@@ -167,7 +165,7 @@ class PostgresStore:
                     while not self._closed.is_set():
                         for _ in connection.notifies(timeout=0.5, stop_after=1):
                             self._stir()
-            except (AwayError, psycopg.Error) as error:
+            except (AwayError, PostgresError) as error:
                 logger.warning("%s cannot be listened to, and is polled meanwhile: %s", self._dsn, error)
             finally:
                 self.listening = False

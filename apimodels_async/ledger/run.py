@@ -73,9 +73,14 @@ class LedgerRun:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        while entry.step is Step.SENDING and await self._writer.is_being_sent(entry.key):
-            await anyio.sleep(LOOK_EVERY)
+        while entry.step is Step.SENDING:
+            is_being_sent = await self._writer.is_being_sent(entry.key)
+            if is_being_sent:
+                await anyio.sleep(LOOK_EVERY)
+            # Also when it is over: the outcome may have come since the entry was read.
             entry = await self._writer.find(entry.key) or entry
+            if not is_being_sent:
+                break
         return entry
 
     def begin(self, key: str, prepared: PreparedRequest) -> None:

@@ -45,7 +45,7 @@ def test_stores_that_add_at_once_hide_no_number_from_a_reader(postgres: str) -> 
         threads = [
             threading.Thread(
                 target=lambda at=at: [stores[at].add(f"{at}-{n}", Arrival("i", f"{at}-{n}", True)) for n in range(40)]
-            )  # type: ignore[misc]
+            )
             for at in range(2)
         ]
         for thread in threads:

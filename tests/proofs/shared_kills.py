@@ -127,22 +127,22 @@ class Crew:
 
     def kill(self, at: int) -> bool:
         """Kill one and start another; False if it has ended by itself."""
-        victim = self.workers[at]
-        if victim.poll() is not None:
+        process = self.workers[at]
+        if process.poll() is not None:
             return False
-        victim.kill()
-        victim.wait(60)
+        process.kill()
+        process.wait(60)
         self.workers[at] = self._start()
         return True
 
     def stop(self, at: int, seconds: float) -> bool:
         """Stop one for so long; False if it has ended."""
-        victim = self.workers[at]
-        if victim.poll() is not None:
+        process = self.workers[at]
+        if process.poll() is not None:
             return False
-        victim.send_signal(signal.SIGSTOP)
+        process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
-        victim.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGCONT)
         return True
 
     def wait(self, timeout: float) -> list[int]:
@@ -150,10 +150,10 @@ class Crew:
         return [worker.wait(timeout) for worker in self.workers]
 
     def close(self) -> None:
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.kill()
-                worker.wait(60)
+        for process in self.workers:
+            if process.poll() is None:
+                process.kill()
+                process.wait(60)
         self._log.close()
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 from apimodels_async._postgres import AwayError, Connection, Dsn, Session
 from apimodels_async.errors import LedgerError
@@ -73,15 +73,15 @@ class LedgerDatabase:
         if self._read_only:
             raise LedgerError(f"{self.name} was opened to be read only")
 
-    def select(self, statement: str, values: Any = ()) -> list[Any]:
+    def select(self, statement: LiteralString, values: Any = ()) -> list[Any]:
         """The rows that a statement finds."""
         return self.read(lambda c: c.execute(statement, values).fetchall())
 
-    def execute(self, statement: str, values: Any = ()) -> int:
+    def execute(self, statement: LiteralString, values: Any = ()) -> int:
         """Carry out a statement that may be carried out twice, and return how many rows it changed."""
         return self.write(lambda c: c.execute(statement, values).rowcount)
 
-    def stream(self, statement: str, values: Any = ()) -> Iterator[Any]:
+    def stream(self, statement: LiteralString, values: Any = ()) -> Iterator[Any]:
         """The rows that a statement finds as they were at one moment, a thousand at a time."""
         self.select("SELECT 1")  # it is not closed, was opened in this process, and is there
         with (

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 from apimodels_async._create.identity import view_text
 from apimodels_async._create.prepare import view_of
@@ -88,7 +88,7 @@ def _names(value: object, where: str) -> str | list[str]:
         case os.PathLike():
             return os.fspath(value)  # type: ignore[no-any-return]
         case list() | tuple():
-            return [str(_names(each, where)) for each in value]
+            return [str(_names(each, where)) for each in cast("Sequence[object]", value)]
         case _:
             raise TypeError(f"{where} is {type(value).__name__}: give a path or a URL that every worker can read")
 
@@ -99,7 +99,8 @@ def request_of(model: str, body: str, given: str | None) -> GenerationRequest:
     Raises:
         TypeError, ValueError: it was not loaded, and only the digests of its pictures are known.
     """
-    return GenerationRequest(**{"model": model, **json.loads(given or body)})
+    fields: dict[str, Any] = {"model": model, **json.loads(given or body)}
+    return GenerationRequest(**fields)
 
 
 def divide(connection: Connection, at_least: int) -> int:
