@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 
 import anyio
-import anyio.to_thread
 
 from apimodels_async import catalogue
 from apimodels_async._arguments import ArgumentError
@@ -22,7 +21,7 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller
-from apimodels_async._threads import FILES
+from apimodels_async._threads import FILES, WorkerThreads
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async.callbacks.expected import ExpectedCallbacks
 from apimodels_async.callbacks.source import CallbackSource
@@ -31,8 +30,8 @@ from apimodels_async.models import GenerationRequest, Task
 from apimodels_async.pacing.guard import guarded
 from apimodels_async.pacing.protocol import Pacing, longest
 
-_PREPARED_AT_ONCE = 4
-"""Requests with pictures that are prepared at once: each thread keeps its own memory for data of that size."""
+_PREPARING = WorkerThreads("preparing", 4)
+"""For requests with pictures. Few, because each thread keeps its own memory for data of that size."""
 
 
 class Engine:
@@ -86,10 +85,6 @@ class Engine:
             raise ArgumentError("model", f"name one here, for the client, or in APIMODELS_MODEL; known are {known}")
         return model
 
-    @cached_property
-    def _preparing(self) -> anyio.CapacityLimiter:
-        return anyio.CapacityLimiter(_PREPARED_AT_ONCE)
-
     async def weigh(self, request: GenerationRequest) -> int:
         """Estimate the bytes that local pictures add to the body of a request."""
         return await FILES.run(partial(inputs.weight, request), abandon=True) if inputs.has_local(request) else 0
@@ -107,7 +102,7 @@ class Engine:
         ready = partial(prepare, request, self.model_of(request), for_ledger=for_ledger, order=order)
         if not inputs.has_local(request):
             return ready()
-        return await anyio.to_thread.run_sync(ready, abandon_on_cancel=True, limiter=self._preparing)
+        return await _PREPARING.run(ready, abandon=True)
 
     def hold(self, outage_timeout: float | None) -> Hold:
         """Return the `Hold` of a batch that starts now."""

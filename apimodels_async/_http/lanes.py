@@ -58,8 +58,15 @@ def load() -> Any:
 
 
 def _load_basics() -> "ssl.SSLContext":
-    """What every lane needs, httpcore first: where the context is ready, so is the module."""
-    import_module(NETWORK)
+    """What every lane needs, httpcore first: where the context is ready, so is the module.
+
+    Raises:
+        ConfigurationError: httpcore, or what it imports, is there and broken; or as `tls.shared_context`.
+    """
+    try:
+        import_module(NETWORK)
+    except Exception as error:
+        raise ConfigurationError(f"httpcore cannot be imported ({describe(error)}): no request can be sent") from error
     return tls.shared_context()
 
 
