@@ -1,5 +1,6 @@
 """`AsyncImagesClient`, the public class. Its rules are implemented in the private packages below it."""
 
+import logging
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
@@ -52,6 +53,10 @@ __all__ = ["AsyncImagesClient"]
 
 _CLOSING_GRACE = 5.0
 """Seconds to wait for the responses of create requests under way when the client is closed."""
+_CLOSING_ELSEWHERE = 20.0
+"""Seconds to wait for another event loop to close the client: longer than that takes, unless the loop is blocked."""
+
+logger = logging.getLogger("apimodels_async")
 
 
 class AsyncImagesClient:
@@ -137,7 +142,32 @@ class AsyncImagesClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client. Waits up to five seconds for create requests under way. May be called twice."""
+        """Close the client. Waits up to five seconds for create requests under way. May be called twice.
+
+        In another event loop than the one that the client was used in, it is closed in that one. If that has ended, its
+        connections are cut off. Both are logged as a warning.
+        """
+        if not self._engine.jobs.are_elsewhere:
+            await self._aclose()
+        elif await self._engine.jobs.run_there(self._aclose, _CLOSING_ELSEWHERE):
+            logger.warning("a client was closed in another event loop than its own, and was ended in its own: close it "
+                           "where it is used")  # fmt: skip
+        else:
+            await self._cut_off()
+
+    async def _cut_off(self) -> None:
+        """End what can be ended of a client whose event loop does not run any more, or belongs to another process."""
+        left = self._engine.jobs.abandon()
+        if self._engine.jobs.are_forked:  # the parent goes on with it
+            return
+        if await self._engine.http.cut_off() or left:
+            logger.warning("a client was closed when its event loop had ended: its connections are cut off, and create "
+                           "requests under way are left behind: %d; close it where it is used", left)  # fmt: skip
+        if self._ledgers is not None:
+            with anyio.CancelScope(shield=True):
+                await self._ledgers.aclose()
+
+    async def _aclose(self) -> None:
         await self._engine.jobs.aclose(_CLOSING_GRACE)
         try:
             if self._ledgers is not None:

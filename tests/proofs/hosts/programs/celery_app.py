@@ -6,7 +6,7 @@ from pathlib import Path
 from celery import Celery
 from told import picture
 
-from apimodels_async import ConfigurationError, ImagesClient
+from apimodels_async import ApimodelsError, ConfigurationError, ImagesClient
 
 for folder in ("queue", "processed", "results"):
     Path(folder).mkdir(exist_ok=True)
@@ -31,13 +31,13 @@ def images() -> ImagesClient:
     return ImagesClient()
 
 
-@app.task
+@app.task(throws=ApimodelsError)
 def make(prompt: str) -> list[str]:
     """A picture."""
     return [str(path.resolve()) for path in picture(images(), prompt)]
 
 
-@app.task
+@app.task(throws=ApimodelsError)
 def hurry(prompt: str) -> list[str]:
     """A picture that is not waited for."""
     task = images().create(prompt, size="256x256")
