@@ -6,9 +6,11 @@ import contextlib
 import contextvars
 import os
 import queue
+import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any, TypeVar
 
 import anyio
@@ -54,13 +56,43 @@ class WorkerThreads:
         # trio's own threads do not keep an interpreter from its exit.
         if self._foreign or is_trio(anyio.lowlevel.current_token().native_token):
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=abandon, limiter=limiter)
+        returned: list[T] = []
         async with limiter:
             with anyio.CancelScope(shield=not abandon):
-                return await _threads_of_loop().run(work)
+                returned.append(await _threads_of_loop().run(work))
+        return returned[0]
 
 
 FILES = WorkerThreads("files", 16)
 """For short work on files: pictures in, pictures out, ledgers that are opened."""
+
+
+_imported: set[str] = set()
+
+
+async def imported(*modules: str) -> None:
+    """Import modules, in a thread: each may take tens of milliseconds, for which the event loop would be blocked.
+
+    Nothing of anyio is used on asyncio, because its own module for asyncio is one of them.
+    """
+    missing = [name for name in modules if name not in _imported]
+    if not missing:
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        trio = sys.modules["trio"]
+        await trio.to_thread.run_sync(_import, missing, "trio", limiter=trio.CapacityLimiter(1))
+    else:
+        await _LoopThreads().run(lambda: _import(missing, "asyncio"))
+    _imported.update(missing)
+
+
+def _import(modules: Iterable[str], library: str) -> None:
+    with contextlib.suppress(ImportError):  # a later anyio may have no such module; it is only quicker to have it
+        import_module(f"anyio._backends._{library}")
+    for name in modules:
+        import_module(name)
 
 
 class _UnderWay:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 
 import anyio
 
@@ -21,7 +21,7 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller
-from apimodels_async._threads import FILES, WorkerThreads
+from apimodels_async._threads import FILES, WorkerThreads, imported
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async.callbacks.expected import ExpectedCallbacks
 from apimodels_async.callbacks.source import CallbackSource
@@ -30,6 +30,8 @@ from apimodels_async.models import GenerationRequest, Task
 from apimodels_async.pacing.guard import guarded
 from apimodels_async.pacing.protocol import Pacing, longest
 
+_NEEDED = ("apimodels_async._create.warm",)
+"""What is imported before the first call."""
 _PREPARING = WorkerThreads("preparing", 4)
 """For requests with pictures. Few, because each thread keeps its own memory for data of that size."""
 
@@ -42,7 +44,6 @@ class Engine:
         jobs: the background jobs that outlive their callers.
         poller: queries tasks.
         submitter: sends create requests.
-        pacing: decides when to query.
         create_rate: limits the create requests a second.
         model: the default model of a request.
         server_identity: the service that a ledger is bound to. The command line sets it for a gateway of its own, whose
@@ -62,7 +63,7 @@ class Engine:
         self.http: Http = http
         self.server_identity: str = server_identity
         self.model: str | None = model
-        self.pacing: Pacing = guarded(pacing)
+        self._pacing = None if pacing is None else guarded(pacing)
         self.jobs: BackgroundJobs = BackgroundJobs()
         quota = RetryQuota()
         self._callbacks = None if callbacks is None else ExpectedCallbacks(callbacks, self.jobs.call_soon)
@@ -72,6 +73,20 @@ class Engine:
             http, self.jobs, quota, max_retries=max_retries, poller=self.poller, rate=self.create_rate
         )
         self._brake = Brake(self._query_something)
+
+    async def ready(self) -> None:
+        """Load what every call needs, beside the event loop, and bind to that loop.
+
+        Raises:
+            ConfigurationError: as `BackgroundJobs.bind`.
+        """
+        await imported(*_NEEDED)
+        self.jobs.bind()
+
+    @cached_property
+    def pacing(self) -> Pacing:
+        """Decides when to query."""
+        return self._pacing or guarded(None)
 
     def model_of(self, request: GenerationRequest) -> str:
         """The model of a request, or the client's.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Generic, NamedTuple, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import MAX_REDIRECTS, check_link, next_hop
@@ -33,6 +34,8 @@ EXPIRED_AFTER = 24 * 3600.0
 for 7 days."""
 WORDS_WITHIN = 2.0
 """Seconds for which the words of a refusal are waited for."""
+_PIECE = 256 << 10
+"""Bytes of a picture in memory that are examined at once."""
 FRESH = 60.0
 """Seconds after completion in which a 404 may be a content network that lags."""
 
@@ -152,9 +155,9 @@ class PictureFetch(Generic[R]):
             data = (await in_thread(parse_data_uri, url)).data
             try:
                 try:
-                    return await self._save(_one(data), len(data), encoded=False)
+                    return await self._save(_in_pieces(data), len(data), encoded=False)
                 except DoubtfulError:  # it cannot come otherwise
-                    return await self._save(_one(data), len(data), encoded=False)
+                    return await self._save(_in_pieces(data), len(data), encoded=False)
             except SpoiledError as spoiled:  # it will be no better the next time
                 raise ValueError(str(spoiled)) from None
         base_url = self.reach.http.base_url
@@ -217,8 +220,11 @@ async def _said(stream: Stream) -> str:
     return f"HTTP {stream.status}: {words}" if words else f"HTTP {stream.status}"
 
 
-async def _one(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+async def _in_pieces(data: bytes) -> AsyncIterator[bytes]:
+    """As a host would send it: a large picture at once would block the event loop while it is examined."""
+    for start in range(0, len(data), _PIECE):
+        yield data[start : start + _PIECE]
+        await anyio.lowlevel.checkpoint()
 
 
 async def in_thread(work: Callable[..., T], *args: object) -> T:

@@ -41,8 +41,8 @@ def hold() -> dict[str, list[str]]:
 @app.get("/make-beside")
 async def make_beside(prompt: str) -> dict[str, list[str]]:
     """A picture while no thread is free."""
-    while anyio.to_thread.current_default_thread_limiter().available_tokens:
-        await anyio.sleep(0.05)
+    while anyio.to_thread.current_default_thread_limiter().available_tokens:  # noqa: ASYNC110
+        await anyio.sleep(0.05)  # nothing says when the last one is taken
     files = await awaited_picture(app.state.client, prompt)
     release.set()
     return {"files": [str(path.resolve()) for path in files]}

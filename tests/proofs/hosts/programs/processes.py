@@ -43,8 +43,7 @@ def main(method: str) -> None:
             try:
                 pool.apply(pickled, (client,))
             except TypeError as error:
-                assert "one in each process" in str(error)
-                refused += 1
+                refused += "one in each process" in str(error)
         files += picture(client, "The parent's last boat")
     tell(files, refused)
 
