@@ -1,6 +1,5 @@
 """`AsyncImagesClient`, the public class. Its rules are implemented in the private packages below it."""
 
-import logging
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
@@ -8,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-import anyio
 from attrs import evolve, fields
 
 # What these three offer is imported when it is used first: many clients never need it. Annotations name it in quotes.
@@ -17,6 +15,7 @@ from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create import inputs
+from apimodels_async._create.closing import close
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.open_files import read_awaited
 from apimodels_async._create.sources import read_picture
@@ -50,15 +49,6 @@ if TYPE_CHECKING:
     from apimodels_async.ledger.run import LedgerRun
 
 __all__ = ["AsyncImagesClient"]
-
-_LEDGER = ("apimodels_async.ledger.once", "apimodels_async.ledger.opened", "apimodels_async.ledger.sqlite")
-"""What is imported when a ledger is used first."""
-_CLOSING_GRACE = 5.0
-"""Seconds to wait for the responses of create requests under way when the client is closed."""
-_CLOSING_ELSEWHERE = 20.0
-"""Seconds to wait for another event loop to close the client: longer than that takes, unless the loop is blocked."""
-
-logger = logging.getLogger("apimodels_async")
 
 
 class AsyncImagesClient:
@@ -144,39 +134,15 @@ class AsyncImagesClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client. Waits up to five seconds for create requests under way. May be called twice.
+        """Close the client; wait up to five seconds for create requests under way. May be called twice.
 
-        In another event loop than the one that the client was used in, it is closed in that one. If that has ended, its
-        connections are cut off. Both are logged as a warning.
+        From another event loop it is closed in its own, or its connections are cut off if that has ended; both are logged.
         """
-        if not self._engine.jobs.are_elsewhere:
-            await self._aclose()
-        elif await self._engine.jobs.run_there(self._aclose, _CLOSING_ELSEWHERE):
-            logger.warning("a client was closed in another event loop than its own, and was ended in its own: close it "
-                           "where it is used")  # fmt: skip
-        else:
-            await self._cut_off()
+        await close(self._engine, self._close_ledgers)
 
-    async def _cut_off(self) -> None:
-        """End what can be ended of a client whose event loop does not run any more, or belongs to another process."""
-        left = self._engine.jobs.abandon()
-        if self._engine.jobs.are_forked:  # the parent goes on with it
-            return
-        if await self._engine.http.cut_off() or left:
-            logger.warning("a client was closed when its event loop had ended: its connections are cut off, and create "
-                           "requests under way are left behind: %d; close it where it is used", left)  # fmt: skip
+    async def _close_ledgers(self) -> None:
         if self._ledgers is not None:
-            with anyio.CancelScope(shield=True):
-                await self._ledgers.aclose()
-
-    async def _aclose(self) -> None:
-        await self._engine.jobs.aclose(_CLOSING_GRACE)
-        try:
-            if self._ledgers is not None:
-                with anyio.CancelScope(shield=True):
-                    await self._ledgers.aclose()
-        finally:
-            await self._engine.http.aclose()
+            await self._ledgers.aclose()
 
     @property
     def detached(self) -> list[Task]:
@@ -256,17 +222,15 @@ class AsyncImagesClient:
         self, request: GenerationRequest, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", key: str | None
     ) -> Task:
         """Run `create` with a ledger: a task that an earlier call with this key created is not created again."""
-        await imported(*_LEDGER)
+        records, engine = await self._open(ledger, match=False), self._engine
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
-        records = await self._open(ledger, match=False)
-        engine = self._engine
         prepared = await engine.prepare(request, for_ledger=True)
         return await create_once(records, prepared, key, engine.send, engine.recover)
 
     async def _open(self, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
-            await imported(*_LEDGER)
+            await imported(*(f"apimodels_async.ledger.{name}" for name in ("once", "opened", "sqlite")))
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
             self._ledgers = OpenLedgers(self._engine.jobs)

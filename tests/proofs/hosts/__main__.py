@@ -37,11 +37,13 @@ class Row(NamedTuple):
         command: its file and arguments.
         pictures: how many different ones it makes.
         refused: calls that are refused at once.
+        latency: of the gateway.
     """
 
     command: tuple[str, ...]
     pictures: int
     refused: int = 0
+    latency: str = "0.2/0.4"
 
 
 ROWS = {
@@ -54,7 +56,7 @@ ROWS = {
     "nest_asyncio": Row(("nest.py",), 5),
     "django-threads": Row(("django_program.py", "threads"), 16),
     "django-gevent": Row(("django_program.py", "gevent"), 3, 6),
-    "celery": Row(("celery_program.py",), 7, 1),
+    "celery": Row(("celery_program.py",), 7, 1, "4/4"),
     "fastapi": Row(("fastapi_program.py",), 62),
     "streamlit": Row(("streamlit_reruns.py",), 6),
     "spawn": Row(("processes.py", "spawn"), 6, 1),
@@ -142,7 +144,7 @@ def main() -> int:
     for name in names:
         row = ROWS[name]
         begun = time.monotonic()
-        with LocalGateway(balance=CREDIT, latency="0.2/0.4") as gateway, tempfile.TemporaryDirectory() as folder:
+        with LocalGateway(balance=CREDIT, latency=row.latency) as gateway, tempfile.TemporaryDirectory() as folder:
             wrong = run(row, gateway, Path(folder))
         seconds = time.monotonic() - begun
         words = "; ".join(wrong) or "ended"
