@@ -136,13 +136,9 @@ class AsyncImagesClient:
     async def aclose(self) -> None:
         """Close the client; wait up to five seconds for create requests under way. May be called twice.
 
-        From another event loop it is closed in its own, or its connections are cut off if that has ended; both are logged.
+        From another event loop it is closed in its own; if that has ended, its connections are cut off. It is logged.
         """
-        await close(self._engine, self._close_ledgers)
-
-    async def _close_ledgers(self) -> None:
-        if self._ledgers is not None:
-            await self._ledgers.aclose()
+        await close(self._engine, None if self._ledgers is None else self._ledgers.aclose)
 
     @property
     def detached(self) -> list[Task]:

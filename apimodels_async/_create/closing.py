@@ -17,7 +17,7 @@ _ELSEWHERE = 20.0
 logger: logging.Logger = logging.getLogger("apimodels_async")
 
 
-async def close(engine: Engine, close_ledgers: Callable[[], Awaitable[None]]) -> None:
+async def close(engine: Engine, close_ledgers: Callable[[], Awaitable[None]] | None) -> None:
     """Close what a client has open.
 
     In another event loop than the client's own it is closed in its own. If that has ended, or is blocked, its
@@ -25,14 +25,13 @@ async def close(engine: Engine, close_ledgers: Callable[[], Awaitable[None]]) ->
 
     Args:
         engine: the client's.
-        close_ledgers: closes its ledgers, in any event loop.
+        close_ledgers: closes its ledgers, in any event loop, if it has some.
     """
 
     async def close_here() -> None:
         await engine.jobs.aclose(GRACE)
         try:
-            with anyio.CancelScope(shield=True):
-                await close_ledgers()
+            await _shielded(close_ledgers)
         finally:
             await engine.http.aclose()
 
@@ -46,5 +45,10 @@ async def close(engine: Engine, close_ledgers: Callable[[], Awaitable[None]]) ->
         if await engine.http.cut_off() or left:
             logger.warning("a client was closed when its event loop no longer ran: its connections are cut off; "
                            "create requests under way are left: %d; close it where it is used", left)  # fmt: skip
+        await _shielded(close_ledgers)
+
+
+async def _shielded(work: Callable[[], Awaitable[None]] | None) -> None:
+    if work is not None:
         with anyio.CancelScope(shield=True):
-            await close_ledgers()
+            await work()

@@ -107,7 +107,7 @@ class ImagesClient(MirroredClient):
     def close(self) -> None:
         """Close the client; wait up to five seconds for create requests under way. May be called twice.
 
-        From another event loop it is closed in its own, or its connections are cut off if that has ended; both are logged.
+        From another event loop it is closed in its own; if that has ended, its connections are cut off. It is logged.
         """
         self._portal.last(self._async.aclose())
 
