@@ -226,8 +226,7 @@ class GenerationRequest:
         """
         given = {each.name: getattr(self, each.name) for each in fields(GenerationRequest)}
         shown = {name: picture_value(given[name]) for name in _PICTURES if given[name] is not None}
-        url = None if self.callback_url is None else origin_of(self.callback_url)[1:-1]
-        view = {**given, **shown, "callback_url": url}
+        view = given | shown | {"callback_url": self.callback_url and origin_of(self.callback_url)[1:-1]}
         return {name: json_value(value) for name, value in view.items() if value is not None}
 
     def __attrs_post_init__(self) -> None:

@@ -467,6 +467,9 @@ def test_a_request_does_not_change_with_the_callers_list() -> None:
     assert hash(request)
 
 
+WHEN = datetime(2026, 1, 2, tzinfo=UTC)
+
+
 def test_an_outcome_becomes_json() -> None:
     request = GenerationRequest("a", images=["a.png", b"\x89PNG"], callback_url="https://example.com/secret", seed=3)
     task = Task(

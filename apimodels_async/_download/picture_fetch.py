@@ -29,6 +29,9 @@ logger = logging.getLogger("apimodels_async")
 T = TypeVar("T")
 R = TypeVar("R")
 
+_GONE = (403, 404, 410)
+_PASSING = (408, 421, 423, 425, 429)
+"""Refusals of the moment: another attempt may help."""
 EXPIRED_AFTER = 24 * 3600.0
 """Seconds after completion in which a picture that is not at its link is not taken to have expired: results are kept
 for 7 days."""
@@ -55,11 +58,18 @@ class Reach(NamedTuple):
 
 
 class _GoneError(Exception):
-    """403 or 404: the picture is not at its link."""
+    """The picture is not at its link, or its host refuses it.
 
-    def __init__(self, message: str, age: float | None) -> None:
+    Attributes:
+        age: seconds since the task's completion, where it is known.
+        is_refusal: whether the host refuses the request as such: asking for the same again changes nothing, and it
+            does not say that the picture has expired.
+    """
+
+    def __init__(self, message: str, age: float | None, *, is_refusal: bool) -> None:
         super().__init__(message)
         self.age = age
+        self.is_refusal = is_refusal
 
 
 class PictureFetch(Generic[R]):
@@ -91,7 +101,7 @@ class PictureFetch(Generic[R]):
                     return await self._once_more(url, gone)
             raise self._late()
         except _GoneError as gone:
-            if gone.age is not None and gone.age < EXPIRED_AFTER:
+            if gone.is_refusal or (gone.age is not None and gone.age < EXPIRED_AFTER):
                 raise self._error(f"could not be fetched: its host says {gone}") from None
             raise ResultExpiredError(
                 f"task {self.task.id}: picture {self.at} is no longer at its link ({gone}); results are deleted "
@@ -130,7 +140,7 @@ class PictureFetch(Generic[R]):
                 return await self._fetch(url)
             except _GoneError as gone:
                 late = gone.age is not None and gone.age > FRESH
-                if late or number + 1 >= self.limits.attempts:
+                if gone.is_refusal or late or number + 1 >= self.limits.attempts:
                     raise
                 self.trouble, pause = str(gone), 0.0
             except (SpoiledError, RequestFailed) as spoiled:
@@ -172,10 +182,12 @@ class PictureFetch(Generic[R]):
         raise ValueError(f"more than {MAX_REDIRECTS} redirects")
 
     async def _check(self, stream: Stream) -> None:
-        if stream.status in (403, 404, 410):
+        if 400 <= stream.status < 500 and stream.status not in _PASSING:
             done = self.task.complete_time
             age = None if done is None else ((stream.date or datetime.now(UTC)) - done).total_seconds()
-            raise _GoneError(self.reach.http.without_key(await _said(stream)), age)
+            raise _GoneError(
+                self.reach.http.without_key(await _said(stream)), age, is_refusal=stream.status not in _GONE
+            )
         if stream.status != 200:
             raise SpoiledError(self.reach.http.without_key(await _said(stream)), stream.retry_after or 0.0)
         if stream.length is not None and stream.length > self.limits.max_bytes:
