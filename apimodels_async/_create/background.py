@@ -117,13 +117,15 @@ class BackgroundJobs:
         """
         if self.are_forked or not getattr(self._loop, "is_running", lambda: True)():
             return False
-        ended = anyio.Event()
-        job, call_here = Job(work), LoopCaller()
+        ended, call_here = anyio.Event(), LoopCaller()
+        errors: list[BaseException | None] = []
 
         async def run() -> None:
+            job = Job(work)  # made there, because its parts belong to a loop
             try:
                 await job.run()
             finally:
+                errors.append(job.error)
                 call_here(ended.set)
 
         try:
@@ -132,8 +134,8 @@ class BackgroundJobs:
             return False
         with anyio.move_on_after(seconds, shield=True):
             await ended.wait()
-        if job.error is not None:
-            raise job.error
+        for error in filter(None, errors):
+            raise error
         return ended.is_set()
 
     def _call_there(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -141,7 +143,9 @@ class BackgroundJobs:
             spawn = sys.modules["trio"].lowlevel.spawn_system_task
             self._loop.run_sync_soon(partial(spawn, work, name="apimodels_async close"))
         else:
-            self._loop.call_soon_threadsafe(lambda: self._keep(self._loop.create_task(work())))
+            # The caller's context would say that this is trio, if it is.
+            context = contextvars.Context()
+            self._loop.call_soon_threadsafe(lambda: self._keep(self._loop.create_task(work())), context=context)
 
     def _keep(self, task: Any) -> None:
         self._tasks.add(task)  # the loop itself keeps only a weak reference
