@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 import anyio
 
@@ -85,6 +85,9 @@ class CallbackReceiver:
         ValueError: an invalid URL, key or number, or `plain` without `confirm`.
         ConfigurationError: the store's file cannot be used.
     """
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a receiver holds signing keys: make one in each process, and do not copy it")
 
     def __init__(
         self,

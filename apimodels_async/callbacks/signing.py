@@ -11,7 +11,7 @@ import re
 import warnings
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, NoReturn, cast
 from urllib.parse import unquote, urlsplit
 
 from apimodels_async._secret import Secret
@@ -58,6 +58,9 @@ class CallbackSigner:
         ValueError: an invalid URL, key id or key.
         TypeError: a key that is neither text nor bytes.
     """
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer holds signing keys: make one in each process, and do not copy it")
 
     def __init__(self, public_url: str, secrets: Mapping[str, str | bytes], *, signing_key: str | None = None) -> None:
         hidden = _hidden(secrets)
