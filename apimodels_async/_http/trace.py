@@ -81,9 +81,18 @@ class SendTrace:
         announced: the request was given to a transport that may report no events.
         cut_short: the writing of the request failed, or ended because an answer had come.
         stream_id: of HTTP/2.
+        refused_stream: the server reset that stream and did not process the request.
     """
 
-    __slots__ = ("_before_first_byte", "announced", "cut_short", "header_sent", "spoke", "stream_id")
+    __slots__ = (
+        "_before_first_byte",
+        "announced",
+        "cut_short",
+        "header_sent",
+        "refused_stream",
+        "spoke",
+        "stream_id",
+    )
 
     def __init__(self, before_first_byte: Callable[[], Awaitable[None]] = _nothing) -> None:
         self._before_first_byte = before_first_byte
@@ -92,6 +101,7 @@ class SendTrace:
         self.announced: bool = False
         self.cut_short: bool = False
         self.stream_id: int | None = None
+        self.refused_stream: bool = False
 
     @property
     def may_have_left(self) -> bool:
@@ -113,6 +123,7 @@ class SendTrace:
             self.header_sent = True
             self.cut_short = False
             self.stream_id = info.get("stream_id")
+            self.refused_stream = False
         elif event.endswith(".failed") and is_foreign(info["exception"], "httpcore", "ConnectionNotAvailable"):
             # HTTP/2: the server is going away and has not seen this stream. httpcore takes another connection.
             self.header_sent = False
@@ -137,6 +148,8 @@ class SendTrace:
 
     def is_undone_by(self, error: BaseException) -> bool:
         """Whether an error says that the server did nothing with this request (RFC 9113, sections 6.8 and 8.7)."""
+        if self.refused_stream:
+            return True
         for each in chain(error):
             event = each.args[0] if each.args else None
             if is_foreign(event, "h2", "ConnectionTerminated") and self.stream_id is not None:

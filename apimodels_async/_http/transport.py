@@ -14,6 +14,7 @@ from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
 from apimodels_async._http.bodies import PIECE, BodyInPieces
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
+from apimodels_async._http.http2 import Sending
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
 from apimodels_async._http.pools import PoolSet
@@ -119,29 +120,36 @@ class Http:
             RequestFailed: there is no answer; its trace says whether the request can have left.
         """
         self._check_open()
+        sending = None
         if self._given is not None:
             await trace.announce()
+            sending = Sending(self._given, trace, self._timeouts.create.as_dict())
         await self.lanes.prepare()
         self._check_open()
         async with self.lanes.submit.acquire() as lane:
 
             async def send() -> httpx.Response:
-                return await _send(lane.pool, self._create_request(lane.pool, body, trace))
+                return await _send(lane.pool, self._create_request(lane.pool, body, sending or trace))
 
-            return await self._exchange(send, self._create_url, self._timeouts.create, trace)
+            return await self._exchange(send, self._create_url, self._timeouts.create, trace, sending)
 
     @property
     def _create_url(self) -> str:
         return self.base_url + "/images/generations"
 
-    def _create_request(self, lane: httpx.AsyncClient, body: Secret[bytes], trace: SendTrace) -> httpx.Request:
+    def _create_request(
+        self, lane: httpx.AsyncClient, body: Secret[bytes], trace: SendTrace | Sending
+    ) -> httpx.Request:
         url = self._create_url
-        extensions = {"trace": trace, "timeout": self._timeouts.create.as_dict()}
+        timeout = trace.timeouts if isinstance(trace, Sending) else self._timeouts.create.as_dict()
+        extensions = {"trace": trace, "timeout": timeout}
         # A caller's own client may have hooks and transports that want to see a body whole.
         if self._given is not None:
-            return lane.build_request(
+            request = lane.build_request(
                 "POST", url, headers=self._json_headers, content=body.reveal(), extensions=extensions
             )
+            request.stream = BodyInPieces(body)  # httpx's own is a generator, which nothing ends if sending fails
+            return request
         headers = httpx.Headers({**lane.headers, **self._json_headers})
         headers["Host"] = httpx.URL(url).netloc.decode("ascii")
         headers["Content-Length"] = str(len(body.reveal()))
@@ -238,21 +246,23 @@ class Http:
         url: str,
         timeout: httpx.Timeout,
         trace: SendTrace | None = None,
+        sending: Sending | None = None,
     ) -> RawResponse:
+        asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
         bound = timeouts.whole(timeout) if trace is None else None  # see `create_bound`
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
             with self._in_flight.exchange(bound):
-                response = await send()
-                asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
-                return await read_answer(response, self._redactor, asked)
+                return await read_answer(await send(), self._redactor, asked)
         except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
             failure = translated(error, self._redactor)
         else:
             failure = TimeoutError(f"no whole answer within {bound or 0.0:g} s")
         if self._in_flight.closing and trace is None:
             raise closed()
+        if sending is not None and sending.answer is not None:
+            return await read_answer(sending.answer, self._redactor, asked)
         raise request_failed(failure, place(url, self.lanes.proxy), trace) from failure
 
     def without_key(self, words: str) -> str:
