@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -144,6 +145,18 @@ async def test_a_create_whose_connection_breaks_without_an_answer_is_unknown(
     with EarlyServer(behave, way) as server:
         with pytest.raises(SubmissionUnknownError):
             await created(server, picture)
+        assert server.connections == 1
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_is_reset_in_the_middle_of_the_body_is_told_as_that(way: ssl.SSLContext | None) -> None:
+    def behave(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with EarlyServer(behave, way) as server:
+        with pytest.raises(SubmissionUnknownError, match="Connection reset by peer|Broken pipe"):
+            await created(server)
         assert server.connections == 1
 
 

@@ -17,13 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.proofs.network import links, outages, refusals
+from tests.proofs.network import links, names, outages, refusals
 from tests.proofs.network.lab import Lab
 from tests.proofs.network.processes import LabError, missing_packages
 from tests.proofs.network.report import HEAD, HEADING, RULE, Row, page
 from tests.proofs.network.settings import ALL_LANES, CONTROL, Setting
 
-SETTINGS = {setting.name: setting for setting in (*outages.SETTINGS, *refusals.SETTINGS, *links.SETTINGS)}
+PARTS = (outages, refusals, links, names)
+SETTINGS = {setting.name: setting for part in PARTS for setting in part.SETTINGS}
 PAGE = Path(__file__).parents[3] / "docs" / "faults.md"
 
 

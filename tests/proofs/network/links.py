@@ -1,5 +1,7 @@
 """Settings: the way between client and server loses, delays, forgets or breaks off."""
 
+import re
+
 from tests.proofs.network.lab import Lab
 from tests.proofs.network.result import Result
 from tests.proofs.network.settings import (
@@ -85,12 +87,36 @@ def _slow_creates(lab: Lab) -> Result:
     return lab.drive(batch_job("slow creates", url, 5, 360.0))
 
 
+def _reset_in_the_body(lab: Lab) -> Result:
+    """Every connection over which more than 1 MB has been sent is reset, in the middle of a create request's body."""
+    url = lab.serve((0.5, 0.5))
+    lab.net.run("router", "sh", "-c", "echo 1 > /proc/sys/net/netfilter/nf_conntrack_acct")
+    sent = ("-m", "connbytes", "--connbytes", "1000000:", "--connbytes-dir", "original", "--connbytes-mode", "bytes")
+    lab.net.rule("-p", "tcp", *sent, "-j", "REJECT", "--reject-with", "tcp-reset")
+    job = {"name": "body", "kind": "creates", "base_url": url, "n": 6, "bound": 30.0, "picture": 3_500_000}
+    return lab.drive(job)
+
+
+def _unknown_in_words(result: Result) -> list[str]:
+    wrong = [line for line in result.lines if not re.search("Connection reset by peer|Broken pipe", line["message"])]
+    missed = [f"errors: {dict(result.errors)}"] if result.unknown != result.n else []
+    return missed + [f"does not say that the connection was reset: {line['message']}" for line in wrong]
+
+
 SETTINGS = (
     Setting("loss", "iptables, 5 % loss both ways", "all ok", 11.5, _loss, no_errors),
     Setting("delay", "TUN, 200 ms round trip", "all ok", 22.0, _delayed, no_errors),
     Setting("partition", "iptables, every packet dropped for 20 s", "all ok", 39.0, _partition, none_but_unknown),
     Setting(
         "resets", "iptables, reset to 3 % of the client's packets", "ok or unknown", 11.5, _resets, none_but_unknown
+    ),
+    Setting(
+        "reset_in_body",
+        "conntrack, reset after 1 MB of a create request's 4.7 MB",
+        "unknown, 6 of 6, and why; ≤ 5 s",
+        1.0,
+        _reset_in_the_body,
+        all_of(_unknown_in_words, within(5.0)),
     ),
     Setting(
         "forgotten",
