@@ -155,7 +155,7 @@ async def test_a_connection_that_is_reset_in_the_middle_of_the_body_is_told_as_t
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     with EarlyServer(behave, way) as server:
-        with pytest.raises(SubmissionUnknownError, match="Connection reset by peer|Broken pipe"):
+        with pytest.raises(SubmissionUnknownError, match=r"Connection reset by peer|Broken pipe"):
             await created(server)
         assert server.connections == 1
 

@@ -1,6 +1,9 @@
-"""The table: a line for each setting and lane as it is measured, and a page with one line for each setting. Pure."""
+"""The table: a line for each setting and lane as it is measured, and a page with one line for each setting."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from tests.proofs.network.result import Result
 from tests.proofs.network.settings import ALL_LANES, Setting, judge
@@ -44,6 +47,26 @@ class Row:
             *(result.twice, result.lost, f"{result.seconds:.1f}", f"{setting.ideal:g}", setting.must),
             "**missed**: " + "; ".join(missed) if missed else "good",
         )
+
+
+def keep(row: Row, file: Path) -> None:
+    """Append a row to a file of JSON lines."""
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"setting": row.setting.name, "lane": row.lane, "result": asdict(row.result)}) + "\n")
+
+
+def kept(file: Path, settings: Mapping[str, Setting]) -> list[Row]:
+    """Read the rows of such a file in the order of the settings; of each setting and lane, the last one counts."""
+    found: dict[tuple[str, str], Result] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        found[row["setting"], row["lane"]] = Result(**row["result"])
+    return [
+        Row(setting, lane, found[name, lane])
+        for name, setting in settings.items()
+        for lane in ALL_LANES
+        if (name, lane) in found
+    ]
 
 
 def page(rows: list[Row]) -> str:
