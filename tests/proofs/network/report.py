@@ -20,6 +20,21 @@ LEGEND = """
 *Unknown* n/m: n requests ended as `SubmissionUnknownError`, of which the server had accepted m. *Ideal*: seconds that a
 client would take which knows everything beforehand. Paid for twice, and lost: {twice} and {lost} in all these runs.
 """
+LIMITS = """
+### Limits of a client of your own
+
+What an `http_client=` receives belongs to httpcore, which sends all of a request before it looks for the answer. This
+cannot be had from outside of it (httpcore 1.0.9):
+
+- HTTP/1.1 on asyncio: a refusal before the body was read (413, 407, 401) is lost when the server closes the connection
+  then, because the failed write closes the socket with the answer in it. The outcome is `SubmissionUnknownError`. On
+  trio the answer is read.
+- HTTP/2: an answer is found as soon as httpcore reads, which it does when the server accepts no more bytes. If the
+  server accepts all of them and then closes the connection, the failed write ends the request, and nothing reads what
+  has arrived.
+- HTTP/2: when a server goes away (GOAWAY) and our stream is not beyond its limit, httpcore gives up all streams that are
+  under way, although their answers may still come. Those create requests are unknown.
+"""
 HEAD = "| setting | what | lane | n | outcomes | twice | lost | s | ideal s | must | verdict |"
 RULE = "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: | --- | --- |"
 
@@ -80,7 +95,7 @@ def page(rows: list[Row]) -> str:
         n = next(iter(lanes.values())).n
         lines.append(_line(f"`{name}`: {setting.part}", n, f"{setting.ideal:g}", *cells, setting.must))
     legend = LEGEND.format(twice=sum(row.result.twice for row in rows), lost=sum(row.result.lost for row in rows))
-    return INTRODUCTION + "\n" + "\n".join(lines) + "\n" + legend
+    return INTRODUCTION + "\n" + "\n".join(lines) + "\n" + legend + LIMITS
 
 
 def _line(*cells: object) -> str:
