@@ -32,8 +32,8 @@ cannot be had from outside of it (httpcore 1.0.9):
 - HTTP/2: an answer is found as soon as httpcore reads, which it does when the server accepts no more bytes. If the
   server accepts all of them and then closes the connection, the failed write ends the request, and nothing reads what
   has arrived.
-- HTTP/2: when a server goes away (GOAWAY) and our stream is not beyond its limit, httpcore gives up all streams that are
-  under way, although their answers may still come. Those create requests are unknown.
+- HTTP/2: when a server goes away (GOAWAY) and our stream is not beyond its limit, httpcore gives up all streams that
+  are under way, although their answers may still come. Those create requests are unknown.
 """
 HEAD = "| setting | what | lane | n | outcomes | twice | lost | s | ideal s | must | verdict |"
 RULE = "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: | --- | --- |"
