@@ -23,17 +23,17 @@ class Sending:
     Args:
         client: the caller's.
         trace: is notified of all events.
-        timeouts: seconds, by the names of the steps.
+        timeouts: of the request.
 
     Attributes:
-        timeouts: the same, to be given to httpcore.
+        timeouts: the same by the names of the steps, to be given to httpcore.
         answer: what arrived before all was sent, if that ended the sending.
     """
 
-    def __init__(self, client: httpx.AsyncClient, trace: SendTrace, timeouts: Mapping[str, float | None]) -> None:
+    def __init__(self, client: httpx.AsyncClient, trace: SendTrace, timeouts: httpx.Timeout) -> None:
         self._client = client
         self._trace = trace
-        self.timeouts: _Timeouts = _Timeouts(timeouts)
+        self.timeouts: _Timeouts = _Timeouts(timeouts.as_dict())
         self.answer: httpx.Response | None = None
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:

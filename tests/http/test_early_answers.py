@@ -87,6 +87,15 @@ async def test_a_refusal_right_after_the_head_is_that_refusal(
 
 
 @pytest.mark.anyio
+async def test_an_upload_that_is_refused_before_it_was_sent_is_that_refusal(way: ssl.SSLContext | None) -> None:
+    with EarlyServer(answered(413, b"<title>Too large, says the proxy</title>", after=300_000), way) as server:
+        async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
+            for _ in range(3):
+                with pytest.raises(APIError, match=r"Too large, says the proxy .*by early"):
+                    await client.upload(PICTURE)
+
+
+@pytest.mark.anyio
 async def test_a_task_that_is_named_early_is_not_lost(way: ssl.SSLContext | None) -> None:
     accepted = json.dumps({"code": 200, "data": {"taskId": "task-1", "state": "pending"}}).encode()
     with EarlyServer(answered(200, accepted, after=100_000), way) as server:

@@ -62,6 +62,15 @@ async def test_a_refusal_before_the_body_is_that_refusal(step: Callable[[int], S
                 assert (caught.value.status, caught.value.from_api) == (status, False)
 
 
+async def test_an_upload_that_is_refused_before_it_was_sent_is_that_refusal() -> None:
+    with EarlyServer(speaking_http2(refused(413))) as server:
+        async with own_client() as http:
+            client = AsyncImagesClient("sk_test", base_url=server.base_url, model="m", http_client=http)
+            async with client:
+                with pytest.raises(APIError, match="Too large, says the proxy"):
+                    await client.upload(PICTURE)
+
+
 async def test_refused_requests_leave_no_open_streams_behind() -> None:
     """A server allows so many streams at once; 300 would be more than any."""
 
