@@ -69,7 +69,7 @@ class Poller:
     Attributes:
         gate: holds back all queries after a 429, and while the server cannot be reached.
         rate: limits the queries a second.
-        held: called when the gate has changed, by what is held back at it.
+        held: functions of what waits at the gate, called when it changes.
     """
 
     def __init__(
