@@ -1,6 +1,7 @@
 """`AsyncImagesClient`, the public class. Its rules are implemented in the private packages below it."""
 
 import os
+import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from apimodels_async._threads import FILES
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ApimodelsError, ConnectionFailedError
+from apimodels_async.errors import ApimodelsError, ConnectionFailedError, TaskNotFoundError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -229,7 +230,12 @@ class AsyncImagesClient:
         records = await self._open(ledger, match=False)
         engine = self._engine
         prepared = await engine.prepare(request, for_ledger=True)
-        return await create_once(records, prepared, key, engine.send, engine.recover)
+        task, entry = await create_once(records, prepared, key, engine.send, engine.recover)
+        if entry is not None:
+            engine.poller.note_created(task, age=time.time() - entry.changed)
+        if self._ledgers is not None and key is not None:
+            self._ledgers.note_entry(task, records, key)
+        return task
 
     async def _open(self, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
@@ -337,6 +343,8 @@ class AsyncImagesClient:
             self._engine.submitter.detach(task)
         elif error.task_id is None:
             error.task_id = task.id
+        if isinstance(error, TaskNotFoundError) and self._ledgers is not None and task.id is not None:
+            self._ledgers.note_not_found(task.id, error)
         raise error
 
     def batch(

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 from apimodels_async._create.journal import Journal
 from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async.errors import NotSubmittedError
-from apimodels_async.ledger.entries import Plan, Step, plan
+from apimodels_async.ledger.entries import Entry, Plan, Step, plan
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import Task
 
@@ -28,8 +28,8 @@ Recover: TypeAlias = Callable[[str | None, str, float], Awaitable[Task | None]]
 
 async def create_once(
     records: LedgerRun, prepared: PreparedRequest, key: str | None, send: Send, recover: Recover
-) -> Task:
-    """The task of the request with this key: an earlier call's, or a new one.
+) -> tuple[Task, Entry | None]:
+    """The task of the request with this key, new or of an earlier call; and its entry, if an earlier call recorded it.
 
     The caller of a create request may be cancelled while the request goes on. A second call with its key then waits
     for that request, and returns its task.
@@ -47,13 +47,13 @@ async def create_once(
             raise ValueError(f"key={key!r} was used for another request: give each request a key of its own")
         if entry is None or plan(entry.step) is Plan.SUBMIT:
             records.begin(named, prepared)
-            return await send(prepared, None, records.journal(named, prepared))
+            return await send(prepared, None, records.journal(named, prepared)), None
         if plan(entry.step) is Plan.REPORT_UNKNOWN:
             task = await recover(entry.intent_id, entry.model, entry.changed)
             if task is None:
                 raise records.unknown(entry)
             await records.found(entry, task)
-            return task
+            return task, entry
         if entry.step is Step.ABANDONED or entry.task is None:
             raise NotSubmittedError(f"entry {named!r} was abandoned")
-        return entry.task
+        return entry.task, entry
