@@ -1,7 +1,6 @@
 """`AsyncImagesClient`, the public class. Its rules are implemented in the private packages below it."""
 
 import os
-import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -228,11 +227,7 @@ class AsyncImagesClient:
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
         records = await self._open(ledger, match=False)
-        engine = self._engine
-        prepared = await engine.prepare(request, for_ledger=True)
-        task, entry = await create_once(records, prepared, key, engine.send, engine.recover)
-        if entry is not None:
-            engine.poller.note_created(task, age=time.time() - entry.changed)
+        task = await create_once(records, await self._engine.prepare(request, for_ledger=True), key, self._engine)
         if self._ledgers is not None and key is not None:
             self._ledgers.note_entry(task, records, key)
         return task
