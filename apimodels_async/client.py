@@ -462,7 +462,7 @@ class AsyncImagesClient:
         try:
             async with batch:
                 async for outcome in batch:
-                    outcomes.append(outcome)  # noqa: PERF401  (what was taken must be at hand when it is cut off)
+                    outcomes.append(outcome)  # noqa: PERF401  (what was received must be there when it is cancelled)
         except BaseException:
             for task in [outcome.task for outcome in outcomes] + list(batch.detached):
                 if task is not None:
