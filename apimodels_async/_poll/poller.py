@@ -93,13 +93,12 @@ class Poller:
         """The maximum number of concurrent queries."""
         return self._http.queries_at_once
 
-    def note_created(self, task: Task) -> None:
-        """Remember when a task of our own was created, on the loop's clock."""
-        self._reached()
+    def note_created(self, task: Task, *, age: float = 0.0) -> None:
+        """Remember when a task of our own was created, `age` seconds ago, on the loop's clock."""
         if task.id is not None and not is_over(task):
             if len(self._created) >= _REMEMBERED:
                 del self._created[next(iter(self._created))]
-            self._created[task.id] = anyio.current_time()
+            self._created[task.id] = anyio.current_time() - age
 
     def watch(self, task: Task, timeout: float | None, *, age: float | None = None) -> TaskWatch:
         """Start to watch a task.
@@ -149,7 +148,7 @@ class Poller:
             self.gate.abandoned(anyio.current_time())
             self._gate_changed()
             raise
-        self._reached()
+        self.note_reached()
         task = read_task(answer, task_id=task_id, model=model)
         logger.debug("task %s is %s", task_id, task.state, extra={"task_id": task_id, "model": task.model})
         return task
@@ -162,7 +161,7 @@ class Poller:
             logger.warning("the server cannot be reached (%s): queries hold back", failure)
         self._gate_changed()
 
-    def _reached(self) -> None:
+    def note_reached(self) -> None:
         """Note in the gate that the server can be reached."""
         since = self.gate.closed_since
         self.gate.reached()
