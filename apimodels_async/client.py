@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-import anyio
 from attrs import evolve, fields
 
 # What these three offer is imported when it is used first: many clients never need it. Annotations name it in quotes.
@@ -16,6 +15,7 @@ from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create import inputs
+from apimodels_async._create.closing import close
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.open_files import read_awaited
 from apimodels_async._create.sources import read_picture
@@ -23,7 +23,7 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
-from apimodels_async._threads import FILES
+from apimodels_async._threads import FILES, imported
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
     from apimodels_async.ledger.run import LedgerRun
 
 __all__ = ["AsyncImagesClient"]
-
-_CLOSING_GRACE = 5.0
-"""Seconds to wait for the responses of create requests under way when the client is closed."""
 
 
 class AsyncImagesClient:
@@ -128,7 +125,7 @@ class AsyncImagesClient:
         return f"{type(self).__name__}(base_url={self._base_url!r}, model={self._model!r})"
 
     async def __aenter__(self) -> Self:
-        self._engine.jobs.bind()
+        await self._engine.ready()
         return self
 
     async def __aexit__(
@@ -137,14 +134,11 @@ class AsyncImagesClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client. Waits up to five seconds for create requests under way. May be called twice."""
-        await self._engine.jobs.aclose(_CLOSING_GRACE)
-        try:
-            if self._ledgers is not None:
-                with anyio.CancelScope(shield=True):
-                    await self._ledgers.aclose()
-        finally:
-            await self._engine.http.aclose()
+        """Close the client; wait up to five seconds for create requests under way. May be called twice.
+
+        From another event loop it is closed in its own; if that has ended, its connections are cut off. It is logged.
+        """
+        await close(self._engine, None if self._ledgers is None else self._ledgers.aclose)
 
     @property
     def detached(self) -> list[Task]:
@@ -213,7 +207,7 @@ class AsyncImagesClient:
             LedgerError: a step could not be recorded: nothing was sent, or the error carries the task id.
         """
         request = _request_of(prompt, locals())
-        self._engine.jobs.bind()
+        await self._engine.ready()
         if ledger is not None:
             return await self._create_once(request, ledger, key)
         if key is not None:
@@ -224,16 +218,17 @@ class AsyncImagesClient:
         self, request: GenerationRequest, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", key: str | None
     ) -> Task:
         """Run `create` with a ledger: a task that an earlier call with this key created is not created again."""
+        records, engine = await self._open(ledger, match=False), self._engine
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
-        records = await self._open(ledger, match=False)
-        task = await create_once(records, await self._engine.prepare(request, for_ledger=True), key, self._engine)
+        task = await create_once(records, await engine.prepare(request, for_ledger=True), key, engine)
         if self._ledgers is not None and key is not None:
             self._ledgers.note_entry(task, records, key)
         return task
 
     async def _open(self, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
+            await imported(*(f"apimodels_async.ledger.{name}" for name in ("once", "opened", "sqlite")))
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
             self._ledgers = OpenLedgers(self._engine.jobs)
@@ -250,7 +245,7 @@ class AsyncImagesClient:
             ProtocolError: the response is outside the contract.
             ConnectionFailedError: there was no response; it is safe to try again.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
         return await self._engine.poller.query(_checked_id(task_id))
 
     async def wait(
@@ -278,7 +273,7 @@ class AsyncImagesClient:
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no response contains a link to a picture.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
@@ -317,7 +312,7 @@ class AsyncImagesClient:
             ApimodelsError: as `create` and `wait` raise.
         """
         request = _request_of(prompt, locals())
-        self._engine.jobs.bind()
+        await self._engine.ready()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
         task = await self._engine.send(await self._engine.prepare(request), within=bound)
@@ -422,7 +417,7 @@ class AsyncImagesClient:
             outage_timeout=_checked_wait(outage_timeout, "outage_timeout"),
         )
         open_ledger = None if ledger is None else partial(self._open, ledger, match=True)
-        return batches.Batch(self._engine, self._downloader, requests, options, open_ledger)
+        return batches.Batch(self._engine, lambda: self._downloader, requests, options, open_ledger)
 
     async def generate_many(
         self,
@@ -500,7 +495,8 @@ class AsyncImagesClient:
             DownloadError: a picture could not be saved; the task stays done and can be downloaded again.
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
+        await imported(downloads.DOWNLOADER)
         limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
         saved = await self._downloader.download(task, Path(directory), limits)
         return [picture.path for picture in saved]
@@ -519,7 +515,8 @@ class AsyncImagesClient:
         Raises:
             DownloadError, ResultExpiredError: as `download`.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
+        await imported(downloads.DOWNLOADER)
         return await self._downloader.fetch(task, downloads.DownloadLimits(max_bytes, timeout, min_rate))
 
     @cached_property
@@ -532,6 +529,7 @@ class AsyncImagesClient:
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
+        await self._engine.ready()
         return tasks.read_models(await self._engine.read("/models"))
 
     async def balance(self) -> float:
@@ -540,6 +538,7 @@ class AsyncImagesClient:
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
+        await self._engine.ready()
         return tasks.read_balance(await self._engine.read("/balance"))
 
     async def upload(self, file: ImageInput) -> str:
@@ -555,7 +554,7 @@ class AsyncImagesClient:
             TypeError, ValueError: `file` is not a local picture.
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
         if inputs.is_remote(file):
             raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
         file = await read_awaited(file, "file")

@@ -20,7 +20,7 @@ HOME = Path(apimodels_async.__file__).parent
 ORDER = (
     "_text _arguments _validators errors models catalogue _secret _settings _version _urls _limits _threads _sqlite "
     "_group_commit "
-    "_reprs",
+    "_reprs _json_values",
     "_wire",
     "_http",
     "pacing",

@@ -7,7 +7,10 @@ if TYPE_CHECKING:
     from apimodels_async._download.downloader import Downloader
     from apimodels_async._download.limits import DownloadLimits
 
-__all__ = ["DownloadLimits", "Downloader"]
+DOWNLOADER = "apimodels_async._download.downloader"
+"""The module with the most imports; import it in a thread first."""
+
+__all__ = ["DOWNLOADER", "DownloadLimits", "Downloader"]
 
 _HOMES = {"DownloadLimits": "limits", "Downloader": "downloader"}
 

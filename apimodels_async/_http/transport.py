@@ -330,6 +330,11 @@ class Http:
                 raise request_failed(failure, where) from failure
             raise closed()
 
+    async def cut_off(self) -> bool:
+        """End the connections made here without their event loop, and return whether there were any."""
+        self._in_flight.closing = True
+        return await self.lanes.cut_off()
+
     async def aclose(self) -> None:
         """Cut off what is under way, and close the lanes made here; a client that was given stays open."""
         await self._in_flight.aclose(CLOSING)

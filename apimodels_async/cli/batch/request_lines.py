@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -111,9 +112,11 @@ def _of_cell(name: str, cell: str) -> Any:
     match name:
         case "n" | "seed":
             try:
-                return int(cell)
-            except ValueError:
-                raise _NotARequestError(f"{name}={shorten(cell)!r}: give a whole number") from None
+                if re.fullmatch(r"\s*[+-]?[0-9]+\s*", cell):  # Python reads 1_0 as well
+                    return int(cell)
+            except ValueError:  # more digits than Python reads
+                pass
+            raise _NotARequestError(f"{name}={shorten(cell)!r}: give a whole number")
         case "images" | "extra_body":
             example = '["a.png", "b.png"]' if name == "images" else '{"field": 1}'
             return _json_value(cell, f"{name}={shorten(cell)!r}: give JSON, as {example}; no JSON")
