@@ -16,6 +16,7 @@ from apimodels_async._http.error_mapping import closed, place, request_failed, t
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
+from apimodels_async._http.observing import exchange_details, exchanged, with_headers
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
@@ -23,6 +24,7 @@ from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.printable import printable
 from apimodels_async.errors import ConfigurationError
+from apimodels_async.instrumentation.port import observes
 
 if TYPE_CHECKING:
     from httpx_aiohttp import AiohttpTransport
@@ -232,6 +234,7 @@ class Http:
     async def _build_and_send(self, client: httpx.AsyncClient, method: str, path: str, **parts: Any) -> httpx.Response:
         return await _send(client, client.build_request(method, self.base_url + path, headers=self._headers, **parts))
 
+    @observes(exchange_details, exchanged)
     async def _exchange(
         self,
         send: Callable[[], Awaitable[httpx.Response]],
@@ -327,7 +330,7 @@ class _Prepared(NamedTuple):
 
 
 async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    return await client.send(request, stream=True, auth=None, follow_redirects=False)
+    return await client.send(with_headers(request), stream=True, auth=None, follow_redirects=False)
 
 
 async def _send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> httpx.Response:
@@ -335,4 +338,4 @@ async def _send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> h
 
 
 async def _send_fast(request: httpx.Request, transport: "AiohttpTransport") -> httpx.Response:
-    return await transport.handle_async_request(request)
+    return await transport.handle_async_request(with_headers(request))

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from apimodels_async._batch.budget import price
+from apimodels_async._prices import price
 from apimodels_async.ledger import Entry, Step
 from apimodels_async.ledger.entries import IN_WORDS
 from apimodels_async.models import GenerationRequest
