@@ -32,7 +32,7 @@ ORDER = (
     "_batch",
     "client",
     "sync",
-    "gateway",
+    "gateway pytest_plugin",
     "cli",
 )
 """Each line imports only from lines above it, and from its own."""

@@ -21,8 +21,8 @@ from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
+from apimodels_async._text import printable
 from apimodels_async._wire.answer import RawResponse
-from apimodels_async._wire.printable import printable
 from apimodels_async.errors import ConfigurationError
 from apimodels_async.instrumentation.port import observes
 
