@@ -88,6 +88,15 @@ class LedgerWriter:
         """
         return await _READS.run(partial(self.ledger.find, key))
 
+    async def entries(self) -> list[Entry]:
+        """Every entry, with everything that was posted.
+
+        Raises:
+            LedgerError: the ledger cannot be read or written.
+        """
+        await self.flush()
+        return await _READS.run(lambda: list(self.ledger.entries()))
+
     def post(self, *changes: Change) -> None:
         """Write with the next transaction, or within half a second, without waiting for it."""
         self._commit.post(*changes)
