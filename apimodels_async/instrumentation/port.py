@@ -70,7 +70,8 @@ class Instrument(Protocol):
     def headers(self, details: Details, begun: Any) -> Mapping[str, str]:
         """Return headers to be sent with a request to the API, such as ``traceparent``.
 
-        A header that the client sets itself is not replaced. Nothing is sent to the hosts of pictures.
+        A header that the client sets itself is not replaced, and none that concerns the connection, the body or the
+        authorization is added. Nothing is sent to the hosts of pictures.
 
         Args:
             details: of the request.
@@ -253,12 +254,16 @@ def _begun_by(instrument: Instrument, operation: Operation | None) -> Any:
 
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_FORBIDDEN = re.compile(
+    r"(?i)(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|authorization|cookie|proxy-.*)"
+)
+"""Headers by which an instrument could break a request: those of its framing, its connection and its authorization."""
 _VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not _NAME.fullmatch(name) or _FORBIDDEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise ValueError(f"the header {name!r} of an instrument cannot be sent")
     return dict(headers)
 
