@@ -4,6 +4,7 @@ Nothing but pytest is imported here: a suite that uses none of the fixtures does
 """
 
 from contextlib import ExitStack
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,16 +12,30 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from apimodels_async import AsyncImagesClient, ImagesClient
-    from apimodels_async.pytest_plugin.recording import RecordingGateway
+    import apimodels_async
+    from apimodels_async.pytest_plugin.recording import RecordingGateway, SentRequest
 
-__all__ = ["apimodels_gateway", "async_images_client", "images_client", "pytest_configure"]
+__all__ = [
+    "RecordingGateway",
+    "SentRequest",
+    "apimodels_gateway",
+    "async_images_client",
+    "images_client",
+    "pytest_configure",
+]
 
 _MARKER = (
     "apimodels(faults=(), query_faults=(), **options): the faults that the first create requests, and the first "
     "queries, are answered with, such as '429', '500' or 'drop' ('' for none); options of LocalGateway make a gateway "
     "for this test alone."
 )
+
+
+def __getattr__(name: str) -> Any:
+    """Import a class when it is used first, by a test that names it in an annotation."""
+    if name not in ("RecordingGateway", "SentRequest"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.recording"), name)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,14 +76,16 @@ def apimodels_gateway(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def images_client(apimodels_gateway: "RecordingGateway") -> "Iterator[ImagesClient]":
+def images_client(apimodels_gateway: "RecordingGateway") -> "Iterator[apimodels_async.ImagesClient]":
     """An `ImagesClient` of the gateway, which asks often."""
     with apimodels_gateway.sync_client() as client:
         yield client
 
 
 @pytest.fixture
-async def async_images_client(apimodels_gateway: "RecordingGateway") -> "AsyncIterator[AsyncImagesClient]":
+async def async_images_client(
+    apimodels_gateway: "RecordingGateway",
+) -> "AsyncIterator[apimodels_async.AsyncImagesClient]":
     """An `AsyncImagesClient` of the gateway, which asks often; for tests with the marker ``anyio``."""
     async with apimodels_gateway.client() as client:
         yield client

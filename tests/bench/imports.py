@@ -1,4 +1,4 @@
-"""What the import of `AsyncImagesClient` costs beside the import of its own four parts, and of other clients of such APIs.
+"""What importing `AsyncImagesClient` costs beside the import of its own four parts, and of other clients of such APIs.
 
 Each round starts one fresh interpreter for each, in turn, so that a noisy machine troubles all alike, and they are
 compared within it; the interpreter's own start is taken off. User and system time of the process, not the clock on the
@@ -54,7 +54,7 @@ def rows() -> Iterator[Row]:
         ratio = statistics.median(each[OURS] / each[code] for each in rounds)
         ours, theirs = (1000 * statistics.median(each[of] for each in rounds) for of in (OURS, code))
         yield at_most(
-            "`from apimodels_async import AsyncImagesClient`, CPU",
+            "`import AsyncImagesClient`, CPU",
             words,
             ratio,
             bound,

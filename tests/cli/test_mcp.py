@@ -55,7 +55,8 @@ class Agent:
         result = await self.ask(tool, **arguments)
         assert not result.is_error, result.content
         assert result.structured_content is not None
-        return result.structured_content
+        told: dict[str, Any] = result.structured_content
+        return told
 
     async def refusal(self, tool: str, **arguments: Any) -> str:
         """The words of a call that fails."""

@@ -157,7 +157,12 @@ async def test_a_listener_alone_observes_nothing_but_the_items(
 ) -> None:
     made: list[Details] = []
     begin = port.begin
-    monkeypatch.setattr(port, "begin", lambda details, **more: made.append(details) or begin(details, **more))
+
+    def noted(details: Details, **more: Any) -> port.Operation | None:
+        made.append(details)
+        return begin(details, **more)
+
+    monkeypatch.setattr(port, "begin", noted)
     events: list[BatchEvent] = []
     async with client_of(gateway) as client:
         await client.generate_many([BOAT], on_event=events.append)
