@@ -43,7 +43,7 @@ def run_tests(session: nox.Session, *options: str) -> None:
 @nox.session(python=PYTHONS or None)
 def tests(session: nox.Session) -> None:
     """The tests of the built package on every supported Python that is found; coverage and the longest on the first."""
-    session.install(PACKAGE, *group("test"))
+    session.install(PACKAGE, *group("test"), *group("agents"))
     # Coverage and what is marked `once` differ little between Pythons, and take half of the time.
     measured = session.python in (None, *PYTHONS[:1])
     run_tests(session, *(["--cov", "--cov-report=term-missing:skip-covered"] if measured else ["-m", "not once"]))

@@ -14,7 +14,7 @@ from apimodels_async import _batch as batches
 from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
-from apimodels_async._create import inputs
+from apimodels_async._create import calls, inputs
 from apimodels_async._create.closing import close
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.open_files import read_awaited
@@ -27,7 +27,7 @@ from apimodels_async._threads import FILES, imported
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ApimodelsError, ConnectionFailedError, TaskNotFoundError
+from apimodels_async.errors import ConnectionFailedError, TaskNotFoundError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -38,7 +38,6 @@ from apimodels_async.models import (
     Picture,
     Quality,
     Task,
-    TaskState,
     Unset,
 )
 from apimodels_async.pacing.guard import guarded
@@ -208,17 +207,21 @@ class AsyncImagesClient:
         """
         request = _request_of(prompt, locals())
         await self._engine.ready()
-        if ledger is not None:
-            return await self._create_once(request, ledger, key)
-        if key is not None:
+        if key is not None and ledger is None:
             raise ArgumentError("key", "give the ledger it is a key of as well")
-        return await self._engine.send(await self._engine.prepare(request))
+        return await calls.create(self._engine, request, self._create(request, ledger, key))
 
-    async def _create_once(
-        self, request: GenerationRequest, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", key: str | None
+    async def _create(
+        self,
+        request: GenerationRequest,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None",
+        key: str | None,
     ) -> Task:
-        """Run `create` with a ledger: a task that an earlier call with this key created is not created again."""
-        records, engine = await self._open(ledger, match=False), self._engine
+        """Create a task; with a ledger, one that an earlier call with this key created is not created again."""
+        engine = self._engine
+        if ledger is None:
+            return await engine.send(await engine.prepare(request))
+        records = await self._open(ledger, match=False)
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
         task = await create_once(records, await engine.prepare(request, for_ledger=True), key, engine)
@@ -278,9 +281,11 @@ class AsyncImagesClient:
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
         try:
-            return await self._engine.poller.wait(task, paced, bound, on_change)
-        except Exception as error:  # noqa: BLE001  (raised there)
-            self._raise_with_id(error, task)
+            return await calls.wait(self._engine, task, paced, bound, on_change)
+        except TaskNotFoundError as error:
+            if self._ledgers is not None and task.id is not None:
+                self._ledgers.note_not_found(task.id, error)
+            raise
 
     async def generate(
         self,
@@ -315,27 +320,7 @@ class AsyncImagesClient:
         await self._engine.ready()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
-        task = await self._engine.send(await self._engine.prepare(request), within=bound)
-        try:
-            task = await self._engine.poller.wait(task, paced, bound)
-        except Exception as error:  # noqa: BLE001  (raised there)
-            self._raise_with_id(error, task)
-        except BaseException:
-            self._engine.submitter.detach(task)  # cancelled: the caller never received the id
-            raise
-        if task.state == TaskState.FAILED:
-            raise tasks.failure(task)
-        return task
-
-    def _raise_with_id(self, error: Exception, task: Task) -> NoReturn:
-        """Raise the error that ended a wait, with the task's id or after adding the task to `detached`."""
-        if not isinstance(error, ApimodelsError):
-            self._engine.submitter.detach(task)
-        elif error.task_id is None:
-            error.task_id = task.id
-        if isinstance(error, TaskNotFoundError) and self._ledgers is not None and task.id is not None:
-            self._ledgers.note_not_found(task.id, error)
-        raise error
+        return await calls.generate(self._engine, request, paced, bound)
 
     def batch(
         self,

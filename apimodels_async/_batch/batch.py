@@ -171,6 +171,7 @@ class Batch:
 
     def _leave(self, pipeline: "Pipeline") -> None:
         """Note every task whose outcome was not taken."""
+        pipeline.leave()
         waiting = [outcome.task for outcome in self._outcomes] + [item.task for item in pipeline.alive.values()]
         self._left_behind += [task for task in waiting if task is not None]
         self._outcomes.clear()

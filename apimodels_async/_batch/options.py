@@ -11,6 +11,7 @@ from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
     from apimodels_async._create.prepare import PreparedRequest
+    from apimodels_async.instrumentation.port import Operation
 
 Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str]
 
@@ -46,11 +47,12 @@ class Item:
         cost: US dollars set aside for it.
         key: of its entry in the ledger, if there is one.
         files: what was saved.
+        operation: its life as instruments and the listener see it, if there are any.
         phase: what it holds a slot for.
         prepared: until it is sent.
         retries: tasks of it that failed and were submitted again.
         saved_bytes: of `files`, as far as they were saved now.
-        state: as the listener was last notified.
+        state: as instruments and the listener were last notified.
         weight: bytes of the body of its create request, while that is at hand.
     """
 
@@ -60,6 +62,7 @@ class Item:
         "files",
         "index",
         "key",
+        "operation",
         "phase",
         "prepared",
         "request",
@@ -79,6 +82,7 @@ class Item:
         self.age: float | None = None
         self.cost = 0.0
         self.key = ""
+        self.operation: Operation | None = None
         self.phase = Phase.READ
         self.files: tuple[Path, ...] = ()
         self.saved_bytes = 0

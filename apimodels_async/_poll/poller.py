@@ -24,6 +24,8 @@ from apimodels_async.errors import (
     ServerError,
     TaskNotFoundError,
 )
+from apimodels_async.instrumentation import port
+from apimodels_async.instrumentation.details import PollDetails
 from apimodels_async.models import Task
 from apimodels_async.pacing.protocol import Pacing
 
@@ -47,6 +49,14 @@ def _notify(listener: Callable[[Task], object], task: Task) -> None:
         raise
     except BaseException:  # SystemExit too: a listener must not lose a task that is paid for
         logger.exception("on_change failed at task %s", task.id, extra={"task_id": task.id, "model": task.model})
+
+
+def _poll_details(_: "Poller", task_id: str, model: str | None = None) -> PollDetails:
+    return PollDetails(task_id, model)
+
+
+def _polled(task: Task, *_: object, **__: object) -> dict[str, str]:
+    return {"state": str(task.state)}
 
 
 def id_fault(task_id: str) -> str | None:
@@ -118,6 +128,7 @@ class Poller:
         if self._calls is not None:
             self._calls.settle(call, task)
 
+    @port.observes(_poll_details, _polled)
     async def query(self, task_id: str, model: str | None = None) -> Task:
         """Query a task once.
 
@@ -207,9 +218,12 @@ class Poller:
             if not self.may_poll(watched, anyio.current_time()):
                 continue
             await self._poll_within(watched, max(1.0, deadline - anyio.current_time()))
-            if on_change is not None and watched.task.state != seen:
+            if watched.task.state != seen:
                 seen = watched.task.state
-                _notify(on_change, watched.task)
+                if not watched.ended and watched.operation is not None:
+                    watched.operation.note(change="state", task=watched.task)
+                if on_change is not None:
+                    _notify(on_change, watched.task)
             if watched.ended:
                 return self.learn(watched, pacing)
             if watched.last or anyio.current_time() >= deadline:  # or the look itself used up the time
@@ -277,7 +291,8 @@ class Poller:
             return
         watched.note_query(anyio.current_time())
         try:
-            task = await self.query(watched.task.id or "", watched.task.model)
+            with port.within(watched.operation):
+                task = await self.query(watched.task.id or "", watched.task.model)
         except (APIError, ConnectionFailedError, ProtocolError) as error:
             if self._ends_a_wait(watched, error):
                 raise
@@ -316,6 +331,7 @@ class Poller:
         self._created.pop(task.id or "", None)
         if self._calls is not None:
             self._calls.close(task.id)
+        watched.report_end(anyio.current_time())
         if task.create_time is not None and task.complete_time is not None:
             pacing.observe(task.model or "", max(0.0, (task.complete_time - task.create_time).total_seconds()))
         if lacks_links(task):

@@ -15,6 +15,7 @@ from apimodels_async._version import __version__
 from apimodels_async.cli import account, exit_codes, gateway, generate, ledger, listen, tasks
 from apimodels_async.cli.batch import command as batch
 from apimodels_async.cli.failures import CommandFailed, one_line
+from apimodels_async.cli.mcp import command as mcp
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.signals import like_ctrl_c
 from apimodels_async.errors import ApimodelsError
@@ -57,6 +58,7 @@ for _command in (
     account.balance,
     gateway.gateway,
     listen.listen,
+    mcp.mcp,
 ):
     app.command()(_command)
 app.add_typer(ledger.commands, name="ledger")
