@@ -20,7 +20,7 @@ HOME = Path(apimodels_async.__file__).parent
 ORDER = (
     "_text _arguments _validators errors models catalogue _secret _settings _version _urls _limits _threads _sqlite "
     "_group_commit "
-    "_reprs",
+    "_reprs _template",
     "_wire",
     "_http",
     "pacing",
@@ -53,11 +53,13 @@ PURE = (
     "_batch.stops",
     "_download.tally",
     "_download.words",
+    "_download.names",
     "ledger.entries",
     "callbacks.signing",
     "callbacks.parsing",
     "_urls",
     "_text",
+    "_template",
     "catalogue",
 )
 """Modules and packages without any I/O: the clock and chance are arguments."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
+from apimodels_async._download.names import Naming
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class BatchOptions(NamedTuple):
     on_event: Callable[[BatchEvent], object] | None
     sidecar: bool
     outage_timeout: float | None = 300.0
+    naming: Naming | None = None
 
 
 class Phase(Enum):
@@ -45,6 +47,8 @@ class Item:
         age: seconds since an earlier run noted its task, where one did.
         cost: US dollars set aside for it.
         key: of its entry in the ledger, if there is one.
+        name: of its pictures, as an earlier run chose it.
+        found: whether an earlier run may have saved pictures of it.
         files: what was saved.
         phase: what it holds a slot for.
         prepared: until it is sent.
@@ -58,8 +62,10 @@ class Item:
         "age",
         "cost",
         "files",
+        "found",
         "index",
         "key",
+        "name",
         "phase",
         "prepared",
         "request",
@@ -79,6 +85,8 @@ class Item:
         self.age: float | None = None
         self.cost = 0.0
         self.key = ""
+        self.name: str | None = None
+        self.found = False
         self.phase = Phase.READ
         self.files: tuple[Path, ...] = ()
         self.saved_bytes = 0
