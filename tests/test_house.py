@@ -34,6 +34,7 @@ ORDER = (
     "sync",
     "gateway",
     "cli",
+    "__main__",
 )
 """Each line imports only from lines above it, and from its own."""
 

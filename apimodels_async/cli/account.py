@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from apimodels_async import catalogue
-from apimodels_async.cli.options import AsJson, Server, maybe_local, takes
+from apimodels_async.cli.options import AsJson, ServerChoice, maybe_local, takes
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.client import AsyncImagesClient
@@ -12,7 +12,7 @@ __all__ = ["balance", "models"]
 
 
 @takes(server=maybe_local)
-def models(*, server: Server, as_json: AsJson = False) -> None:
+def models(*, server: ServerChoice, as_json: AsJson = False) -> None:
     """List the models that the server offers.
 
     On a terminal, with the prices that were published when this version was made.
@@ -30,7 +30,7 @@ def models(*, server: Server, as_json: AsJson = False) -> None:
 
 
 @takes(server=maybe_local)
-def balance(*, server: Server, as_json: AsJson = False) -> None:
+def balance(*, server: ServerChoice, as_json: AsJson = False) -> None:
     """Say what is left on the account, in US dollars."""
     screen = Screen()
     with screen.busy("asking for the balance"):

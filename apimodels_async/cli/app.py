@@ -8,7 +8,6 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from apimodels_async._arguments import BadArgument
 from apimodels_async._version import __version__
 from apimodels_async.cli import (
     account,
@@ -25,7 +24,7 @@ from apimodels_async.cli import (
     wait,
 )
 from apimodels_async.cli.batch import command as batch
-from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.help import Command, Commands
 from apimodels_async.cli.signals import like_ctrl_c
 from apimodels_async.cli.stderr import Stderr
@@ -121,8 +120,6 @@ def _ending(error: BaseException) -> CommandFailed | None:
         case OSError():  # a full disk, a reader of stdout that went away
             _drop_stdout()
             return CommandFailed(error.strerror or str(error), exit_codes.UNEXPECTED)
-        case BadArgument() if isinstance(error, ValueError | TypeError):
-            return CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE)
         case _ if isinstance(error, _UsageError):
             return CommandFailed(_usage(error), exit_codes.USAGE)
         case _:

@@ -3,14 +3,14 @@
 from typing import Annotated
 
 import typer
-from typer.completion import completion_init, get_completion_script
+from typer import completion as shells
 
 from apimodels_async.cli.options import quiet, takes
 from apimodels_async.cli.values import one_of
 
 __all__ = ["completion"]
 
-completion_init()  # makes typer's own protocol answer, which the scripts speak
+shells.completion_init()  # type: ignore[attr-defined]  # makes typer's own protocol answer, which the scripts speak
 
 
 @takes(log=quiet)
@@ -24,8 +24,11 @@ def completion(
 
     Write it where the shell looks for such files, and start a new shell:
 
-    - bash: apimodels completion bash > ~/.local/share/bash-completion/completions/apimodels
-    - zsh: apimodels completion zsh > ~/.zfunc/_apimodels, a folder that stands in fpath
-    - fish: apimodels completion fish > ~/.config/fish/completions/apimodels.fish
+    - bash: ~/.local/share/bash-completion/completions/apimodels
+    - zsh: _apimodels, in a folder of fpath
+    - fish: ~/.config/fish/completions/apimodels.fish
     """
-    typer.echo(get_completion_script(prog_name="apimodels", complete_var="_APIMODELS_COMPLETE", shell=shell))
+    script = shells.get_completion_script(  # type: ignore[attr-defined]
+        prog_name="apimodels", complete_var="_APIMODELS_COMPLETE", shell=shell
+    )
+    typer.echo(script)

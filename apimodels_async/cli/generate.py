@@ -7,17 +7,17 @@ from attrs import evolve
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.naming import OF_A_REQUEST, checked_file, checked_name
-from apimodels_async.cli.options import AsJson, Folder, Name, Output, Server, Timeout, maybe_local, remote, takes
+from apimodels_async.cli.options import AsJson, Folder, Name, Output, ServerChoice, Timeout, maybe_local, remote, takes
 from apimodels_async.cli.output import Target, folder_of, target_of
 from apimodels_async.cli.picture_request import asked
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.cli.task_run import TaskRun
-from apimodels_async.models import GenerationRequest
+from apimodels_async.models import GenerationRequest, OutputFormat
 
 __all__ = ["create", "generate"]
 
-_FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+_FORMATS: dict[str, OutputFormat] = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 """What a suffix asks for. PNG is what comes unasked, and not every model takes the parameter."""
 
 
@@ -25,7 +25,7 @@ _FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 def generate(
     *,
     request: GenerationRequest,
-    server: Server,
+    server: ServerChoice,
     output: Output = "",
     name: Name = None,
     timeout: Timeout = 600.0,
@@ -61,7 +61,7 @@ def _fitting(request: GenerationRequest, target: Target, name: str | None) -> Ge
 
 
 @takes(request=asked, server=remote)
-def create(*, request: GenerationRequest, server: Server, output: Folder = "", as_json: AsJson = False) -> None:
+def create(*, request: GenerationRequest, server: ServerChoice, output: Folder = "", as_json: AsJson = False) -> None:
     """Submit PROMPT, and print the id of its task without waiting for it.
 
     `apimodels wait ID` saves the pictures. The id is noted in the output folder as well: `apimodels wait --from FOLDER`

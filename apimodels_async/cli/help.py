@@ -1,12 +1,13 @@
-"""The help of the commands: paragraphs that fill the line, lists that stay lists, and one table for each kind of option.
+"""The help of the commands: paragraphs that fill the line, lists that stay lists, a table for each kind of option.
 
-A docstring is read as text: lines of a paragraph are joined, except those that begin with ``- ``, which are the items of
-a list, and those that are indented, which are shown as they are.
+A docstring is read as text: lines of a paragraph are joined, except those that begin with ``- ``, which are the items
+of a list, and those that are indented, which are shown as they are.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import typer
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -47,7 +48,10 @@ class Commands(TyperGroup):
 
 def _print(parts: Iterable[RenderableType]) -> None:
     console: Console = Screen().out
-    console.print(Group(*parts), width=min(console.width, _WIDEST))
+    with console.capture() as printed:
+        console.print(Group(*parts), width=min(console.width, _WIDEST))
+    for line in printed.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def _command_help(command: Any, ctx: Any) -> Iterator[RenderableType]:
@@ -60,7 +64,8 @@ def _command_help(command: Any, ctx: Any) -> Iterator[RenderableType]:
         yield Padding(paragraph, (0, 0, 0, 2))
     rows = [(each.metavar or each.name, each.help) for each in arguments if each.help]
     yield from _section("Arguments", rows)
-    for title in dict.fromkeys(each.rich_help_panel or "Options" for each in options):
+    titles = dict.fromkeys(each.rich_help_panel for each in options if each.rich_help_panel is not None)
+    for title in [*titles, "Options"]:
         found = (each for each in options if (each.rich_help_panel or "Options") == title)
         yield from _section(title, ((_names(each), _explained(each)) for each in found))
 

@@ -11,7 +11,7 @@ from apimodels_async._secret import Secret
 from apimodels_async._settings import credentials_file, key_of
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, is_empty
-from apimodels_async.cli.options import Server, remote, takes
+from apimodels_async.cli.options import ServerChoice, remote, takes
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.cli.stderr import current
@@ -24,7 +24,7 @@ KEYS = "https://apimodels.app/console/api-keys"
 
 
 @takes(server=remote)
-def login(*, server: Server) -> None:
+def login(*, server: ServerChoice) -> None:
     """Ask for the API key, try it, and write it to ~/.apimodels/credentials, which only you can read.
 
     In a pipe, the key is read from stdin. A key that the server does not accept is not written.

@@ -3,14 +3,32 @@
 from collections.abc import Collection, Mapping
 
 from apimodels_async._arguments import BadArgument
-from apimodels_async._download.names import DIGITS, OF_A_REQUEST, OF_A_TASK, check_name, safe, split_suffix
+from apimodels_async._download.names import (
+    DIGITS,
+    FIELDS,
+    OF_A_REQUEST,
+    OF_A_TASK,
+    UNKNOWN_DIGITS,
+    check_name,
+    safe,
+    split_suffix,
+)  # fmt: skip
 from apimodels_async._template import Template, TemplateError
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.output import Target
 from apimodels_async.models import GenerationRequest
 
-__all__ = ["OF_A_REQUEST", "checked_file", "checked_name", "digits_of", "filled", "of_request"]
+__all__ = [
+    "OF_A_REQUEST",
+    "UNKNOWN_DIGITS",
+    "checked_batch_name",
+    "checked_file",
+    "checked_name",
+    "digits_of",
+    "filled",
+    "of_request",
+]
 
 
 def checked_name(name: str | None, fields: Collection[str] = ()) -> str | None:
@@ -25,6 +43,16 @@ def checked_name(name: str | None, fields: Collection[str] = ()) -> str | None:
     """
     if name is not None:
         _check("--name", name, (*OF_A_TASK, *fields))
+    return name
+
+
+def checked_batch_name(name: str, columns: Collection[str]) -> str:
+    """A name for the pictures of a batch that can be used.
+
+    Raises:
+        CommandFailed: it cannot; nothing was sent.
+    """
+    _check("--name", name, (*FIELDS, *columns))
     return name
 
 

@@ -1,4 +1,4 @@
-"""Which tasks of earlier commands are open: accepted, and without pictures here. Their ends are written where they stand."""
+"""Which tasks of earlier commands are open: accepted, and without pictures here. Their ends are written there, too."""
 
 import contextlib
 import json
@@ -207,7 +207,7 @@ def _rewrite(path: Path, ended: dict[str, dict[str, Any]]) -> None:
         with path.open("rb") as file:
             for text in file:
                 row = json.loads(text) if text.strip() else {}
-                news = ended.get(row.get("task_id"))
+                news = ended.get(str(row.get("task_id")))
                 part.write(text if news is None else results.encoded({**row, **news}))
         part.finish(path.name)
     finally:

@@ -10,7 +10,7 @@ import typer
 from apimodels_async._settings import DEFAULT_BASE_URL
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, is_empty
-from apimodels_async.cli.options import Server, remote, takes
+from apimodels_async.cli.options import ServerChoice, remote, takes
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import base_url_of, converse
 from apimodels_async.client import AsyncImagesClient
@@ -29,7 +29,7 @@ def open_(
         typer.Argument(metavar="ID|FILE|FOLDER", help="A task, a picture, or a folder of pictures."),
     ] = None,
     *,
-    server: Server,
+    server: ServerChoice,
 ) -> None:
     """Open a task's pictures, a file, a folder, or, without an argument, the server's page with your tasks.
 

@@ -9,16 +9,18 @@ import typer
 
 from apimodels_async import catalogue
 from apimodels_async.cli.stderr import show_everything
-from apimodels_async.cli.values import number, one_of, whole
+from apimodels_async.cli.values import number
 
 __all__ = [
     "DEFAULT_MODEL",
+    "REQUEST",
+    "SAVING",
     "AsJson",
     "Extra",
     "Folder",
     "Name",
     "Output",
-    "Server",
+    "ServerChoice",
     "Timeout",
     "Verbose",
     "maybe_local",
@@ -29,6 +31,7 @@ __all__ = [
 
 DEFAULT_MODEL = "grok-image/grok-4.2-image"
 
+REQUEST = "Request"
 SAVING = "Pictures"
 SERVER = "Server"
 
@@ -69,15 +72,18 @@ AsJson: TypeAlias = Annotated[
 ]
 Extra: TypeAlias = Annotated[
     str | None,
-    typer.Option("--extra", metavar="JSON", help='Fields of the request that have no option, as {"style": "ink"}.'),
+    typer.Option(
+        "--extra",
+        metavar="JSON",
+        rich_help_panel=REQUEST,
+        help='Fields of the request that have no option, as {"style": "ink"}.',
+    ),
 ]
 Timeout: TypeAlias = Annotated[
     float,
     typer.Option("--timeout", metavar="SECONDS", parser=number(0), help="How long to wait; the task goes on after it."),
 ]
-Verbose: TypeAlias = Annotated[
-    bool, typer.Option("--verbose", "-v", rich_help_panel=SERVER, help="Say on stderr what is done, step by step.")
-]
+Verbose: TypeAlias = Annotated[bool, typer.Option("--verbose", "-v", help="Say on stderr what is done, step by step.")]
 BaseUrl: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -110,12 +116,13 @@ Model: TypeAlias = Annotated[
         metavar="ID",
         envvar="APIMODELS_MODEL",
         autocompletion=_known_models,
+        rich_help_panel=REQUEST,
         help="The model; `apimodels models` lists them.",
     ),
 ]
 
 
-class Server(NamedTuple):
+class ServerChoice(NamedTuple):
     """The server that a command talks to.
 
     Attributes:
@@ -136,18 +143,18 @@ def quiet(*, verbose: Verbose = False) -> None:
         show_everything()
 
 
-def remote(*, base_url: BaseUrl = None, verbose: Verbose = False) -> Server:
+def remote(*, base_url: BaseUrl = None, verbose: Verbose = False) -> ServerChoice:
     """For a command that talks to a server with tasks of its own."""
     quiet(verbose=verbose)
-    return Server(base_url)
+    return ServerChoice(base_url)
 
 
-def maybe_local(*, local: Local = False, base_url: BaseUrl = None, verbose: Verbose = False) -> Server:
+def maybe_local(*, local: Local = False, base_url: BaseUrl = None, verbose: Verbose = False) -> ServerChoice:
     """For a command that may also talk to a gateway of its own."""
     quiet(verbose=verbose)
     if local and base_url is not None:
         raise typer.BadParameter("give either --local or --base-url")
-    return Server(base_url, local)
+    return ServerChoice(base_url, local)
 
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import anyio
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
 from apimodels_async.cli.local import identity_of, local_gateway
-from apimodels_async.cli.options import Server
+from apimodels_async.cli.options import ServerChoice
 from apimodels_async.cli.stderr import current
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import ConfigurationError
@@ -25,7 +25,7 @@ _GATEWAY = "http://127.0.0.1"
 
 def converse(
     work: Callable[[AsyncImagesClient], Awaitable[T]],
-    server: Server,
+    server: ServerChoice,
     *,
     store: Path | None = None,
     api_key: Secret[str] | None = None,
@@ -53,7 +53,7 @@ def converse(
 
 
 def converse_offline(
-    work: Callable[[AsyncImagesClient], Awaitable[T]], server: Server, *, store: Path | None = None
+    work: Callable[[AsyncImagesClient], Awaitable[T]], server: ServerChoice, *, store: Path | None = None
 ) -> T:
     """What `work` returns, called with a client of the server that sends nothing: no key is needed, and none is used.
 
@@ -77,7 +77,7 @@ def _set_identity(client: AsyncImagesClient, identity: str) -> None:
     client._engine.server_identity = identity  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
-def base_url_of(server: Server) -> str:
+def base_url_of(server: ServerChoice) -> str:
     """The base URL of a server.
 
     Raises:

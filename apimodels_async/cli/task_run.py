@@ -13,7 +13,7 @@ from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
 from apimodels_async.cli.naming import filled, of_request
 from apimodels_async.cli.notes import note_end, note_task
-from apimodels_async.cli.options import Server
+from apimodels_async.cli.options import ServerChoice
 from apimodels_async.cli.output import Target, make_usable
 from apimodels_async.cli.resuming import wait_command
 from apimodels_async.cli.screen import Activity, Screen, task_view
@@ -52,7 +52,7 @@ class TaskRun:
     """
 
     target: Target
-    server: Server
+    server: ServerChoice
     timeout: float
     name: str | None = None
     activity: Activity = field(factory=lambda: Activity(""))
@@ -66,7 +66,7 @@ class TaskRun:
         await self._wait_and_save(client, task)
 
     async def create(self, client: AsyncImagesClient, request: GenerationRequest) -> None:
-        """Submit a request. Pictures that come inside the answer are saved: there is no task that could be waited for."""
+        """Submit a request. Pictures that come inside the answer are saved: no task could be waited for."""
         task = await self._submit(client, request)
         if task.id is None:
             await self._save(client, task)

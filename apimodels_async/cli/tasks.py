@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from apimodels_async.cli.failures import is_empty
-from apimodels_async.cli.options import AsJson, Server, remote, takes
+from apimodels_async.cli.options import AsJson, ServerChoice, remote, takes
 from apimodels_async.cli.screen import Screen, task_view
 from apimodels_async.cli.session import converse
 from apimodels_async.client import AsyncImagesClient
@@ -18,7 +18,7 @@ __all__ = ["status"]
 def status(
     task_id: Annotated[str, typer.Argument(metavar="ID", help="The task's id.")],
     *,
-    server: Server,
+    server: ServerChoice,
     as_json: AsJson = False,
 ) -> None:
     """Say how a task is doing.

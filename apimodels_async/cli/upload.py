@@ -6,7 +6,7 @@ import typer
 
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, is_empty
-from apimodels_async.cli.options import AsJson, Server, maybe_local, takes
+from apimodels_async.cli.options import AsJson, ServerChoice, maybe_local, takes
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.client import AsyncImagesClient
@@ -18,13 +18,13 @@ __all__ = ["upload"]
 def upload(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="A picture; several are uploaded in turn.")],
     *,
-    server: Server,
+    server: ServerChoice,
     as_json: AsJson = False,
 ) -> None:
     """Upload pictures, and print their URLs, one a line.
 
-    The vendor keeps them for 7 days. A URL can be given to `--image` any number of times, where a file would be sent each
-    time.
+    The vendor keeps them for 7 days. A URL can be given to `--image` any number of times, where a file would be sent
+    each time.
     """
     if not all(file.strip() for file in files):
         raise is_empty("FILE", "give the path of a picture")

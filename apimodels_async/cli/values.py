@@ -10,7 +10,7 @@ import typer
 __all__ = ["BadValue", "json_object", "number", "one_of", "whole"]
 
 
-class BadValue(typer.BadParameter):  # noqa: N818  (as typer calls it)
+class BadValue(typer.BadParameter):
     """A value that an option cannot have. The message says which value, and what would be right."""
 
 

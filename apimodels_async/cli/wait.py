@@ -11,7 +11,7 @@ from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, is_empty
 from apimodels_async.cli.naming import checked_file, checked_name
 from apimodels_async.cli.open_tasks import OpenTask, OpenTasks
-from apimodels_async.cli.options import AsJson, Name, Output, Server, Timeout, remote, takes
+from apimodels_async.cli.options import AsJson, Name, Output, ServerChoice, Timeout, remote, takes
 from apimodels_async.cli.output import folder_of, target_of
 from apimodels_async.cli.resuming import wait_command, wait_from
 from apimodels_async.cli.screen import Screen
@@ -29,13 +29,13 @@ def wait(
         list[str] | None, typer.Argument(metavar="ID", help="The id of a task; several are waited for at once.")
     ] = None,
     *,
-    server: Server,
+    server: ServerChoice,
     from_: Annotated[
         Path | None,
         typer.Option(
             "--from",
             metavar="FILE|FOLDER",
-            help="All open tasks of a results.jsonl, or of a folder in which `batch`, `create` or `generate` noted them.",
+            help="All open tasks of a results.jsonl, or of an output folder of `batch`, `create` or `generate`.",
         ),
     ] = None,
     output: Output = "",
@@ -83,7 +83,7 @@ def wait(
 
 
 def _wait_for_one(
-    task_id: str, server: Server, output: str, name: str | None, timeout: float, *, as_json: bool
+    task_id: str, server: ServerChoice, output: str, name: str | None, timeout: float, *, as_json: bool
 ) -> None:
     target = target_of(output)
     if target.file is not None and name is not None:
@@ -96,7 +96,9 @@ def _wait_for_one(
     run.report(screen, as_json=as_json)
 
 
-def _wait_from(source: Path, server: Server, output: str, name: str | None, timeout: float, *, as_json: bool) -> None:
+def _wait_from(
+    source: Path, server: ServerChoice, output: str, name: str | None, timeout: float, *, as_json: bool
+) -> None:
     opened = OpenTasks.at(source)
     folder = folder_of(output, "several tasks have several pictures") if output else opened.folder
     screen = Screen()

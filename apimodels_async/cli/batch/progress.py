@@ -30,6 +30,8 @@ class BatchProgress:
         words: what the batch is doing instead of making pictures, if anything.
         done: requests with an outcome.
         failed: of those, how many have no picture.
+        own: of those, how many were work of this run. What an earlier run finished comes back at once, and says nothing
+            about how long the rest will take.
     """
 
     total: int | None
@@ -37,6 +39,7 @@ class BatchProgress:
     words: str = ""
     done: int = 0
     failed: int = 0
+    own: int = 0
     _samples: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]])
 
     def __rich__(self) -> Table:
@@ -69,13 +72,18 @@ class BatchProgress:
             figures.append(Text(self.words, style="yellow"))
         return figures
 
+    def count(self, done: int, failed: int, *, own: bool) -> None:
+        """One more request has its outcome."""
+        self.done, self.failed = done, failed
+        self.own += own
+
     def _rate(self, now: float) -> float:
-        """Requests done a second, lately."""
-        self._samples.append((now, self.done))
+        """Requests a second that this run has done, lately."""
+        self._samples.append((now, self.own))
         while now - self._samples[0][0] > _WINDOW:
             self._samples.popleft()
         began, done = self._samples[0]
-        return (self.done - done) / (now - began) if now > began else 0.0
+        return (self.own - done) / (now - began) if now > began else 0.0
 
 
 def _left(requests: int, rate: float) -> str:

@@ -19,6 +19,7 @@ from apimodels_async.cli.batch.results import NAME, Results, row, state_of, swee
 from apimodels_async.cli.batch.tally import Tally
 from apimodels_async.cli.batch.unfinished import Unfinished
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.naming import filled, of_request
 from apimodels_async.cli.output import make_usable
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import server_of
@@ -48,6 +49,8 @@ class BatchRun:
         screen: the streams.
         progress: what is shown of it.
         printing: whether the saved paths are printed.
+        name: what the pictures are called.
+        digits: of ``{line}`` in it.
         tally: what came of it.
         broken: the line that ended the input.
         interrupted: whether it was left by Ctrl-C.
@@ -61,6 +64,8 @@ class BatchRun:
     screen: Screen
     progress: BatchProgress
     printing: bool
+    name: str
+    digits: int
     tally: Tally = field(factory=Tally)
     broken: BadLineError | None = None
     interrupted: bool = False
@@ -103,6 +108,7 @@ class BatchRun:
                 download_to=self.place.directory,
                 ledger=self.place.ledger,
                 on_event=self._unfinished.hear,
+                name=self._name,
                 **self.options,
             )
         except ValueError as error:
@@ -152,8 +158,13 @@ class BatchRun:
             index += 1
             yield line.request
 
+    def _name(self, index: int, request: GenerationRequest) -> str:
+        """The name of a request's pictures, with what only its line says filled in."""
+        line = self._unfinished.line(index)
+        return filled(self.name, {**of_request(request), **line.columns, "line": line.number}, digits=self.digits)
+
     async def _take(self, outcome: Outcome) -> None:
-        line, seconds = self._unfinished.take(outcome.index)
+        line, seconds, own = self._unfinished.take(outcome.index)
         if self._results is not None:
             self._results.add(
                 row(
@@ -169,7 +180,7 @@ class BatchRun:
             if self._results.trouble is not None and self._batch is not None:
                 self._batch.stop_creating("results.jsonl cannot be written", self._results.trouble)
         self.tally.count(line, outcome)
-        self.progress.done, self.progress.failed = self.tally.done, self.tally.failed
+        self.progress.count(self.tally.done, self.tally.failed, own=own)
         if self.printing and outcome.files:
             # In a thread: a reader that takes its time must not hold up the tasks that are paid for.
             await anyio.to_thread.run_sync(self.screen.paths, outcome.files, abandon_on_cancel=True)
@@ -240,7 +251,7 @@ class BatchRun:
             return
         if self._results.part is not None:
             self.screen.say(f"apimodels: the first results are in {self._results.part}")
-        for line in ids_without_a_file(self._results.unwritten(self._rows()), self.place.directory):
+        for line in ids_without_a_file(self._results.unwritten(self._rows()), self.place):
             self.screen.say(line)
 
     def ending(self) -> CommandFailed | None:
@@ -259,7 +270,24 @@ class BatchRun:
         code = self.tally.code()
         if code == exit_codes.OK:
             return None
-        return CommandFailed(f"{self.tally.failed} of {self.tally.done} brought no picture: {where} tells why", code)
+        words = f"{self.tally.failed} of {self.tally.done} brought no picture: {where} tells why"
+        cause = self.tally.first(code)
+        return CommandFailed(words, code, cause=cause)
+
+    def view(self) -> dict[str, Any]:
+        """What came of it, for programs."""
+        stats = self.stats
+        return {
+            "requests": self.tally.done,
+            "failed": self.tally.failed,
+            "pictures": self.tally.pictures,
+            "bytes": stats.bytes,
+            "matched": stats.matched,
+            "seconds": round(self.tally.seconds, 3),
+            "cost": round(stats.spent, 6),
+            "results": str(self.place.directory / NAME),
+            "ledger": None if self.place.ledger is None else str(self.place.ledger),
+        }
 
     def way_back(self, why: str) -> str:
         """`why` the batch was left, and how to go on."""
