@@ -139,13 +139,11 @@ def test_the_balance_names_its_currency(watched: Any, terminal: Terminal, here: 
 def test_a_wait_shows_the_state_of_a_task_from_before(
     watched: Any, apimodels: Any, terminal: Terminal, slow: Any
 ) -> None:
-    import json
+    task_id = apimodels("create", "a fox", settings=slow).stdout.strip()
 
-    task = json.loads(apimodels("generate", "a fox", "--timeout", "0", "--json", settings=slow).stdout)
+    process = watched("wait", task_id, settings=slow)
 
-    process = watched("wait", task["id"], settings=slow)
-
-    terminal.until("waiting for the picture (p", task["id"])
+    terminal.until("waiting for the picture (p", task_id)
     process.send_signal(signal.SIGINT)
     assert terminal.wait(process) == 130
 
@@ -178,9 +176,10 @@ def test_a_batch_is_left_with_one_ctrl_c(watched: Any, apimodels: Any, terminal:
 
     assert terminal.wait(process) == 130
     shown = plain(terminal.drain())
-    assert "4 tasks are under way and not lost: the ids are in out/results.jsonl" in shown
-    assert "with: apimodels wait ID -o out" in shown
-    assert terminal.shown.rstrip().endswith("-o out")
+    assert (
+        "4 tasks are under way and not lost: take them up again with: apimodels wait --from out/results.jsonl" in shown
+    )
+    assert terminal.shown.rstrip().endswith("--from out/results.jsonl")
     assert (apimodels.folder / "out" / "results.jsonl").read_text().count('"detached"') == 4
 
 
@@ -192,5 +191,5 @@ def test_a_batch_whose_paths_are_piped_shows_how_far_it_is_all_the_same(
     process = watched("batch", "-", settings=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     out, _ = process.communicate("a fox\na kite\n", timeout=PATIENCE)
 
-    assert re.fullmatch(r"(\S+-0\.png\n){2}", out)
+    assert re.fullmatch(r"(00000\d-\w+\.png\n){2}", out)
     assert re.search(r"2  in flight 0  failed 0  \d+\.\d/s  US\$ 0\.06", plain(terminal.drain()))

@@ -39,9 +39,13 @@ def way_back(why: str, place: Place, detached: Sequence[Task]) -> str:
     results = place.directory / NAME
     number = "no task is" if not tasks else "1 task is" if len(tasks) == 1 else f"{len(tasks)} tasks are"
     if place.ledger is not None and place.repeatable:
-        return (
+        words = (
             f"{why}; {number} under way, and {place.ledger} knows how far each request is: run the same command again"
         )
+        if not tasks or place.server.local:
+            return words
+        them = "it" if len(tasks) == 1 else "them"
+        return f"{words}, or only wait for {them} with: {wait_from(place.directory, '', place.server)}"
     if not tasks:
         return f"{why}; no task is under way, and {results} tells of each request"
     if not place.repeatable:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
@@ -14,11 +15,11 @@ from apimodels_async.cli.batch.ending import Place, ids_without_a_file, way_back
 from apimodels_async.cli.batch.keeping import Keeping, automatic_ledger, clear
 from apimodels_async.cli.batch.progress import BatchProgress
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
-from apimodels_async.cli.batch.request_lines import BadLineError
+from apimodels_async.cli.batch.request_lines import BadLineError, Line
 from apimodels_async.cli.batch.results import NAME, Results, row, state_of, sweep
 from apimodels_async.cli.batch.tally import Tally
 from apimodels_async.cli.batch.unfinished import Unfinished
-from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, is_empty
 from apimodels_async.cli.naming import filled, of_request
 from apimodels_async.cli.output import make_usable
 from apimodels_async.cli.screen import Screen
@@ -101,10 +102,12 @@ class BatchRun:
             OSError: stdout can no longer be written.
         """
         make_usable(self.place.directory)
+        lines = aiter(self.source)
+        first = await self._first(lines)
         await self._choose_ledger(client)
         try:
             batch = client.batch(
-                self._requests(),
+                self._requests(first, lines),
                 download_to=self.place.directory,
                 ledger=self.place.ledger,
                 on_event=self._unfinished.hear,
@@ -149,14 +152,25 @@ class BatchRun:
         if ledger is not None and self.keeping.again is not None:
             await anyio.to_thread.run_sync(clear, ledger, self.keeping.again)
 
-    async def _requests(self) -> AsyncIterator[GenerationRequest]:
-        index = 0
-        async for line in self.source:
+    async def _first(self, lines: AsyncIterator[Line]) -> Line:
+        """The first request: without one, nothing is begun."""
+        try:
+            return await anext(lines)
+        except StopAsyncIteration:
+            raise is_empty("FILE -", "give a request a line") from None
+        except BadLineError as error:
+            raise CommandFailed(str(error), exit_codes.USAGE) from error
+
+    async def _requests(self, line: Line, lines: AsyncIterator[Line]) -> AsyncIterator[GenerationRequest]:
+        for index in count():
             if self.interrupted:
                 return
             self._unfinished.add(index, line)
-            index += 1
             yield line.request
+            try:
+                line = await anext(lines)
+            except StopAsyncIteration:
+                return
 
     def _name(self, index: int, request: GenerationRequest) -> str:
         """The name of a request's pictures, with what only its line says filled in."""
