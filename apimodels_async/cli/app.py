@@ -130,7 +130,8 @@ def _usage(error: Any) -> str:
     where = error.ctx.command_path if error.ctx is not None else "apimodels"
     message = error.message if isinstance(error, BadValue) else error.format_message()
     if isinstance(error, BadValue) and error.param is not None:
-        message = f"{max(error.param.opts, key=len)} {message}"
+        name = error.param.metavar if error.param.param_type_name == "argument" else max(error.param.opts, key=len)
+        message = f"{name} {message}"
     return f"{message.rstrip('.')} (see {where} --help)"
 
 

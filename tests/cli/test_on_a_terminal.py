@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from apimodels_async.cli.batch.progress import BatchProgress
+
 fcntl = pytest.importorskip("fcntl", reason="a terminal of this kind is a Unix thing")
 termios = pytest.importorskip("termios")
 
@@ -43,6 +45,10 @@ class Terminal:
                 self.shown += os.read(self._ours, 65536).decode(errors="replace")
         code: int = process.returncode
         return code
+
+    def type(self, keys: bytes) -> None:
+        """What a person types."""
+        os.write(self._ours, keys)
 
     def drain(self) -> str:
         """Everything shown by a command that has ended."""
@@ -193,3 +199,35 @@ def test_a_batch_whose_paths_are_piped_shows_how_far_it_is_all_the_same(
 
     assert re.fullmatch(r"(00000\d-\w+\.png\n){2}", out)
     assert re.search(r"2  in flight 0  failed 0  \d+\.\d/s  US\$ 0\.06", plain(terminal.drain()))
+
+
+@pytest.mark.parametrize("answer", [b"y\n", b"n\n"])
+def test_a_person_is_asked_before_much_is_spent(
+    watched: Any, apimodels: Any, terminal: Terminal, here: Any, answer: bytes
+) -> None:
+    code = {b"y\n": 0, b"n\n": 18}[answer]
+    (apimodels.folder / "p.jsonl").write_text('{"prompt": "a fox", "size": "64x64"}\n' * 2)
+
+    process = watched("batch", "p.jsonl", "-o", "out", "--confirm-above", "0.05", settings=here)
+    terminal.until("2 new requests would cost about US$ 0.06. Send them? [y/N]:")
+    terminal.type(answer)
+
+    assert terminal.wait(process) == code
+    assert ("not confirmed: nothing was sent" in terminal.drain()) == (code == 18)
+    assert (apimodels.folder / "out").exists() == (code == 0)
+
+
+def test_the_time_left_counts_only_the_work_of_this_run() -> None:
+    now = 0.0
+    shown = BatchProgress(1000, clock=lambda: now)
+    shown.figures()
+    for done in range(1, 901):  # at once, from the ledger
+        shown.count(done, 0, own=False)
+    now = 10.0
+    assert "-:--:-- left" in shown.figures()
+    for done in range(901, 911):
+        shown.count(done, 0, own=True)
+    now = 20.0
+
+    assert "910/1000" in shown.figures()
+    assert "0.5/s  0:03:00 left" in shown.figures()

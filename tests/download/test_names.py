@@ -85,7 +85,7 @@ def test_a_template_that_cannot_be_used_is_refused_at_once(template: str, words:
 
 
 def test_a_task_alone_has_fewer_fields() -> None:
-    with pytest.raises(ArgumentError, match="there are {id}, {index}, {model}"):
+    with pytest.raises(ArgumentError, match=re.escape("there are {id}, {index}, {model}")):
         Naming("{prompt}", fields=OF_A_TASK)
 
 

@@ -20,8 +20,6 @@ __all__ = ["PLAIN", "Columns", "NotARequestError", "columns_of"]
 _FIELDS = tuple(each.name for each in attrs.fields(GenerationRequest))
 _KNOWN = frozenset(_FIELDS)
 _NONE: dict[str, object] = {}
-_LIKENESS = 0.8
-"""From which a column that nothing uses is taken for a slip in the name of a field."""
 
 
 class NotARequestError(ValueError):
@@ -79,8 +77,8 @@ class Columns:
         if name in _FIELDS or name in self.wanted:
             self.used.add(name)
             return
-        close = difflib.get_close_matches(name[:80].lower(), _FIELDS, 1, 0.6 if self.prompt is None else _LIKENESS)
-        if self.prompt is None or close:
+        close = difflib.get_close_matches(name[:80].lower(), _FIELDS, 1, 0.6)
+        if self.prompt is None or (close and _is_slip(name, close[0])):
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_FIELDS)}"
             raise NotARequestError(f"unknown field {shorten(one_line(name))!r}; {hint}")
         self.unused.setdefault(name)
@@ -119,6 +117,12 @@ class Columns:
         return (
             name for name in (*(self.prompt.fields if self.prompt else ()), *self.of_names) if name not in self.used
         )
+
+
+def _is_slip(name: str, field_name: str) -> bool:
+    """Whether a column looks like the misspelt name of a field, and not like one of the many others of a table."""
+    likeness = difflib.SequenceMatcher(None, name.lower(), field_name).ratio()
+    return likeness >= 0.75 and abs(len(name) - len(field_name)) <= 1
 
 
 PLAIN = Columns()
