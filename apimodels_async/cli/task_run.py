@@ -145,6 +145,8 @@ class TaskRun:
             return
         made = "1 picture" if len(self.files) == 1 else f"{len(self.files)} pictures"
         screen.note(f"{made} in {self.activity.elapsed:.1f} s")
+        if len(self.files) == 1 and self.target.file not in {None, self.files[0].name}:
+            screen.note(f"{self.target.given} is there already, and was not replaced")
         screen.paths(self.files)
 
     def _warn_of_format(self) -> None:
