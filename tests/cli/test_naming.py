@@ -114,7 +114,7 @@ class TestABatch:
         assert made(apimodels.folder / "out") == ["cat-2.json", "cat-2.png", "cat.json", "cat.png"]
         saved = [sorted(Path(line).name for line in done.stdout.splitlines()) for done in (first, again)]
 
-    assert saved == [["cat-2.png", "cat.png"]] * 2
+        assert saved == [["cat-2.png", "cat.png"]] * 2
 
     def test_prompts_are_made_of_columns(self, apimodels: Any, here: Any) -> None:
         file = write(apimodels, "products.csv", "sku;product;colour;size\n1;lamp;red;64x64\n2;sofa, large;blue;64x64\n")

@@ -145,7 +145,8 @@ class TestCompletion:
         (apimodels.folder / "apimodels").chmod(0o755)
         (apimodels.folder / "script").write_text(
             script + "\n"
-            'try() { COMP_WORDS=(apimodels "$@"); COMP_CWORD=$#; _apimodels_completion apimodels; echo "${COMPREPLY[*]}"; }\n'
+            'try() { COMP_WORDS=(apimodels "$@"); COMP_CWORD=$#\n'
+            '_apimodels_completion apimodels; echo "${COMPREPLY[*]}"; }\n'
             "try bal\ntry generate --see\ntry generate -m grok-image/grok-4\n"
         )
         environment = apimodels.environment(None)
