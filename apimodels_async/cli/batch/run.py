@@ -52,7 +52,7 @@ class BatchRun:
         printing: whether the saved paths are printed.
         name: what the pictures are called.
         digits: of ``{line}`` in it.
-        tally: what came of it.
+        tally: its results.
         broken: the line that ended the input.
         interrupted: whether it was left by Ctrl-C.
         unwritable: why results.jsonl could not be written.
