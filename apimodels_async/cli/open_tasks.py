@@ -60,7 +60,7 @@ class OpenTasks:
     elsewhere: int = 0
     last_line: int = 0
     _ledger: SqliteLedger | None = None
-    _results: Path | None = None
+    _results: list[Path] = field(factory=list[Path])
     _noted: set[str] = field(factory=set[str])
     _ended: dict[str, dict[str, Any]] = field(factory=dict[str, dict[str, Any]])
 
@@ -95,15 +95,13 @@ class OpenTasks:
 
     def _read_files(self, server: str) -> bool:
         noted = self.folder / FOLDER / notes.NAME
-        files = [self.source] if self.source.is_file() else [self.folder / results.NAME, noted]
+        files = [self.source] if self.source.is_file() else [*results.found_in(self.folder), noted]
         found = False
-        for path in files:
-            if path.is_file():
-                for row in _rows(path):
-                    found = True
-                    self._take(row, server)
-                if path != noted:
-                    self._results = path
+        for path in filter(Path.is_file, files):
+            for row in _rows(path):
+                found = True
+                self._take(row, server)
+        self._results = [path for path in files if path != noted]
         return found
 
     def _take(self, row: dict[str, Any], server: str) -> None:
@@ -119,7 +117,9 @@ class OpenTasks:
             elif not any(self.folder.glob(f"{file_stem(task_id, '', 0)}.*")):  # saved by an older version
                 self._noted.add(task_id)
                 self.tasks.setdefault(task_id, OpenTask(task_id, None, row.get("prompt"), row.get("model")))
-        elif not row.get("files") and row.get("state") != TaskState.FAILED:
+        elif row.get("files") or row.get("state") == TaskState.FAILED:
+            self.tasks.pop(task_id, None)  # open in the file of an earlier run
+        else:
             self.tasks[task_id] = OpenTask(task_id, line, row.get("prompt"), row.get("model"))
 
     def _read_ledger(self, ledger: SqliteLedger, *, all_of_them: bool) -> None:
@@ -170,9 +170,9 @@ class OpenTasks:
             OSError: the file cannot be written.
         """
         try:
-            if self._results is not None and self._ended:
-                _rewrite(self._results, self._ended)
-                self._ended = {}
+            for path in self._results if self._ended else ():
+                _rewrite(path, self._ended)
+            self._ended = {}
         finally:
             if self._ledger is not None:
                 self._ledger.close()
@@ -201,6 +201,8 @@ def _object(text: str, where: str) -> dict[str, Any]:
 
 def _rewrite(path: Path, ended: dict[str, dict[str, Any]]) -> None:
     """Put what has ended into its lines; all others stay as they are."""
+    if not any(row.get("task_id") in ended for row in _rows(path)):
+        return
     part = part_file.PartFile(path.parent, path.name)
     try:
         part.begin()

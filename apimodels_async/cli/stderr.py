@@ -31,6 +31,10 @@ class Stderr(logging.Handler):
         self.as_json: bool = as_json
         self._began = time.monotonic()
 
+    def say(self, words: str) -> None:
+        """Print a line as it is."""
+        self._print({"note": one_line(words)}, words)
+
     def warn(self, message: str) -> None:
         """Print a warning."""
         self._print({"warning": one_line(message)}, f"apimodels: {one_line(message)}")

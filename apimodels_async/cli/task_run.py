@@ -96,12 +96,16 @@ class TaskRun:
         self.activity.words = f"waiting for the picture ({task.state})" if task.state else "waiting for the picture"
         self.task = task = await client.wait(task, timeout=self.timeout, on_change=self._show)
         if task.state == TaskState.FAILED:
+            await self._note_end(task)
             raise tasks.failure(task)
         await self._save(client, task)
 
     async def _save(self, client: AsyncImagesClient, task: Task) -> None:
         self.activity.words = "saving"
         self.files = await client.download(task, self.target.folder, name=self.name)
+        await self._note_end(task)
+
+    async def _note_end(self, task: Task) -> None:
         if not self.server.local and task.id is not None:
             with contextlib.suppress(OSError):  # then it is asked about once more
                 await anyio.to_thread.run_sync(note_end, self.target.folder, task, self.files)

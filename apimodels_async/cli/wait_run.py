@@ -115,8 +115,13 @@ class WaitRun:
         files = [picture.path for picture in saved]
         await self._end(open_task, task, files, [picture.sha256 for picture in saved])
         self._done[open_task.id] = {**task_view(task), "files": [str(path) for path in files]}
-        if not self.as_json:
+        if self._printing:
             await anyio.to_thread.run_sync(self.screen.paths, files, abandon_on_cancel=True)
+
+    @property
+    def _printing(self) -> bool:
+        """Whether paths are printed as they come: where a terminal shows how far it is, they come at the end."""
+        return not self.as_json and not (self.screen.for_people and self.screen.notes.is_terminal)
 
     async def _end(self, open_task: OpenTask, task: Task, files: list[Path], sums: list[str]) -> None:
         if self.opened is not None:
@@ -136,7 +141,7 @@ class WaitRun:
 
     def _show(self) -> None:
         ended = len(self._done) + len(self._errors)
-        self.activity.words = f"waiting for {len(self.tasks)} tasks, {ended} ended"
+        self.activity.words = f"waiting for {_many(len(self.tasks))}, {ended} ended"
 
     # --- the end
 
@@ -162,8 +167,10 @@ class WaitRun:
         left = self._open()
         if not left:
             return why
-        are, them = ("1 task is", "it") if len(left) == 1 else (f"{len(left)} tasks are", "them")
-        return f"{why}; {are} still open and not lost, take {them} up again with: {self.way_back(left)}"
+        are, them = ("is", "it") if len(left) == 1 else ("are", "them")
+        return (
+            f"{why}; {_many(len(left))} {are} still open and not lost, take {them} up again with: {self.way_back(left)}"
+        )
 
     def report(self) -> None:
         """Say what came of it.
@@ -171,16 +178,22 @@ class WaitRun:
         Raises:
             CommandFailed: not every task brought its pictures.
         """
+        if not self._printing and not self.as_json:
+            self.screen.paths([Path(file) for view in self._done.values() for file in view["files"]])
         if self._errors:
             codes = {exit_codes.code_of(error) for error in self._errors.values()}
             code = codes.pop() if len(codes) == 1 and not self._done else exit_codes.SOME_FAILED
             first = next(iter(self._errors.values()))
             cause = first if code != exit_codes.SOME_FAILED else None
-            words = f"{len(self._errors)} of {len(self.tasks)} tasks brought no picture"
+            words = f"{len(self._errors)} of {_many(len(self.tasks))} brought no picture"
             raise CommandFailed(self._left(words), code, cause=cause, task_id=first.task_id)
         if self.as_json:
             self.screen.json({"tasks": list(self._done.values())})
         elif not self.tasks and self.opened is not None:
             self.screen.say(f"no task of {self.opened.source} is open")
         else:
-            self.screen.note(f"{len(self.tasks)} tasks in {self.activity.elapsed:.1f} s")
+            self.screen.note(f"{_many(len(self.tasks))} in {self.activity.elapsed:.1f} s")
+
+
+def _many(tasks: int) -> str:
+    return "1 task" if tasks == 1 else f"{tasks} tasks"

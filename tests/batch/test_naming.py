@@ -100,13 +100,13 @@ def test_a_picture_that_was_changed_since_is_kept_and_the_new_one_has_another_na
 
 def test_a_name_needs_a_folder_a_ledger_for_its_key_and_to_be_one(vendor_of: Any) -> None:
     client = client_of(vendor_of())
-    for options, words in (
-        ({"name": "cat"}, "name: give download_to as well"),
-        ({"name": "{key}", "download_to": "out"}, "name: give a ledger, whose keys"),
-        ({"name": "a/b", "download_to": "out"}, "name='a/b': give the name of a file"),
+    for name, folder, words in (
+        ("cat", None, "name: give download_to as well"),
+        ("{key}", "out", "name: give a ledger, whose keys"),
+        ("a/b", "out", "name='a/b': give the name of a file"),
     ):
         with pytest.raises(ArgumentError) as caught:
-            client.batch(["a"], **options)
+            client.batch(["a"], name=name, download_to=folder)
         assert str(caught.value).startswith(words)
     with pytest.raises(ArgumentTypeError, match="name=int"):
         client.batch(["a"], name=3, download_to="out")  # type: ignore[arg-type]

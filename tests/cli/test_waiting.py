@@ -118,6 +118,19 @@ class TestFrom:
             str(apimodels.folder / "out" / name) for name in ("01-a_fox.png", "02-a_kite.png")
         ]
 
+    def test_tasks_of_an_earlier_batch_in_the_folder_are_found_too(self, apimodels: Any, pausing: Any) -> None:
+        for _ in range(2):
+            self.left(apimodels, pausing, "--no-ledger")
+
+        done = apimodels("wait", "--from", "out", settings=pausing)
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(done.stdout.splitlines()) == 4
+        told = (apimodels.folder / "out" / "results.1.jsonl").read_text() + (
+            apimodels.folder / "out" / "results.jsonl"
+        ).read_text()
+        assert told.count('"state": "completed"') == 4
+
     def test_what_create_and_generate_noted_is_found(self, apimodels: Any, here: Any) -> None:
         ids = [created(apimodels, here, "-o", "out") for _ in range(2)]
         apimodels("generate", "a fox", *SMALL, "-o", "out", settings=here)

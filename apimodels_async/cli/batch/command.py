@@ -32,6 +32,7 @@ from apimodels_async.cli.options import (
 from apimodels_async.cli.output import folder_of
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
+from apimodels_async.cli.stderr import current
 from apimodels_async.cli.values import json_object, number, one_of, whole
 from apimodels_async.errors import LedgerError
 
@@ -226,7 +227,7 @@ def _make(run: BatchRun, server: ServerChoice, store: Path | None, total: int | 
         if run.begun:
             run.finish()
             run.tell_ids()
-            screen.say(f"apimodels: {run.way_back('the batch was left')}")
+            current().warn(run.way_back("the batch was left"))
         raise
     run.finish()
     run.tell_ids()

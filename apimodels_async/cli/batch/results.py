@@ -15,10 +15,11 @@ from apimodels_async.cli.batch.request_lines import Line
 from apimodels_async.errors import SubmissionUnknownError
 from apimodels_async.models import Outcome, Task
 
-__all__ = ["NAME", "Results", "encoded", "row", "state_of", "sweep"]
+__all__ = ["NAME", "Results", "encoded", "found_in", "row", "state_of", "sweep"]
 
 NAME = "results.jsonl"
 _LINE_ENDS = {each: f"\\u{each:04x}" for each in (0x85, 0x2028, 0x2029)}
+_NUMBERED = re.compile(r"results\.(\d+)\.jsonl")
 _PART = re.compile(rf"{re.escape(NAME)}\.(?P<pid>\d+)-[0-9a-f]{{8}}\.part")
 
 
@@ -148,6 +149,12 @@ class Results:
         if self.part is None:
             with contextlib.suppress(OSError):
                 self._part.unlink(missing_ok=True)
+
+
+def found_in(directory: Path) -> list[Path]:
+    """The results files of all batches in a directory, the oldest first."""
+    numbered = [(int(found[1]), path) for path in directory.iterdir() if (found := _NUMBERED.fullmatch(path.name))]
+    return [*(path for _, path in sorted(numbered)), *filter(Path.is_file, [directory / NAME])]
 
 
 def sweep(directory: Path) -> None:

@@ -25,6 +25,7 @@ from apimodels_async.cli.output import make_usable
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import server_of
 from apimodels_async.cli.signals import ending_signals
+from apimodels_async.cli.stderr import current
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import DownloadError, LedgerError
 from apimodels_async.models import BatchStats, GenerationRequest, Outcome, Task
@@ -230,7 +231,7 @@ class BatchRun:
         self.record()
         self.screen.stop()
         self.tell_ids()
-        self.screen.say(f"apimodels: {self.way_back('interrupted')}")
+        current().fail(CommandFailed(self.way_back("interrupted"), exit_codes.INTERRUPTED))
         os._exit(exit_codes.INTERRUPTED)
 
     # --- the end
@@ -264,7 +265,7 @@ class BatchRun:
         if self._results is None or self.unwritable is None:
             return
         if self._results.part is not None:
-            self.screen.say(f"apimodels: the first results are in {self._results.part}")
+            current().warn(f"the first results are in {self._results.part}")
         for line in ids_without_a_file(self._results.unwritten(self._rows()), self.place):
             self.screen.say(line)
 
