@@ -7,14 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from attrs import evolve, fields
-
 # What these three offer is imported when it is used first: many clients never need it. Annotations name it in quotes.
 from apimodels_async import _batch as batches
 from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create import calls, inputs
+from apimodels_async._create.arguments import check_requests, checked_id, checked_wait, request_of
 from apimodels_async._create.closing import close
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.open_files import read_awaited
@@ -103,7 +102,7 @@ class AsyncImagesClient:
             raise ArgumentError("timeout", "give seconds above 0", value=str(timeout), hint=", or None for no limit")
         if max_retries < 0:
             raise ArgumentError("max_retries", "give 0 or more", value=str(max_retries))
-        self._wait_timeout = _checked_wait(wait_timeout, "wait_timeout")
+        self._wait_timeout = checked_wait(wait_timeout, "wait_timeout")
         settings = resolve(secret, base_url, model)
         self._base_url, self._model = settings.base_url, settings.model
         if callbacks is not None and not callable(getattr(callbacks, "issue", None)):
@@ -205,7 +204,7 @@ class AsyncImagesClient:
             SubmissionUnknownError: the server may have accepted it; it was not sent again.
             LedgerError: a step could not be recorded: nothing was sent, or the error carries the task id.
         """
-        request = _request_of(prompt, locals())
+        request = request_of(prompt, locals())
         await self._engine.ready()
         if key is not None and ledger is None:
             raise ArgumentError("key", "give the ledger it is a key of as well")
@@ -249,7 +248,7 @@ class AsyncImagesClient:
             ConnectionFailedError: there was no response; it is safe to try again.
         """
         await self._engine.ready()
-        return await self._engine.poller.query(_checked_id(task_id))
+        return await self._engine.poller.query(checked_id(task_id))
 
     async def wait(
         self,
@@ -277,8 +276,8 @@ class AsyncImagesClient:
             ProtocolError: the task is completed, but no response contains a link to a picture.
         """
         await self._engine.ready()
-        bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
-        task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
+        bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
+        task = task_or_id if isinstance(task_or_id, Task) else Task(id=checked_id(task_or_id), state="")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
         try:
             return await calls.wait(self._engine, task, paced, bound, on_change)
@@ -316,9 +315,9 @@ class AsyncImagesClient:
             GenerationFailedError: the task failed (`ContentPolicyError`: refused by moderation); not billed.
             ApimodelsError: as `create` and `wait` raise.
         """
-        request = _request_of(prompt, locals())
+        request = request_of(prompt, locals())
         await self._engine.ready()
-        bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
+        bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
         return await calls.generate(self._engine, request, paced, bound)
 
@@ -337,6 +336,7 @@ class AsyncImagesClient:
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        name: str | Callable[[int, GenerationRequest], str] | None = None,
     ) -> "batches.Batch":
         """Make many pictures: ``async with client.batch(requests) as batch: async for outcome in batch: …``.
 
@@ -373,22 +373,31 @@ class AsyncImagesClient:
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. Its errors are logged, and a slow one does not delay the batch.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
+            name: what the pictures are called, as ``"{line:04}-{prompt}"``; by default by the ids of their tasks. The
+                fields are ``line`` (of the request, from 1), ``id``, ``model``, ``key`` (of the ledger's entry),
+                ``index`` (of a picture; ``-{index}`` is added where a task has several), and those of the request. No
+                file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken. A function is called with
+                the index of a request and the request, and returns such a text.
 
         Raises:
             TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
             DownloadError: on entering, if `download_to` cannot be written to: nothing was sent.
         """
-        _check_requests(requests)
+        check_requests(requests)
         if max_in_flight < 1:
             raise ArgumentError("max_in_flight", "give 1 or more", value=str(max_in_flight))
         if retry_failed < 0:
             raise ArgumentError("retry_failed", "give 0 or more", value=str(retry_failed))
-        for name, figure in (("budget", budget), ("create_rate", create_rate), ("poll_rate", poll_rate)):
+        for argument, figure in (("budget", budget), ("create_rate", create_rate), ("poll_rate", poll_rate)):
             if figure is not None and not figure > 0:
-                raise ArgumentError(name, "give a number above 0", value=str(figure), hint=", or None for no limit")
-        bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
+                raise ArgumentError(argument, "give a number above 0", value=str(figure), hint=", or None for no limit")
+        bound = self._wait_timeout if isinstance(wait_timeout, Unset) else checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else Path(download_to)
+        naming = None if name is None else downloads.Naming(name, requests=requests)
+        if naming is not None and (directory is None or (naming.needs_key and ledger is None)):
+            missing = "download_to" if directory is None else "a ledger, whose keys {key} stands for,"
+            raise ArgumentError("name", f"give {missing} as well")
         options = batches.BatchOptions(
             max_in_flight=max_in_flight,
             download_to=directory,
@@ -399,7 +408,8 @@ class AsyncImagesClient:
             wait_timeout=bound,
             on_event=on_event,
             sidecar=sidecar,
-            outage_timeout=_checked_wait(outage_timeout, "outage_timeout"),
+            outage_timeout=checked_wait(outage_timeout, "outage_timeout"),
+            naming=naming,
         )
         open_ledger = None if ledger is None else partial(self._open, ledger, match=True)
         return batches.Batch(self._engine, lambda: self._downloader, requests, options, open_ledger)
@@ -419,6 +429,7 @@ class AsyncImagesClient:
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        name: str | Callable[[int, GenerationRequest], str] | None = None,
     ) -> list[Outcome]:
         """Run `batch` and return its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -438,6 +449,7 @@ class AsyncImagesClient:
             outage_timeout=outage_timeout,
             on_event=on_event,
             sidecar=sidecar,
+            name=name,
         )
         try:
             async with batch:
@@ -459,11 +471,12 @@ class AsyncImagesClient:
         timeout: float | None = 600.0,
         min_rate: int = 1024,
         check: bool = True,
+        name: str | None = None,
     ) -> list[Path]:
         """Save a completed task's pictures in `directory`, which is made if need be.
 
-        Each is written to a part file, flushed, and renamed: it is there whole or not at all. The names are ours:
-        task id, index, and the suffix of the format that its bytes show.
+        Each is written to a part file, flushed, and renamed: it is there whole or not at all. Without a `name`, the
+        names are ours: task id, index, and the suffix of the format that its bytes show.
 
         Args:
             task: a completed task.
@@ -472,6 +485,8 @@ class AsyncImagesClient:
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
             check: if ``False``, what the server has is saved as it is, also if it breaks off.
+            name: what they are called, as ``"cat"`` or ``"{model}-{id}"``; ``-{index}`` is added where there are
+                several. No file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken.
 
         Returns:
             The paths, in the order of ``task.result_urls``.
@@ -483,7 +498,10 @@ class AsyncImagesClient:
         await self._engine.ready()
         await imported(downloads.DOWNLOADER)
         limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
-        saved = await self._downloader.download(task, Path(directory), limits)
+        given = None
+        if name is not None:
+            given = downloads.GivenName(downloads.Naming(name, fields=downloads.OF_A_TASK).name(task))
+        saved = await self._downloader.download(task, Path(directory), limits, given)
         return [picture.path for picture in saved]
 
     async def fetch(
@@ -551,36 +569,3 @@ class AsyncImagesClient:
         except RequestFailed as failure:
             raise ConnectionFailedError(f"the upload got no answer ({failure})") from failure.__cause__
         return tasks.read_public_url(answer)
-
-
-_FIELDS = tuple(each.name for each in fields(GenerationRequest) if each.name != "prompt")
-
-
-def _request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) -> GenerationRequest:
-    """Return the request of `create` or `generate`, from those `arguments` of the method that are request fields."""
-    given = {name: arguments[name] for name in _FIELDS if arguments[name] is not None}
-    return evolve(prompt, **given) if isinstance(prompt, GenerationRequest) else GenerationRequest(prompt, **given)
-
-
-def _check_requests(requests: object) -> None:
-    """Raise a TypeError for an iterable that is clearly not a list of requests, such as a string."""
-    kind = type(requests).__name__
-    is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
-    if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
-        raise TypeError(
-            f"requests is a {kind}: give a list of prompts or of GenerationRequest; a single one goes to generate"
-        )
-
-
-def _checked_id(task_id: object) -> str:
-    if not isinstance(task_id, str):
-        raise TypeError(f"task_id is a {type(task_id).__name__}: give the id that create brought")
-    if not task_id.strip():
-        raise ArgumentError("task_id", "is empty: give the id that create brought")
-    return task_id
-
-
-def _checked_wait(seconds: float | None, argument: str) -> float | None:
-    if seconds is not None and not seconds >= 0:
-        raise ArgumentError(argument, "give seconds from 0", value=str(seconds), hint=", or None for no limit")
-    return seconds
