@@ -3,7 +3,6 @@
 import logging
 import math
 import random
-import re
 from collections.abc import Callable
 
 import anyio
@@ -12,6 +11,7 @@ from apimodels_async._http.trace import RequestFailed, describe
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.gate import QueryGate
+from apimodels_async._poll.ids import id_fault
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, read_task
 from apimodels_async.callbacks.expected import ExpectedCallback, ExpectedCallbacks
@@ -33,8 +33,6 @@ logger = logging.getLogger("apimodels_async")
 
 NOT_FOUND_YET = 60.0
 """Seconds after our own create request in which a 404 is blamed on a lagging replica (assumed; not documented)."""
-LONGEST_ID = 1000
-"""Maximum characters of a task id in a query: more would not fit into the request line."""
 _SECOND_LOOK = 5.0
 """Seconds for the repeated query after the event loop was blocked."""
 _BLOCKED = 0.5
@@ -57,20 +55,6 @@ def _poll_details(_: "Poller", task_id: str, model: str | None = None) -> PollDe
 
 def _polled(task: Task, *_: object, **__: object) -> dict[str, str]:
     return {"state": str(task.state)}
-
-
-def id_fault(task_id: str) -> str | None:
-    """Return why a task id cannot be part of a URL; ``None`` if it can. The vendor's ids are 25 letters and digits."""
-    if len(task_id) > LONGEST_ID:
-        return f"has {len(task_id)} characters"
-    return "has half a surrogate pair" if re.search("[\ud800-\udfff]", task_id) else None
-
-
-async def pass_through(rate: Rate) -> None:
-    """Wait until a rate limit allows one more, and take that slot."""
-    while pause := rate.pause(anyio.current_time()):  # noqa: ASYNC110  (only time passes, there is no event)
-        await anyio.sleep(pause)
-    rate.take(anyio.current_time())
 
 
 class Poller:

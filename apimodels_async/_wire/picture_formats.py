@@ -87,6 +87,13 @@ _BMP = re.compile(rb"BM.{12}[\x0c-\x7c]\x00\x00\x00", re.DOTALL)  # as long as t
 _PNM = re.compile(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s")
 _SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:svg[\s>]|(?:\?xml|!--|!DOCTYPE\s+svg).*?<?svg[\s>])", re.DOTALL)
 
+_PATTERNS = (
+    (_BMP, PictureFormat.BMP),
+    (_ICON, PictureFormat.ICO),
+    (_PNM, PictureFormat.PNM),
+    (_SVG, PictureFormat.SVG),
+)
+
 
 def recognise(head: bytes) -> PictureFormat | None:
     """The format of a file that begins with `head` (`HEAD` bytes suffice), or ``None`` if it is not known."""
@@ -98,13 +105,7 @@ def recognise(head: bytes) -> PictureFormat | None:
     for signature, known in _SIGNATURES:
         if head.startswith(signature):
             return known
-    if _BMP.match(head):
-        return PictureFormat.BMP
-    if _ICON.match(head):
-        return PictureFormat.ICO
-    if _PNM.match(head):
-        return PictureFormat.PNM
-    return PictureFormat.SVG if _SVG.match(head) else None
+    return next((known for pattern, known in _PATTERNS if pattern.match(head)), None)
 
 
 _COMPRESSIONS = ((b"\x1f\x8b\x08", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
