@@ -57,6 +57,13 @@ def _polled(task: Task, *_: object, **__: object) -> dict[str, str]:
     return {"state": str(task.state)}
 
 
+async def pass_through(rate: Rate) -> None:
+    """Wait until a rate limit allows one more, and take that slot."""
+    while pause := rate.pause(anyio.current_time()):  # noqa: ASYNC110  (only time passes, there is no event)
+        await anyio.sleep(pause)
+    rate.take(anyio.current_time())
+
+
 class Poller:
     """Queries the tasks of one client.
 
