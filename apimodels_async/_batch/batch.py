@@ -70,8 +70,8 @@ class Batch:
     def detached(self) -> list[Task]:
         """After the block was left early: every task that the server accepted and whose outcome was not taken.
 
-        A create whose answer was still under way adds its task when it comes. The vendor has no call to cancel a
-        task: these go on, and ``client.wait`` takes each up again.
+        A create request whose answer was still under way adds its task when the answer comes. The vendor has no call to
+        cancel a task: these go on, and ``client.wait`` can wait for each.
         """
         return list(self._left_behind)
 
@@ -172,6 +172,7 @@ class Batch:
 
     def _leave(self, pipeline: "Pipeline") -> None:
         """Note every task whose outcome was not taken."""
+        pipeline.leave()
         waiting = [outcome.task for outcome in self._outcomes] + [item.task for item in pipeline.alive.values()]
         self._left_behind += [task for task in waiting if task is not None]
         self._outcomes.clear()

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -20,8 +20,11 @@ from apimodels_async._http.trace import RequestFailed, Stream
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import full_jitter
 from apimodels_async._poll.poller import Poller
+from apimodels_async._urls import origin, split_http_url
 from apimodels_async._wire.data_uris import is_data_uri, parse_data_uri
 from apimodels_async.errors import ApimodelsError, ConfigurationError, DownloadError, ResultExpiredError
+from apimodels_async.instrumentation import port
+from apimodels_async.instrumentation.details import DownloadDetails, RequestDetails, RetryDetails
 from apimodels_async.models import Task
 
 logger = logging.getLogger("apimodels_async")
@@ -72,6 +75,25 @@ class _GoneError(Exception):
         self.is_refusal = is_refusal
 
 
+def _download_details(fetch: "PictureFetch[Any]") -> DownloadDetails:
+    return DownloadDetails(fetch.task.id, fetch.task.model, fetch.at)
+
+
+def _downloaded(_: object, fetch: "PictureFetch[Any]") -> dict[str, int]:
+    return {"size": fetch.size, "attempts": fetch.attempts}
+
+
+def _link_details(_: "PictureFetch[Any]", url: str) -> RequestDetails | None:
+    try:
+        return None if is_data_uri(url) else RequestDetails("picture", "GET", origin(split_http_url(url)))
+    except ValueError:  # refused before anything is sent
+        return None
+
+
+def _followed(*_: object) -> dict[str, int]:
+    return {"status": 200}
+
+
 class PictureFetch(Generic[R]):
     """One picture of one task. Where it goes is the matter of a subclass."""
 
@@ -81,10 +103,12 @@ class PictureFetch(Generic[R]):
         self.at = at
         self.limits = limits
         self.attempts = 0
+        self.size = 0
         self.doubtful = ""  # the digest of what came last, if it was complete and may be a picture
         self.deadline = math.inf
         self.trouble = "too slow"
 
+    @port.observes(_download_details, _downloaded)
     async def run(self) -> R:
         async with self.reach.http.download_places:
             return await self._run()
@@ -157,9 +181,13 @@ class PictureFetch(Generic[R]):
                     spoiled,
                     extra={"task_id": self.task.id, "model": self.task.model, "attempt": number + 1},
                 )
+                if port.active is not None:
+                    again = RetryDetails("download", number + 1, pause, spoiled, self.task.model, self.task.id)
+                    port.note(again)
             await anyio.sleep(pause + full_jitter(number, self.reach.uniform))
             number += 1
 
+    @port.observes(_link_details, _followed)
     async def _fetch(self, url: str) -> R:
         if is_data_uri(url):
             data = (await in_thread(parse_data_uri, url)).data
@@ -201,6 +229,7 @@ class PictureFetch(Generic[R]):
 
     def _judge(self, tally: PictureTally, length: int | None, digest: Callable[[], str]) -> Judgement:
         """Judge what came; if that is doubtful, by whether the attempt before brought the same."""
+        self.size = tally.total
         try:
             found = tally.judge(length)
         except DoubtfulError:

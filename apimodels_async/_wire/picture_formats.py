@@ -87,6 +87,13 @@ _BMP = re.compile(rb"BM.{12}[\x0c-\x7c]\x00\x00\x00", re.DOTALL)  # as long as t
 _PNM = re.compile(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s")
 _SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:svg[\s>]|(?:\?xml|!--|!DOCTYPE\s+svg).*?<?svg[\s>])", re.DOTALL)
 
+_PATTERNS = (
+    (_BMP, PictureFormat.BMP),
+    (_ICON, PictureFormat.ICO),
+    (_PNM, PictureFormat.PNM),
+    (_SVG, PictureFormat.SVG),
+)
+
 
 _PATTERNS = (
     (_BMP, PictureFormat.BMP),

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from apimodels_async.cli.failures import one_line
+from apimodels_async.cli.stderr import current
 from apimodels_async.models import Task
 
 __all__ = ["Activity", "Screen", "task_view"]
@@ -95,8 +96,7 @@ class Screen:
 
     def say(self, words: str) -> None:
         """Print a message on stderr. A closed terminal is ignored: it must not end the command."""
-        with suppress(OSError):
-            typer.echo(words, err=True)
+        current().say(words)
 
     def note(self, words: str) -> None:
         """Print a note if stderr is a terminal; otherwise print nothing."""
