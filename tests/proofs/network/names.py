@@ -43,7 +43,7 @@ def _addresses(*addresses: str) -> Callable[[Lab], Result]:
 
 SETTINGS = (
     Setting(
-        "no_name", "dnsmasq is away for 20 s", "all ok, ≤ 60 s", 38.5, _no_name_server, all_of(no_errors, within(50))
+        "no_name", "dnsmasq is away for 20 s", "all ok, ≤ 60 s", 38.5, _no_name_server, all_of(no_errors, within(60.0))
     ),
     Setting(
         "dead_address",

@@ -170,7 +170,7 @@ def _few_attempts(result: Result) -> list[str]:
 
 def _one_at_a_time(result: Result) -> list[str]:
     at_once = result.measured["most at once"]
-    return [f"connections being opened at once, after 13 s: {at_once:g}, at most 1"] if at_once > 1 else []
+    return [f"connections being opened at once, 13 s after the first: {at_once:g}, at most 1"] if at_once > 1 else []
 
 
 def _never_submitted(result: Result) -> list[str]:
