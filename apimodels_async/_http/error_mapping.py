@@ -12,7 +12,7 @@ import httpx
 from apimodels_async._http.proxies import Proxy
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import RequestFailed, SendTrace, chain, describe, reason
-from apimodels_async._wire.printable import printable
+from apimodels_async._text import printable
 from apimodels_async.errors import ConfigurationError
 
 AIOHTTP_ERRORS = {

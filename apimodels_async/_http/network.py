@@ -18,7 +18,7 @@ import httpcore
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from apimodels_async._http.early_answers import is_final
-from apimodels_async._http.sockets import SocketStream, taken_over
+from apimodels_async._http.sockets import OpenSockets, SocketStream, taken_over
 
 _OPTIONS = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -267,12 +267,16 @@ class Network(httpcore.AsyncNetworkBackend):
 
     Args:
         inner: httpcore's own.
+        opened: notes the sockets.
         watched: whether answers are looked for while a request is being sent.
         handshakes: TLS handshakes that follow on a connection before a request can be sent through its tunnel.
     """
 
-    def __init__(self, inner: httpcore.AsyncNetworkBackend, *, watched: bool, handshakes: int) -> None:
+    def __init__(
+        self, inner: httpcore.AsyncNetworkBackend, opened: OpenSockets, *, watched: bool, handshakes: int
+    ) -> None:
         self._inner = inner
+        self._opened = opened
         self._watched = watched
         self._handshakes = handshakes
 
@@ -295,7 +299,9 @@ class Network(httpcore.AsyncNetworkBackend):
             except BaseException:
                 raw.raw.close()
                 raise
+            self._opened.add(raw.raw)
             return WatchedConnection(raw, raw, until, self._handshakes)
+        self._opened.add(stream.get_extra_info("socket"))
         return stream if until is None else BoundedConnection(stream, until, self._handshakes)
 
     async def connect_unix_socket(

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
+from apimodels_async._http.observing import with_headers
+
 if TYPE_CHECKING:
     from httpx_aiohttp import AiohttpTransport
 
@@ -17,7 +19,7 @@ class Prepared(NamedTuple):
 
 async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
     """Send by httpx."""
-    return await client.send(request, stream=True, auth=None, follow_redirects=False)
+    return await client.send(with_headers(request), stream=True, auth=None, follow_redirects=False)
 
 
 async def send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> httpx.Response:
@@ -27,4 +29,4 @@ async def send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> ht
 
 async def send_fast(request: httpx.Request, transport: "AiohttpTransport") -> httpx.Response:
     """Send by aiohttp."""
-    return await transport.handle_async_request(request)
+    return await transport.handle_async_request(with_headers(request))

@@ -17,14 +17,16 @@ from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
 from apimodels_async._http.http2 import Sending
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
+from apimodels_async._http.observing import exchange_details, exchanged
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.senders import Prepared, send, send_fast, send_prepared
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
+from apimodels_async._text import printable
 from apimodels_async._wire.answer import RawResponse
-from apimodels_async._wire.printable import printable
 from apimodels_async.errors import ConfigurationError
+from apimodels_async.instrumentation.port import observes
 
 T = TypeVar("T")
 HttpClient: TypeAlias = httpx.AsyncClient
@@ -247,6 +249,7 @@ class Http:
             request.stream = FormInPieces(request.stream)
         return await send(client, request)
 
+    @observes(exchange_details, exchanged)
     async def _exchange(
         self,
         send: Callable[[], Awaitable[httpx.Response]],
@@ -329,6 +332,11 @@ class Http:
                     raise closed()
                 raise request_failed(failure, where) from failure
             raise closed()
+
+    async def cut_off(self) -> bool:
+        """End the connections made here without their event loop, and return whether there were any."""
+        self._in_flight.closing = True
+        return await self.lanes.cut_off()
 
     async def aclose(self) -> None:
         """Cut off what is under way, and close the lanes made here; a client that was given stays open."""

@@ -3,7 +3,6 @@
 import logging
 import math
 import random
-import re
 from collections.abc import Callable
 
 import anyio
@@ -12,6 +11,7 @@ from apimodels_async._http.trace import RequestFailed, describe
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.gate import QueryGate
+from apimodels_async._poll.ids import id_fault
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, read_task
 from apimodels_async.callbacks.expected import ExpectedCallback, ExpectedCallbacks
@@ -24,6 +24,8 @@ from apimodels_async.errors import (
     ServerError,
     TaskNotFoundError,
 )
+from apimodels_async.instrumentation import port
+from apimodels_async.instrumentation.details import PollDetails
 from apimodels_async.models import Task
 from apimodels_async.pacing.protocol import Pacing
 
@@ -31,8 +33,6 @@ logger = logging.getLogger("apimodels_async")
 
 NOT_FOUND_YET = 60.0
 """Seconds after our own create request in which a 404 is blamed on a lagging replica (assumed; not documented)."""
-LONGEST_ID = 1000
-"""Maximum characters of a task id in a query: more would not fit into the request line."""
 _SECOND_LOOK = 5.0
 """Seconds for the repeated query after the event loop was blocked."""
 _BLOCKED = 0.5
@@ -49,11 +49,12 @@ def _notify(listener: Callable[[Task], object], task: Task) -> None:
         logger.exception("on_change failed at task %s", task.id, extra={"task_id": task.id, "model": task.model})
 
 
-def id_fault(task_id: str) -> str | None:
-    """Return why a task id cannot be part of a URL; ``None`` if it can. The vendor's ids are 25 letters and digits."""
-    if len(task_id) > LONGEST_ID:
-        return f"has {len(task_id)} characters"
-    return "has half a surrogate pair" if re.search("[\ud800-\udfff]", task_id) else None
+def _poll_details(_: "Poller", task_id: str, model: str | None = None) -> PollDetails:
+    return PollDetails(task_id, model)
+
+
+def _polled(task: Task, *_: object, **__: object) -> dict[str, str]:
+    return {"state": str(task.state)}
 
 
 async def pass_through(rate: Rate) -> None:
@@ -118,6 +119,7 @@ class Poller:
         if self._calls is not None:
             self._calls.settle(call, task)
 
+    @port.observes(_poll_details, _polled)
     async def query(self, task_id: str, model: str | None = None) -> Task:
         """Query a task once.
 
@@ -207,9 +209,12 @@ class Poller:
             if not self.may_poll(watched, anyio.current_time()):
                 continue
             await self._poll_within(watched, max(1.0, deadline - anyio.current_time()))
-            if on_change is not None and watched.task.state != seen:
+            if watched.task.state != seen:
                 seen = watched.task.state
-                _notify(on_change, watched.task)
+                if not watched.ended and watched.operation is not None:
+                    watched.operation.note(change="state", task=watched.task)
+                if on_change is not None:
+                    _notify(on_change, watched.task)
             if watched.ended:
                 return self.learn(watched, pacing)
             if watched.last or anyio.current_time() >= deadline:  # or the look itself used up the time
@@ -277,7 +282,8 @@ class Poller:
             return
         watched.note_query(anyio.current_time())
         try:
-            task = await self.query(watched.task.id or "", watched.task.model)
+            with port.within(watched.operation):
+                task = await self.query(watched.task.id or "", watched.task.model)
         except (APIError, ConnectionFailedError, ProtocolError) as error:
             if self._ends_a_wait(watched, error):
                 raise
@@ -316,6 +322,7 @@ class Poller:
         self._created.pop(task.id or "", None)
         if self._calls is not None:
             self._calls.close(task.id)
+        watched.report_end(anyio.current_time())
         if task.create_time is not None and task.complete_time is not None:
             pacing.observe(task.model or "", max(0.0, (task.complete_time - task.create_time).total_seconds()))
         if lacks_links(task):
