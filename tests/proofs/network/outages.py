@@ -14,7 +14,6 @@ from tests.proofs.network.settings import (
     few_but_under_way,
     no_errors,
     none_but_under_way,
-    unknown_beyond_those_under_way,
     within,
 )
 
@@ -215,10 +214,10 @@ SETTINGS = (
     Setting(
         "post_503_later",
         "the same for 10 s, with Retry-After: 3",
-        "all ok but those under way and 8",
+        "all ok but those under way and 16",
         BASE + 10,
         _refusing_nginx(parts.refuse_creates(503, retry_after=3), 10.0),
-        unknown_beyond_those_under_way(8),
+        few_but_under_way,
     ),
     Setting(
         "page_502",
