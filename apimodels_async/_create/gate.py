@@ -8,8 +8,9 @@ from apimodels_async._limits import BASE, CAP
 
 UNKNOWN_IN_A_ROW = 3
 """Create requests with an unknown outcome, and no success between them, after which the gate closes."""
-PROBE_PATIENCE = 10.0
-"""Seconds that a probe may be without an answer before another one is sent: a synchronous model answers in a minute."""
+PROBE_PATIENCE = 12.0
+"""Seconds that a probe may be without an answer before another one is sent: longer than it takes to give up a
+connection, and shorter than the minute in which a synchronous model answers."""
 FEW = 2
 """Create requests that may be under way at once when the gate has just opened; each answer allows one more."""
 MANY = 64

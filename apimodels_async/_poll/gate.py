@@ -15,8 +15,9 @@ UNREACHABLE_IN_A_ROW = 3
 """Queries without a connection, and no answer between them, after which queries are held back: one proves little."""
 LONGEST_PAUSE = 4.0
 """Maximum seconds between two probes. That long a finished task may lie unseen when the server is back."""
-PROBE_PATIENCE = 10.0
-"""Seconds that a probe may be without a result before another one is sent."""
+PROBE_PATIENCE = 12.0
+"""Seconds that a probe may be without a result before another one is sent: longer than it takes to give up a
+connection."""
 
 
 class QueryGate:

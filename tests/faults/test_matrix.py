@@ -173,9 +173,9 @@ chance, so nothing is decided by it.
 CREATES_SAID = """
 ## Creates
 
-A create request is paid for, and has no idempotency key. *POSTs* counts those of which the server read the first
-bytes, *accepted* those that a real server would bill. It is never sent twice unless the one before was provably not
-sent, or was answered with 429.
+A create request is paid for and has no idempotency key. *POSTs* counts those of which the server read at least the
+first bytes, *accepted* those that a real server would bill. It is never sent twice unless the one before was provably
+not sent, or was answered with 429.
 """
 QUERIES_SAID = """
 ## Queries

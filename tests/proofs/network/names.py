@@ -43,22 +43,22 @@ def _addresses(*addresses: str) -> Callable[[Lab], Result]:
 
 SETTINGS = (
     Setting(
-        "no_name", "dnsmasq is away for 20 s", "all ok, ≤ 50 s", 38.5, _no_name_server, all_of(no_errors, within(50))
+        "no_name", "dnsmasq is away for 20 s", "all ok, ≤ 60 s", 38.5, _no_name_server, all_of(no_errors, within(60.0))
     ),
     Setting(
         "dead_address",
         "the first of two addresses is dead",
-        "all ok, ≤ 20 s",
+        "all ok, ≤ 30 s",
         IDEAL,
         _addresses(DEAD, SERVER),
-        all_of(no_errors, within(20.0)),
+        all_of(no_errors, within(30.0)),
     ),
     Setting(
         "no_ipv6",
         "an IPv6 address without a route, then IPv4",
-        "all ok, ≤ 20 s",
+        "all ok, ≤ 30 s",
         IDEAL,
         _addresses(UNREACHABLE, SERVER),
-        all_of(no_errors, within(20.0)),
+        all_of(no_errors, within(30.0)),
     ),
 )
