@@ -8,6 +8,8 @@ from collections.abc import Generator
 from contextvars import ContextVar
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from apimodels_async.cli.failures import CommandFailed, one_line
 
@@ -29,6 +31,7 @@ class Stderr(logging.Handler):
     def __init__(self, *, as_json: bool = False) -> None:
         super().__init__(logging.ERROR)
         self.as_json: bool = as_json
+        self._console: Console | None = None
         self._began = time.monotonic()
 
     def say(self, words: str) -> None:
@@ -58,8 +61,21 @@ class Stderr(logging.Handler):
         self._print({"log": words, "seconds": round(seconds, 3)}, f"apimodels: {seconds:6.2f} s  {words}")
 
     def _print(self, view: dict[str, object], line: str) -> None:
+        text = json.dumps(view) if self.as_json else line
         with contextlib.suppress(OSError):  # a terminal that was closed
-            typer.echo(json.dumps(view) if self.as_json else line, err=True)
+            if self._console is None:
+                typer.echo(text, err=True)
+            else:
+                self._console.print(Text(text), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def above(self, console: Console) -> Generator[None]:
+        """Print above what moves on a terminal, for as long as the block lasts."""
+        self._console = console if console.is_terminal else None
+        try:
+            yield
+        finally:
+            self._console = None
 
     @contextlib.contextmanager
     def listening(self) -> Generator["Stderr"]:

@@ -195,7 +195,10 @@ def test_a_batch_whose_paths_are_piped_shows_how_far_it_is_all_the_same(
     import subprocess
 
     process = watched("batch", "-", settings=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    out, _ = process.communicate("a fox\na kite\n", timeout=PATIENCE)
+    process.stdin.write("a fox\na kite\n")
+    process.stdin.close()
+    assert terminal.wait(process) == 0
+    out = process.stdout.read()
 
     assert re.fullmatch(r"(00000\d-\w+\.png\n){2}", out)
     assert re.search(r"2  in flight 0  failed 0  \d+\.\d/s  US\$ 0\.06", plain(terminal.drain()))
