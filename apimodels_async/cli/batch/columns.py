@@ -119,9 +119,7 @@ class Columns:
 
     def missing(self) -> Iterator[str]:
         """The columns that a template uses and no line had, once all lines are read."""
-        return (
-            name for name in (*(self.prompt.fields if self.prompt else ()), *self.of_names) if name not in self.used
-        )
+        return (name for name in self._templated if name not in self.used)
 
 
 def _is_slip(name: str, field_name: str) -> bool:
