@@ -7,15 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-import anyio
-
 # What these three offer is imported when it is used first: many clients never need it. Annotations name it in quotes.
 from apimodels_async import _batch as batches
 from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
-from apimodels_async._create import inputs
+from apimodels_async._create import calls, inputs
 from apimodels_async._create.arguments import check_requests, checked_id, checked_wait, request_of
+from apimodels_async._create.closing import close
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.open_files import read_awaited
 from apimodels_async._create.sources import read_picture
@@ -23,11 +22,11 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
-from apimodels_async._threads import FILES
+from apimodels_async._threads import FILES, imported
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ApimodelsError, ConnectionFailedError, TaskNotFoundError
+from apimodels_async.errors import ConnectionFailedError, TaskNotFoundError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -38,7 +37,6 @@ from apimodels_async.models import (
     Picture,
     Quality,
     Task,
-    TaskState,
     Unset,
 )
 from apimodels_async.pacing.guard import guarded
@@ -49,9 +47,6 @@ if TYPE_CHECKING:
     from apimodels_async.ledger.run import LedgerRun
 
 __all__ = ["AsyncImagesClient"]
-
-_CLOSING_GRACE = 5.0
-"""Seconds to wait for the responses of create requests under way when the client is closed."""
 
 
 class AsyncImagesClient:
@@ -128,7 +123,7 @@ class AsyncImagesClient:
         return f"{type(self).__name__}(base_url={self._base_url!r}, model={self._model!r})"
 
     async def __aenter__(self) -> Self:
-        self._engine.jobs.bind()
+        await self._engine.ready()
         return self
 
     async def __aexit__(
@@ -137,14 +132,11 @@ class AsyncImagesClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client. Waits up to five seconds for create requests under way. May be called twice."""
-        await self._engine.jobs.aclose(_CLOSING_GRACE)
-        try:
-            if self._ledgers is not None:
-                with anyio.CancelScope(shield=True):
-                    await self._ledgers.aclose()
-        finally:
-            await self._engine.http.aclose()
+        """Close the client; wait up to five seconds for create requests under way. May be called twice.
+
+        From another event loop it is closed in its own; if that has ended, its connections are cut off. It is logged.
+        """
+        await close(self._engine, None if self._ledgers is None else self._ledgers.aclose)
 
     @property
     def detached(self) -> list[Task]:
@@ -213,27 +205,32 @@ class AsyncImagesClient:
             LedgerError: a step could not be recorded: nothing was sent, or the error carries the task id.
         """
         request = request_of(prompt, locals())
-        self._engine.jobs.bind()
-        if ledger is not None:
-            return await self._create_once(request, ledger, key)
-        if key is not None:
+        await self._engine.ready()
+        if key is not None and ledger is None:
             raise ArgumentError("key", "give the ledger it is a key of as well")
-        return await self._engine.send(await self._engine.prepare(request))
+        return await calls.create(self._engine, request, self._create(request, ledger, key))
 
-    async def _create_once(
-        self, request: GenerationRequest, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", key: str | None
+    async def _create(
+        self,
+        request: GenerationRequest,
+        ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None",
+        key: str | None,
     ) -> Task:
-        """Run `create` with a ledger: a task that an earlier call with this key created is not created again."""
+        """Create a task; with a ledger, one that an earlier call with this key created is not created again."""
+        engine = self._engine
+        if ledger is None:
+            return await engine.send(await engine.prepare(request))
+        records = await self._open(ledger, match=False)
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
-        records = await self._open(ledger, match=False)
-        task = await create_once(records, await self._engine.prepare(request, for_ledger=True), key, self._engine)
+        task = await create_once(records, await engine.prepare(request, for_ledger=True), key, engine)
         if self._ledgers is not None and key is not None:
             self._ledgers.note_entry(task, records, key)
         return task
 
     async def _open(self, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
+            await imported(*(f"apimodels_async.ledger.{name}" for name in ("once", "opened", "sqlite")))
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
             self._ledgers = OpenLedgers(self._engine.jobs)
@@ -250,7 +247,7 @@ class AsyncImagesClient:
             ProtocolError: the response is outside the contract.
             ConnectionFailedError: there was no response; it is safe to try again.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
         return await self._engine.poller.query(checked_id(task_id))
 
     async def wait(
@@ -278,14 +275,16 @@ class AsyncImagesClient:
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no response contains a link to a picture.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
         bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=checked_id(task_or_id), state="")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
         try:
-            return await self._engine.poller.wait(task, paced, bound, on_change)
-        except Exception as error:  # noqa: BLE001  (raised there)
-            self._raise_with_id(error, task)
+            return await calls.wait(self._engine, task, paced, bound, on_change)
+        except TaskNotFoundError as error:
+            if self._ledgers is not None and task.id is not None:
+                self._ledgers.note_not_found(task.id, error)
+            raise
 
     async def generate(
         self,
@@ -317,30 +316,10 @@ class AsyncImagesClient:
             ApimodelsError: as `create` and `wait` raise.
         """
         request = request_of(prompt, locals())
-        self._engine.jobs.bind()
+        await self._engine.ready()
         bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
-        task = await self._engine.send(await self._engine.prepare(request), within=bound)
-        try:
-            task = await self._engine.poller.wait(task, paced, bound)
-        except Exception as error:  # noqa: BLE001  (raised there)
-            self._raise_with_id(error, task)
-        except BaseException:
-            self._engine.submitter.detach(task)  # cancelled: the caller never received the id
-            raise
-        if task.state == TaskState.FAILED:
-            raise tasks.failure(task)
-        return task
-
-    def _raise_with_id(self, error: Exception, task: Task) -> NoReturn:
-        """Raise the error that ended a wait, with the task's id or after adding the task to `detached`."""
-        if not isinstance(error, ApimodelsError):
-            self._engine.submitter.detach(task)
-        elif error.task_id is None:
-            error.task_id = task.id
-        if isinstance(error, TaskNotFoundError) and self._ledgers is not None and task.id is not None:
-            self._ledgers.note_not_found(task.id, error)
-        raise error
+        return await calls.generate(self._engine, request, paced, bound)
 
     def batch(
         self,
@@ -433,7 +412,7 @@ class AsyncImagesClient:
             naming=naming,
         )
         open_ledger = None if ledger is None else partial(self._open, ledger, match=True)
-        return batches.Batch(self._engine, self._downloader, requests, options, open_ledger)
+        return batches.Batch(self._engine, lambda: self._downloader, requests, options, open_ledger)
 
     async def generate_many(
         self,
@@ -516,7 +495,8 @@ class AsyncImagesClient:
             DownloadError: a picture could not be saved; the task stays done and can be downloaded again.
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
+        await imported(downloads.DOWNLOADER)
         limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
         given = None
         if name is not None:
@@ -538,7 +518,8 @@ class AsyncImagesClient:
         Raises:
             DownloadError, ResultExpiredError: as `download`.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
+        await imported(downloads.DOWNLOADER)
         return await self._downloader.fetch(task, downloads.DownloadLimits(max_bytes, timeout, min_rate))
 
     @cached_property
@@ -551,6 +532,7 @@ class AsyncImagesClient:
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
+        await self._engine.ready()
         return tasks.read_models(await self._engine.read("/models"))
 
     async def balance(self) -> float:
@@ -559,6 +541,7 @@ class AsyncImagesClient:
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
+        await self._engine.ready()
         return tasks.read_balance(await self._engine.read("/balance"))
 
     async def upload(self, file: ImageInput) -> str:
@@ -574,7 +557,7 @@ class AsyncImagesClient:
             TypeError, ValueError: `file` is not a local picture.
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
         if inputs.is_remote(file):
             raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
         file = await read_awaited(file, "file")

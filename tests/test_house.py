@@ -20,7 +20,7 @@ HOME = Path(apimodels_async.__file__).parent
 ORDER = (
     "_text _arguments _validators errors models catalogue _secret _settings _version _urls _limits _threads _sqlite "
     "_group_commit "
-    "_reprs _template",
+    "_reprs _json_values _prices _template instrumentation",
     "_wire",
     "_http",
     "pacing",
@@ -32,7 +32,7 @@ ORDER = (
     "_batch",
     "client",
     "sync",
-    "gateway",
+    "gateway pytest_plugin",
     "cli",
     "__main__",
 )
@@ -60,6 +60,8 @@ PURE = (
     "callbacks.parsing",
     "_urls",
     "_text",
+    "_prices",
+    "instrumentation.details",
     "_template",
     "catalogue",
 )

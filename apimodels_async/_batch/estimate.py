@@ -6,8 +6,8 @@ from collections.abc import AsyncIterable
 from attrs import define
 
 from apimodels_async._batch import resume
-from apimodels_async._batch.budget import price
 from apimodels_async._create.engine import Engine
+from apimodels_async._prices import price
 from apimodels_async.ledger.entries import Entry, Plan, Step, key_of, plan
 from apimodels_async.ledger.port import Ledger
 from apimodels_async.models import GenerationRequest

@@ -12,6 +12,7 @@ from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
     from apimodels_async._create.prepare import PreparedRequest
+    from apimodels_async.instrumentation.port import Operation
 
 Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str]
 
@@ -50,11 +51,12 @@ class Item:
         name: of its pictures, as an earlier run chose it.
         found: whether an earlier run may have saved pictures of it.
         files: what was saved.
+        operation: its life as instruments and the listener see it, if there are any.
         phase: what it holds a slot for.
         prepared: until it is sent.
         retries: tasks of it that failed and were submitted again.
         saved_bytes: of `files`, as far as they were saved now.
-        state: as the listener was last notified.
+        state: as instruments and the listener were last notified.
         weight: bytes of the body of its create request, while that is at hand.
     """
 
@@ -66,6 +68,7 @@ class Item:
         "index",
         "key",
         "name",
+        "operation",
         "phase",
         "prepared",
         "request",
@@ -85,6 +88,7 @@ class Item:
         self.age: float | None = None
         self.cost = 0.0
         self.key = ""
+        self.operation: Operation | None = None
         self.name: str | None = None
         self.found = False
         self.phase = Phase.READ

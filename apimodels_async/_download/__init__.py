@@ -8,7 +8,10 @@ if TYPE_CHECKING:
     from apimodels_async._download.limits import DownloadLimits
     from apimodels_async._download.names import OF_A_TASK, Naming
 
-__all__ = ["OF_A_TASK", "DownloadLimits", "Downloader", "GivenName", "Naming"]
+DOWNLOADER = "apimodels_async._download.downloader"
+"""The module with the most imports; import it in a thread first."""
+
+__all__ = ["DOWNLOADER", "OF_A_TASK", "DownloadLimits", "Downloader", "GivenName", "Naming"]
 
 _HOMES = {
     "DownloadLimits": "limits",

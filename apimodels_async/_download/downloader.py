@@ -26,6 +26,7 @@ logger = logging.getLogger("apimodels_async")
 T = TypeVar("T")
 R = TypeVar("R")
 
+_LARGE = 8 << 20
 MOST_PICTURES = 1000
 """Pictures of one task: more are refused, because each takes a task of the loop and a file."""
 
@@ -151,8 +152,10 @@ class _ToDisk(PictureFetch[SavedPicture]):
         self.given = given
 
     async def _save(self, chunks: AsyncIterator[bytes], length: int | None, *, encoded: bool) -> SavedPicture:
-        link = self.task.result_urls[self.at]
-        stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
+        name = self.task.id
+        if not name:
+            name = await in_thread(_name_of, self.task.result_urls[self.at])
+        stem = file_stem(name, self.at)
         part = PartFile(self.directory, stem, SWEPT_SUFFIX)
         tally = self._tally(encoded=encoded)
 
@@ -193,9 +196,15 @@ class _ToMemory(PictureFetch[Picture]):
         async for chunk in chunks:
             tally.count(chunk, anyio.current_time())
             pieces.append(chunk)
-        data = b"".join(pieces)
+        # A large one takes longer to join than an event loop may be blocked.
+        data = b"".join(pieces) if tally.total < _LARGE else await in_thread(b"".join, pieces)
         found = self._judge(tally, length, lambda: _digest(data))
         return Picture(data=data, media_type=found.media_type, url=self.task.result_urls[self.at])
+
+
+def _name_of(link: str) -> str:
+    """A name for a picture whose task has no id. Its link may be the picture itself."""
+    return "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16]
 
 
 def _digest(data: bytes) -> str:

@@ -62,12 +62,9 @@ def next_hop(url: str, location: str | None, *, base_url: str) -> str:
     return check_link(urljoin(url, location), base_url=base_url)
 
 
-def file_stem(task_id: str | None, fallback: str, index: int) -> str:
-    """Return a file name without suffix that is unique to one picture: the task id and the picture's index.
-
-    `fallback` is used for a task without an id.
-    """
-    return f"{safe_id(task_id or fallback)}-{index}"
+def file_stem(name: str, index: int) -> str:
+    """Return a file name without suffix that is unique to one picture: the task id and the picture's index."""
+    return f"{safe_id(name)}-{index}"
 
 
 def safe_id(name: str) -> str:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+from apimodels_async._text import printable
 from apimodels_async._wire.answer import RawResponse, object_of, payload_of, read_payload, unexpected
 from apimodels_async._wire.converter import moment, structured, text
 from apimodels_async._wire.data_uris import to_data_uri
-from apimodels_async._wire.printable import printable
 from apimodels_async.errors import APIError, ContentPolicyError, GenerationFailedError, ProtocolError
 from apimodels_async.models import Task, TaskState
 

@@ -26,6 +26,7 @@ from apimodels_async.cli import (
 from apimodels_async.cli.batch import command as batch
 from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.help import Command, Commands
+from apimodels_async.cli.mcp import command as mcp
 from apimodels_async.cli.signals import like_ctrl_c
 from apimodels_async.cli.stderr import Stderr
 from apimodels_async.cli.values import BadValue
@@ -62,6 +63,7 @@ for _command in (
     login.login,
     gateway.gateway,
     listen.listen,
+    mcp.mcp,
     completion.completion,
 ):
     app.command(_command.__name__.rstrip("_"), cls=Command)(_command)

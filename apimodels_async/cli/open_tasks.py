@@ -114,7 +114,7 @@ class OpenTasks:
         elif "noted" in row:
             if row.get("server") not in {None, server}:
                 self.elsewhere += 1
-            elif not any(self.folder.glob(f"{file_stem(task_id, '', 0)}.*")):  # saved by an older version
+            elif not any(self.folder.glob(f"{file_stem(task_id, 0)}.*")):  # saved by an older version
                 self._noted.add(task_id)
                 self.tasks.setdefault(task_id, OpenTask(task_id, None, row.get("prompt"), row.get("model")))
         elif row.get("files") or row.get("state") == TaskState.FAILED:

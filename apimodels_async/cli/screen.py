@@ -5,11 +5,9 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-import attrs
 import typer
 from attrs import define, field
 from rich.console import Console, RichCast
@@ -135,11 +133,9 @@ class Screen:
 
 
 def task_view(task: Task) -> dict[str, Any]:
-    """A task as JSON's own types: snake case, ISO datetimes, no pictures inside."""
-    view = attrs.asdict(task, recurse=False, filter=attrs.filters.exclude("raw"))
-    for name, value in view.items():
-        if isinstance(value, datetime):
-            view[name] = value.isoformat()
+    """`Task.to_dict` without `raw`, and with no pictures inside."""
+    view = task.to_dict()
+    del view["raw"]
     view["result_urls"] = [_shortened(url) for url in task.result_urls]
     return view
 

@@ -62,6 +62,14 @@ class LedgerRun:
         await self._writer.flush()  # a call that was cancelled did not wait for its last change
         return await self._writer.find(key)
 
+    async def entries(self) -> list[Entry]:
+        """Every entry, of this run and of earlier ones.
+
+        Raises:
+            LedgerError: the ledger cannot be read or written.
+        """
+        return await self._writer.entries()
+
     def begin(self, key: str, prepared: PreparedRequest) -> None:
         """Record an intent, with what is written next."""
         change = Change(key, Step.INTENT, prepared.digest, prepared.model, prepared.view)

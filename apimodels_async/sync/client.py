@@ -105,7 +105,10 @@ class ImagesClient(MirroredClient):
         self._portal.last(self._async.__aexit__(kind, error, traceback))
 
     def close(self) -> None:
-        """Close the client. Waits up to five seconds for create requests under way. May be called twice."""
+        """Close the client; wait up to five seconds for create requests under way. May be called twice.
+
+        From another event loop it is closed in its own; if that has ended, its connections are cut off. It is logged.
+        """
         self._portal.last(self._async.aclose())
 
     @property

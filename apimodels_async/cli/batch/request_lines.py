@@ -1,6 +1,7 @@
 """From the lines of a file to requests: JSON lines, tables, plain prompts. Lazily, and each line checked."""
 
 import json
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -109,9 +110,11 @@ def _of_cell(name: str, cell: str) -> Any:
     match name:
         case "n" | "seed":
             try:
-                return int(cell)
-            except ValueError:
-                raise NotARequestError(f"{name}={shorten(cell)!r}: give a whole number") from None
+                if re.fullmatch(r"\s*[+-]?[0-9]+\s*", cell):  # Python reads 1_0 as well
+                    return int(cell)
+            except ValueError:  # more digits than Python reads
+                pass
+            raise NotARequestError(f"{name}={shorten(cell)!r}: give a whole number")
         case "images" | "extra_body":
             example = '["a.png", "b.png"]' if name == "images" else '{"field": 1}'
             return _json_value(cell, f"{name}={shorten(cell)!r}: give JSON, as {example}; no JSON")
