@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextvars import ContextVar
 
 import typer
@@ -60,7 +60,7 @@ class Stderr(logging.Handler):
         seconds, words = time.monotonic() - self._began, one_line(record.getMessage())
         self._print({"log": words, "seconds": round(seconds, 3)}, f"apimodels: {seconds:6.2f} s  {words}")
 
-    def _print(self, view: dict[str, object], line: str) -> None:
+    def _print(self, view: Mapping[str, object], line: str) -> None:
         text = json.dumps(view) if self.as_json else line
         with contextlib.suppress(OSError):  # a terminal that was closed
             if self._console is None:
