@@ -48,9 +48,8 @@ class Saver:
         async with self._slots:
             name = await self._name(item, task)
             try:
-                # The same call as before names could be given, for a task without one.
-                given = () if name is None else (None, GivenName(name, again=item.found))
-                saved = await self._downloader.download(task, self._directory, *given)
+                given = None if name is None else GivenName(name, again=item.found)
+                saved = await self._downloader.download(task, self._directory, None, given)
                 item.files = tuple(picture.path for picture in saved)
                 item.saved_bytes = sum(picture.size for picture in saved)
                 if self._options.sidecar:

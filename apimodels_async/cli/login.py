@@ -58,7 +58,7 @@ def _key(screen: Screen) -> Secret[str]:
         screen.say(f"Keys are made at {KEYS}.")
         given = typer.prompt("API key (it is not shown)", hide_input=True, default="", show_default=False, err=True)
     else:
-        given = sys.stdin.readline()
+        given = "" if sys.stdin is None else sys.stdin.readline()  # pyright: ignore[reportUnnecessaryComparison]
     if not given.strip():
         raise is_empty("the key", "type it, or pipe it to stdin")
     return key_of(Secret(given.strip()), "the key")

@@ -208,7 +208,7 @@ def _rewrite(path: Path, ended: dict[str, dict[str, Any]]) -> None:
         part.begin()
         with path.open("rb") as file:
             for text in file:
-                row = json.loads(text) if text.strip() else {}
+                row = cast("dict[str, Any]", json.loads(text) if text.strip() else {})
                 news = ended.get(str(row.get("task_id")))
                 part.write(text if news is None else results.encoded({**row, **news}))
         part.finish(path.name)

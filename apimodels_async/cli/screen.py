@@ -76,7 +76,7 @@ class Screen:
         """Spin, on a terminal, for as long as the block lasts. The activity may be changed while it goes on."""
         activity = Activity(words)
         spinner = "dots" if self.notes.encoding.startswith("utf") else "line"
-        with self.notes.status(activity, spinner=spinner):
+        with self.notes.status(activity, spinner=spinner), current().above(self.notes):
             yield activity
 
     @contextmanager
@@ -85,7 +85,8 @@ class Screen:
         if not self.notes.is_terminal:
             yield
             return
-        with Live(display, console=self.notes, transient=True, refresh_per_second=8) as self._live:
+        shown = Live(display, console=self.notes, transient=True, refresh_per_second=8)
+        with shown as self._live, current().above(self.notes):
             yield
 
     def stop(self) -> None:

@@ -4,10 +4,12 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextvars import ContextVar
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from apimodels_async.cli.failures import CommandFailed, one_line
 
@@ -29,6 +31,7 @@ class Stderr(logging.Handler):
     def __init__(self, *, as_json: bool = False) -> None:
         super().__init__(logging.ERROR)
         self.as_json: bool = as_json
+        self._console: Console | None = None
         self._began = time.monotonic()
 
     def say(self, words: str) -> None:
@@ -57,9 +60,22 @@ class Stderr(logging.Handler):
         seconds, words = time.monotonic() - self._began, one_line(record.getMessage())
         self._print({"log": words, "seconds": round(seconds, 3)}, f"apimodels: {seconds:6.2f} s  {words}")
 
-    def _print(self, view: dict[str, object], line: str) -> None:
+    def _print(self, view: Mapping[str, object], line: str) -> None:
+        text = json.dumps(view) if self.as_json else line
         with contextlib.suppress(OSError):  # a terminal that was closed
-            typer.echo(json.dumps(view) if self.as_json else line, err=True)
+            if self._console is None:
+                typer.echo(text, err=True)
+            else:
+                self._console.print(Text(text), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def above(self, console: Console) -> Generator[None]:
+        """Print above what moves on a terminal, for as long as the block lasts."""
+        self._console = console if console.is_terminal else None
+        try:
+            yield
+        finally:
+            self._console = None
 
     @contextlib.contextmanager
     def listening(self) -> Generator["Stderr"]:

@@ -38,10 +38,12 @@ def upload(
                 urls.append(await client.upload(file))
             except (TypeError, ValueError) as error:
                 raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
-            if not as_json:
-                screen.lines(urls[-1:])
 
-    with screen.busy("uploading") as activity:
-        converse(send, server)
+    try:
+        with screen.busy("uploading") as activity:
+            converse(send, server)
+    finally:
+        if not as_json:
+            screen.lines(urls)  # those that were uploaded before one failed, too
     if as_json:
         screen.json({"urls": urls})

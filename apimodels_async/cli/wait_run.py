@@ -159,6 +159,10 @@ class WaitRun:
             if self.opened is not None:
                 self.opened.close()
 
+    def _views(self) -> list[dict[str, Any]]:
+        """The tasks that brought their pictures, in the order in which they were asked for."""
+        return [self._done[task.id] for task in self.tasks if task.id in self._done]
+
     def _open(self) -> list[OpenTask]:
         over = {task_id for task_id, error in self._errors.items() if isinstance(error, _OVER)}
         return [task for task in self.tasks if task.id not in self._done and task.id not in over]
@@ -179,7 +183,7 @@ class WaitRun:
             CommandFailed: not every task brought its pictures.
         """
         if not self._printing and not self.as_json:
-            self.screen.paths([Path(file) for view in self._done.values() for file in view["files"]])
+            self.screen.paths([Path(file) for view in self._views() for file in view["files"]])
         if self._errors:
             codes = {exit_codes.code_of(error) for error in self._errors.values()}
             code = codes.pop() if len(codes) == 1 and not self._done else exit_codes.SOME_FAILED
@@ -188,7 +192,7 @@ class WaitRun:
             words = f"{len(self._errors)} of {_many(len(self.tasks))} brought no picture"
             raise CommandFailed(self._left(words), code, cause=cause, task_id=first.task_id)
         if self.as_json:
-            self.screen.json({"tasks": list(self._done.values())})
+            self.screen.json({"tasks": self._views()})
         elif not self.tasks and self.opened is not None:
             self.screen.say(f"no task of {self.opened.source} is open")
         else:

@@ -36,6 +36,11 @@ class Terminal:
                 self.shown += os.read(self._ours, 65536).decode(errors="replace")
         return self.shown
 
+    def until_more(self) -> None:
+        """Return when more has appeared."""
+        assert select.select([self._ours], [], [], PATIENCE)[0], f"nothing follows {self.shown!r}"
+        self.shown += os.read(self._ours, 65536).decode(errors="replace")
+
     def wait(self, process: Any) -> int:
         """The exit code of a command; what it shows is read meanwhile, or a full terminal would stop it."""
         ends = time.monotonic() + PATIENCE
@@ -176,8 +181,10 @@ def test_a_batch_shows_how_far_it_is_and_a_summary_at_the_end(
 def test_a_batch_is_left_with_one_ctrl_c(watched: Any, apimodels: Any, terminal: Terminal, slow: Any) -> None:
     (apimodels.folder / "p.txt").write_text("a fox\n" * 9)
 
-    process = watched("batch", "p.txt", "-o", "out", "--max-in-flight", "4", "--no-ledger", settings=slow)
+    process = watched("batch", "p.txt", "-o", "out", "--max-in-flight", "4", "--no-ledger", "-v", settings=slow)
     terminal.until("0/9", "in flight 4")
+    while len(re.findall(r"task \w+ created", plain(terminal.shown))) < 4:
+        terminal.until_more()
     process.send_signal(signal.SIGINT)
 
     assert terminal.wait(process) == 130
@@ -195,7 +202,10 @@ def test_a_batch_whose_paths_are_piped_shows_how_far_it_is_all_the_same(
     import subprocess
 
     process = watched("batch", "-", settings=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    out, _ = process.communicate("a fox\na kite\n", timeout=PATIENCE)
+    process.stdin.write("a fox\na kite\n")
+    process.stdin.close()
+    assert terminal.wait(process) == 0
+    out = process.stdout.read()
 
     assert re.fullmatch(r"(00000\d-\w+\.png\n){2}", out)
     assert re.search(r"2  in flight 0  failed 0  \d+\.\d/s  US\$ 0\.06", plain(terminal.drain()))

@@ -67,6 +67,11 @@ class Columns:
         """The columns that only names use."""
         return () if self.name is None else tuple(each for each in self.name.fields if each not in OF_A_NAME)
 
+    @property
+    def _templated(self) -> tuple[str, ...]:
+        """The columns that templates use."""
+        return (*(() if self.prompt is None else self.prompt.fields), *self.of_names)
+
     def check(self, name: str) -> None:
         """Note a column, or refuse it.
 
@@ -92,7 +97,7 @@ class Columns:
         if self.prompt is None and not self.of_names and fields.keys() <= _KNOWN:
             return fields
         for name in fields:
-            self.check(name.lower() if name.lower() in self.wanted else name)
+            self.check(name.lower() if name.lower() in self._templated else name)
         found = {name: value for name, value in fields.items() if name in _FIELDS}
         if self.prompt is not None:
             values = _lowered(fields)
@@ -114,9 +119,7 @@ class Columns:
 
     def missing(self) -> Iterator[str]:
         """The columns that a template uses and no line had, once all lines are read."""
-        return (
-            name for name in (*(self.prompt.fields if self.prompt else ()), *self.of_names) if name not in self.used
-        )
+        return (name for name in self._templated if name not in self.used)
 
 
 def _is_slip(name: str, field_name: str) -> bool:

@@ -214,7 +214,7 @@ def _request(fields: Fields, folder: Path, defaults: Defaults) -> GenerationRequ
         raise NotARequestError("there is no prompt")
     given: Fields = {"model": defaults.model}
     if defaults.extra_body:
-        own = fields.get("extra_body") or {}
+        own: Any = fields.get("extra_body") or {}
         merged = {**defaults.extra_body, **cast("Fields", own)} if isinstance(own, dict) else own
         fields = {**fields, "extra_body": merged}
     given |= {name: value for name, value in fields.items() if value is not None or name == "prompt"}
