@@ -1,4 +1,4 @@
-"""Async-first SDK for the apimodels.app image API: a create is never paid twice, a task id is never lost.
+"""Async-first SDK for the apimodels.app image API: a create request is never paid twice, a task id is never lost.
 
 Names are imported when they are used first: what only looks at this package, as pytest does at its plugin, does not
 wait for an HTTP client.

@@ -27,7 +27,7 @@ from apimodels_async._threads import FILES
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ConnectionFailedError
+from apimodels_async.errors import ApimodelsError, ConnectionFailedError, TaskNotFoundError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -229,9 +229,10 @@ class AsyncImagesClient:
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
         records = await self._open(ledger, match=False)
-        engine = self._engine
-        prepared = await engine.prepare(request, for_ledger=True)
-        return await create_once(records, prepared, key, engine.send, engine.recover)
+        task = await create_once(records, await self._engine.prepare(request, for_ledger=True), key, self._engine)
+        if self._ledgers is not None and key is not None:
+            self._ledgers.note_entry(task, records, key)
+        return task
 
     async def _open(self, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
@@ -283,7 +284,7 @@ class AsyncImagesClient:
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
-        return await calls.wait(self._engine, task, paced, bound, on_change)
+        return await calls.wait(self._engine, task, paced, bound, self._raise_with_id, on_change=on_change)
 
     async def generate(
         self,
@@ -318,7 +319,17 @@ class AsyncImagesClient:
         self._engine.jobs.bind()
         bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
-        return await calls.generate(self._engine, request, paced, bound)
+        return await calls.generate(self._engine, request, paced, bound, self._raise_with_id)
+
+    def _raise_with_id(self, error: Exception, task: Task) -> NoReturn:
+        """Raise the error that ended a wait, with the task's id or after adding the task to `detached`."""
+        if not isinstance(error, ApimodelsError):
+            self._engine.submitter.detach(task)
+        elif error.task_id is None:
+            error.task_id = task.id
+        if isinstance(error, TaskNotFoundError) and self._ledgers is not None and task.id is not None:
+            self._ledgers.note_not_found(task.id, error)
+        raise error
 
     def batch(
         self,
@@ -440,7 +451,7 @@ class AsyncImagesClient:
         try:
             async with batch:
                 async for outcome in batch:
-                    outcomes.append(outcome)  # noqa: PERF401  (what was taken must be at hand when it is cut off)
+                    outcomes.append(outcome)  # noqa: PERF401  (what was received must be there when it is cancelled)
         except BaseException:
             for task in [outcome.task for outcome in outcomes] + list(batch.detached):
                 if task is not None:

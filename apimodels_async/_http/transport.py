@@ -150,7 +150,7 @@ class Http:
         return httpx.Request("POST", url, headers=headers, stream=BodyInPieces(body), extensions=extensions)
 
     async def query(self, path: str, **params: str) -> RawResponse:
-        """GET something that may be asked as often as one likes.
+        """GET something that may be asked for any number of times.
 
         Raises:
             RequestFailed: there is no answer.

@@ -92,7 +92,7 @@ class PaidRequests:
             if entry is None or plan(entry.step) is Plan.SUBMIT:
                 cost = await self._reserve(request, prepared.model)
             with self._reserved_until_sent(cost):
-                task = await create_once(self._records, prepared, named, self._engine.send, self._engine.recover)
+                task = await create_once(self._records, prepared, named, self._engine)
             return Created(named, task, cost)
 
     async def _reserve(self, request: GenerationRequest, model: str) -> float:
