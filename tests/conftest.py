@@ -24,7 +24,7 @@ settings.load_profile("tests")  # an example may take any time: the machine may 
 
 TESTS = Path(__file__).parent
 ONCE = (
-    *("cli", "docs", "download", "gateway", "pacing", "wire"),
+    *("cli", "docs", "download", "gateway", "pacing", "pytest_plugin", "wire"),
     *("batch/test_in_virtual_time.py", "batch/test_outages.py", "client/test_secrets.py"),
     *("create/test_inputs.py", "create/test_sources.py", "create/test_verdict.py"),
     *("faults/test_downloads.py", "faults/test_downloads_memory.py", "faults/test_matrix.py"),

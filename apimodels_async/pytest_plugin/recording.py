@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from types import TracebackType
-from typing import Any, NamedTuple, Self, Unpack
+from typing import Any, NamedTuple, Self, Unpack, cast
 
 from PIL import Image
 
@@ -107,13 +107,14 @@ class RecordingGateway:
 
     def client(self, **options: Any) -> AsyncImagesClient:
         """A client of this gateway, to be entered in the event loop of the test; `options` are its arguments."""
-        given = {"base_url": self.base_url, "model": MODEL, "pacing": FixedPacing(_PACING), **options}
-        return AsyncImagesClient(self.api_key, **given)
+        return AsyncImagesClient(self.api_key, **self._with_defaults(options))
 
     def sync_client(self, **options: Any) -> ImagesClient:
         """A blocking client of this gateway; `options` are its arguments."""
-        given = {"base_url": self.base_url, "model": MODEL, "pacing": FixedPacing(_PACING), **options}
-        return ImagesClient(self.api_key, **given)
+        return ImagesClient(self.api_key, **self._with_defaults(options))
+
+    def _with_defaults(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"base_url": self.base_url, "model": MODEL, "pacing": FixedPacing(_PACING), **options}
 
     def _look_at(self, request: ReceivedRequest) -> str | None:
         """In the gateway's thread: note a request, and draw its fault."""
@@ -140,7 +141,7 @@ def _json_of(request: ReceivedRequest) -> dict[str, Any]:
         body = request.json()
     except ValueError:
         return {}
-    return body if isinstance(body, dict) else {}
+    return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
 
 
 def _paint(*, prompt: str, seed: int, index: int, size: tuple[int, int], output_format: str, **_: Any) -> bytes:

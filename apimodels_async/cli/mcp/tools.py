@@ -75,7 +75,8 @@ class ImageTools:
                 checked_picture(each, self._folders, f"images[{at}]") for at, each in enumerate(fields["images"])
             ]
         given = {name: value for name, value in fields.items() if value is not None}
-        request = GenerationRequest(prompt, **{"model": self._model, **given})
+        given.setdefault("model", self._model)
+        request = GenerationRequest(prompt, **given)
         key, task, paid = await self._payments.task_of(request, key)
         files = await self._payments.saved_files(key)
         if files:
