@@ -354,6 +354,7 @@ class AsyncImagesClient:
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> "batches.Batch":
         """Make many pictures: ``async with client.batch(requests) as batch: async for outcome in batch: …``.
 
@@ -390,13 +391,18 @@ class AsyncImagesClient:
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. Its errors are logged, and a slow one does not delay the batch.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
+            page: an HTML file that shows the batch, replaced by a newer one every few seconds while it runs; ``True``
+                for ``index.html`` in `download_to`. It is one file that loads nothing from a network, with a thumbnail
+                of each picture, made by Pillow (extra ``page``). A page that cannot be written is logged and does not
+                end the batch.
 
         Raises:
             TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
             DownloadError: on entering, if `download_to` cannot be written to: nothing was sent.
+            ConfigurationError: on entering, if `page` is there and is no page of a batch, or Pillow is not installed.
         """
-        _check_requests(requests)
+        batches.check_requests(requests)
         if max_in_flight < 1:
             raise ArgumentError("max_in_flight", "give 1 or more", value=str(max_in_flight))
         if retry_failed < 0:
@@ -417,6 +423,7 @@ class AsyncImagesClient:
             on_event=on_event,
             sidecar=sidecar,
             outage_timeout=_checked_wait(outage_timeout, "outage_timeout"),
+            page=batches.checked_page(page, directory),
         )
         open_ledger = None if ledger is None else partial(self._open, ledger, match=True)
         return batches.Batch(self._engine, self._downloader, requests, options, open_ledger)
@@ -436,6 +443,7 @@ class AsyncImagesClient:
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> list[Outcome]:
         """Run `batch` and return its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -455,6 +463,7 @@ class AsyncImagesClient:
             outage_timeout=outage_timeout,
             on_event=on_event,
             sidecar=sidecar,
+            page=page,
         )
         try:
             async with batch:
@@ -573,16 +582,6 @@ def _request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) -
     """Return the request of `create` or `generate`, from those `arguments` of the method that are request fields."""
     given = {name: arguments[name] for name in _FIELDS if arguments[name] is not None}
     return evolve(prompt, **given) if isinstance(prompt, GenerationRequest) else GenerationRequest(prompt, **given)
-
-
-def _check_requests(requests: object) -> None:
-    """Raise a TypeError for an iterable that is clearly not a list of requests, such as a string."""
-    kind = type(requests).__name__
-    is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
-    if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
-        raise TypeError(
-            f"requests is a {kind}: give a list of prompts or of GenerationRequest; a single one goes to generate"
-        )
 
 
 def _checked_id(task_id: object) -> str:

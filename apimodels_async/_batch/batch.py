@@ -7,18 +7,23 @@ and no group is held open across a ``yield``.
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 import anyio
 import anyio.abc
 
+from apimodels_async._batch.accounts import is_billed
+from apimodels_async._batch.budget import price
 from apimodels_async._batch.feed import threaded
 from apimodels_async._batch.options import BatchOptions, Requests
 from apimodels_async._batch.pipeline import Pipeline
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._download.downloader import Downloader
+from apimodels_async._page.rows import PageRow, row_of
+from apimodels_async._page.writer import PageWriter
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import BatchStats, Outcome, Task
 
@@ -54,6 +59,7 @@ class Batch:
         self._left_behind: list[Task] = []
         self._left = False
         self._pipeline: Pipeline | None = None
+        self._page: PageWriter | None = None
         self._group: anyio.abc.TaskGroup | None = None
 
     @property
@@ -86,6 +92,7 @@ class Batch:
         if self._options.download_to is not None:
             directory = await self._downloader.prepare_folder(self._options.download_to)
             self._options = self._options._replace(download_to=directory)
+        self._page = await self._open_page()
         if self._open_ledger is not None:
             self._records = await self._open_ledger()
         self._pipeline = Pipeline(
@@ -101,7 +108,19 @@ class Batch:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         self._pipeline.start(self._group)
+        if self._page is not None:
+            self._group.start_soon(self._page.run)
         return self
+
+    async def _open_page(self) -> PageWriter | None:
+        page, directory = self._options.page, self._options.download_to
+        if page is True and directory is not None:
+            page = directory / "index.html"
+        if not isinstance(page, Path):
+            return None
+        writer = PageWriter(page)
+        await writer.open()
+        return writer
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -112,16 +131,22 @@ class Batch:
         try:
             if kind is None and pipeline.done:
                 await pipeline.notify_the_rest()
+                if self._page is not None:
+                    await self._page.finish()
         finally:
             self._leave(pipeline)
             self._lift_rates()
             group.cancel_scope.cancel()
             # The group must see a cancellation, which may be its own; an error of the user's it would wrap into an
             # exception group, so that it passes by the group instead.
-            if isinstance(error, anyio.get_cancelled_exc_class()):
-                suppress = await _ungrouped(group.__aexit__(kind, error, traceback))
-            else:
-                suppress = await _ungrouped(group.__aexit__(None, None, None)) and False
+            try:
+                if isinstance(error, anyio.get_cancelled_exc_class()):
+                    suppress = await _ungrouped(group.__aexit__(kind, error, traceback))
+                else:
+                    suppress = await _ungrouped(group.__aexit__(None, None, None)) and False
+            finally:
+                if self._page is not None:
+                    await self._page.close()
             if self._records is not None:
                 with anyio.CancelScope(shield=True):
                     await self._records.flush()
@@ -150,7 +175,14 @@ class Batch:
         """An outcome has arrived, or (``None``) the end of the input."""
         if outcome is not None:
             self._outcomes.append(outcome)
+            if self._page is not None:
+                self._page.add(self._row(outcome))
         self._wake_consumers()
+
+    def _row(self, outcome: Outcome) -> PageRow:
+        model = outcome.request.model or self._engine.model or ""
+        cost = price(outcome.request, model) if is_billed(outcome.task, outcome.error) else 0.0
+        return row_of(outcome, model=model, cost=cost)
 
     def _wake_consumers(self) -> None:
         """All of them: each looks for itself whether there is anything left, and waits for a new event if not."""

@@ -1,12 +1,14 @@
 """What a batch was asked for, and one request of it."""
 
-from collections.abc import AsyncIterable, Callable, Iterable
+import os
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
+from apimodels_async._arguments import ArgumentError
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
@@ -28,6 +30,33 @@ class BatchOptions(NamedTuple):
     on_event: Callable[[BatchEvent], object] | None
     sidecar: bool
     outage_timeout: float | None = 300.0
+    page: Path | bool | None = None
+
+
+def check_requests(requests: object) -> None:
+    """Raise a TypeError for an iterable that is clearly not a list of requests, such as a string."""
+    kind = type(requests).__name__
+    is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
+    if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
+        raise TypeError(
+            f"requests is a {kind}: give a list of prompts or of GenerationRequest; a single one goes to generate"
+        )
+
+
+def checked_page(page: str | os.PathLike[str] | bool | None, directory: Path | None) -> Path | bool | None:
+    """The page that a batch is asked for.
+
+    Raises:
+        ArgumentError: no HTML file, or no folder for one.
+    """
+    if isinstance(page, bool) or page is None:
+        if page and directory is None:
+            raise ArgumentError("page", "True needs download_to: give that, or the path of an HTML file")
+        return page
+    path = Path(page)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ArgumentError("page", "give the path of an HTML file, such as out/index.html", value=repr(str(path)))
+    return path
 
 
 class Phase(Enum):

@@ -300,6 +300,7 @@ class ImagesClient(MirroredClient):
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> "Batch":
         """Make many pictures: ``with client.batch(requests) as batch: for outcome in batch: …``.
 
@@ -336,11 +337,16 @@ class ImagesClient(MirroredClient):
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. Its errors are logged, and a slow one does not delay the batch.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
+            page: an HTML file that shows the batch, replaced by a newer one every few seconds while it runs; ``True``
+                for ``index.html`` in `download_to`. It is one file that loads nothing from a network, with a thumbnail
+                of each picture, made by Pillow (extra ``page``). A page that cannot be written is logged and does not
+                end the batch.
 
         Raises:
             TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
             DownloadError: on entering, if `download_to` cannot be written to: nothing was sent.
+            ConfigurationError: on entering, if `page` is there and is no page of a batch, or Pillow is not installed.
         """
         return Batch(
             self._portal,
@@ -358,6 +364,7 @@ class ImagesClient(MirroredClient):
                 outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
+                page=page,
             ),
         )
 
@@ -376,6 +383,7 @@ class ImagesClient(MirroredClient):
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> list[Outcome]:
         """Run `batch` and return its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -395,6 +403,7 @@ class ImagesClient(MirroredClient):
                 outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
+                page=page,
             )
         )
 

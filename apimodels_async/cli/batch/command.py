@@ -60,6 +60,9 @@ def batch(
     sidecar: Annotated[
         bool, typer.Option("--sidecar", help="A .json beside each task's pictures: prompt, parameters, task id.")
     ] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="An index.html beside the pictures that shows them all, while it runs too.")
+    ] = False,
     create_rate: Annotated[float | None, typer.Option(metavar="N", help="Creates a second.")] = None,
     poll_rate: Annotated[float | None, typer.Option(metavar="N", help="Queries a second.")] = None,
     timeout: Timeout = 600.0,
@@ -92,6 +95,7 @@ def batch(
             "budget": budget,
             "retry_failed": retry_failed,
             "sidecar": sidecar,
+            "page": page,
             "create_rate": create_rate,
             "poll_rate": poll_rate,
             "wait_timeout": timeout,
@@ -118,6 +122,8 @@ def batch(
     run.tell_ids()
     for words in (*run.tally.summary(run.stats, total), *ledger_lines(run.place.ledger, run.stats)):
         screen.say(words)
+    if page:
+        screen.say(f"  to look at: {output / 'index.html'}")
     ending = run.ending()
     if ending is not None:
         raise ending
