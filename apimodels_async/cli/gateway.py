@@ -8,7 +8,9 @@ import typer
 
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, cannot_listen
+from apimodels_async.cli.gateway_log import RequestPrinter
 from apimodels_async.cli.local import gateway_module
+from apimodels_async.cli.screen import Screen
 
 __all__ = ["gateway"]
 
@@ -68,11 +70,13 @@ def gateway(
             metavar="ORIGIN", show_default="none", help="A web page's origin that may use it; can be repeated."
         ),
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no line for each request.")] = False,
     balance: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="What was paid into the account.")] = 10.0,
 ) -> None:
     """Run the API on this machine: no network, no bill, real pictures.
 
-    Prints its address and key as lines to paste into a shell, and stays until Ctrl-C.
+    Prints its address and key as lines to paste into a shell, and stays until Ctrl-C. Its address is also a page for a
+    browser: tasks as they come, a form to try every parameter, requests and callbacks.
     """
     module = gateway_module()
     keys = tuple(api_key or [module.DEFAULT_API_KEY])
@@ -86,6 +90,7 @@ def gateway(
             typer.echo(f"# export APIMODELS_API_KEY={shlex.quote(key)}")
         kept = "a temporary file that goes when it ends" if store is None else store.resolve()
         typer.echo(f"# Tasks and pictures are kept in {kept}")
+        typer.echo(f"# A page to look at: {base_url.partition('/api/')[0]}/")
         typer.echo("# Ctrl-C ends it")
 
     try:
@@ -103,6 +108,7 @@ def gateway(
             any_model=any_model,
             faults=faults,
             cors=cors or (),
+            on_request=None if quiet else RequestPrinter(Screen()),
         )
     except KeyboardInterrupt:
         return  # where the loop takes no signals

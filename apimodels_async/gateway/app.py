@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
@@ -25,12 +26,16 @@ from apimodels_async.gateway.envelope import json_reply, refusal, success
 from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
 from apimodels_async.gateway.files import FileHosting
 from apimodels_async.gateway.generations import Generations
+from apimodels_async.gateway.journal import Journal, RequestRecord, note
 from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
 from apimodels_async.gateway.limits import MAX_BODY, SMALL_PICTURE, BodyBudget, Reservation
 from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_openai
 from apimodels_async.gateway.openapi import DOCUMENT
+from apimodels_async.gateway.page import Page
+from apimodels_async.gateway.page_guard import is_page
 from apimodels_async.gateway.refusals import Refusal
+from apimodels_async.gateway.request_log import RequestLog
 from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
 from apimodels_async.gateway.results import Paint, TaskResults
 from apimodels_async.gateway.store import Store
@@ -70,6 +75,7 @@ class Options(TypedDict, total=False):
     any_model: bool
     faults: str
     cors: Collection[str]
+    on_request: Callable[[RequestRecord], object] | None
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     rng: random.Random | None
@@ -89,6 +95,7 @@ def create_app(
     any_model: bool = False,
     faults: str = "",
     cors: Collection[str] = (),
+    on_request: Callable[[RequestRecord], object] | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -116,6 +123,7 @@ def create_app(
             429, 500 or 413, get no answer for 100 s (``524``) or a closed connection (``drop``); and the share of tasks
             whose states have other words (``state``).
         cors: the origins whose web pages may use the gateway, as ``"http://localhost:5173"``; ``"*"`` for all.
+        on_request: called with each request to the API when it has been answered; it must return at once.
         clock: the time, epoch seconds.
         sleep: waits some seconds; used by synchronous models and webhooks.
         rng: draws durations and missing seeds, and spreads the retries of webhooks.
@@ -144,9 +152,11 @@ def create_app(
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)
     rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)
+    journal = Journal(on_request)
     delivery = WebhookDelivery(
-        store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng
-    )
+        store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng,
+        journal=journal,
+    )  # fmt: skip
     rates = FaultRates.parse(faults)
     generations = Generations(
         store=store_thread,
@@ -162,7 +172,12 @@ def create_app(
         sleep=sleep,
         rng=rng,
     )
-    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget, lambda: rates.draw(rng), sleep)
+    keys, own_hosts = check_keys(api_keys), check_hosts(allowed_hosts)
+    guard = _Guard(keys, own_hosts, budget, lambda: rates.draw(rng), sleep)
+    page = Page(
+        store=store_thread, results=results, readers=readers, journal=journal, budget=budget, now=now,
+        hosts=own_hosts, keys=keys, default_key=DEFAULT_API_KEY, api=PREFIXES[0],
+    )  # fmt: skip
     handlers = _ErrorHandlers(refusals_status=200 if errors_in_envelope else None)
 
     async def balance_left(_: Request, __: RequestBody) -> Response:
@@ -188,6 +203,7 @@ def create_app(
             guard.open_route("/hosted/{id}", hosting.get),
             guard.open_route("/uploads/{id}", hosting.put, "PUT"),
             guard.open_route("/openapi.json", _openapi),
+            *page.routes(),
         ],
         exception_handlers={
             Refusal: handlers.on_refusal,
@@ -197,7 +213,7 @@ def create_app(
             Exception: handlers.on_fault,
         },
         lifespan=lifespan,
-        middleware=_cross_origin(cors),
+        middleware=[Middleware(RequestLog, journal=journal, now=now, is_page=is_page), *_cross_origin(cors)],
     )
     app.router.redirect_slashes = False
     app.state.store = store_thread
@@ -213,10 +229,18 @@ def _cross_origin(origins: Collection[str]) -> list[Middleware]:
         return []
     methods, exposed = ["GET", "POST", "PUT", "HEAD"], ["Retry-After", "Content-Length"]
     return [
-        Middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=exposed
-        )
+        Middleware(_ApiCors, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=exposed)
     ]
+
+
+class _ApiCors(CORSMiddleware):
+    """CORS for the API, and not for the gateway's own page, which no other page may read or use."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and is_page(scope):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 async def _models(_: Request, __: RequestBody) -> Response:
@@ -291,6 +315,7 @@ class _ErrorHandlers:
     refusals_status: int | None
 
     def _answer(self, request: Request, code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+        note(request.scope, reason=message)
         of_the_api = request.scope["path"].startswith(tuple(f"{prefix}/" for prefix in PREFIXES))
         error = None
         if of_the_api and speaks_openai(request.scope["path"], request.headers):

@@ -17,6 +17,7 @@ from apimodels_async.gateway.create_request import OPENAI_SHAPED, CreateBody, cr
 from apimodels_async.gateway.disconnect import Disconnect
 from apimodels_async.gateway.envelope import json_reply, success
 from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
+from apimodels_async.gateway.journal import note
 from apimodels_async.gateway.latency import Latency
 from apimodels_async.gateway.loading import InputLoader, LoadedInputs
 from apimodels_async.gateway.multipart import boundary_of
@@ -146,6 +147,7 @@ class Generations:
         openai_shaped, response_format = asked.openai_shaped, asked.response_format
         del asked, inputs
         body.release()
+        note(request.scope, task_id=task.id)
         if notified and Behaviour.EARLY in behaviours:
             await self._delivery.first_attempt(task.id)
         if fault is Fault.SILENCE:
