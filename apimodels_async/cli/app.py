@@ -12,7 +12,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from apimodels_async._version import __version__
-from apimodels_async.cli import account, exit_codes, gateway, generate, ledger, listen, tasks
+from apimodels_async.cli import account, exit_codes, gateway, generate, ledger, listen, tasks, trigger
 from apimodels_async.cli.batch import command as batch
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.screen import Screen
@@ -57,6 +57,7 @@ for _command in (
     account.balance,
     gateway.gateway,
     listen.listen,
+    trigger.trigger,
 ):
     app.command()(_command)
 app.add_typer(ledger.commands, name="ledger")

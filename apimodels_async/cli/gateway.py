@@ -93,6 +93,7 @@ def gateway(
         typer.echo(f"# A page to look at: {base_url.partition('/api/')[0]}/")
         typer.echo("# Ctrl-C ends it")
 
+    printer = None if quiet else RequestPrinter(Screen())
     try:
         module.serve(
             host=host,
@@ -108,7 +109,7 @@ def gateway(
             any_model=any_model,
             faults=faults,
             cors=cors or (),
-            on_request=None if quiet else RequestPrinter(Screen()),
+            on_request=printer,
         )
     except KeyboardInterrupt:
         return  # where the loop takes no signals
@@ -116,3 +117,6 @@ def gateway(
         raise CommandFailed(str(error), exit_codes.USAGE) from error
     except OSError as error:
         raise CommandFailed(cannot_listen(error, host, port), exit_codes.CONFIGURATION) from error
+    finally:
+        if printer is not None:
+            printer.close()

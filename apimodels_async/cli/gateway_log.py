@@ -17,15 +17,20 @@ __all__ = ["RequestPrinter", "line_of"]
 _BACKLOG = 1000
 """Lines that wait for a terminal that is stopped or slow; further ones are dropped, and how many is said."""
 
+_CLOSE_TIME = 1.0
+"""Seconds in which the last lines may be printed."""
+
 
 class RequestPrinter:
     """Prints requests in a thread of its own: a terminal that is stopped must not stop the gateway."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
-        self._lines: queue.Queue[str] = queue.Queue(_BACKLOG)
+        self._lines: queue.Queue[str | None] = queue.Queue(_BACKLOG)
         self._dropped = 0
-        threading.Thread(target=self._run, name="apimodels-gateway-log", daemon=True).start()
+        # A daemon: a terminal that is stopped must not keep the process alive either.
+        self._thread = threading.Thread(target=self._run, name="apimodels-gateway-log", daemon=True)
+        self._thread.start()
 
     def __call__(self, record: "RequestRecord") -> None:
         """Print a request; returns at once."""
@@ -37,10 +42,15 @@ class RequestPrinter:
         except queue.Full:
             self._dropped += 1
 
+    def close(self) -> None:
+        """Print what is still waiting, for a second at most."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(None)
+        self._thread.join(_CLOSE_TIME)
+
     def _run(self) -> None:
-        with contextlib.suppress(OSError, ValueError):  # the terminal is gone
-            while True:
-                self._screen.say(self._lines.get())
+        while (line := self._lines.get()) is not None:
+            self._screen.say(line)
 
 
 def line_of(record: "RequestRecord") -> str:

@@ -23,7 +23,7 @@ from apimodels_async.gateway.multipart import boundary_of, form_parts
 from apimodels_async.gateway.page_form import body_of, values_of
 from apimodels_async.gateway.page_guard import PREFIX, PageGuard
 from apimodels_async.gateway.page_store import latest_tasks, shown_task
-from apimodels_async.gateway.page_views import Place, View, home, live_parts, message, task_page
+from apimodels_async.gateway.page_views import Site, View, home, live_parts, message, task_page
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import origin_of, read_body
 from apimodels_async.gateway.results import TaskResults
@@ -103,11 +103,11 @@ class Page:
         if again is not None:
             shown = await self._store.ask(shown_task, again, self._now())
             values = None if shown is None else values_of(shown.request)
-        return _html(home(self._place(request), await self._view(), values=values))
+        return _html(home(self._site(request), await self._view(), values=values))
 
     async def live(self, request: Request) -> Response:
         """The parts of the page that change."""
-        return JSONResponse(live_parts(self._place(request), await self._view()))
+        return JSONResponse(live_parts(self._site(request), await self._view()))
 
     async def task(self, request: Request) -> Response:
         """One task."""
@@ -115,7 +115,7 @@ class Page:
         if shown is None:
             raise Refusal(404, "there is no such task")
         callbacks = [each for each in self._journal.callbacks if each.task_id == shown.task.id]
-        return _html(task_page(self._place(request), shown, self._now(), callbacks))
+        return _html(task_page(self._site(request), shown, self._now(), callbacks))
 
     async def thumbnail(self, request: Request) -> Response:
         """A picture, small."""
@@ -151,10 +151,10 @@ class Page:
             if body is not None:
                 body.release()
         if task_id is not None:
-            return RedirectResponse(self._place(request).to(f"tasks/{task_id}"), 303)
+            return RedirectResponse(self._site(request).to(f"tasks/{task_id}"), 303)
         if refused is None:
-            return RedirectResponse(f"{self._place(request).root}/", 303)
-        return _html(home(self._place(request), await self._view(), values=dict(fields), refused=refused), 400)
+            return RedirectResponse(f"{self._site(request).root}/", 303)
+        return _html(home(self._site(request), await self._view(), values=dict(fields), refused=refused), 400)
 
     async def _call(self, request: Request, body: bytes) -> tuple[str | None, str | None]:
         """Call the API of this very application.
@@ -218,12 +218,12 @@ class Page:
             requests=list(islice(self._journal.requests, RECORDS)),
         )
 
-    def _place(self, request: Request) -> Place:
-        return Place(request.scope.get("root_path", ""), origin_of(request), self._api, self._shown_key)
+    def _site(self, request: Request) -> Site:
+        return Site(request.scope.get("root_path", ""), origin_of(request), self._api, self._shown_key)
 
     def _explain(self, root: str, status: int, text: str) -> Response:
         # Without the request's host, which may be another site's.
-        return _html(message(Place(root, "", "", ""), status, text), status)
+        return _html(message(Site(root, "", "", ""), status, text), status)
 
 
 def _html(document: Html, status: int = 200) -> Response:

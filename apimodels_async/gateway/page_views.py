@@ -16,13 +16,13 @@ from apimodels_async.gateway.page_store import ShownTask
 from apimodels_async.gateway.tasks import State, state_of
 from apimodels_async.gateway.triggers import BEHAVIOUR_TRIGGERS, FAILURE_TRIGGERS, FAULT_TRIGGERS
 
-__all__ = ["Place", "View", "document", "home", "live_parts", "message", "task_page"]
+__all__ = ["Site", "View", "document", "home", "live_parts", "message", "task_page"]
 
 _OVER = frozenset({State.COMPLETED, State.FAILED})
 
 
 @frozen
-class Place:
+class Site:
     """Where the gateway is, as the reader's browser knows it.
 
     Attributes:
@@ -61,11 +61,11 @@ class View:
     requests: Iterable[RequestRecord]
 
 
-def document(place: Place, title: str, *body: Child, refresh: int | None = None, live: str | None = None) -> Html:
+def document(site: Site, title: str, *body: Child, refresh: int | None = None, live: str | None = None) -> Html:
     """A whole document.
 
     Args:
-        place: where the gateway is.
+        site: where the gateway is.
         title: of the document.
         *body: its content.
         refresh: seconds after which a browser without JavaScript loads it again.
@@ -79,42 +79,42 @@ def document(place: Place, title: str, *body: Child, refresh: int | None = None,
         element("meta", name="color-scheme", content="light dark"),
         reload,
         element("title", title),
-        element("link", rel="icon", href=place.to("page.svg")),
-        element("link", rel="stylesheet", href=place.to("page.css")),
-        element("script", src=place.to("page.js"), defer=True),
+        element("link", rel="icon", href=site.to("page.svg")),
+        element("link", rel="stylesheet", href=site.to("page.css")),
+        element("script", src=site.to("page.js"), defer=True),
     )
     header = element(
         "header",
-        element("a", "apimodels gateway", href=f"{place.root}/", class_="home"),
-        element("span", place.origin + place.api, class_="address"),
+        element("a", "apimodels gateway", href=f"{site.root}/", class_="home"),
+        element("span", site.origin + site.api, class_="address"),
         class_="top",
     )
     whole = element("html", head, element("body", header, *body, data_live=live), lang="en")
     return Html(f"<!DOCTYPE html>\n{whole}")
 
 
-def message(place: Place, status: int, text: str) -> Html:
+def message(site: Site, status: int, text: str) -> Html:
     """The page of a refusal."""
     words = element("main", element("h1", f"Not done ({status})"), element("p", text, role="alert", class_="alert"))
-    return document(place, "Not done", words)
+    return document(site, "Not done", words)
 
 
 # --- the page at /
 
 
-def home(place: Place, view: View, *, values: Mapping[str, str] | None = None, refused: str | None = None) -> Html:
+def home(site: Site, view: View, *, values: Mapping[str, str] | None = None, refused: str | None = None) -> Html:
     """The page at ``/``.
 
     Args:
-        place: where the gateway is.
+        site: where the gateway is.
         view: what it shows.
         values: what the form is filled with.
         refused: why the API did not take what was entered.
     """
-    parts = live_parts(place, view)
+    parts = live_parts(site, view)
     alert = None if refused is None else element("p", refused, role="alert", class_="alert", dir="auto")
     return document(
-        place,
+        site,
         "apimodels gateway",
         element(
             "main",
@@ -122,7 +122,7 @@ def home(place: Place, view: View, *, values: Mapping[str, str] | None = None, r
                 "section",
                 element("h1", "Try a request"),
                 alert,
-                form(place.to("create"), values),
+                form(site.to("create"), values),
                 _words(),
                 class_="try",
             ),
@@ -136,21 +136,21 @@ def home(place: Place, view: View, *, values: Mapping[str, str] | None = None, r
             ),
             class_="columns",
         ),
-        live=place.to("live"),
+        live=site.to("live"),
     )
 
 
-def live_parts(place: Place, view: View) -> dict[str, Html]:
+def live_parts(site: Site, view: View) -> dict[str, Html]:
     """The parts of the page that change, by the ids of the elements that hold them."""
     return {
         "balance": join([element("span", "Balance"), element("strong", f"US$ {dollars(view.balance):,.3f}")]),
-        "tasks": _list((_card(place, each, view.now) for each in view.tasks), "cards", "No task yet: create one."),
+        "tasks": _list((_card(site, each, view.now) for each in view.tasks), "cards", "No task yet: create one."),
         "callbacks": _list(
-            (_callback(place, each) for each in view.callbacks),
+            (_callback(site, each) for each in view.callbacks),
             "log",
             "No callback yet: create a task with a callback_url.",
         ),
-        "requests": _list((_request(place, each) for each in view.requests), "log", "No request yet."),
+        "requests": _list((_request(site, each) for each in view.requests), "log", "No request yet."),
     }
 
 
@@ -188,11 +188,11 @@ def _badge(word: str, kind: str) -> Html:
     return element("span", word, class_=f"badge {kind}")
 
 
-def _card(place: Place, shown: ShownTask, now: int) -> Html:
+def _card(site: Site, shown: ShownTask, now: int) -> Html:
     task, state = shown.task, state_of(shown.task, now)
     if state is State.COMPLETED:
         name = f"{task.id}-0.{task.output_format}"
-        picture = element("img", src=place.to(f"thumbnails/{name}"), alt="", loading="lazy", width=144, height=144)
+        picture = element("img", src=site.to(f"thumbnails/{name}"), alt="", loading="lazy", width=144, height=144)
     else:
         picture = element("span", "✕" if state is State.FAILED else "…", class_=f"blank {state.value}")
     more = f"+{task.n - 1}" if task.n > 1 else None
@@ -204,7 +204,7 @@ def _card(place: Place, shown: ShownTask, now: int) -> Html:
             None if more is None else element("span", more, class_="more"),
             element("span", shown.prompt, class_="prompt", dir="auto"),
             element("span", _badge(state.value, state.value), _time(task.created), class_="facts"),
-            href=place.to(f"tasks/{task.id}"),
+            href=site.to(f"tasks/{task.id}"),
         ),
     )
 
@@ -213,7 +213,7 @@ def _curl(at: str, line: str) -> Html:
     return element("details", element("summary", "curl"), element("pre", line, tabindex=0), id=at, class_="curl")
 
 
-def _callback(place: Place, record: CallbackRecord) -> Html:
+def _callback(site: Site, record: CallbackRecord) -> Html:
     good = record.status is not None and 200 <= record.status < 300
     word = "no answer" if record.status is None else str(record.status)
     if record.next_at is not None:
@@ -226,7 +226,7 @@ def _callback(place: Place, record: CallbackRecord) -> Html:
         element("span", "POST ", record.url, class_="what"),
         element(
             "span",
-            element("a", record.task_id, href=place.to(f"tasks/{record.task_id}")),
+            element("a", record.task_id, href=site.to(f"tasks/{record.task_id}")),
             None if good else element("span", record.outcome, dir="auto"),
             after or None,
             class_="facts",
@@ -235,14 +235,14 @@ def _callback(place: Place, record: CallbackRecord) -> Html:
     )
 
 
-def _request(place: Place, record: RequestRecord) -> Html:
+def _request(site: Site, record: RequestRecord) -> Html:
     good = record.status is not None and record.status < 400 and record.reason is None
     word = "closed" if record.status is None else str(record.status)
     api = any(record.path.startswith(prefix) for prefix in ("/api/", "/v1/"))
     line = request_line(
         record.method,
-        place.origin.removesuffix(place.root) + record.path,
-        key=place.key if api else None,
+        site.origin.removesuffix(site.root) + record.path,
+        key=site.key if api else None,
         content_type=record.content_type,
         body=record.body,
     )
@@ -258,7 +258,7 @@ def _request(place: Place, record: RequestRecord) -> Html:
         ),
         element("span", f"{record.method} ", record.path, class_="what"),
         None if record.reason is None else element("span", record.reason, class_="reason", dir="auto"),
-        None if task is None else element("a", task, href=place.to(f"tasks/{task}")),
+        None if task is None else element("a", task, href=site.to(f"tasks/{task}")),
         _curl(f"request-{record.at}-{record.method}-{record.path}-{record.seconds:.6f}", line),
     )
 
@@ -266,21 +266,21 @@ def _request(place: Place, record: RequestRecord) -> Html:
 # --- one task
 
 
-def task_page(place: Place, shown: ShownTask, now: int, callbacks: Iterable[CallbackRecord]) -> Html:
+def task_page(site: Site, shown: ShownTask, now: int, callbacks: Iterable[CallbackRecord]) -> Html:
     """The page of one task: its pictures, its request, and how to do the same with curl."""
     task, state = shown.task, state_of(shown.task, now)
     names = [f"{task.id}-{index}.{task.output_format}" for index in range(task.n)]
-    urls = [f"{place.root}/results/{name}" for name in names] if state is State.COMPLETED else []
+    urls = [f"{site.root}/results/{name}" for name in names] if state is State.COMPLETED else []
     pictures = [
         element("a", element("img", src=url, alt=f"Picture {number}"), href=url) for number, url in enumerate(urls, 1)
     ]
-    api = place.origin + place.api
+    api = site.origin + site.api
     query = f"{api}/images/generations?task_id={task.id}"
     lines = [
-        ("Create it", create_line(api, shown.request, key=place.key)),
-        ("Query it", request_line("GET", query, key=place.key)),
+        ("Create it", create_line(api, shown.request, key=site.key)),
+        ("Query it", request_line("GET", query, key=site.key)),
         *(
-            (f"Fetch picture {number}", f"{request_line('GET', f'{place.origin}/results/{name}', key=None)} -o {name}")
+            (f"Fetch picture {number}", f"{request_line('GET', f'{site.origin}/results/{name}', key=None)} -o {name}")
             for number, name in enumerate(names, 1)
             if state is State.COMPLETED
         ),
@@ -301,9 +301,9 @@ def task_page(place: Place, shown: ShownTask, now: int, callbacks: Iterable[Call
         ("callback", shown.callback_url),
     ]
     request = json.dumps(json.loads(shown.request), ensure_ascii=False, indent=2)
-    again = element("a", "Use this request again", href=f"{place.root}/?again={task.id}", class_="button")
+    again = element("a", "Use this request again", href=f"{site.root}/?again={task.id}", class_="button")
     return document(
-        place,
+        site,
         f"Task {task.id}",
         element(
             "main",
@@ -317,10 +317,10 @@ def task_page(place: Place, shown: ShownTask, now: int, callbacks: Iterable[Call
             element("h2", "With curl"),
             *(join([element("h3", title), element("pre", line, tabindex=0)]) for title, line in lines),
             element("h2", "Callbacks"),
-            _list((_callback(place, each) for each in callbacks), "log", "None has been sent."),
+            _list((_callback(site, each) for each in callbacks), "log", "None has been sent."),
         ),
         refresh=None if state in _OVER else 1,
-        live=None if state in _OVER else place.to(f"tasks/{task.id}"),
+        live=None if state in _OVER else site.to(f"tasks/{task.id}"),
     )
 
 
