@@ -61,6 +61,14 @@ def lowest(session: nox.Session) -> None:
         run_tests(session, "tests/cli")
 
 
+@nox.session(name="tests-web")
+def tests_web(session: nox.Session) -> None:
+    """Both pages in the Chromium of the distribution (apt-get install chromium), sizes and colours, by axe too."""
+    session.install(PACKAGE, *group("test"), *group("web"))
+    session.env["PYTHONSAFEPATH"] = "1"
+    session.run("pytest", "-n0", *(session.posargs or ["tests/web"]))
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff: rules and format."""

@@ -300,6 +300,7 @@
     });
   }
 
+  byId("tools").hidden = false;
   byId("follow").checked = true;
   recall();
   measure();

@@ -10,7 +10,7 @@ from apimodels_async.cli.failures import one_line
 from apimodels_async.cli.screen import Screen
 
 if TYPE_CHECKING:
-    from apimodels_async.gateway.journal import RequestRecord
+    from apimodels_async.gateway.activity import RequestRecord
 
 __all__ = ["RequestPrinter", "line_of"]
 

@@ -22,11 +22,11 @@ from starlette.types import Receive, Scope, Send
 
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
+from apimodels_async.gateway.activity import RecentActivity, RequestRecord, note
 from apimodels_async.gateway.envelope import json_reply, refusal, success
 from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
 from apimodels_async.gateway.files import FileHosting
 from apimodels_async.gateway.generations import Generations
-from apimodels_async.gateway.journal import Journal, RequestRecord, note
 from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
 from apimodels_async.gateway.limits import MAX_BODY, SMALL_PICTURE, BodyBudget, Reservation
 from apimodels_async.gateway.loading import InputLoader
@@ -152,10 +152,10 @@ def create_app(
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)
     rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)
-    journal = Journal(on_request)
+    activity = RecentActivity(on_request)
     delivery = WebhookDelivery(
         store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng,
-        journal=journal,
+        activity=activity,
     )  # fmt: skip
     rates = FaultRates.parse(faults)
     generations = Generations(
@@ -175,7 +175,7 @@ def create_app(
     keys, own_hosts = check_keys(api_keys), check_hosts(allowed_hosts)
     guard = _Guard(keys, own_hosts, budget, lambda: rates.draw(rng), sleep)
     page = Page(
-        store=store_thread, results=results, readers=readers, journal=journal, budget=budget, now=now,
+        store=store_thread, results=results, readers=readers, activity=activity, budget=budget, now=now,
         hosts=own_hosts, keys=keys, default_key=DEFAULT_API_KEY, api=PREFIXES[0],
     )  # fmt: skip
     handlers = _ErrorHandlers(refusals_status=200 if errors_in_envelope else None)
@@ -213,7 +213,7 @@ def create_app(
             Exception: handlers.on_fault,
         },
         lifespan=lifespan,
-        middleware=[Middleware(RequestLog, journal=journal, now=now, is_page=is_page), *_cross_origin(cors)],
+        middleware=[Middleware(RequestLog, activity=activity, now=now, is_page=is_page), *_cross_origin(cors)],
     )
     app.router.redirect_slashes = False
     app.state.store = store_thread

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from apimodels_async.gateway.account import dollars, price_of
+from apimodels_async.gateway.activity import note
 from apimodels_async.gateway.create_request import OPENAI_SHAPED, CreateBody, create_body, read_create_body
 from apimodels_async.gateway.disconnect import Disconnect
 from apimodels_async.gateway.envelope import json_reply, success
 from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
-from apimodels_async.gateway.journal import note
 from apimodels_async.gateway.latency import Latency
 from apimodels_async.gateway.loading import InputLoader, LoadedInputs
 from apimodels_async.gateway.multipart import boundary_of

@@ -15,9 +15,9 @@ from starlette.routing import Route
 from starlette.types import Message, Scope
 
 from apimodels_async._thumbnails import MEDIA_TYPE, thumbnail
+from apimodels_async.gateway.activity import RecentActivity, noted
 from apimodels_async.gateway.disconnect import DISCONNECT
 from apimodels_async.gateway.html import Html
-from apimodels_async.gateway.journal import Journal, noted
 from apimodels_async.gateway.limits import MAX_BODY, BodyBudget
 from apimodels_async.gateway.multipart import boundary_of, form_parts
 from apimodels_async.gateway.page_form import body_of, values_of
@@ -48,7 +48,7 @@ class Page:
         store: the store.
         results: the pictures of tasks.
         readers: the threads to read forms and to make thumbnails in.
-        journal: what was asked and called.
+        activity: what was asked and called.
         budget: the memory for bodies.
         now: the clock, epoch milliseconds.
         hosts: the allowed host names.
@@ -63,7 +63,7 @@ class Page:
         store: StoreThread,
         results: TaskResults,
         readers: Workers,
-        journal: Journal,
+        activity: RecentActivity,
         budget: BodyBudget,
         now: Callable[[], int],
         hosts: frozenset[str],
@@ -74,7 +74,7 @@ class Page:
         self._store = store
         self._results = results
         self._readers = readers
-        self._journal = journal
+        self._activity = activity
         self._budget = budget
         self._now = now
         self._hosts = hosts
@@ -114,7 +114,7 @@ class Page:
         shown = await self._store.ask(shown_task, request.path_params["id"], self._now())
         if shown is None:
             raise Refusal(404, "there is no such task")
-        callbacks = [each for each in self._journal.callbacks if each.task_id == shown.task.id]
+        callbacks = [each for each in self._activity.callbacks if each.task_id == shown.task.id]
         return _html(task_page(self._site(request), shown, self._now(), callbacks))
 
     async def thumbnail(self, request: Request) -> Response:
@@ -214,8 +214,8 @@ class Page:
             now=now,
             balance=await self._store.ask(Store.balance, now),
             tasks=await self._store.ask(latest_tasks, now, TASKS),
-            callbacks=list(islice(self._journal.callbacks, RECORDS)),
-            requests=list(islice(self._journal.requests, RECORDS)),
+            callbacks=list(islice(self._activity.callbacks, RECORDS)),
+            requests=list(islice(self._activity.requests, RECORDS)),
         )
 
     def _site(self, request: Request) -> Site:

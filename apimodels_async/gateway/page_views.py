@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from attrs import frozen
 
 from apimodels_async.gateway.account import dollars
+from apimodels_async.gateway.activity import CallbackRecord, RequestRecord
 from apimodels_async.gateway.curl import create_line, post_line, request_line
 from apimodels_async.gateway.html import Child, Html, element, join
-from apimodels_async.gateway.journal import CallbackRecord, RequestRecord
 from apimodels_async.gateway.page_form import form
 from apimodels_async.gateway.page_guard import PREFIX
 from apimodels_async.gateway.page_store import ShownTask

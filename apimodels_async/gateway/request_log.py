@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apimodels_async.gateway.journal import Journal, RequestRecord, noted
+from apimodels_async.gateway.activity import RecentActivity, RequestRecord, noted
 
 __all__ = ["LONGEST_BODY", "RequestLog"]
 
@@ -18,16 +18,16 @@ class RequestLog:
 
     Args:
         app: the application.
-        journal: where they are recorded.
+        activity: where they are recorded.
         now: the clock, epoch milliseconds.
         is_page: whether a request is one of the page's own.
     """
 
     def __init__(
-        self, app: ASGIApp, *, journal: Journal, now: Callable[[], int], is_page: Callable[[Scope], bool]
+        self, app: ASGIApp, *, activity: RecentActivity, now: Callable[[], int], is_page: Callable[[Scope], bool]
     ) -> None:
         self._app = app
-        self._journal = journal
+        self._activity = activity
         self._now = now
         self._is_page = is_page
 
@@ -67,7 +67,7 @@ class RequestLog:
         finally:
             headers = dict(scope["headers"])
             content_type = headers.get(b"content-type", b"").decode("latin-1") if size else ""
-            self._journal.add_request(
+            self._activity.add_request(
                 RequestRecord(
                     at=at,
                     method=scope["method"],

@@ -21,7 +21,7 @@ from typing import Self
 
 from attrs import evolve
 
-from apimodels_async.gateway.journal import CallbackRecord, Journal
+from apimodels_async.gateway.activity import CallbackRecord, RecentActivity
 from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
 from apimodels_async.gateway.tasks import TaskRecord
 from apimodels_async.gateway.timeouts import Sleep, within
@@ -50,7 +50,7 @@ class WebhookDelivery:
         now: the clock, epoch milliseconds.
         sleep: waits some seconds.
         rng: spreads the attempts of the background job.
-        journal: records every attempt.
+        activity: records every attempt.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class WebhookDelivery:
         now: Callable[[], int],
         sleep: Sleep,
         rng: Random,
-        journal: Journal | None = None,
+        activity: RecentActivity | None = None,
     ) -> None:
-        self._journal = journal
+        self._activity = activity
         self._store = store
         self._post = post
         self._settle = settle
@@ -173,8 +173,8 @@ class WebhookDelivery:
         except OSError as error:
             succeeded, outcome = False, f"{type(error).__name__}: {error}"
         progress = next_progress(webhook.progress, succeeded=succeeded, now=self._now(), rng=self._rng)
-        if self._journal is not None:
-            self._journal.add_callback(
+        if self._activity is not None:
+            self._activity.add_callback(
                 CallbackRecord(
                     at=self._now(),
                     task_id=task_id,

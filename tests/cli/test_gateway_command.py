@@ -13,7 +13,7 @@ import pytest
 
 from apimodels_async.cli.gateway_log import RequestPrinter
 from apimodels_async.cli.screen import Screen
-from apimodels_async.gateway.journal import RequestRecord
+from apimodels_async.gateway.activity import RequestRecord
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="ended by POSIX signals")
 

@@ -17,8 +17,8 @@ def get(desk: Any, path: str = "/", **headers: str) -> Any:
     return desk.ask("GET", f"{OWN}{path}", headers=headers)
 
 
-def post(desk: Any, *, fields: dict[str, str] | None = None, **headers: str) -> Any:
-    files = {name: (None, value) for name, value in (fields or {"prompt": "a kite", "model": "sparkpix-image"}).items()}
+def post(desk: Any, **headers: str) -> Any:
+    files = {name: (None, value) for name, value in {"prompt": "a kite", "model": "sparkpix-image"}.items()}
     return desk.ask("POST", f"{OWN}/page/create", files=files, headers=headers)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-__all__ = ["MOST_KEPT", "CallbackRecord", "Journal", "RequestRecord", "note", "noted"]
+__all__ = ["MOST_KEPT", "CallbackRecord", "RecentActivity", "RequestRecord", "note", "noted"]
 
 MOST_KEPT = 200
 """Requests and callbacks that are remembered."""
@@ -67,7 +67,7 @@ class CallbackRecord:
 
 
 @define
-class Journal:
+class RecentActivity:
     """Keeps the latest requests and callbacks, the newest first.
 
     Attributes:
