@@ -94,6 +94,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def drawings(session: nox.Session) -> None:
+    """What the README and the pages show: four pictures, the screen of a batch, both pages (needs Chromium)."""
+    session.install("--quiet", PACKAGE, *group("web"))
+    session.run("python", "tests/tools/draw_docs.py", *session.posargs)
+
+
+@nox.session
 def release(session: nox.Session) -> None:
     """Build what would be uploaded into `dist`, check it, and run the demo from the wheel in a clean environment."""
     session.install(*group("release"))

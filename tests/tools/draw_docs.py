@@ -79,9 +79,9 @@ def looks(browser: Browser, url: str) -> Iterator[tuple[str, bytes]]:
         context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
         page = context.new_page()
         page.goto(url)
-        page.wait_for_function(
-            "document.querySelectorAll('img').length > 5 && [...document.images].every(i => i.complete)"
-        )
+        # Playwright's own waiting would be refused by the page's policy.
+        while not page.evaluate("document.images.length > 5 && [...document.images].every(i => i.complete)"):
+            page.wait_for_timeout(50)
         yield scheme, page.screenshot()
         context.close()
 
