@@ -282,21 +282,26 @@
       byId("follow").checked = kept.follow !== false;
     } catch { /* storage is switched off */ }
   };
+  // What was asked for now begins at the top.
+  const changed = () => {
+    apply();
+    if (body.getBoundingClientRect().top < 0) window.scrollTo(0, 0);
+  };
   let typed = 0;
   query.addEventListener("input", () => {
     clearTimeout(typed);
-    typed = setTimeout(apply, 60);
+    typed = setTimeout(changed, 60);
   });
-  stateSelect.addEventListener("change", apply);
-  sortSelect.addEventListener("change", () => { descending = false; apply(); });
-  direction.addEventListener("click", () => { descending = !descending; apply(); });
-  byId("tools").addEventListener("submit", (event) => { event.preventDefault(); apply(); });
+  stateSelect.addEventListener("change", changed);
+  sortSelect.addEventListener("change", () => { descending = false; changed(); });
+  direction.addEventListener("click", () => { descending = !descending; changed(); });
+  byId("tools").addEventListener("submit", (event) => { event.preventDefault(); changed(); });
   for (const head of document.querySelectorAll("[data-key] button")) {
     head.addEventListener("click", () => {
       const key = head.parentElement.dataset.key;
       descending = sortSelect.value === key && !descending;
       sortSelect.value = key;
-      apply();
+      changed();
     });
   }
 

@@ -28,6 +28,8 @@ _HINTS = {
     "seed": "a whole number",
 }
 
+_FILE, _FILES, _LINES = "A picture file.", "Picture files.", "Pictures by their URLs, one a line."
+
 
 @frozen
 class FormField:
@@ -47,7 +49,7 @@ class FormField:
 
 
 def _field(name: str, schema: Json) -> FormField:
-    about = str(schema.get("description", ""))
+    about = str(schema.get("description", "")).replace("`", "")
     items = cast("Json", schema.get("items", {}))
     if "enum" in schema:
         return FormField(name, "choice", tuple(cast("list[str]", schema["enum"])), about)
@@ -56,8 +58,11 @@ def _field(name: str, schema: Json) -> FormField:
     if schema["type"] == "integer":
         return FormField(name, "number", about=about)
     if schema["type"] == "array":
-        return FormField(name, "files" if "anyOf" in items else "lines")
-    return FormField(name, "file" if "contentEncoding" in schema else "text", about=about)
+        files = "anyOf" in items
+        return FormField(name, "files" if files else "lines", about=_FILES if files else _LINES)
+    if "contentEncoding" in schema:
+        return FormField(name, "file", about=about if name == "mask" else _FILE)
+    return FormField(name, "text", about=about)
 
 
 FIELDS = tuple(_field(name, schema) for name, schema in cast("dict[str, Json]", CREATE["properties"]).items())
