@@ -76,7 +76,7 @@ async def make_batch(gateway: LocalGateway, folder: Path) -> None:
 def looks(browser: Browser, url: str) -> Iterator[tuple[str, bytes]]:
     """The page at `url` by day and by night."""
     for scheme in ("light", "dark"):
-        context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
         page = context.new_page()
         page.goto(url)
         # Playwright's own waiting would be refused by the page's policy.
