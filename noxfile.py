@@ -1,5 +1,6 @@
 """What can be run here; `nox -l` lists it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -34,13 +35,15 @@ def run_tests(session: nox.Session, *options: str) -> None:
     # Without this, Python would put this folder before the installed package.
     session.env["PYTHONSAFEPATH"] = "1"
     session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()).resolve() / "coverage")
-    session.run("pytest", *(session.posargs or ["-n", "auto", "--dist=worksteal", *options]))
+    # Two processes a core, because most tests wait for a socket, a child or a timer for much of their time.
+    processes = str(2 * (os.cpu_count() or 1))
+    session.run("pytest", *(session.posargs or ["-n", processes, "--dist=worksteal", *options]))
 
 
 @nox.session(python=PYTHONS or None)
 def tests(session: nox.Session) -> None:
     """The tests of the built package on every supported Python that is found; coverage and the longest on the first."""
-    session.install(PACKAGE, *group("test"))
+    session.install(PACKAGE, *group("test"), *group("agents"))
     # Coverage and what is marked `once` differ little between Pythons, and take half of the time.
     measured = session.python in (None, *PYTHONS[:1])
     run_tests(session, *(["--cov", "--cov-report=term-missing:skip-covered"] if measured else ["-m", "not once"]))
@@ -159,8 +162,15 @@ def disk(session: nox.Session) -> None:
 @nox.session
 def files(session: nox.Session) -> None:
     """Picture files of all kinds in and out, byte for byte; `nox -s files -- FOLDER` adds those of a folder."""
-    session.install("--quiet", PACKAGE)
-    session.run("python", "tests/proofs/files.py", *session.posargs)
+    session.install("--quiet", PACKAGE, *group("files"))
+    session.run("python", "tests/proofs/files", *session.posargs)
+
+
+@nox.session
+def hosts(session: nox.Session) -> None:
+    """The client inside other people's programs, from gevent to Jupyter; `nox -s hosts -- celery` for one of them."""
+    session.install("--quiet", ".[fast,cli,gateway]", *group("hosts"))
+    session.run("python", "tests/proofs/hosts", *session.posargs)
 
 
 @nox.session

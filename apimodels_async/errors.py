@@ -11,7 +11,7 @@ ApimodelsError
 │   └── ServerError               5xx
 ├── ProtocolError                 the server said something outside the contract
 ├── ConnectionFailedError         nothing was sent, or a read-only call never got an answer
-├── SubmissionUnknownError        a create may or may not have been accepted
+├── SubmissionUnknownError        a create request may or may not have been accepted
 ├── NotSubmittedError             a batch item that was never sent
 ├── GenerationFailedError         the task ended as failed
 │   └── ContentPolicyError        refused by moderation
@@ -186,7 +186,7 @@ class ConnectionFailedError(ApimodelsError):
 
 
 class SubmissionUnknownError(ApimodelsError):
-    """A create may or may not have been accepted, and may be billed. It is never resent silently.
+    """A create request may or may not have been accepted, and may be billed. It is never resent silently.
 
     ``__cause__`` says why. The vendor's console lists an account's tasks (apimodels.app/console/records).
     """

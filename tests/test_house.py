@@ -20,7 +20,7 @@ HOME = Path(apimodels_async.__file__).parent
 ORDER = (
     "_text _arguments _validators errors models catalogue _secret _settings _version _urls _limits _threads _sqlite "
     "_group_commit "
-    "_reprs _thumbnails",
+    "_reprs _json_values _prices _template _thumbnails instrumentation",
     "_wire",
     "_http",
     "pacing",
@@ -33,8 +33,9 @@ ORDER = (
     "_batch",
     "client",
     "sync",
-    "gateway",
+    "gateway pytest_plugin",
     "cli",
+    "__main__",
 )
 """Each line imports only from lines above it, and from its own."""
 
@@ -56,11 +57,15 @@ PURE = (
     "_download.words",
     "_page.rows",
     "_page.document",
+    "_download.names",
     "ledger.entries",
     "callbacks.signing",
     "callbacks.parsing",
     "_urls",
     "_text",
+    "_prices",
+    "instrumentation.details",
+    "_template",
     "catalogue",
 )
 """Modules and packages without any I/O: the clock and chance are arguments."""
@@ -233,7 +238,7 @@ def test_every_file_says_what_it_is_for() -> None:
 
 
 MAXIMUM_LINES = 350
-LONGER = {"client": 600, "gateway.painter": 400}
+LONGER = {"client": 700, "gateway.painter": 400}
 """Modules that may be longer, and how long: the client is mostly docstrings. One that is shorter leaves the list."""
 
 

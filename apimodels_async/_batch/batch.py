@@ -9,27 +9,31 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 import anyio.abc
 
-from apimodels_async._batch.accounts import is_billed
-from apimodels_async._batch.budget import price
 from apimodels_async._batch.feed import threaded
 from apimodels_async._batch.options import BatchOptions, Requests
-from apimodels_async._batch.pipeline import Pipeline
-from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
-from apimodels_async._download.downloader import Downloader
-from apimodels_async._page.rows import PageRow, row_of
-from apimodels_async._page.writer import PageWriter
-from apimodels_async.ledger.run import LedgerRun
+from apimodels_async._threads import imported
 from apimodels_async.models import BatchStats, Outcome, Task
+
+if TYPE_CHECKING:
+    from apimodels_async._batch.pipeline import Pipeline
+    from apimodels_async._download.downloader import Downloader
+    from apimodels_async._page.rows import PageRow
+    from apimodels_async._page.writer import PageWriter
+    from apimodels_async.ledger.run import LedgerRun
 
 logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
+
+_NEEDED = ("apimodels_async._batch.pipeline", "apimodels_async._download.downloader")
+"""What is imported when a batch is entered first."""
+_NEEDED_FOR_A_PAGE = ("apimodels_async._page.writer",)
 
 
 class Batch:
@@ -43,10 +47,10 @@ class Batch:
     def __init__(
         self,
         engine: Engine,
-        downloader: Downloader,
+        downloader: "Callable[[], Downloader]",
         requests: Requests,
         options: BatchOptions,
-        open_ledger: Callable[[], Awaitable[LedgerRun]] | None = None,
+        open_ledger: "Callable[[], Awaitable[LedgerRun]] | None" = None,
     ) -> None:
         self._open_ledger = open_ledger
         self._records: LedgerRun | None = None
@@ -71,8 +75,8 @@ class Batch:
     def detached(self) -> list[Task]:
         """After the block was left early: every task that the server accepted and whose outcome was not taken.
 
-        A create whose answer was still under way adds its task when it comes. The vendor has no call to cancel a
-        task: these go on, and ``client.wait`` takes each up again.
+        A create request whose answer was still under way adds its task when the answer comes. The vendor has no call to
+        cancel a task: these go on, and ``client.wait`` can wait for each.
         """
         return list(self._left_behind)
 
@@ -84,20 +88,27 @@ class Batch:
             cause: the error behind it.
         """
         if self._pipeline is not None:
+            from apimodels_async._batch.stops import Stop  # noqa: PLC0415  (imported with the pipeline)
+
             self._pipeline.stop_creating(Stop(reason, cause))
 
     async def __aenter__(self) -> Self:
         if self._pipeline is not None:
             raise RuntimeError("a batch is used once: make a new one")
+        await self._engine.ready()
+        await imported(*_NEEDED)
+        from apimodels_async._batch.pipeline import Pipeline  # noqa: PLC0415  (many never make a batch)
+
+        downloader = self._downloader()
         if self._options.download_to is not None:
-            directory = await self._downloader.prepare_folder(self._options.download_to)
+            directory = await downloader.prepare_folder(self._options.download_to)
             self._options = self._options._replace(download_to=directory)
         self._page = await self._open_page()
         if self._open_ledger is not None:
             self._records = await self._open_ledger()
         self._pipeline = Pipeline(
             self._engine,
-            self._downloader,
+            downloader,
             self._options,
             self._requests,
             hand_over=self._hand_over,
@@ -112,12 +123,15 @@ class Batch:
             self._group.start_soon(self._page.run)
         return self
 
-    async def _open_page(self) -> PageWriter | None:
+    async def _open_page(self) -> "PageWriter | None":
         page, directory = self._options.page, self._options.download_to
         if page is True and directory is not None:
             page = directory / "index.html"
         if not isinstance(page, Path):
             return None
+        await imported(*_NEEDED_FOR_A_PAGE)
+        from apimodels_async._page.writer import PageWriter  # noqa: PLC0415  (few batches have one)
+
         writer = PageWriter(page)
         await writer.open()
         return writer
@@ -179,7 +193,11 @@ class Batch:
                 self._page.add(self._row(outcome))
         self._wake_consumers()
 
-    def _row(self, outcome: Outcome) -> PageRow:
+    def _row(self, outcome: Outcome) -> "PageRow":
+        from apimodels_async._batch.accounts import is_billed  # noqa: PLC0415  (as above)
+        from apimodels_async._page.rows import row_of  # noqa: PLC0415  (as above)
+        from apimodels_async._prices import price  # noqa: PLC0415  (as above)
+
         model = outcome.request.model or self._engine.model or ""
         cost = price(outcome.request, model) if is_billed(outcome.task, outcome.error) else 0.0
         return row_of(outcome, model=model, cost=cost)
@@ -189,8 +207,9 @@ class Batch:
         self._arrived.set()
         self._arrived = anyio.Event()
 
-    def _leave(self, pipeline: Pipeline) -> None:
+    def _leave(self, pipeline: "Pipeline") -> None:
         """Note every task whose outcome was not taken."""
+        pipeline.leave()
         waiting = [outcome.task for outcome in self._outcomes] + [item.task for item in pipeline.alive.values()]
         self._left_behind += [task for task in waiting if task is not None]
         self._outcomes.clear()

@@ -1,7 +1,7 @@
 """What a batch was asked for, and one request of it."""
 
 import os
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import anyio
 
 from apimodels_async._arguments import ArgumentError
+from apimodels_async._download.names import Naming
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
     from apimodels_async._create.prepare import PreparedRequest
+    from apimodels_async.instrumentation.port import Operation
 
 Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str]
 
@@ -31,16 +33,7 @@ class BatchOptions(NamedTuple):
     sidecar: bool
     outage_timeout: float | None = 300.0
     page: Path | bool | None = None
-
-
-def check_requests(requests: object) -> None:
-    """Raise a TypeError for an iterable that is clearly not a list of requests, such as a string."""
-    kind = type(requests).__name__
-    is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
-    if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
-        raise TypeError(
-            f"requests is a {kind}: give a list of prompts or of GenerationRequest; a single one goes to generate"
-        )
+    naming: Naming | None = None
 
 
 def checked_page(page: str | os.PathLike[str] | bool | None, directory: Path | None) -> Path | bool | None:
@@ -74,12 +67,15 @@ class Item:
         age: seconds since an earlier run noted its task, where one did.
         cost: US dollars set aside for it.
         key: of its entry in the ledger, if there is one.
+        name: of its pictures, as an earlier run chose it.
+        found: whether an earlier run may have saved pictures of it.
         files: what was saved.
+        operation: its life as instruments and the listener see it, if there are any.
         phase: what it holds a slot for.
         prepared: until it is sent.
         retries: tasks of it that failed and were submitted again.
         saved_bytes: of `files`, as far as they were saved now.
-        state: as the listener was last notified.
+        state: as instruments and the listener were last notified.
         weight: bytes of the body of its create request, while that is at hand.
     """
 
@@ -87,8 +83,11 @@ class Item:
         "age",
         "cost",
         "files",
+        "found",
         "index",
         "key",
+        "name",
+        "operation",
         "phase",
         "prepared",
         "request",
@@ -108,6 +107,9 @@ class Item:
         self.age: float | None = None
         self.cost = 0.0
         self.key = ""
+        self.operation: Operation | None = None
+        self.name: str | None = None
+        self.found = False
         self.phase = Phase.READ
         self.files: tuple[Path, ...] = ()
         self.saved_bytes = 0

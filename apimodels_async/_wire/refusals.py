@@ -2,8 +2,8 @@
 
 from typing import Any, cast
 
+from apimodels_async._text import printable
 from apimodels_async._wire import pages
-from apimodels_async._wire.printable import printable
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,

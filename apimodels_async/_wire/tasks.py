@@ -9,20 +9,20 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+from apimodels_async._text import printable
 from apimodels_async._wire.answer import RawResponse, object_of, payload_of, read_payload, unexpected
 from apimodels_async._wire.converter import moment, structured, text
 from apimodels_async._wire.data_uris import to_data_uri
-from apimodels_async._wire.printable import printable
 from apimodels_async.errors import APIError, ContentPolicyError, GenerationFailedError, ProtocolError
 from apimodels_async.models import Task, TaskState
 
 
 def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | None = None) -> Task:
-    """The task in the answer to a create or a query.
+    """The task in the answer to a create request or a query.
 
     Args:
         answer: the answer.
-        task_id: the id that was asked for; ``None`` for a create, whose answer brings it.
+        task_id: the id that was asked for; ``None`` for a create request, whose answer brings it.
         model: the model id, used if the response has none.
 
     Raises:
@@ -32,7 +32,7 @@ def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | N
     try:
         payload = payload_of(answer, task_id)
     except APIError as refusal:
-        # A task id beside a refusal: the server did take the job, so a create must hold on to it.
+        # A task id beside a refusal: the server did take the job, so a create request must hold on to it.
         if task_id is not None or refusal.task_id is None:
             raise
         payload = object_of(answer)

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 import anyio
-import anyio.to_thread
 
 from apimodels_async._secret import Secret
 from apimodels_async._threads import WorkerThreads
@@ -179,7 +178,7 @@ class CallbackReceiver:
         self._closed = True
         self._inbox.close()
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._close_store)
+            await _writers.run(self._close_store)
 
     def _close_store(self) -> None:
         self._following.close()
@@ -232,7 +231,9 @@ class CallbackReceiver:
         if self._closed:
             return BUSY
         try:
-            return await (self._from_anybody(body) if place.intent_id is None else self._accept(place.intent_id, body))
+            if place.intent_id is None:
+                return await self._from_unknown_caller(body)
+            return await self._accept(place.intent_id, body)
         except UnreadableCallbackError as error:
             logger.warning("a callback that cannot be read: %s", error)
             return BAD_REQUEST
@@ -268,7 +269,7 @@ class CallbackReceiver:
         earlier = self._store.find(key)
         return earlier is not None and earlier.settled
 
-    async def _from_anybody(self, body: bytes) -> Reply:
+    async def _from_unknown_caller(self, body: bytes) -> Reply:
         """Handle a callback to the plain URL. It is not stored before it is confirmed."""
         callback = parse_callback(body)
         arrival = Arrival("", callback.task_id, settled=True)

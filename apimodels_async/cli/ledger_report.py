@@ -7,10 +7,9 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from apimodels_async._batch.budget import price
+from apimodels_async._prices import price_as_sent
 from apimodels_async.ledger import Entry, Step
 from apimodels_async.ledger.entries import IN_WORDS
-from apimodels_async.models import GenerationRequest
 
 __all__ = ["LIFETIME", "NEXT_RUN", "SOON", "LedgerReport", "Waiting", "row"]
 
@@ -35,7 +34,6 @@ NEXT_RUN: Mapping[Step, str] = {
 
 _SPENT = {Step.DONE, Step.SAVED}
 _UNKNOWN = {Step.SENDING, Step.UNKNOWN}
-_PRICING = ("model", "n", "size", "resolution")
 
 
 @frozen
@@ -97,7 +95,7 @@ class LedgerReport:
         if (gone := _gone(entry)) is not None:
             self.waiting.append(Waiting(entry, gone))
         if entry.step in _SPENT | _UNKNOWN | {Step.CREATED}:
-            cost = _price(entry)
+            cost = price_as_sent(entry.request, entry.model)
             self.unpriced += cost is None
             self.spent += (cost or 0.0) if entry.step in _SPENT else 0.0
             self.under_way += (cost or 0.0) if entry.step is Step.CREATED else 0.0
@@ -158,10 +156,11 @@ def row(entry: Entry) -> dict[str, Any]:
         "task_id": None if task is None else task.id,
         "state": None if task is None else str(task.state) or None,
         "completed": ended,
+        "name": entry.name,
         "files": [file.path for file in entry.files],
         "sha256": [file.sha256 for file in entry.files],
         "result_urls": [] if task is None else list(task.result_urls),
-        "price": _price(entry),
+        "price": price_as_sent(entry.request, entry.model),
         "error": entry.error,
         "changed": moment(entry),
         "server": entry.server,
@@ -172,14 +171,6 @@ def row(entry: Entry) -> dict[str, Any]:
 def moment(entry: Entry) -> str:
     """When an entry was written last."""
     return datetime.fromtimestamp(entry.changed, UTC).isoformat(timespec="seconds")
-
-
-def _price(entry: Entry) -> float | None:
-    given = {name: entry.request[name] for name in _PRICING if name in entry.request}
-    try:
-        return price(GenerationRequest("priced", **given), entry.model)
-    except (TypeError, ValueError):  # by a version that knew other sizes
-        return None
 
 
 def _gone(entry: Entry) -> datetime | None:

@@ -3,7 +3,6 @@
 import json
 import secrets
 import time
-from enum import StrEnum
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Annotated
@@ -16,8 +15,9 @@ from apimodels_async._urls import split_http_url
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.local import gateway_module
-from apimodels_async.cli.options import DEFAULT_MODEL
+from apimodels_async.cli.options import DEFAULT_MODEL, quiet, takes
 from apimodels_async.cli.screen import Screen
+from apimodels_async.cli.values import one_of, whole
 from apimodels_async.errors import ConnectionFailedError, ServerError
 
 if TYPE_CHECKING:
@@ -28,21 +28,19 @@ __all__ = ["trigger"]
 
 _TOOK = 12.345
 """Seconds that the sample task says it took."""
+_STATES = ("completed", "failed")
 _PICTURES = "https://r2.apimodels.app"
 """Where the links to the sample's pictures start. There are no such pictures."""
 
 
-class CallbackState(StrEnum):
-    """The states that a callback reports."""
-
-    COMPLETED = "completed"
-    FAILED = "failed"
-
-
+@takes(log=quiet)
 def trigger(
     url: Annotated[str, typer.Argument(metavar="URL", help="Where your app receives callbacks.", show_default=False)],
     *,
-    state: Annotated[CallbackState, typer.Option(help="What the callback reports.")] = CallbackState.COMPLETED,
+    state: Annotated[
+        str,
+        typer.Option(metavar="completed|failed", parser=one_of(*_STATES), help="What the callback reports."),
+    ] = _STATES[0],
     fail_code: Annotated[
         str | None,
         typer.Option(metavar="CODE", show_default="CONTENT_MODERATION", help="Why it failed; implies --state failed."),
@@ -52,7 +50,7 @@ def trigger(
     ] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="The model that it names.")] = DEFAULT_MODEL,
     prompt: Annotated[str, typer.Option(help="The prompt in its param.")] = "A cute cat wearing a space helmet",
-    n: Annotated[int, typer.Option("-n", min=1, max=10, help="How many pictures it links to.")] = 1,
+    n: Annotated[int, typer.Option("-n", metavar="N", parser=whole(1, 10), help="How many pictures it links to.")] = 1,
     retry: Annotated[
         bool,
         typer.Option(
@@ -63,15 +61,15 @@ def trigger(
 ) -> None:
     """Post a sample callback to your app, in the vendor's shape.
 
-    No task is made, and the pictures it links to do not exist. Prints what was
-    posted as JSON, and each answer on stderr. Ends with 0 after a 2xx.
+    No task is made, and the pictures it links to do not exist. Prints what was posted as JSON, and each answer on stderr.
+    Ends with 0 after a 2xx.
     """
     gateway_module()  # says which extra is missing, if one is
     try:
         split_http_url(url)
     except ValueError as error:
         raise CommandFailed(f"URL: {error}: give one such as http://127.0.0.1:3000/webhook", exit_codes.USAGE) from None
-    failed = state is CallbackState.FAILED or fail_code is not None
+    failed = state == _STATES[1] or fail_code is not None
     failure = _failure(fail_code) if failed else None
     webhook = _sample(url, failure, task_id=task_id, model=model, prompt=prompt, n=n)
     anyio.run(partial(_deliver, webhook, retry=retry))

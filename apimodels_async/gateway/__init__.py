@@ -8,6 +8,7 @@ try:
     from apimodels_async.gateway.activity import RequestRecord
     from apimodels_async.gateway.app import DEFAULT_API_KEY, Options, create_app
     from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
+    from apimodels_async.gateway.received import ReceivedRequest
     from apimodels_async.gateway.results import Paint
     from apimodels_async.gateway.serving import LocalGateway, serve
 except ModuleNotFoundError as _error:
@@ -24,6 +25,7 @@ __all__ = [
     "LocalGateway",
     "Options",
     "Paint",
+    "ReceivedRequest",
     "RequestRecord",
     "create_app",
     "serve",

@@ -71,23 +71,23 @@ class RecentActivity:
     """Keeps the latest requests and callbacks, the newest first.
 
     Attributes:
-        on_request: called with each request when it has been answered; what it raises is logged.
+        on_answer: called with each request when it has been answered; what it raises is logged.
         requests: the requests.
         callbacks: the attempts to deliver a callback.
     """
 
-    on_request: Callable[[RequestRecord], object] | None = None
+    on_answer: Callable[[RequestRecord], object] | None = None
     requests: deque[RequestRecord] = field(factory=lambda: deque[RequestRecord](maxlen=MOST_KEPT))
     callbacks: deque[CallbackRecord] = field(factory=lambda: deque[CallbackRecord](maxlen=MOST_KEPT))
 
     def add_request(self, record: RequestRecord) -> None:
-        """Remember a request, and notify `on_request`."""
+        """Remember a request, and notify `on_answer`."""
         self.requests.appendleft(record)
-        if self.on_request is not None:
+        if self.on_answer is not None:
             try:
-                self.on_request(record)
+                self.on_answer(record)
             except Exception:
-                _logger.exception("on_request failed")
+                _logger.exception("on_answer failed")
 
     def add_callback(self, record: CallbackRecord) -> None:
         """Remember an attempt to deliver a callback."""

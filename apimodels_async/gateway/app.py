@@ -34,6 +34,7 @@ from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_ope
 from apimodels_async.gateway.openapi import DOCUMENT
 from apimodels_async.gateway.page import Page
 from apimodels_async.gateway.page_guard import is_page
+from apimodels_async.gateway.received import OnRequest, look_at
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.request_log import RequestLog
 from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
@@ -74,8 +75,9 @@ class Options(TypedDict, total=False):
     keep: float
     any_model: bool
     faults: str
+    on_request: OnRequest | None
     cors: Collection[str]
-    on_request: Callable[[RequestRecord], object] | None
+    on_answer: Callable[[RequestRecord], object] | None
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     rng: random.Random | None
@@ -94,8 +96,9 @@ def create_app(
     keep: float = RETENTION / DAY,
     any_model: bool = False,
     faults: str = "",
+    on_request: OnRequest | None = None,
     cors: Collection[str] = (),
-    on_request: Callable[[RequestRecord], object] | None = None,
+    on_answer: Callable[[RequestRecord], object] | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -122,8 +125,9 @@ def create_app(
         faults: how often requests fail, as ``"429:0.05,500:0.02"``: the share of requests to the API that are answered
             429, 500 or 413, get no answer for 100 s (``524``) or a closed connection (``drop``); and the share of tasks
             whose states have other words (``state``).
+        on_request: called with each request to the API, and may return the name of a fault to answer it with.
         cors: the origins whose web pages may use the gateway, as ``"http://localhost:5173"``; ``"*"`` for all.
-        on_request: called with each request to the API when it has been answered; it must return at once.
+        on_answer: called with the record of each request when it has been answered; it must return at once.
         clock: the time, epoch seconds.
         sleep: waits some seconds; used by synchronous models and webhooks.
         rng: draws durations and missing seeds, and spreads the retries of webhooks.
@@ -152,7 +156,7 @@ def create_app(
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)
     rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)
-    activity = RecentActivity(on_request)
+    activity = RecentActivity(on_answer)
     delivery = WebhookDelivery(
         store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng,
         activity=activity,
@@ -173,7 +177,12 @@ def create_app(
         rng=rng,
     )
     keys, own_hosts = check_keys(api_keys), check_hosts(allowed_hosts)
-    guard = _Guard(keys, own_hosts, budget, lambda: rates.draw(rng), sleep)
+
+    def fault_of(request: Request, body: RequestBody) -> Fault | None:
+        wanted = None if on_request is None else look_at(request, body.data, on_request)
+        return wanted or rates.draw(rng)
+
+    guard = _Guard(keys, own_hosts, budget, fault_of, sleep)
     page = Page(
         store=store_thread, results=results, readers=readers, activity=activity, budget=budget, now=now,
         hosts=own_hosts, keys=keys, default_key=DEFAULT_API_KEY, api=PREFIXES[0],
@@ -259,14 +268,14 @@ class _Guard:
         keys: the API keys.
         hosts: the allowed host names.
         budget: the memory for bodies.
-        fault: draws the fault of a request.
+        fault: decides about the fault of a request.
         sleep: waits some seconds.
     """
 
     keys: tuple[bytes, ...]
     hosts: frozenset[str]
     budget: BodyBudget
-    fault: Callable[[], Fault | None]
+    fault: Callable[[Request, RequestBody], Fault | None]
     sleep: Callable[[float], Awaitable[object]]
 
     def routes(self, path: str, endpoints: Mapping[str, _Endpoint]) -> list[Route]:
@@ -280,7 +289,7 @@ class _Guard:
                 authenticate(request, self.keys)
                 if body is None:
                     raise Refusal(400, f"the body has more than {MAX_BODY >> 20} MB")
-                if (fault := self.fault()) is not None:
+                if (fault := self.fault(request, body)) is not None:
                     body.release()
                     return await fault_reply(fault, self.sleep)
                 return await endpoints["GET" if request.method == "HEAD" else request.method](request, body)

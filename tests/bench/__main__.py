@@ -79,7 +79,7 @@ MEANING = (
     ),
     (
         "Your program starts sooner: the import takes {0} CPU than that of `openai`.",
-        ("`import apimodels_async`, CPU", "`openai`"),
+        ("`import AsyncImagesClient`, CPU", "`openai`"),
     ),
 )
 """What the figures mean: a sentence, and the rows that it takes its figures from."""
