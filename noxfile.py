@@ -64,6 +64,14 @@ def lowest(session: nox.Session) -> None:
         run_tests(session, "tests/cli")
 
 
+@nox.session(name="tests-web")
+def tests_web(session: nox.Session) -> None:
+    """Both pages in the Chromium of the distribution (apt-get install chromium), sizes and colours, by axe too."""
+    session.install(PACKAGE, *group("test"), *group("web"))
+    session.env["PYTHONSAFEPATH"] = "1"
+    session.run("pytest", "-n0", *(session.posargs or ["tests/web"]))
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff: rules and format."""
@@ -86,6 +94,13 @@ def docs(session: nox.Session) -> None:
     """The documentation, every warning an error, into docs/_build."""
     session.install(PACKAGE, *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "docs/_build/html")
+
+
+@nox.session
+def drawings(session: nox.Session) -> None:
+    """What the README and the pages show: four pictures, the screen of a batch, both pages (needs Chromium)."""
+    session.install("--quiet", PACKAGE, *group("web"))
+    session.run("python", "tests/tools/draw_docs.py", *session.posargs)
 
 
 @nox.session

@@ -337,6 +337,7 @@ class AsyncImagesClient:
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
         name: str | Callable[[int, GenerationRequest], str] | None = None,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> "batches.Batch":
         """Make many pictures: ``async with client.batch(requests) as batch: async for outcome in batch: …``.
 
@@ -378,11 +379,16 @@ class AsyncImagesClient:
                 ``index`` (of a picture; ``-{index}`` is added where a task has several), and those of the request. No
                 file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken. A function is called with
                 the index of a request and the request, and returns such a text.
+            page: an HTML file that shows the batch, replaced by a newer one every few seconds while it runs; ``True``
+                for ``index.html`` in `download_to`. It is one file that loads nothing from a network, with a thumbnail
+                of each picture, made by Pillow (extra ``page``). A page that cannot be written is logged and does not
+                end the batch.
 
         Raises:
             TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
             DownloadError: on entering, if `download_to` cannot be written to: nothing was sent.
+            ConfigurationError: on entering, if `page` is there and is no page of a batch, or Pillow is not installed.
         """
         check_requests(requests)
         if max_in_flight < 1:
@@ -410,6 +416,7 @@ class AsyncImagesClient:
             sidecar=sidecar,
             outage_timeout=checked_wait(outage_timeout, "outage_timeout"),
             naming=naming,
+            page=batches.checked_page(page, directory),
         )
         open_ledger = None if ledger is None else partial(self._open, ledger, match=True)
         return batches.Batch(self._engine, lambda: self._downloader, requests, options, open_ledger)
@@ -430,6 +437,7 @@ class AsyncImagesClient:
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
         name: str | Callable[[int, GenerationRequest], str] | None = None,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> list[Outcome]:
         """Run `batch` and return its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -450,6 +458,7 @@ class AsyncImagesClient:
             on_event=on_event,
             sidecar=sidecar,
             name=name,
+            page=page,
         )
         try:
             async with batch:

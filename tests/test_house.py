@@ -20,7 +20,7 @@ HOME = Path(apimodels_async.__file__).parent
 ORDER = (
     "_text _arguments _validators errors models catalogue _secret _settings _version _urls _limits _threads _sqlite "
     "_group_commit "
-    "_reprs _json_values _prices _template instrumentation",
+    "_reprs _json_values _prices _template _thumbnails instrumentation",
     "_wire",
     "_http",
     "pacing",
@@ -29,6 +29,7 @@ ORDER = (
     "_create",
     "_download",
     "ledger",
+    "_page",
     "_batch",
     "client",
     "sync",
@@ -54,6 +55,8 @@ PURE = (
     "_batch.stops",
     "_download.tally",
     "_download.words",
+    "_page.rows",
+    "_page.document",
     "_download.names",
     "ledger.entries",
     "callbacks.signing",
@@ -209,7 +212,7 @@ def test_only_one_package_imports_httpx() -> None:
 def test_the_gateway_shares_no_wire_code_with_the_client() -> None:
     shared = {other for m in MODULES if top(m) == "gateway" for other in own_imports(m) if top(other) != "gateway"}
 
-    assert shared <= {"catalogue", "_urls", "_sqlite", "_group_commit"}
+    assert shared <= {"catalogue", "_urls", "_sqlite", "_group_commit", "_text", "_thumbnails"}
 
 
 def test_one_wire_has_one_converter() -> None:

@@ -1,5 +1,6 @@
 """What a batch was asked for, and one request of it."""
 
+import os
 from collections.abc import AsyncIterable, Callable, Iterable
 from enum import Enum
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
+from apimodels_async._arguments import ArgumentError
 from apimodels_async._download.names import Naming
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
@@ -30,7 +32,24 @@ class BatchOptions(NamedTuple):
     on_event: Callable[[BatchEvent], object] | None
     sidecar: bool
     outage_timeout: float | None = 300.0
+    page: Path | bool | None = None
     naming: Naming | None = None
+
+
+def checked_page(page: str | os.PathLike[str] | bool | None, directory: Path | None) -> Path | bool | None:
+    """The page that a batch is asked for.
+
+    Raises:
+        ArgumentError: no HTML file, or no folder for one.
+    """
+    if isinstance(page, bool) or page is None:
+        if page and directory is None:
+            raise ArgumentError("page", "True needs download_to: give that, or the path of an HTML file")
+        return page
+    path = Path(page)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ArgumentError("page", "give the path of an HTML file, such as out/index.html", value=repr(str(path)))
+    return path
 
 
 class Phase(Enum):

@@ -50,7 +50,8 @@ class CallbackSigner:
     30 minutes for which the server retries.
 
     Args:
-        public_url: where the server reaches the receiver: http(s), without credentials, query and fragment.
+        public_url: where the server reaches the receiver: http(s), without credentials, query and fragment. Doubled
+            slashes in its path are made single ones.
         secrets: keys by their ids, at least 16 bytes each. A key id is part of the URL: letters, digits, ``-._~``.
         signing_key: the id of the key to sign with; the last one in `secrets` by default. All of them verify.
 
@@ -174,4 +175,5 @@ def _checked_public_url(url: object) -> str:
             UserWarning,
             stacklevel=3,
         )
-    return url.rstrip("/")
+    # A doubled slash, which a settings file's slash at the end and a path make together, matches no mount.
+    return parts._replace(path=re.sub(r"/{2,}", "/", parts.path).rstrip("/")).geturl()

@@ -20,6 +20,7 @@ from apimodels_async.cli import (
     login,
     opening,
     tasks,
+    trigger,
     upload,
     wait,
 )
@@ -63,6 +64,7 @@ for _command in (
     login.login,
     gateway.gateway,
     listen.listen,
+    trigger.trigger,
     mcp.mcp,
     completion.completion,
 ):

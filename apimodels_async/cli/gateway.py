@@ -8,8 +8,10 @@ import typer
 
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, cannot_listen
+from apimodels_async.cli.gateway_log import RequestPrinter
 from apimodels_async.cli.local import gateway_module
 from apimodels_async.cli.options import quiet, takes
+from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.values import number, whole
 
 __all__ = ["gateway"]
@@ -75,13 +77,15 @@ def gateway(
             metavar="ORIGIN", show_default="none", help="A web page's origin that may use it; can be repeated."
         ),
     ] = None,
+    silent: Annotated[bool, typer.Option("--quiet", "-q", help="Print no line for each request.")] = False,
     balance: Annotated[
         float, typer.Option(metavar="US$", parser=number(0), help="What was paid into the account.")
     ] = 10.0,
 ) -> None:
     """Run the API on this machine: no network, no bill, real pictures.
 
-    Prints its address and key as lines to paste into a shell, and stays until Ctrl-C.
+    Prints its address and key as lines to paste into a shell, and stays until Ctrl-C. Its address is also a page for a
+    browser: tasks as they come, a form to try every parameter, requests and callbacks.
     """
     module = gateway_module()
     keys = tuple(api_key or [module.DEFAULT_API_KEY])
@@ -95,8 +99,10 @@ def gateway(
             typer.echo(f"# export APIMODELS_API_KEY={shlex.quote(key)}")
         kept = "a temporary file that goes when it ends" if store is None else store.resolve()
         typer.echo(f"# Tasks and pictures are kept in {kept}")
+        typer.echo(f"# A page to look at: {base_url.partition('/api/')[0]}/")
         typer.echo("# Ctrl-C ends it")
 
+    printer = None if silent else RequestPrinter(Screen())
     try:
         module.serve(
             host=host,
@@ -112,6 +118,7 @@ def gateway(
             any_model=any_model,
             faults=faults,
             cors=cors or (),
+            on_answer=printer,
         )
     except KeyboardInterrupt:
         return  # where the loop takes no signals
@@ -119,3 +126,6 @@ def gateway(
         raise CommandFailed(str(error), exit_codes.USAGE) from error
     except OSError as error:
         raise CommandFailed(cannot_listen(error, host, port), exit_codes.CONFIGURATION) from error
+    finally:
+        if printer is not None:
+            printer.close()

@@ -5,6 +5,7 @@ code with the client, so that a wrong field name cannot hide on both sides.
 """
 
 try:
+    from apimodels_async.gateway.activity import RequestRecord
     from apimodels_async.gateway.app import DEFAULT_API_KEY, Options, create_app
     from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
     from apimodels_async.gateway.received import ReceivedRequest
@@ -25,6 +26,7 @@ __all__ = [
     "Options",
     "Paint",
     "ReceivedRequest",
+    "RequestRecord",
     "create_app",
     "serve",
 ]

@@ -18,9 +18,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
+from apimodels_async.gateway.activity import RecentActivity, RequestRecord, note
 from apimodels_async.gateway.envelope import json_reply, refusal, success
 from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
 from apimodels_async.gateway.files import FileHosting
@@ -30,8 +32,11 @@ from apimodels_async.gateway.limits import MAX_BODY, SMALL_PICTURE, BodyBudget, 
 from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_openai
 from apimodels_async.gateway.openapi import DOCUMENT
+from apimodels_async.gateway.page import Page
+from apimodels_async.gateway.page_guard import is_page
 from apimodels_async.gateway.received import OnRequest, look_at
 from apimodels_async.gateway.refusals import Refusal
+from apimodels_async.gateway.request_log import RequestLog
 from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
 from apimodels_async.gateway.results import Paint, TaskResults
 from apimodels_async.gateway.store import Store
@@ -72,6 +77,7 @@ class Options(TypedDict, total=False):
     faults: str
     on_request: OnRequest | None
     cors: Collection[str]
+    on_answer: Callable[[RequestRecord], object] | None
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     rng: random.Random | None
@@ -92,6 +98,7 @@ def create_app(
     faults: str = "",
     on_request: OnRequest | None = None,
     cors: Collection[str] = (),
+    on_answer: Callable[[RequestRecord], object] | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -120,6 +127,7 @@ def create_app(
             whose states have other words (``state``).
         on_request: called with each request to the API, and may return the name of a fault to answer it with.
         cors: the origins whose web pages may use the gateway, as ``"http://localhost:5173"``; ``"*"`` for all.
+        on_answer: called with the record of each request when it has been answered; it must return at once.
         clock: the time, epoch seconds.
         sleep: waits some seconds; used by synchronous models and webhooks.
         rng: draws durations and missing seeds, and spreads the retries of webhooks.
@@ -148,9 +156,11 @@ def create_app(
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)
     rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)
+    activity = RecentActivity(on_answer)
     delivery = WebhookDelivery(
-        store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng
-    )
+        store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng,
+        activity=activity,
+    )  # fmt: skip
     rates = FaultRates.parse(faults)
     generations = Generations(
         store=store_thread,
@@ -166,12 +176,17 @@ def create_app(
         sleep=sleep,
         rng=rng,
     )
+    keys, own_hosts = check_keys(api_keys), check_hosts(allowed_hosts)
 
     def fault_of(request: Request, body: RequestBody) -> Fault | None:
         wanted = None if on_request is None else look_at(request, body.data, on_request)
         return wanted or rates.draw(rng)
 
-    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget, fault_of, sleep)
+    guard = _Guard(keys, own_hosts, budget, fault_of, sleep)
+    page = Page(
+        store=store_thread, results=results, readers=readers, activity=activity, budget=budget, now=now,
+        hosts=own_hosts, keys=keys, default_key=DEFAULT_API_KEY, api=PREFIXES[0],
+    )  # fmt: skip
     handlers = _ErrorHandlers(refusals_status=200 if errors_in_envelope else None)
 
     async def balance_left(_: Request, __: RequestBody) -> Response:
@@ -197,6 +212,7 @@ def create_app(
             guard.open_route("/hosted/{id}", hosting.get),
             guard.open_route("/uploads/{id}", hosting.put, "PUT"),
             guard.open_route("/openapi.json", _openapi),
+            *page.routes(),
         ],
         exception_handlers={
             Refusal: handlers.on_refusal,
@@ -206,7 +222,7 @@ def create_app(
             Exception: handlers.on_fault,
         },
         lifespan=lifespan,
-        middleware=_cross_origin(cors),
+        middleware=[Middleware(RequestLog, activity=activity, now=now, is_page=is_page), *_cross_origin(cors)],
     )
     app.router.redirect_slashes = False
     app.state.store = store_thread
@@ -222,10 +238,18 @@ def _cross_origin(origins: Collection[str]) -> list[Middleware]:
         return []
     methods, exposed = ["GET", "POST", "PUT", "HEAD"], ["Retry-After", "Content-Length"]
     return [
-        Middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=exposed
-        )
+        Middleware(_ApiCors, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=exposed)
     ]
+
+
+class _ApiCors(CORSMiddleware):
+    """CORS for the API, and not for the gateway's own page, which no other page may read or use."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and is_page(scope):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 async def _models(_: Request, __: RequestBody) -> Response:
@@ -300,6 +324,7 @@ class _ErrorHandlers:
     refusals_status: int | None
 
     def _answer(self, request: Request, code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+        note(request.scope, reason=message)
         of_the_api = request.scope["path"].startswith(tuple(f"{prefix}/" for prefix in PREFIXES))
         error = None
         if of_the_api and speaks_openai(request.scope["path"], request.headers):

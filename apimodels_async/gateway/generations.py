@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from apimodels_async.gateway.account import dollars, price_of
+from apimodels_async.gateway.activity import note
 from apimodels_async.gateway.create_request import OPENAI_SHAPED, CreateBody, create_body, read_create_body
 from apimodels_async.gateway.disconnect import Disconnect
 from apimodels_async.gateway.envelope import json_reply, success
@@ -146,6 +147,7 @@ class Generations:
         openai_shaped, response_format = asked.openai_shaped, asked.response_format
         del asked, inputs
         body.release()
+        note(request.scope, task_id=task.id)
         if notified and Behaviour.EARLY in behaviours:
             await self._delivery.first_attempt(task.id)
         if fault is Fault.SILENCE:

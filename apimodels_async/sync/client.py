@@ -304,6 +304,7 @@ class ImagesClient(MirroredClient):
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
         name: str | Callable[[int, GenerationRequest], str] | None = None,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> "Batch":
         """Make many pictures: ``with client.batch(requests) as batch: for outcome in batch: …``.
 
@@ -345,11 +346,16 @@ class ImagesClient(MirroredClient):
                 ``index`` (of a picture; ``-{index}`` is added where a task has several), and those of the request. No
                 file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken. A function is called with
                 the index of a request and the request, and returns such a text.
+            page: an HTML file that shows the batch, replaced by a newer one every few seconds while it runs; ``True``
+                for ``index.html`` in `download_to`. It is one file that loads nothing from a network, with a thumbnail
+                of each picture, made by Pillow (extra ``page``). A page that cannot be written is logged and does not
+                end the batch.
 
         Raises:
             TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
             DownloadError: on entering, if `download_to` cannot be written to: nothing was sent.
+            ConfigurationError: on entering, if `page` is there and is no page of a batch, or Pillow is not installed.
         """
         return Batch(
             self._portal,
@@ -368,6 +374,7 @@ class ImagesClient(MirroredClient):
                 on_event=on_event,
                 sidecar=sidecar,
                 name=name,
+                page=page,
             ),
         )
 
@@ -387,6 +394,7 @@ class ImagesClient(MirroredClient):
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
         name: str | Callable[[int, GenerationRequest], str] | None = None,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> list[Outcome]:
         """Run `batch` and return its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -407,6 +415,7 @@ class ImagesClient(MirroredClient):
                 on_event=on_event,
                 sidecar=sidecar,
                 name=name,
+                page=page,
             )
         )
 

@@ -80,6 +80,13 @@ def batch(
             help="A .json beside each task's pictures: prompt, parameters, task id.",
         ),
     ] = False,
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page", rich_help_panel=SAVING,
+            help="An index.html beside the pictures that shows them all, while it runs too.",
+        ),
+    ] = False,
     budget: Annotated[
         float | None,
         typer.Option(
@@ -196,6 +203,7 @@ def batch(
         "budget": budget,
         "retry_failed": retry_failed,
         "sidecar": sidecar,
+        "page": page,
         "create_rate": create_rate,
         "poll_rate": poll_rate,
         "wait_timeout": timeout,
@@ -235,6 +243,8 @@ def _make(run: BatchRun, server: ServerChoice, store: Path | None, total: int | 
     if not as_json:
         for words in (*run.tally.summary(run.stats, total), *ledger_lines(run.place.ledger, run.stats)):
             screen.say(words)
+        if run.options["page"]:
+            screen.say(f"  to look at: {run.place.directory / 'index.html'}")
     if ending is not None:
         raise ending
     if as_json:
