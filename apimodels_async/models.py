@@ -115,8 +115,8 @@ ImageInput: TypeAlias = (
 """A picture: an ``http(s)`` URL, a ``data:`` URI, a path, bytes, a binary file (also one that is awaited), or a Pillow
 image."""
 
-Quality: TypeAlias = Literal["low", "medium", "high", "auto"]
-"""How much care a picture gets, where the model lets it be chosen."""
+Quality: TypeAlias = Literal["low", "medium", "high", "auto", "max", "standard", "hd"] | str
+"""How much care a picture gets, where the model lets it be chosen. A few models have words of their own."""
 OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
 """The file format of the pictures that come back."""
 
@@ -191,15 +191,15 @@ class GenerationRequest:
     Attributes:
         prompt: what to paint.
         model: the model id, ``provider/name`` or short; ``None`` takes the client's.
-        size: pixels, ``"WIDTHxHEIGHT"``.
+        size: pixels, ``"WIDTHxHEIGHT"``; some models take ``"2K"``, ``"4K"`` or ``"auto"``.
         n: number of pictures, at least 1. The server's default is one.
         image: one picture to edit.
         images: several pictures to edit or to fuse.
         mask: which part of `image` to replace; a local picture of the same pixel size.
         callback_url: where the server POSTs once when the task has ended.
-        aspect_ratio: ``"16:9"``.
-        resolution: ``"1K"``, ``"2K"`` or ``"4K"``, any case.
-        quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``.
+        aspect_ratio: ``"16:9"``; some models take ``"auto"``, ``"match_input_image"`` or ``"custom"``.
+        resolution: ``"1K"``, ``"2K"`` or ``"4K"``, any case; some models take others, as ``"512"``.
+        quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``; some models take others, as ``"max"``.
         output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
         seed: a whole number; the same seed asks for the same picture.
         extra_body: request fields this SDK does not know, merged over the others.
@@ -211,7 +211,9 @@ class GenerationRequest:
 
     prompt: str = field(validator=valid.text)
     model: str | None = field(default=None, kw_only=True, validator=valid.text)
-    size: str | None = field(default=None, kw_only=True, validator=valid.pattern(valid.SIZE, 'pixels as "1024x1024"'))
+    size: str | None = field(
+        default=None, kw_only=True, validator=valid.pattern(valid.SIZE, 'pixels as "1024x1024", or "2K" or "auto"')
+    )
     n: int | None = field(default=None, kw_only=True, validator=valid.whole_number(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     images: Sequence[ImageInput] | None = field(
@@ -220,12 +222,18 @@ class GenerationRequest:
     mask: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     callback_url: str | None = field(default=None, kw_only=True, validator=valid.callback_url, repr=origin_of)
     aspect_ratio: str | None = field(
-        default=None, kw_only=True, validator=valid.pattern(valid.RATIO, 'a ratio as "16:9"')
+        default=None, kw_only=True, validator=valid.pattern(valid.RATIO, 'a ratio as "16:9", or a word as "auto"')
     )
     resolution: str | None = field(
-        default=None, kw_only=True, validator=valid.pattern(valid.RESOLUTION, '"1K", "2K" or "4K"')
+        default=None,
+        kw_only=True,
+        validator=valid.pattern(valid.RESOLUTION, '"1K", "2K" or "4K", or another of the model, as "512"'),
     )
-    quality: Quality | None = field(default=None, kw_only=True, validator=valid.one_of("low", "medium", "high", "auto"))
+    quality: Quality | None = field(
+        default=None,
+        kw_only=True,
+        validator=valid.pattern(valid.QUALITY, "'low', 'medium', 'high', 'auto', or another word of the model"),
+    )
     output_format: OutputFormat | None = field(
         default=None, kw_only=True, validator=valid.one_of("png", "jpeg", "webp")
     )
@@ -304,6 +312,7 @@ class BatchStats(NamedTuple):
         matched: with a ledger, how many requests an earlier run had begun.
         waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
         outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.
+        unpriced: sent without a known price, and so not in `spent`.
     """
 
     read: int = 0
@@ -319,6 +328,7 @@ class BatchStats(NamedTuple):
     saving: int = 0
     waiting: int = 0
     outage: float = 0.0
+    unpriced: int = 0
 
 
 @frozen

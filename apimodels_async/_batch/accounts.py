@@ -2,6 +2,7 @@
 
 from apimodels_async._batch.budget import Budget
 from apimodels_async._batch.options import Item, Phase
+from apimodels_async.catalogue import PUBLISHED, PriceTable
 from apimodels_async.errors import LedgerError, SubmissionUnknownError
 from apimodels_async.models import BatchStats, Task, TaskState
 
@@ -14,8 +15,8 @@ class Accounts:
         read, submitted, in_flight, saving, completed, failed, unknown, polls, bytes: as in `BatchStats`.
     """
 
-    def __init__(self, dollars: float | None) -> None:
-        self.budget: Budget = Budget(dollars)
+    def __init__(self, dollars: float | None, prices: PriceTable = PUBLISHED, *, allow_unpriced: bool = False) -> None:
+        self.budget: Budget = Budget(dollars, prices, allow_unpriced=allow_unpriced)
         self.read: int = 0
         self.submitted: int = 0
         self.in_flight: int = 0
@@ -59,6 +60,7 @@ class Accounts:
             matched=matched,
             waiting=waiting,
             outage=outage,
+            unpriced=sum(self.budget.unpriced.values()),
         )
 
 

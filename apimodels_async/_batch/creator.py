@@ -82,8 +82,10 @@ class Creator:
 
     def commit(self, item: Item) -> Exception | None:
         """Set aside what an item will cost, or return why it is not sent."""
+        budget = self._accounts.budget
         try:
-            item.cost = self._accounts.budget.commit(item.request, self._engine.model_of(item.request))
+            model = self._engine.model_of(item.request)
+            item.cost = budget.commit(item.request, model)
         except BudgetExceededError as error:
             self.stop_creating(Stop("the budget is used up", error))
             return self.stopped(item)
@@ -91,6 +93,8 @@ class Creator:
             return not_submitted(item.index, str(error), error)
         except ValueError as error:  # no model anywhere
             return error
+        if budget.unpriced.get(model) == 1:
+            logger.warning("no price is known for %r: what it costs is not counted", model, extra={"model": model})
         return None
 
     async def prepare(self, item: Item) -> PreparedRequest:

@@ -28,6 +28,7 @@ class BatchOptions(NamedTuple):
     on_event: Callable[[BatchEvent], object] | None
     sidecar: bool
     outage_timeout: float | None = 300.0
+    allow_unpriced: bool = False
 
 
 class Phase(Enum):

@@ -79,7 +79,7 @@ class Pipeline:
         self._requests = requests
         self._hand_over = hand_over
         self._records = records
-        self._accounts = Accounts(options.budget)
+        self._accounts = Accounts(options.budget, engine.prices, allow_unpriced=options.allow_unpriced)
         self._clock = loop_clock()
         self._listener = None if options.on_event is None else Listener(options.on_event)
         self._creator = Creator(engine, options, self._accounts, records, keep)

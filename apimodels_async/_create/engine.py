@@ -46,6 +46,7 @@ class Engine:
         pacing: decides when to query.
         create_rate: limits the create requests a second.
         model: the default model of a request.
+        prices: what pictures cost.
         server_identity: the service that a ledger is bound to. The command line sets it for a gateway of its own, whose
             port is another in each run.
     """
@@ -59,8 +60,10 @@ class Engine:
         pacing: Pacing | None,
         callbacks: CallbackSource | None,
         max_retries: int,
+        prices: catalogue.PriceTable = catalogue.PUBLISHED,
     ) -> None:
         self.http: Http = http
+        self.prices: catalogue.PriceTable = prices
         self.server_identity: str = server_identity
         self.model: str | None = model
         self.pacing: Pacing = guarded(pacing)

@@ -21,12 +21,13 @@ from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller, pass_through
 from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
-from apimodels_async._wire.tasks import read_task
+from apimodels_async._wire.tasks import is_moderation, read_task
 from apimodels_async.errors import (
     APIError,
     ApimodelsError,
     ConfigurationError,
     ConnectionFailedError,
+    ContentPolicyError,
     LedgerError,
     ProtocolError,
     SubmissionUnknownError,
@@ -96,6 +97,7 @@ class Submitter:
 
         Raises:
             APIError: the server refused.
+            ContentPolicyError: its moderation refused.
             ConnectionFailedError: provably nothing was sent, and retries did not help.
             NotSubmittedError: nothing was sent, because the batch waited for too long or was stopped.
             SubmissionUnknownError: the server may have started the job.
@@ -191,7 +193,7 @@ class Submitter:
             except SubmissionUnknownError as error:
                 retries.unknown(error)
                 raise
-            except APIError:
+            except (APIError, ContentPolicyError):
                 retries.rejected()
                 raise
             except ConfigurationError:
@@ -304,6 +306,8 @@ def _raise_refusal(refusal: APIError, *, held: bool) -> NoReturn:
     match judge_refusal(refusal):
         case Verdict.ON_THE_WAY if held:
             raise _NotTakenError(refusal, refusal.retry_after) from None
+        case Verdict.REJECTED if is_moderation(refusal):
+            raise ContentPolicyError(f"refused by moderation: {refusal}") from refusal
         case Verdict.REJECTED | Verdict.ON_THE_WAY:
             raise refusal
         case Verdict.NOT_YET:
@@ -319,7 +323,7 @@ async def _write_down(journal: Journal, error: ApimodelsError) -> None:
     match error:
         case SubmissionUnknownError():
             await journal.unknown(error)
-        case APIError():
+        case APIError() | ContentPolicyError():
             await journal.rejected(error)
         case _:  # nothing was sent, or what was sent could not be written down
             pass

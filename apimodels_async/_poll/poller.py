@@ -12,7 +12,7 @@ from apimodels_async._http.trace import RequestFailed, describe
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota, full_jitter
 from apimodels_async._poll.watch import TaskWatch
-from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, read_task
+from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, odd_state, read_task
 from apimodels_async.callbacks.expected import ExpectedCallback, ExpectedCallbacks
 from apimodels_async.errors import (
     APIError,
@@ -115,6 +115,7 @@ class Poller:
         self.gate: Gate = Gate(uniform)
         self.rate: Rate = Rate()
         self._created: dict[str, float] = {}
+        self._odd: set[str] = set()
 
     @property
     def at_once(self) -> int:
@@ -123,6 +124,7 @@ class Poller:
 
     def note_created(self, task: Task) -> None:
         """Remember when a task of our own was created, on the loop's clock."""
+        self._note_odd_state(task)
         if task.id is not None and not is_over(task):
             if len(self._created) >= _REMEMBERED:
                 del self._created[next(iter(self._created))]
@@ -171,8 +173,24 @@ class Poller:
                 f"task {task_id}: the query could not be sent ({describe(odd)})", task_id=task_id
             ) from odd
         task = read_task(answer, task_id=task_id, model=model)
+        self._note_odd_state(task)
         logger.debug("task %s is %s", task_id, task.state, extra={"task_id": task_id, "model": task.model})
         return task
+
+    def _note_odd_state(self, task: Task) -> None:
+        """Log, once a task, that an unknown word was taken for the end because there are links."""
+        word = odd_state(task)
+        if word is None or task.id in self._odd:
+            return
+        if len(self._odd) >= _REMEMBERED:
+            self._odd.clear()
+        self._odd.add(task.id or "")
+        logger.warning(
+            "task %s is in the unknown state %r and has links: it counts as completed",
+            task.id,
+            word,
+            extra={"task_id": task.id, "model": task.model},
+        )
 
     async def wait(
         self, task: Task, pacing: Pacing, timeout: float | None, on_change: Callable[[Task], object] | None = None

@@ -15,6 +15,7 @@ from typing import Any, cast
 from attrs import evolve, field, frozen
 
 from apimodels_async._reprs import safe_repr
+from apimodels_async._wire.aliases import id_value
 from apimodels_async._wire.converter import structured
 from apimodels_async.errors import ProtocolError
 from apimodels_async.models import Task, TaskState
@@ -112,7 +113,7 @@ def parse_callback(body: bytes | str) -> Callback:
         raise _unreadable("no JSON object", body)
     envelope = cast("dict[str, Any]", payload)
     inner = _object(envelope.get("data"))
-    data = inner if inner is not None and "taskId" in inner else envelope
+    data = inner if inner is not None and id_value(inner) is not None else envelope
     task = structured(_fields(data), raw=data)
     if task.id is None or len(task.id) > LONGEST_ID or not task.id.isprintable() or not task.id.strip():
         raise _unreadable("no taskId", body)
@@ -148,9 +149,9 @@ def as_confirmed(callback: Callback, task: Task) -> Callback:
 
 
 def _fields(data: dict[str, Any]) -> dict[str, Any]:
-    result = _object(data.get("resultJson")) or data
-    links: object = result.get("resultUrls")
-    return {"state": "", **data, "taskId": data.get("taskId"), "resultUrls": links}
+    result = _object(data.get("resultJson"))
+    links = data.get("resultUrls") if result is None else result.get("resultUrls")
+    return {"state": "", **data, "resultJson": None, "resultUrls": links}
 
 
 def _object(value: object) -> dict[str, Any] | None:

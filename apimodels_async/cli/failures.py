@@ -40,6 +40,7 @@ _OPTIONS = {
     "seed": "--seed",
     "timeout": "--timeout",
     "callback_url": "--callback-url",
+    "extra_body": "--extra",
     "wait_timeout": "--timeout",
     "max_in_flight": "--max-in-flight",
     "budget": "--budget",

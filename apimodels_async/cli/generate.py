@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from apimodels_async.cli import exit_codes
+from apimodels_async.cli.extra import Extra, Set, extra_body
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
 from apimodels_async.cli.options import DEFAULT_MODEL, AsJson, Local, Model, Output, Timeout
 from apimodels_async.cli.screen import Screen
@@ -17,15 +18,6 @@ from apimodels_async.cli.task_run import TaskRun
 from apimodels_async.models import GenerationRequest
 
 __all__ = ["generate"]
-
-
-class QualityChoice(StrEnum):
-    """The qualities there are."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    AUTO = "auto"
 
 
 class FormatChoice(StrEnum):
@@ -42,16 +34,22 @@ def generate(
     ],
     *,
     model: Model = DEFAULT_MODEL,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help='Pixels, as "1024x1024".')] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help='Pixels, as "1024x1024"; "2K" or "auto" with a few models.')
+    ] = None,
     n: Annotated[int | None, typer.Option("-n", help="How many pictures.")] = None,
     image: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE|URL", help="A picture to edit; several, each with its own --image, are fused."),
     ] = None,
     mask: Annotated[str | None, typer.Option(metavar="FILE", help="Which part of the picture to replace.")] = None,
-    aspect_ratio: Annotated[str | None, typer.Option(metavar="W:H", help='As "16:9".')] = None,
+    aspect_ratio: Annotated[
+        str | None, typer.Option(metavar="W:H", help='As "16:9"; "auto" with a few models.')
+    ] = None,
     resolution: Annotated[str | None, typer.Option(metavar="1K|2K|4K", help="How large.")] = None,
-    quality: Annotated[QualityChoice | None, typer.Option(help="How well.")] = None,
+    quality: Annotated[
+        str | None, typer.Option(metavar="low|medium|high|auto", help="How well; a few models take other words.")
+    ] = None,
     output_format: Annotated[FormatChoice | None, typer.Option("--format", help="The pictures' file format.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed asks for the same picture.")] = None,
     callback_url: Annotated[
@@ -60,6 +58,8 @@ def generate(
             metavar="URL", envvar="APIMODELS_CALLBACK_URL", help="Where the server calls when it is done; see `listen`."
         ),
     ] = None,
+    extra: Extra = None,
+    settings: Set = None,
     timeout: Timeout = 600.0,
     output: Output = Path(),
     as_json: AsJson = False,
@@ -80,10 +80,11 @@ def generate(
         mask=mask,
         aspect_ratio=aspect_ratio,
         resolution=resolution,
-        quality=quality and quality.value,
+        quality=quality,
         output_format=output_format and output_format.value,
         seed=seed,
         callback_url=callback_url or None,
+        extra_body=extra_body(extra, settings),
     )
     screen = Screen()
     run = TaskRun(directory=output, local=local, timeout=timeout)

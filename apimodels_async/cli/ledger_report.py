@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from apimodels_async._batch.budget import price
+from apimodels_async._prices import load_prices
 from apimodels_async.ledger import Entry, Step
 from apimodels_async.ledger.entries import IN_WORDS
 from apimodels_async.models import GenerationRequest
@@ -177,7 +178,7 @@ def moment(entry: Entry) -> str:
 def _price(entry: Entry) -> float | None:
     given = {name: entry.request[name] for name in _PRICING if name in entry.request}
     try:
-        return price(GenerationRequest("priced", **given), entry.model)
+        return price(GenerationRequest("priced", **given), entry.model, load_prices())
     except (TypeError, ValueError):  # by a version that knew other sizes
         return None
 

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from apimodels_async._prices import load_prices
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
 from apimodels_async.gateway.envelope import json_reply, refusal, success
@@ -122,6 +123,7 @@ def create_app(
 
     Raises:
         ValueError: a bad latency, key, host, origin, rate or number of days.
+        ConfigurationError: the file of prices, which ``APIMODELS_PRICES`` names, cannot be read.
     """
     eager = paint is not None
     if paint is None:
@@ -158,6 +160,7 @@ def create_app(
         latency=Latency.parse(latency) if isinstance(latency, str) else latency,
         faults=rates,
         any_model=any_model,
+        prices=load_prices(),
         now=now,
         sleep=sleep,
         rng=rng,

@@ -32,6 +32,9 @@ def batch(
     budget: Annotated[
         float | None, typer.Option(metavar="DOLLARS", help="Send nothing that would exceed it, by the known prices.")
     ] = None,
+    allow_unpriced: Annotated[
+        bool, typer.Option("--allow-unpriced", help="With --budget, also send what has no known price; it counts as 0.")
+    ] = False,
     retry_failed: Annotated[
         int, typer.Option(metavar="N", min=0, help="Submit a failed task again, where the server says it is worth it.")
     ] = 0,
@@ -90,6 +93,7 @@ def batch(
         options={
             "max_in_flight": max_in_flight,
             "budget": budget,
+            "allow_unpriced": allow_unpriced,
             "retry_failed": retry_failed,
             "sidecar": sidecar,
             "create_rate": create_rate,
