@@ -16,9 +16,9 @@ from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create import inputs
+from apimodels_async._create.draft import LargePicture
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.open_files import read_awaited
-from apimodels_async._create.sources import read_picture
 from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
@@ -549,6 +549,8 @@ class AsyncImagesClient:
     async def upload(self, file: ImageInput) -> str:
         """Upload a picture, which the vendor then hosts for 7 days.
 
+        A picture above 3 MB is announced first and then sent to the storage; a file is read while it is sent.
+
         Args:
             file: a local picture, in any form that `create` accepts as `image`.
 
@@ -563,7 +565,9 @@ class AsyncImagesClient:
         if inputs.is_remote(file):
             raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
         file = await read_awaited(file, "file")
-        picture = await FILES.run(partial(read_picture, file, "file"), abandon=True)
+        picture = await FILES.run(partial(inputs.local_picture, file, "file"), abandon=True)
+        if isinstance(picture, LargePicture):
+            return await self._engine.uploads.upload(picture)
         try:
             answer = await self._engine.http.upload(
                 f"upload{picture.format.suffix}", picture.data, picture.format.media_type

@@ -313,6 +313,7 @@ class BatchStats(NamedTuple):
         waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
         outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.
         unpriced: sent without a known price, and so not in `spent`.
+        uploaded: bytes of large pictures that were sent before or with their requests.
     """
 
     read: int = 0
@@ -329,6 +330,7 @@ class BatchStats(NamedTuple):
     waiting: int = 0
     outage: float = 0.0
     unpriced: int = 0
+    uploaded: int = 0
 
 
 @frozen
@@ -336,16 +338,20 @@ class BatchEvent:
     """Something that happened in a batch.
 
     Attributes:
-        kind: ``submitted`` (the server took it), ``state`` (it changed), ``completed``, ``failed`` (with an error
-            of any kind), ``downloaded``.
+        kind: ``uploading`` (a large picture is on its way), ``submitted`` (the server took it), ``state`` (it changed),
+            ``completed``, ``failed`` (with an error of any kind), ``downloaded``.
         index: the request's position in the input, from 0.
         task: as it is now, where there is one.
         error: with ``failed``.
+        sent: with ``uploading``, bytes of the picture (or of the request with the picture in it) sent so far.
+        size: with ``uploading``, bytes in all.
     """
 
-    kind: Literal["submitted", "state", "completed", "failed", "downloaded"]
+    kind: Literal["uploading", "submitted", "state", "completed", "failed", "downloaded"]
     index: int
     task: Task | None
     error: Exception | None = None
+    sent: int = 0
+    size: int = 0
 
     __repr__ = safe_repr

@@ -2,20 +2,24 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 
+from apimodels_async._arguments import ArgumentError
 from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.budget import BudgetExceededError, UnpricedModelError
 from apimodels_async._batch.byte_limit import ByteLimit
+from apimodels_async._batch.listener import Listener
 from apimodels_async._batch.options import BatchOptions, Item, Slot
 from apimodels_async._batch.resume import not_submitted
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.prepare import PreparedRequest
+from apimodels_async._create.uploads import UploadProgress
 from apimodels_async.errors import ApimodelsError, NotSubmittedError, SubmissionUnknownError
 from apimodels_async.ledger.run import LedgerRun
-from apimodels_async.models import Task
+from apimodels_async.models import BatchEvent, Task
 
 logger = logging.getLogger("apimodels_async")
 
@@ -37,6 +41,7 @@ class Creator:
         accounts: whose budget bounds them.
         records: the ledger's, if there is one.
         keep: called with a task that the server accepted after the batch was left.
+        listener: notified of the progress of large pictures.
 
     Attributes:
         stop: why nothing is sent any more, if so.
@@ -49,16 +54,27 @@ class Creator:
         accounts: Accounts,
         records: LedgerRun | None,
         keep: Callable[[Task], object],
+        *,
+        listener: Listener | None,
     ) -> None:
         self._engine = engine
         self._options = options
         self._accounts = accounts
         self._records = records
         self._keep = keep
+        self._listener = listener
         self._slots = anyio.Semaphore(CREATES)
         self._bodies = ByteLimit(BODIES)
         self._hold = engine.hold(options.outage_timeout)
         self.stop: Stop | None = None
+
+    def _uploading(self, item: Item, progress: UploadProgress) -> None:
+        """Count and tell how far a large picture of an item is."""
+        self._accounts.note_upload(item, progress.sent, ended=progress.sent >= progress.size)
+        if self._listener is not None:
+            self._listener.notify(
+                BatchEvent("uploading", item.index, item.task, sent=progress.sent, size=progress.size)
+            )
 
     @property
     def waiting(self) -> int:
@@ -160,12 +176,19 @@ class Creator:
         journal = None if self._records is None else self._records.journal(item.key, prepared)
         try:
             within = self._options.wait_timeout
-            return await self._engine.send(prepared, self._keep, journal, within=within, hold=self._hold)
+            return await self._engine.send(
+                prepared,
+                self._keep,
+                journal,
+                within=within,
+                hold=self._hold,
+                on_upload=partial(self._uploading, item),
+            )
         except NotSubmittedError as error:
             # The server took nothing for too long, or the batch was stopped while this one was held back.
             self.stop_creating(Stop(str(error).removeprefix("not sent: "), _cause_of(error)))
             raise self.stopped(item) or error from _cause_of(error)
-        except ApimodelsError:
+        except (ApimodelsError, ArgumentError):  # the second: a picture that cannot be sent, and nothing was
             raise
         except Exception as error:
             raise SubmissionUnknownError(

@@ -82,7 +82,7 @@ class Pipeline:
         self._accounts = Accounts(options.budget, engine.prices, allow_unpriced=options.allow_unpriced)
         self._clock = loop_clock()
         self._listener = None if options.on_event is None else Listener(options.on_event)
-        self._creator = Creator(engine, options, self._accounts, records, keep)
+        self._creator = Creator(engine, options, self._accounts, records, keep, listener=self._listener)
         self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
         self._saver: Saver | None = None
         if options.download_to is not None:

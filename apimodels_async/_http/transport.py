@@ -4,16 +4,16 @@ import io
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
 
 from apimodels_async._http import logs, timeouts, versions
 from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
-from apimodels_async._http.bodies import PIECE, BodyInPieces
+from apimodels_async._http.bodies import PIECE, BodyInPieces, ReadInPieces, file_stream
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
-from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
+from apimodels_async._http.headers import PICTURE_HEADERS, PUT_HEADERS, api_headers
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
 from apimodels_async._http.pools import PoolSet
@@ -21,6 +21,7 @@ from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
+from apimodels_async._wire.bodies import PictureSource, StreamedBody
 from apimodels_async._wire.printable import printable
 from apimodels_async.errors import ConfigurationError
 
@@ -74,10 +75,10 @@ class Http:
         headers["Content-Type"] = "application/json"
         return headers
 
-    @property
-    def create_bound(self) -> float | None:
-        """Seconds for the whole exchange of a create request, which its sender sees to."""
-        return timeouts.whole(self._timeouts.create)
+    def create_bound(self, size: int) -> float | None:
+        """Seconds for the whole exchange of a create request of `size` bytes, which its sender sees to."""
+        bound = timeouts.whole(self._timeouts.create)
+        return None if bound is None else bound + timeouts.for_size(size)
 
     @property
     def queries_at_once(self) -> int:
@@ -112,7 +113,7 @@ class Http:
 
     # --- the API
 
-    async def submit(self, body: Secret[bytes], trace: SendTrace) -> RawResponse:
+    async def submit(self, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace) -> RawResponse:
         """POST a create request.
 
         Raises:
@@ -134,18 +135,25 @@ class Http:
     def _create_url(self) -> str:
         return self.base_url + "/images/generations"
 
-    def _create_request(self, lane: httpx.AsyncClient, body: Secret[bytes], trace: SendTrace) -> httpx.Request:
+    def _create_request(
+        self, lane: httpx.AsyncClient, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace
+    ) -> httpx.Request:
         url = self._create_url
         extensions = {"trace": trace, "timeout": self._timeouts.create.as_dict()}
+        content = body.reveal()
+        if isinstance(content, StreamedBody):
+            headers = httpx.Headers({**self._json_headers, "Content-Length": str(len(content))})
+            stream = ReadInPieces(content.pieces, content.on_sent)
+            return lane.build_request("POST", url, headers=headers, content=stream, extensions=extensions)
         # A caller's own client may have hooks and transports that want to see a body whole.
         if self._given is not None:
-            return lane.build_request(
-                "POST", url, headers=self._json_headers, content=body.reveal(), extensions=extensions
-            )
+            return lane.build_request("POST", url, headers=self._json_headers, content=content, extensions=extensions)
         headers = httpx.Headers({**lane.headers, **self._json_headers})
         headers["Host"] = httpx.URL(url).netloc.decode("ascii")
-        headers["Content-Length"] = str(len(body.reveal()))
-        return httpx.Request("POST", url, headers=headers, stream=BodyInPieces(body), extensions=extensions)
+        headers["Content-Length"] = str(len(content))
+        return httpx.Request(
+            "POST", url, headers=headers, stream=BodyInPieces(cast("Secret[bytes]", body)), extensions=extensions
+        )
 
     async def query(self, path: str, **params: str) -> RawResponse:
         """GET something that may be asked as often as one likes.
@@ -210,6 +218,52 @@ class Http:
                 send = partial(self._build_and_send, lane.pool, "POST", "/files", files=files, timeout=timeout)
                 return await self._exchange(send, self.base_url + "/files", timeout)
 
+    async def post(self, path: str, fields: dict[str, Any]) -> RawResponse:
+        """POST JSON that costs nothing.
+
+        Raises:
+            RequestFailed: there is no answer.
+            ConfigurationError: the client was closed meanwhile.
+        """
+        async with self._query_places:
+            self._check_open()
+            await self.lanes.prepare()
+            async with self.lanes.query.acquire() as lane:
+                timeout = self._timeouts.other
+                send = partial(self._build_and_send, lane.pool, "POST", path, json=fields, timeout=timeout)
+                return await self._exchange(send, self.base_url + path, timeout)
+
+    async def put(
+        self, url: str, source: PictureSource, media_type: str, *, on_sent: Callable[[int], object] | None = None
+    ) -> RawResponse:
+        """PUT a picture to a URL that the server gave for it: no key, no cookie, no redirect followed.
+
+        Args:
+            url: where to.
+            source: the picture; it is read while it is sent.
+            media_type: of the picture.
+            on_sent: called with the number of bytes that were sent so far.
+
+        Raises:
+            RequestFailed: there is no answer.
+            ConfigurationError: the client was closed meanwhile.
+        """
+        self._check_open()
+        await self.lanes.prepare()
+        timeout = self._timeouts.other
+        # Built by hand: build_request would add the default headers and cookies of a caller's own client.
+        headers = {**PUT_HEADERS, "Content-Type": media_type, "Content-Length": str(source.size)}
+        request = httpx.Request(
+            "PUT",
+            url,
+            headers=headers,
+            content=file_stream(source, on_sent),
+            extensions={"timeout": timeout.as_dict()},
+        )
+        async with self.lanes.download(url).acquire() as lane:
+            send = partial(_send, lane.pool, request)
+            return await self._exchange(send, url, timeout, more=timeouts.for_size(source.size))
+
     @cached_property
     def _prepared(self) -> Callable[..., "_Prepared"]:
         """The request of a query. Parsing its URL would cost a tenth of all."""
@@ -238,8 +292,11 @@ class Http:
         url: str,
         timeout: httpx.Timeout,
         trace: SendTrace | None = None,
+        *,
+        more: float = 0.0,
     ) -> RawResponse:
         bound = timeouts.whole(timeout) if trace is None else None  # see `create_bound`
+        bound = None if bound is None else bound + more
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from attrs import evolve
 
@@ -156,6 +156,37 @@ def read_balance(answer: RawResponse) -> float:
     if not math.isfinite(balance):
         raise unexpected("an answer without a balance", answer)
     return balance
+
+
+class Announcement(NamedTuple):
+    """What the server says about a file that was announced.
+
+    Attributes:
+        upload_url: where its bytes are PUT.
+        public_url: where it can be fetched then.
+        max_body: bytes of a request's body that the server takes, if it says so, else 0: the embedded gateway does.
+    """
+
+    upload_url: str
+    public_url: str
+    max_body: int = 0
+
+
+def read_announcement(answer: RawResponse) -> Announcement:
+    """The links in the answer to the announcement of a file, ``POST /files`` with JSON.
+
+    Raises:
+        ConfigurationError: there is no API at the base URL.
+        APIError: a refusal.
+        ProtocolError: no links.
+    """
+    found: object = read_payload(answer).get("data")
+    data = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    upload_url, public_url, max_body = data.get("uploadUrl"), data.get("publicUrl"), data.get("maxBody")
+    if not isinstance(upload_url, str) or not isinstance(public_url, str) or not upload_url or not public_url:
+        raise unexpected("an answer without uploadUrl and publicUrl", answer)
+    says = isinstance(max_body, int) and not isinstance(max_body, bool)
+    return Announcement(upload_url, public_url, cast("int", max_body) if says else 0)
 
 
 def read_public_url(answer: RawResponse) -> str:

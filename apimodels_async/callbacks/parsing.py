@@ -22,6 +22,8 @@ from apimodels_async.models import Task, TaskState
 
 DEEPEST = 64
 """Maximum nesting of lists and objects. Real callbacks have five levels; Python's parser fails at about a thousand."""
+MOST_VALUES = 1_000_000
+"""Maximum commas and brackets in a callback; pictures in base64 have none."""
 LONGEST_ID = 256
 """Maximum characters of a task id."""
 
@@ -182,6 +184,8 @@ def _json(text: str) -> object:
         ValueError: not JSON, or a value that could not be stored or sent again.
         RecursionError: nested far too deeply.
     """
+    if len(text) > MOST_VALUES and sum(text.count(sign) for sign in ",[{") > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES} values")  # millions of empty lists would hold the loop up
     value: object = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once_each)
     if text.count("[") + text.count("{") > DEEPEST:
         _check_depth(value)
