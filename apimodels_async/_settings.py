@@ -12,10 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from apimodels_async._prices import load_prices
 from apimodels_async._secret import Secret
 from apimodels_async._urls import check_endpoint, exposed_host
-from apimodels_async.catalogue import PUBLISHED, PriceTable
+from apimodels_async.catalogue import PUBLISHED, PriceTable, parse_prices
 from apimodels_async.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://apimodels.app/api/v1"
@@ -65,6 +64,22 @@ def resolve(
     given, source = (base_url, "base_url") if base_url is not None else (getenv("APIMODELS_BASE_URL"), "")
     url = _checked_base_url((given if source else given or DEFAULT_BASE_URL) or "", source or "APIMODELS_BASE_URL")
     return Settings(key, url, model or getenv("APIMODELS_MODEL") or None, load_prices(getenv))
+
+
+def load_prices(getenv: Callable[[str], str | None] = os.getenv) -> PriceTable:
+    """The prices that count: those of the file that ``APIMODELS_PRICES`` names, and else those of the catalogue.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds something else.
+    """
+    name = getenv("APIMODELS_PRICES")
+    if not name:
+        return PUBLISHED
+    try:
+        return parse_prices(Path(name).expanduser().read_text(encoding="utf-8"))
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"APIMODELS_PRICES: {name}: {reason}") from None
 
 
 def _checked_key(key: Secret[str], source: str) -> Secret[str]:

@@ -50,6 +50,12 @@ def pattern(regex: str, right: str, hint: str = _ELSE) -> Any:
     return validate
 
 
+size = pattern(SIZE, 'pixels as "1024x1024", or "2K" or "auto"')
+aspect_ratio = pattern(RATIO, 'a ratio as "16:9", or a word as "auto"')
+resolution = pattern(RESOLUTION, '"1K", "2K" or "4K", or another one of the model, as "512"')
+quality = pattern(QUALITY, "'low', 'medium', 'high', 'auto', or another word of the model")
+
+
 def callback_url(_: object, __: "Attribute[Any]", value: str | None) -> None:
     if value is not None:
         check_type(value, str, "callback_url", "give an absolute http(s) URL")

@@ -6,8 +6,10 @@ not listed here is sent to the server as it is.
 
 import math
 import re
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Callable, Mapping
 from datetime import date
+from typing import Any, cast
 
 from attrs import Factory, field, frozen
 
@@ -21,6 +23,7 @@ __all__ = [
     "PriceTable",
     "find",
     "inline_limit",
+    "parse_prices",
     "resolution_of",
     "tier_of",
 ]
@@ -82,7 +85,7 @@ class Price:
         return self.dollars * math.ceil(n / self.pieces)
 
 
-def best_price(
+def _best_price(
     table: tuple[Price, ...], resolution: str | None, *, quality: str | None = None, edit: bool = False
 ) -> Price | None:
     """The first price of a table whose conditions hold; the arguments are as in `PriceTable.cost`."""
@@ -125,7 +128,7 @@ class CatalogueModel:
             quality: ``"low"``, ``"medium"`` or ``"high"``; anything else is billed as medium.
             edit: whether pictures are given to work on.
         """
-        found = best_price(self.table, resolution, quality=quality, edit=edit)
+        found = _best_price(self.table, resolution, quality=quality, edit=edit)
         return None if found is None else found.dollars / found.pieces
 
 
@@ -225,9 +228,85 @@ class PriceTable:
             quality: ``"low"``, ``"medium"`` or ``"high"``; anything else is billed as medium.
             edit: whether pictures are given to work on.
         """
-        price = best_price(self.of(model), resolution, quality=quality, edit=edit)
+        price = _best_price(self.of(model), resolution, quality=quality, edit=edit)
         return None if price is None else price.cost(n)
 
 
 PUBLISHED: PriceTable = PriceTable()
 """The prices of the catalogue alone."""
+
+
+_TIER_NAMES = ("1K", "2K", "4K")
+_QUALITIES = ("low", "medium", "high")
+
+
+def _is_number(value: object, kinds: tuple[type, ...], lowest: float, highest: float) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool) and lowest <= cast("float", value) <= highest
+
+
+_AXES: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "dollars": (lambda value: _is_number(value, (int, float), 0, 1000), "US dollars, as 0.04"),
+    "resolution": (_TIER_NAMES.__contains__, f"one of {', '.join(_TIER_NAMES)}"),
+    "quality": (_QUALITIES.__contains__, f"one of {', '.join(_QUALITIES)}"),
+    "edit": (lambda value: isinstance(value, bool), "true or false"),
+    "pieces": (lambda value: _is_number(value, (int,), 1, 1000), "a whole number from 1"),
+}
+"""What a price may depend on: whether a value is right, and what would be."""
+
+
+def parse_prices(text: str) -> PriceTable:
+    """The prices in the text of a TOML file.
+
+    ::
+
+        read = 2026-12-01
+        source = "console"
+
+        [prices]
+        "gpt-image-2" = 0.04
+        "gpt-image-2-lite" = { 1K = 0.009, 2K = 0.016, 4K = 0.026 }
+        "gpt-image-2-all" = [
+          { dollars = 0.03, resolution = "1K", quality = "medium" },
+          { dollars = 0.05, edit = true, pieces = 2 },
+        ]
+
+    Raises:
+        ValueError: it is not TOML, or something in it is not a price.
+    """
+    content = tomllib.loads(text)
+    unknown = content.keys() - {"prices", "read", "source"}
+    if unknown:
+        raise ValueError(f"unknown name {min(unknown)!r}: there are read, source and the table prices")
+    read, source = content.get("read", AS_OF), content.get("source", "a file")
+    if not isinstance(read, date) or not isinstance(source, str):
+        raise ValueError('give read as a date, 2026-12-01, and source as text, "console"')  # noqa: TRY004  (of a file)
+    prices: object = content.get("prices")
+    if not isinstance(prices, dict):
+        raise ValueError('there is no table [prices] with lines as "gpt-image-2" = 0.04')  # noqa: TRY004  (of a file)
+    return PriceTable(
+        {
+            model: tuple(_price(model, entry, source, read) for entry in _entries(value))
+            for model, value in cast("dict[str, object]", prices).items()
+        }
+    )
+
+
+def _entries(value: object) -> list[object]:
+    """The three forms of a model's prices as a list of tables."""
+    if isinstance(value, list):
+        return cast("list[object]", value)
+    if isinstance(value, dict) and "dollars" not in value:
+        by_tier = cast("dict[str, object]", value)
+        return [{"dollars": dollars, "resolution": tier} for tier, dollars in by_tier.items()]
+    return [value if isinstance(value, dict) else {"dollars": value}]
+
+
+def _price(model: str, entry: object, source: str, read: date) -> Price:
+    fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+    for name, value in {"dollars": None, **fields}.items():
+        if name not in _AXES:
+            raise ValueError(f"{model}: unknown name {name!r}: there are {', '.join(_AXES)}")
+        is_right, right = _AXES[name]
+        if not is_right(value):
+            raise ValueError(f"{model}: {name} = {value!r}: give {right}")
+    return Price(**{**fields, "dollars": float(fields["dollars"])}, source=source, read=read)

@@ -15,19 +15,14 @@ from apimodels_async import _batch as batches
 from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
-from apimodels_async._create import inputs
-from apimodels_async._create.draft import LargePicture
 from apimodels_async._create.engine import Engine
-from apimodels_async._create.open_files import read_awaited
-from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
-from apimodels_async._threads import FILES
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ApimodelsError, ConnectionFailedError
+from apimodels_async.errors import ApimodelsError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -380,9 +375,8 @@ class AsyncImagesClient:
                 returned. It is created and tested when the batch is entered, before anything is sent; ``~`` is the home
                 directory. A disk that is full or no longer writable ends the sending, as missing credits do.
             budget: maximum cost of the batch in US dollars, by the catalogue's dated prices and those of the file that
-                ``APIMODELS_PRICES`` names. A request that would exceed it is not sent, nor one for a model without a
-                known price.
-            allow_unpriced: send it nevertheless; it counts as free, and ``stats.unpriced`` counts it.
+                ``APIMODELS_PRICES`` names. A request that would exceed it is not sent, nor one without a known price.
+            allow_unpriced: with a budget, also send requests without a known price; they count as free.
             retry_failed: how often a failed task is submitted again, if the vendor says that a retry may help.
             create_rate: maximum create requests a second, for the whole client.
             poll_rate: maximum queries a second, for the whole client; when it binds, the tasks most likely to be done
@@ -562,19 +556,7 @@ class AsyncImagesClient:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
         self._engine.jobs.bind()
-        if inputs.is_remote(file):
-            raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
-        file = await read_awaited(file, "file")
-        picture = await FILES.run(partial(inputs.local_picture, file, "file"), abandon=True)
-        if isinstance(picture, LargePicture):
-            return await self._engine.uploads.upload(picture)
-        try:
-            answer = await self._engine.http.upload(
-                f"upload{picture.format.suffix}", picture.data, picture.format.media_type
-            )
-        except RequestFailed as failure:
-            raise ConnectionFailedError(f"the upload got no answer ({failure})") from failure.__cause__
-        return tasks.read_public_url(answer)
+        return await self._engine.uploads.upload_file(file)
 
 
 _FIELDS = tuple(each.name for each in fields(GenerationRequest) if each.name != "prompt")

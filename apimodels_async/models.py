@@ -211,9 +211,7 @@ class GenerationRequest:
 
     prompt: str = field(validator=valid.text)
     model: str | None = field(default=None, kw_only=True, validator=valid.text)
-    size: str | None = field(
-        default=None, kw_only=True, validator=valid.pattern(valid.SIZE, 'pixels as "1024x1024", or "2K" or "auto"')
-    )
+    size: str | None = field(default=None, kw_only=True, validator=valid.size)
     n: int | None = field(default=None, kw_only=True, validator=valid.whole_number(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     images: Sequence[ImageInput] | None = field(
@@ -221,19 +219,9 @@ class GenerationRequest:
     )
     mask: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     callback_url: str | None = field(default=None, kw_only=True, validator=valid.callback_url, repr=origin_of)
-    aspect_ratio: str | None = field(
-        default=None, kw_only=True, validator=valid.pattern(valid.RATIO, 'a ratio as "16:9", or a word as "auto"')
-    )
-    resolution: str | None = field(
-        default=None,
-        kw_only=True,
-        validator=valid.pattern(valid.RESOLUTION, '"1K", "2K" or "4K", or another of the model, as "512"'),
-    )
-    quality: Quality | None = field(
-        default=None,
-        kw_only=True,
-        validator=valid.pattern(valid.QUALITY, "'low', 'medium', 'high', 'auto', or another word of the model"),
-    )
+    aspect_ratio: str | None = field(default=None, kw_only=True, validator=valid.aspect_ratio)
+    resolution: str | None = field(default=None, kw_only=True, validator=valid.resolution)
+    quality: Quality | None = field(default=None, kw_only=True, validator=valid.quality)
     output_format: OutputFormat | None = field(
         default=None, kw_only=True, validator=valid.one_of("png", "jpeg", "webp")
     )
@@ -313,7 +301,7 @@ class BatchStats(NamedTuple):
         waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
         outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.
         unpriced: sent without a known price, and so not in `spent`.
-        uploaded: bytes of large pictures that were sent before or with their requests.
+        uploaded: bytes of large pictures sent.
     """
 
     read: int = 0
@@ -343,8 +331,7 @@ class BatchEvent:
         index: the request's position in the input, from 0.
         task: as it is now, where there is one.
         error: with ``failed``.
-        sent: with ``uploading``, bytes of the picture (or of the request with the picture in it) sent so far.
-        size: with ``uploading``, bytes in all.
+        sent, size: with ``uploading``, bytes of the picture, or of the request with it, so far and in all.
     """
 
     kind: Literal["uploading", "submitted", "state", "completed", "failed", "downloaded"]

@@ -18,8 +18,8 @@ ROOT = "apimodels_async"
 HOME = Path(apimodels_async.__file__).parent
 
 ORDER = (
-    "_text _arguments _validators errors models catalogue _secret _settings _prices _version _urls _limits _threads "
-    "_sqlite _group_commit "
+    "_text _arguments _validators errors models catalogue _secret _settings _version _urls _limits _threads _sqlite "
+    "_group_commit "
     "_reprs",
     "_wire",
     "_http",

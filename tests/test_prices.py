@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from apimodels_async._prices import load_prices, parse_prices
-from apimodels_async.catalogue import PUBLISHED
+from apimodels_async._settings import load_prices
+from apimodels_async.catalogue import PUBLISHED, parse_prices
 from apimodels_async.errors import ConfigurationError
+from apimodels_async.gateway import create_app
 
 FILE = """
 read = 2026-12-01
@@ -97,3 +98,9 @@ def test_a_file_that_cannot_be_used_is_named_with_the_variable(tmp_path: Path, c
         path.write_bytes(content.encode("utf-8", "surrogatepass"))
     with pytest.raises(ConfigurationError, match=r"APIMODELS_PRICES: .*prices\.toml: "):
         load_prices(named(path))
+
+
+def test_the_gateway_uses_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APIMODELS_PRICES", str(tmp_path / "prices.toml"))
+    with pytest.raises(ValueError, match=r"APIMODELS_PRICES: .*prices\.toml: No such file"):
+        create_app()

@@ -113,6 +113,10 @@ class Draft:
         """
         return [each for each in to_upload(self.pictures, limit) if each not in self._urls]
 
+    def inline(self) -> list[LargePicture]:
+        """The pictures that go into the body as they are."""
+        return [each for each in large_pictures(self.pictures) if each not in self._urls]
+
     def body(self) -> StreamedBody:
         """The body, with URLs in place of the pictures that were uploaded."""
         return self._write(with_urls(self.pictures, self._urls))

@@ -1,21 +1,25 @@
 """Uploads of pictures that are too large for the body of a create request: announced first, then PUT to the storage."""
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeAlias
 
 import anyio
 
 from apimodels_async._arguments import ArgumentError
 from apimodels_async._create.draft import Draft, LargePicture, large_pictures
+from apimodels_async._create.inputs import is_remote, local_picture
+from apimodels_async._create.open_files import read_awaited
 from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
+from apimodels_async._threads import FILES
 from apimodels_async._urls import check_link
 from apimodels_async._wire.answer import payload_of
 from apimodels_async._wire.bodies import StreamedBody
-from apimodels_async._wire.tasks import Announcement, read_announcement
+from apimodels_async._wire.tasks import Announcement, read_announcement, read_public_url
 from apimodels_async.catalogue import inline_limit
 from apimodels_async.errors import ConnectionFailedError, ProtocolError
+from apimodels_async.models import ImageInput
 
 AT_ONCE = 4
 """Uploads of one client at once: more would share the same line, and each would take longer."""
@@ -82,19 +86,30 @@ class Uploads:
             if url is not None:
                 draft.note_uploaded(missing[0], url)
         body = draft.body()
-        inline = next(large_pictures(draft.pictures), None)
-        if on_upload is not None and inline is not None:
-            body.on_sent = _Steps(on_upload, inline.argument, len(body))
+        inline = draft.inline()
+        if on_upload is not None and inline:
+            body.on_sent = _Steps(on_upload, inline[0].argument, len(body))
         return body
 
-    async def upload(self, picture: LargePicture, on_upload: OnUpload | None = None) -> str:
-        """Upload a picture, and return its public URL.
+    async def upload_file(self, file: ImageInput) -> str:
+        """Upload a local picture, a small one in a form, and return its public URL.
 
         Raises:
+            TypeError, ValueError: `file` is not a local picture, or was changed meanwhile.
             APIError, ProtocolError, ConnectionFailedError: it could not be uploaded.
-            ValueError: its file was changed.
         """
-        return await self._upload(picture, on_upload, or_inline=False) or ""
+        if is_remote(file):
+            raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
+        file = await read_awaited(file, "file")
+        picture = await FILES.run(partial(local_picture, file, "file"), abandon=True)
+        if isinstance(picture, LargePicture):
+            return await self._upload(picture, None, or_inline=False) or ""
+        name = f"upload{picture.format.suffix}"
+        try:
+            answer = await self._http.storage.upload(name, picture.data, picture.format.media_type)
+        except RequestFailed as failure:
+            raise ConnectionFailedError(f"the upload got no answer ({failure})") from failure.__cause__
+        return read_public_url(answer)
 
     async def _upload(self, picture: LargePicture, on_upload: OnUpload | None, *, or_inline: bool) -> str | None:
         """Upload a picture; with `or_inline` return ``None`` if the server says that it takes larger bodies."""
@@ -113,7 +128,7 @@ class Uploads:
             "fileSize": picture.source.size,
         }
         try:
-            answer = await self._http.post("/files", fields)
+            answer = await self._http.storage.announce(fields)
         except RequestFailed as failure:
             raise _unsent(picture, failure) from failure.__cause__
         announcement = read_announcement(answer)
@@ -128,7 +143,7 @@ class Uploads:
     async def _put(self, picture: LargePicture, announcement: Announcement, on_upload: OnUpload | None) -> None:
         steps = None if on_upload is None else _Steps(on_upload, picture.argument, picture.source.size)
         try:
-            answer = await self._http.put(
+            answer = await self._http.storage.put(
                 announcement.upload_url, picture.source, picture.format.media_type, on_sent=steps
             )
         except RequestFailed as failure:

@@ -1,32 +1,30 @@
 """What one client exchanges: creates, queries, uploads, downloads. Every foreign error is mapped on the way out."""
 
-import io
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
 
 from apimodels_async._http import logs, timeouts, versions
 from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
-from apimodels_async._http.bodies import PIECE, BodyInPieces, ReadInPieces, file_stream
+from apimodels_async._http.bodies import PIECE, BodyInPieces, ReadInPieces
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
-from apimodels_async._http.headers import PICTURE_HEADERS, PUT_HEADERS, api_headers
+from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
+from apimodels_async._http.sending import PreparedQuery, send_fast, send_over, send_prepared
+from apimodels_async._http.storage import Build, Storage
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
-from apimodels_async._wire.bodies import PictureSource, StreamedBody
+from apimodels_async._wire.bodies import StreamedBody
 from apimodels_async._wire.printable import printable
 from apimodels_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from httpx_aiohttp import AiohttpTransport
 
 T = TypeVar("T")
 HttpClient: TypeAlias = httpx.AsyncClient
@@ -127,7 +125,7 @@ class Http:
         async with self.lanes.submit.acquire() as lane:
 
             async def send() -> httpx.Response:
-                return await _send(lane.pool, self._create_request(lane.pool, body, trace))
+                return await send_over(lane.pool, self._create_request(lane.pool, body, trace))
 
             return await self._exchange(send, self._create_url, self._timeouts.create, trace)
 
@@ -144,7 +142,9 @@ class Http:
         if isinstance(content, StreamedBody):
             headers = httpx.Headers({**self._json_headers, "Content-Length": str(len(content))})
             stream = ReadInPieces(content.pieces, content.on_sent)
-            return lane.build_request("POST", url, headers=headers, content=stream, extensions=extensions)
+            request = lane.build_request("POST", url, headers=headers, content=stream, extensions=extensions)
+            request.stream = stream  # httpx would wrap it in a generator, which nothing ends if it is cut off
+            return request
         # A caller's own client may have hooks and transports that want to see a body whole.
         if self._given is not None:
             return lane.build_request("POST", url, headers=self._json_headers, content=content, extensions=extensions)
@@ -173,8 +173,8 @@ class Http:
                 return await self._ask(self.lanes.query, build, url)
             prepared = self._prepared(path, **params)
             if prepared.fast is not None and self.lanes.fast_now():
-                return await self._ask(self.lanes.fast, partial(_send_fast, prepared.fast), url)
-            return await self._ask(self.lanes.query, partial(_send_prepared, prepared.stock), url)
+                return await self._ask(self.lanes.fast, partial(send_fast, prepared.fast), url)
+            return await self._ask(self.lanes.query, partial(send_prepared, prepared.stock), url)
 
     async def _ask(
         self,
@@ -202,79 +202,38 @@ class Http:
                     lane.served = True
                     return answer
 
-    async def upload(self, name: str, data: bytes, media_type: str) -> RawResponse:
-        """POST a file as multipart/form-data.
+    @cached_property
+    def storage(self) -> Storage:
+        """For uploads."""
+        return Storage(
+            self.base_url,
+            self._headers,
+            self._timeouts,
+            lanes=self.lanes,
+            places=self._query_places,
+            exchange=self._upload,
+        )
 
-        Raises:
-            RequestFailed: there is no answer.
-            ConfigurationError: the client was closed meanwhile.
-        """
-        files = {"file": (name, io.BytesIO(data), media_type)}  # read in pieces, and not copied
-        async with self._query_places:
-            self._check_open()
-            await self.lanes.prepare()
-            async with self.lanes.query.acquire() as lane:
-                timeout = self._timeouts.create
-                send = partial(self._build_and_send, lane.pool, "POST", "/files", files=files, timeout=timeout)
-                return await self._exchange(send, self.base_url + "/files", timeout)
-
-    async def post(self, path: str, fields: dict[str, Any]) -> RawResponse:
-        """POST JSON that costs nothing.
-
-        Raises:
-            RequestFailed: there is no answer.
-            ConfigurationError: the client was closed meanwhile.
-        """
-        async with self._query_places:
-            self._check_open()
-            await self.lanes.prepare()
-            async with self.lanes.query.acquire() as lane:
-                timeout = self._timeouts.other
-                send = partial(self._build_and_send, lane.pool, "POST", path, json=fields, timeout=timeout)
-                return await self._exchange(send, self.base_url + path, timeout)
-
-    async def put(
-        self, url: str, source: PictureSource, media_type: str, *, on_sent: Callable[[int], object] | None = None
+    async def _upload(
+        self, pools: Callable[[], PoolSet[httpx.AsyncClient]], build: Build, url: str, timeout: httpx.Timeout, size: int
     ) -> RawResponse:
-        """PUT a picture to a URL that the server gave for it: no key, no cookie, no redirect followed.
-
-        Args:
-            url: where to.
-            source: the picture; it is read while it is sent.
-            media_type: of the picture.
-            on_sent: called with the number of bytes that were sent so far.
-
-        Raises:
-            RequestFailed: there is no answer.
-            ConfigurationError: the client was closed meanwhile.
-        """
         self._check_open()
         await self.lanes.prepare()
-        timeout = self._timeouts.other
-        # Built by hand: build_request would add the default headers and cookies of a caller's own client.
-        headers = {**PUT_HEADERS, "Content-Type": media_type, "Content-Length": str(source.size)}
-        request = httpx.Request(
-            "PUT",
-            url,
-            headers=headers,
-            content=file_stream(source, on_sent),
-            extensions={"timeout": timeout.as_dict()},
-        )
-        async with self.lanes.download(url).acquire() as lane:
-            send = partial(_send, lane.pool, request)
-            return await self._exchange(send, url, timeout, more=timeouts.for_size(source.size))
+        async with pools().acquire() as lane:
+            send = partial(send_over, lane.pool, build(lane.pool))
+            return await self._exchange(send, url, timeout, more=timeouts.for_size(size))
 
     @cached_property
-    def _prepared(self) -> Callable[..., "_Prepared"]:
+    def _prepared(self) -> Callable[..., PreparedQuery]:
         """The request of a query. Parsing its URL would cost a tenth of all."""
         bounds = self._timeouts.query.as_dict()
 
         @lru_cache(_PREPARED)
-        def prepare(path: str, **params: str) -> _Prepared:
+        def prepare(path: str, **params: str) -> PreparedQuery:
             url = httpx.URL(self.base_url + path, params=params or None)
             # aiohttp bounds the connecting to each address of a name, and with `pool` all of it.
             fast = {"timeout": {**bounds, "pool": bounds["connect"]}}
-            return _Prepared(
+            return PreparedQuery(
                 httpx.Request("GET", url, headers=self._headers, extensions={"timeout": bounds}),
                 httpx.Request("GET", url, headers=self._headers, extensions=fast)
                 if self.lanes.keeps(str(url))
@@ -284,7 +243,8 @@ class Http:
         return prepare
 
     async def _build_and_send(self, client: httpx.AsyncClient, method: str, path: str, **parts: Any) -> httpx.Response:
-        return await _send(client, client.build_request(method, self.base_url + path, headers=self._headers, **parts))
+        request = client.build_request(method, self.base_url + path, headers=self._headers, **parts)
+        return await send_over(client, request)
 
     async def _exchange(
         self,
@@ -338,9 +298,9 @@ class Http:
             raise ValueError(f"no link that can be fetched: {error}") from None
         if self.lanes.fast_now() and self.lanes.keeps(str(request.url)) and self.lanes.proxy_of(url) is None:
             request.extensions["timeout"]["pool"] = self._timeouts.other.connect
-            answer = self._picture(self.lanes.fast, partial(_send_fast, request), url)
+            answer = self._picture(self.lanes.fast, partial(send_fast, request), url)
         else:
-            answer = self._picture(self.lanes.download(url), partial(_send_prepared, request), url)
+            answer = self._picture(self.lanes.download(url), partial(send_prepared, request), url)
         async with answer as stream:
             yield stream
 
@@ -374,22 +334,3 @@ class Http:
         """Cut off what is under way, and close the lanes made here; a client that was given stays open."""
         await self._in_flight.aclose(CLOSING)
         await self.lanes.aclose()
-
-
-class _Prepared(NamedTuple):
-    """A query, as httpx sends it, and as aiohttp does where it can."""
-
-    stock: httpx.Request
-    fast: httpx.Request | None
-
-
-async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    return await client.send(request, stream=True, auth=None, follow_redirects=False)
-
-
-async def _send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> httpx.Response:
-    return await _send(client, request)
-
-
-async def _send_fast(request: httpx.Request, transport: "AiohttpTransport") -> httpx.Response:
-    return await transport.handle_async_request(request)

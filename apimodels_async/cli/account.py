@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from apimodels_async import catalogue
-from apimodels_async._prices import load_prices
+from apimodels_async._settings import load_prices
 from apimodels_async.catalogue import Price, PriceTable
 from apimodels_async.cli.options import AsJson, Local
 from apimodels_async.cli.screen import Screen

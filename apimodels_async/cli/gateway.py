@@ -68,6 +68,12 @@ def gateway(
             metavar="ORIGIN", show_default="none", help="A web page's origin that may use it; can be repeated."
         ),
     ] = None,
+    max_body: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MB", show_default="50", help="The largest request; 4.5 as the vendor's default address, 413 above."
+        ),
+    ] = None,
     balance: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="What was paid into the account.")] = 10.0,
 ) -> None:
     """Run the API on this machine: no network, no bill, real pictures.
@@ -103,6 +109,7 @@ def gateway(
             any_model=any_model,
             faults=faults,
             cors=cors or (),
+            max_body=None if max_body is None else round(max_body * 1e6),
         )
     except KeyboardInterrupt:
         return  # where the loop takes no signals

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from apimodels_async._batch.budget import price
-from apimodels_async._prices import load_prices
+from apimodels_async.catalogue import PUBLISHED, PriceTable
 from apimodels_async.ledger import Entry, Step
 from apimodels_async.ledger.entries import IN_WORDS
 from apimodels_async.models import GenerationRequest
@@ -36,7 +36,8 @@ NEXT_RUN: Mapping[Step, str] = {
 
 _SPENT = {Step.DONE, Step.SAVED}
 _UNKNOWN = {Step.SENDING, Step.UNKNOWN}
-_PRICING = ("model", "n", "size", "resolution")
+_PRICING = ("model", "n", "size", "resolution", "quality", "extra_body")
+_PICTURES = ("image", "image_url", "images", "image_urls")
 
 
 @frozen
@@ -66,6 +67,7 @@ class LedgerReport:
         not_found: those whose task the server does not know.
         servers: to which they belong.
         waiting: pictures that are not saved here, the first to go first.
+        prices: what pictures cost.
     """
 
     counts: Counter[Step] = field(factory=Counter[Step])
@@ -77,11 +79,12 @@ class LedgerReport:
     not_found: list[Entry] = field(factory=list[Entry])
     servers: set[str] = field(factory=set[str])
     waiting: list[Waiting] = field(factory=list[Waiting])
+    prices: PriceTable = PUBLISHED
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> "LedgerReport":
+    def of(cls, entries: Iterable[Entry], prices: PriceTable = PUBLISHED) -> "LedgerReport":
         """The report on these entries."""
-        report = cls()
+        report = cls(prices=prices)
         for entry in entries:
             report._add(entry)
         report.waiting.sort(key=lambda each: each.gone)
@@ -98,7 +101,7 @@ class LedgerReport:
         if (gone := _gone(entry)) is not None:
             self.waiting.append(Waiting(entry, gone))
         if entry.step in _SPENT | _UNKNOWN | {Step.CREATED}:
-            cost = _price(entry)
+            cost = _price(entry, self.prices)
             self.unpriced += cost is None
             self.spent += (cost or 0.0) if entry.step in _SPENT else 0.0
             self.under_way += (cost or 0.0) if entry.step is Step.CREATED else 0.0
@@ -147,7 +150,7 @@ def _undecided(entry: Entry) -> dict[str, Any]:
     }
 
 
-def row(entry: Entry) -> dict[str, Any]:
+def row(entry: Entry, prices: PriceTable = PUBLISHED) -> dict[str, Any]:
     """An entry as one flat object of JSON's own types."""
     task = entry.task
     ended = None if task is None or task.complete_time is None else task.complete_time.isoformat()
@@ -162,7 +165,7 @@ def row(entry: Entry) -> dict[str, Any]:
         "files": [file.path for file in entry.files],
         "sha256": [file.sha256 for file in entry.files],
         "result_urls": [] if task is None else list(task.result_urls),
-        "price": _price(entry),
+        "price": _price(entry, prices),
         "error": entry.error,
         "changed": moment(entry),
         "server": entry.server,
@@ -175,10 +178,12 @@ def moment(entry: Entry) -> str:
     return datetime.fromtimestamp(entry.changed, UTC).isoformat(timespec="seconds")
 
 
-def _price(entry: Entry) -> float | None:
+def _price(entry: Entry, prices: PriceTable) -> float | None:
     given = {name: entry.request[name] for name in _PRICING if name in entry.request}
+    if any(name in entry.request for name in _PICTURES):
+        given["image"] = "https://example.com/edited"  # a price may differ for an edit; which picture, does not matter
     try:
-        return price(GenerationRequest("priced", **given), entry.model, load_prices())
+        return price(GenerationRequest("priced", **given), entry.model, prices)
     except (TypeError, ValueError):  # by a version that knew other sizes
         return None
 

@@ -19,7 +19,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from apimodels_async._prices import load_prices
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
 from apimodels_async.gateway.envelope import json_reply, refusal, success
@@ -27,10 +26,11 @@ from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
 from apimodels_async.gateway.files import FileHosting
 from apimodels_async.gateway.generations import Generations
 from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
-from apimodels_async.gateway.limits import MAX_BODY, SMALL_PICTURE, BodyBudget, Reservation
+from apimodels_async.gateway.limits import LARGEST_BODY, MAX_BODY, SMALL_PICTURE, BodyBudget, Reservation
 from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_openai
 from apimodels_async.gateway.openapi import DOCUMENT
+from apimodels_async.gateway.prices import load_prices
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
 from apimodels_async.gateway.results import Paint, TaskResults
@@ -71,6 +71,7 @@ class Options(TypedDict, total=False):
     any_model: bool
     faults: str
     cors: Collection[str]
+    max_body: int | None
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     rng: random.Random | None
@@ -90,6 +91,7 @@ def create_app(
     any_model: bool = False,
     faults: str = "",
     cors: Collection[str] = (),
+    max_body: int | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -117,19 +119,23 @@ def create_app(
             429, 500 or 413, get no answer for 100 s (``524``) or a closed connection (``drop``); and the share of tasks
             whose states have other words (``state``).
         cors: the origins whose web pages may use the gateway, as ``"http://localhost:5173"``; ``"*"`` for all.
+        max_body: bytes that the body of a request to the API may have. Larger ones are answered 413 as by the host in
+            front of the vendor's default address, which takes 4,500,000. ``None`` for 50 MiB, answered 400.
         clock: the time, epoch seconds.
         sleep: waits some seconds; used by synchronous models and webhooks.
         rng: draws durations and missing seeds, and spreads the retries of webhooks.
 
     Raises:
-        ValueError: a bad latency, key, host, origin, rate or number of days.
-        ConfigurationError: the file of prices, which ``APIMODELS_PRICES`` names, cannot be read.
+        ValueError: a bad latency, key, host, origin, rate, size or number of days, or the file of prices that
+            ``APIMODELS_PRICES`` names cannot be read.
     """
     eager = paint is not None
     if paint is None:
         from apimodels_async.gateway import painter  # noqa: PLC0415  (not needed with a painter given)
 
         paint = painter.paint
+    if max_body is not None and not 0 < max_body <= LARGEST_BODY:
+        raise ValueError(f"max_body {max_body!r}: give bytes, {LARGEST_BODY} at most")
     if not 0 < keep < _LONGEST_KEPT:
         raise ValueError(f"keep {keep!r}: give days, more than 0")
     kept = round(keep * DAY)
@@ -142,7 +148,9 @@ def create_app(
     workers = PictureWorkers(SMALL_PICTURE)
     store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6), now, kept)
     results = TaskResults(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
-    hosting = FileHosting(store=store_thread, readers=readers, budget=budget, now=now, keep=kept)
+    hosting = FileHosting(
+        store=store_thread, readers=readers, budget=budget, now=now, keep=kept, max_body=max_body or MAX_BODY
+    )
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)
     rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)
@@ -165,7 +173,7 @@ def create_app(
         sleep=sleep,
         rng=rng,
     )
-    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget, lambda: rates.draw(rng), sleep)
+    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget, lambda: rates.draw(rng), sleep, max_body)
     handlers = _ErrorHandlers(refusals_status=200 if errors_in_envelope else None)
 
     async def balance_left(_: Request, __: RequestBody) -> Response:
@@ -240,6 +248,7 @@ class _Guard:
         budget: the memory for bodies.
         fault: draws the fault of a request.
         sleep: waits some seconds.
+        max_body: bytes that a body may have; ``None`` for the default, which is answered otherwise.
     """
 
     keys: tuple[bytes, ...]
@@ -247,6 +256,7 @@ class _Guard:
     budget: BodyBudget
     fault: Callable[[], Fault | None]
     sleep: Callable[[float], Awaitable[object]]
+    max_body: int | None
 
     def routes(self, path: str, endpoints: Mapping[str, _Endpoint]) -> list[Route]:
         """The routes to an endpoint of the API, below every prefix."""
@@ -254,9 +264,15 @@ class _Guard:
         async def answer(request: Request) -> Response:
             check_host(request, self.hosts)
             # A refusal is sent after the body was received: a client that is still sending would not read it.
-            body = await read_body(request, self.budget) if request.method == "POST" else _no_body()
+            body = (
+                await read_body(request, self.budget, self.max_body or MAX_BODY)
+                if request.method == "POST"
+                else _no_body()
+            )
             try:
                 authenticate(request, self.keys)
+                if body is None and self.max_body is not None:
+                    return await fault_reply(Fault.TOO_LARGE, self.sleep)
                 if body is None:
                     raise Refusal(400, f"the body has more than {MAX_BODY >> 20} MB")
                 if (fault := self.fault()) is not None:

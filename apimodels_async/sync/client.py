@@ -325,9 +325,8 @@ class ImagesClient(MirroredClient):
                 returned. It is created and tested when the batch is entered, before anything is sent; ``~`` is the home
                 directory. A disk that is full or no longer writable ends the sending, as missing credits do.
             budget: maximum cost of the batch in US dollars, by the catalogue's dated prices and those of the file that
-                ``APIMODELS_PRICES`` names. A request that would exceed it is not sent, nor one for a model without a
-                known price.
-            allow_unpriced: send it nevertheless; it counts as free, and ``stats.unpriced`` counts it.
+                ``APIMODELS_PRICES`` names. A request that would exceed it is not sent, nor one without a known price.
+            allow_unpriced: with a budget, also send requests without a known price; they count as free.
             retry_failed: how often a failed task is submitted again, if the vendor says that a retry may help.
             create_rate: maximum create requests a second, for the whole client.
             poll_rate: maximum queries a second, for the whole client; when it binds, the tasks most likely to be done
