@@ -148,9 +148,7 @@ def create_app(
     workers = PictureWorkers(SMALL_PICTURE)
     store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6), now, kept)
     results = TaskResults(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
-    hosting = FileHosting(
-        store=store_thread, readers=readers, budget=budget, now=now, keep=kept, max_body=max_body or MAX_BODY
-    )
+    hosting = FileHosting(store=store_thread, readers=readers, budget=budget, now=now, keep=kept, max_body=max_body)
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)
     rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from apimodels_async.gateway.envelope import success
 from apimodels_async.gateway.inputs import content_type_of
 from apimodels_async.gateway.json_body import json_object
-from apimodels_async.gateway.limits import MAX_BODY, BodyBudget
+from apimodels_async.gateway.limits import LARGEST_BODY, MAX_BODY, BodyBudget
 from apimodels_async.gateway.multipart import boundary_of, form_files
 from apimodels_async.gateway.refusals import Refusal, quoted
 from apimodels_async.gateway.requests import RequestBody, origin_of, read_body
@@ -51,7 +51,8 @@ class FileHosting:
         budget: the memory for bodies.
         now: the clock, epoch milliseconds.
         keep: milliseconds that files are kept.
-        max_body: bytes that the body of a request to the API may have.
+        max_body: bytes that the body of a request to the API may have, if that was configured: then the storage takes
+            as much as can be configured, as another host would.
     """
 
     def __init__(
@@ -62,10 +63,10 @@ class FileHosting:
         budget: BodyBudget,
         now: Callable[[], int],
         keep: int,
-        max_body: int = MAX_BODY,
+        max_body: int | None = None,
     ) -> None:
-        self._max_body = max_body
-        self._max_file = max(max_body, MAX_BODY)
+        self._max_body = max_body or MAX_BODY
+        self._max_file = MAX_BODY if max_body is None else LARGEST_BODY
         self._store = store
         self._readers = readers
         self._budget = budget
