@@ -34,6 +34,7 @@ from apimodels_async.gateway.prices import load_prices
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
 from apimodels_async.gateway.results import Paint, TaskResults
+from apimodels_async.gateway.reviews import Reviews
 from apimodels_async.gateway.store import Store
 from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
 from apimodels_async.gateway.tasks import DAY, RETENTION
@@ -156,10 +157,12 @@ def create_app(
         store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng
     )
     rates = FaultRates.parse(faults)
+    loader = InputLoader(results=results, hosting=hosting, workers=workers, budget=budget)
+    reviews = Reviews(loader=loader, readers=readers, now=now)
     generations = Generations(
         store=store_thread,
         results=results,
-        loader=InputLoader(results=results, hosting=hosting, workers=workers, budget=budget),
+        loader=loader,
         readers=readers,
         delivery=delivery,
         hosts=hosts,
@@ -190,6 +193,7 @@ def create_app(
             *guard.routes("/images/generations-sync", {"POST": generations.create_synchronously}),
             *guard.routes("/images/edit", {"POST": generations.create_synchronously}),
             *guard.routes(EDITS, {"POST": generations.edit}),
+            *guard.routes("/chat/completions", {"POST": reviews.answer}),
             *guard.routes("/models", {"GET": _models}),
             *guard.routes("/balance", {"GET": balance_left}),
             *guard.routes("/files", {"POST": hosting.upload}),

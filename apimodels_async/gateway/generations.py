@@ -169,7 +169,7 @@ class Generations:
         task = await self._results.settle(task)
         if task.failure is not None:
             data = task_data(task, State.FAILED, origin)
-            if openai_shaped and speaks_openai(request.url.path, request.headers):
+            if openai_shaped:
                 return _as_openai_error(task.failure, data)
             return success(data)
         if openai_shaped:
