@@ -9,12 +9,13 @@ from typing import TypeVar
 import anyio
 import typer
 
+from apimodels_async._create.uploads import OnUpload
 from apimodels_async.cli.failures import one_line
 from apimodels_async.cli.local import local_gateway
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import ConfigurationError
 
-__all__ = ["converse", "server_of"]
+__all__ = ["converse", "server_of", "show_uploads"]
 
 T = TypeVar("T")
 
@@ -44,6 +45,11 @@ def converse(work: Callable[[AsyncImagesClient], Awaitable[T]], *, local: bool, 
 def server_of(client: AsyncImagesClient) -> str:
     """The identity of a client's server."""
     return client._engine.server_identity  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def show_uploads(client: AsyncImagesClient, show: OnUpload) -> None:
+    """Have `show` called with the progress of large pictures."""
+    client._engine.on_upload = show  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 async def _use(client: AsyncImagesClient, work: Callable[[AsyncImagesClient], Awaitable[T]]) -> T:

@@ -9,13 +9,14 @@ import anyio.to_thread
 import typer
 from attrs import define, field
 
+from apimodels_async._create.uploads import UploadProgress
 from apimodels_async._wire import tasks
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, one_line
 from apimodels_async.cli.notes import note_task
 from apimodels_async.cli.output import make_usable
 from apimodels_async.cli.screen import Activity, Screen, task_view
-from apimodels_async.cli.session import server_of
+from apimodels_async.cli.session import server_of, show_uploads
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import (
     ApimodelsError,
@@ -58,6 +59,7 @@ class TaskRun:
         self._client = client
         make_usable(self.directory)
         self.activity.words = "submitting"
+        show_uploads(client, self._show_upload)
         try:
             self.task = await client.create(request)
         except (TypeError, ValueError) as error:
@@ -90,6 +92,12 @@ class TaskRun:
         except OSError as error:
             words = f"the id of task {task.id} cannot be noted in {self.directory} ({error.strerror or error})"
             typer.echo(f"apimodels: {one_line(words)}", err=True)
+
+    def _show_upload(self, progress: UploadProgress) -> None:
+        sent, size = progress.sent / 1e6, progress.size / 1e6
+        self.activity.words = (
+            f"sending {progress.argument}: {sent:.1f} of {size:.1f} MB" if sent < size else "submitting"
+        )
 
     def _show(self, task: Task) -> None:
         self.task = task

@@ -94,9 +94,7 @@ def read_question(fields: Mapping[str, object]) -> Question:
     if not isinstance(model, str) or not model:
         raise Refusal(400, "model is missing")
     if not texts or not urls:
-        raise Refusal(
-            400, "messages: only questions about a picture are answered: give a text and an image_url"
-        )
+        raise Refusal(400, "messages: only questions about a picture are answered: give a text and an image_url")
     brief = texts[-1].partition("BRIEF:")[2].strip() or texts[-1].strip()
     return Question(model, brief, picture_source("image_url", urls[-1]))
 

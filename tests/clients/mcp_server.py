@@ -33,7 +33,7 @@ async def _use(place: Workplace) -> None:
         async def call(tool: str, *, fails: bool = False, **arguments: Any) -> tuple[str, list[bytes]]:
             result = await session.call_tool(tool, arguments)
             texts = [each.text for each in result.content if each.type == "text"]
-            assert bool(result.isError) is fails, texts
+            assert bool(result.is_error) is fails, texts
             return "\n".join(texts), [base64.b64decode(each.data) for each in result.content if each.type == "image"]
 
         models, _ = await call("list_models")

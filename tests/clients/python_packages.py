@@ -36,7 +36,8 @@ def check_openai(place: Workplace) -> str:
 
 def check_litellm(place: Workplace) -> str:
     """Its image generation, by the provider for addresses that speak OpenAI's shape."""
-    import litellm
+    with mock.patch.dict(os.environ, {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}):  # or it would fetch one
+        import litellm
 
     made: Any = litellm.image_generation(
         prompt="a fox",
