@@ -1,5 +1,6 @@
 """What can be run here; `nox -l` lists it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,9 @@ def run_tests(session: nox.Session, *options: str) -> None:
     # Without this, Python would put this folder before the installed package.
     session.env["PYTHONSAFEPATH"] = "1"
     session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()).resolve() / "coverage")
-    session.run("pytest", *(session.posargs or ["-n", "auto", "--dist=worksteal", *options]))
+    # Two processes a core, because most tests wait for a socket, a child or a timer for much of their time.
+    processes = str(2 * (os.cpu_count() or 1))
+    session.run("pytest", *(session.posargs or ["-n", processes, "--dist=worksteal", *options]))
 
 
 @nox.session(python=PYTHONS or None)

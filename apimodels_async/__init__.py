@@ -1,4 +1,4 @@
-"""Async-first SDK for the apimodels.app image API: a create is never paid twice, a task id is never lost."""
+"""Async-first SDK for the apimodels.app image API: a create request is never paid twice, a task id is never lost."""
 
 import logging as _logging
 from typing import TYPE_CHECKING

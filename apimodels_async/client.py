@@ -22,7 +22,7 @@ from apimodels_async._settings import resolve
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ApimodelsError
+from apimodels_async.errors import ApimodelsError, TaskNotFoundError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -223,9 +223,10 @@ class AsyncImagesClient:
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
         records = await self._open(ledger, match=False)
-        engine = self._engine
-        prepared = await engine.prepare(request, for_ledger=True)
-        return await create_once(records, prepared, key, engine.send, engine.recover)
+        task = await create_once(records, await self._engine.prepare(request, for_ledger=True), key, self._engine)
+        if self._ledgers is not None and key is not None:
+            self._ledgers.note_entry(task, records, key)
+        return task
 
     async def _open(self, ledger: "ledgers.SqliteLedger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
@@ -333,6 +334,8 @@ class AsyncImagesClient:
             self._engine.submitter.detach(task)
         elif error.task_id is None:
             error.task_id = task.id
+        if isinstance(error, TaskNotFoundError) and self._ledgers is not None and task.id is not None:
+            self._ledgers.note_not_found(task.id, error)
         raise error
 
     def batch(
@@ -460,7 +463,7 @@ class AsyncImagesClient:
         try:
             async with batch:
                 async for outcome in batch:
-                    outcomes.append(outcome)  # noqa: PERF401  (what was taken must be at hand when it is cut off)
+                    outcomes.append(outcome)  # noqa: PERF401  (what was received must be there when it is cancelled)
         except BaseException:
             for task in [outcome.task for outcome in outcomes] + list(batch.detached):
                 if task is not None:

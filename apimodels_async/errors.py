@@ -13,7 +13,7 @@ ApimodelsError
 │       └── ServerTimeoutError    524: silent for too long
 ├── ProtocolError                 the server said something outside the contract
 ├── ConnectionFailedError         nothing was sent, or a read-only call never got an answer
-├── SubmissionUnknownError        a create may or may not have been accepted
+├── SubmissionUnknownError        a create request may or may not have been accepted
 ├── NotSubmittedError             a batch item that was never sent
 ├── GenerationFailedError         the task ended as failed
 │   └── ContentPolicyError        refused by moderation
@@ -205,7 +205,7 @@ class ConnectionFailedError(ApimodelsError):
 
 
 class SubmissionUnknownError(ApimodelsError):
-    """A create may or may not have been accepted, and may be billed. It is never resent silently.
+    """A create request may or may not have been accepted, and may be billed. It is never resent silently.
 
     ``__cause__`` says why. The vendor's console lists an account's tasks (apimodels.app/console/records).
     """

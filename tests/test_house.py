@@ -230,7 +230,7 @@ def test_every_file_says_what_it_is_for() -> None:
 
 
 MAXIMUM_LINES = 350
-LONGER = {"client": 600, "gateway.painter": 400}
+LONGER = {"client": 700, "gateway.painter": 400}
 """Modules that may be longer, and how long: the client is mostly docstrings. One that is shorter leaves the list."""
 
 

@@ -190,7 +190,7 @@ class Pipeline:
         """Only ask about a task of an earlier run, when there is room for it: the server has it."""
         await self._take_slot(item)
         item.cost = self._accounts.budget.take_up(item.request, task.model or "")
-        # Without an id it was answered completed, and the run was cut off before that was written down.
+        # Without an id it was answered completed, and the run ended before that was recorded.
         self._accept(item, task if task.id is not None else evolve(task, state=TaskState.COMPLETED))
 
     async def save_again(self, item: Item) -> None:

@@ -1,8 +1,8 @@
 """Work that must outlive the task that asked for it, and the event loop it belongs to.
 
-A create request must not be cut off between the server's acceptance and our recording of the task id. A shielded scope
-is not enough: ``asyncio.Task.cancel`` and Ctrl-C interrupt it too. So the request runs in a task owned by the loop, and
-the caller only waits.
+A create request must not be cancelled between the server's acceptance and our recording of the task id. A shielded
+scope is not enough: ``asyncio.Task.cancel`` and Ctrl-C interrupt it too. So the request runs in a task owned by the
+loop, and the caller only waits.
 """
 
 import contextvars

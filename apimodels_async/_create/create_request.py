@@ -78,9 +78,9 @@ class CreateRequest:
     def keep_outcome(self, task: Task | None, error: BaseException | None) -> None:
         """Record how the request ended, because its caller is no longer there to receive the result."""
         if isinstance(error, ConnectionFailedError):
-            logger.debug("a create was given up with its caller; nothing reached the server")
+            logger.debug("a create request was given up with its caller; nothing reached the server")
         elif error is not None:
-            logger.error("a create whose caller was cancelled: %s", error, extra={"model": self.model})
+            logger.error("a create request whose caller was cancelled: %s", error, extra={"model": self.model})
         if task is not None:
             self.keep(task)
 

@@ -126,7 +126,7 @@ class CreateGate:
             self._close(now, cause)
 
     def abandoned(self, given: Pass, now: float) -> None:
-        """The request was not sent after all, or was cut off: nothing was learned."""
+        """The request was not sent after all, or was cancelled: nothing was learned."""
         if self._returned(given) and given.probe:
             self._next_probe = now
 

@@ -47,7 +47,7 @@ class Retries(Protocol):
         ...
 
     def abandoned(self) -> None:
-        """Note that the attempt was cut off without a result."""
+        """Note that the attempt was cancelled without a result."""
         ...
 
 

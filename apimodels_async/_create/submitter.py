@@ -137,7 +137,7 @@ class Submitter:
                 if create.call is not None:
                     self._poller.settle(create.call, create.task)
             except Exception:
-                logger.exception("the callback of a create could not be settled")
+                logger.exception("the callback of a create request could not be settled")
             create.journal.ended()
 
     async def _record(self, create: CreateRequest) -> Task:
@@ -155,7 +155,7 @@ class Submitter:
             if create.task is not None:
                 create.keep_outcome(create.task, None)
             elif create.trace.may_have_left:
-                logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
+                logger.error("a create request was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
             else:
                 await self._take_back(create)
             raise
@@ -173,7 +173,7 @@ class Submitter:
             try:
                 task = await recover_by_callback(create.call, create.model, create.patience, self._poller.query)
             except Exception:
-                logger.exception("the callback of a create whose answer was lost could not be waited for")
+                logger.exception("the callback of a create request whose answer was lost could not be waited for")
                 raise unknown from unknown.__cause__
             if task is None:
                 raise
@@ -290,7 +290,7 @@ class Submitter:
     def _raise_cut_off(self, create: CreateRequest) -> NoReturn:
         if create.trace.may_have_left:
             raise SubmissionUnknownError(
-                f"the client was closed while a create was under way: it may be accepted and billed; {_LOOK}"
+                f"the client was closed while a create request was under way: it may be accepted and billed; {_LOOK}"
             )
         raise ConnectionFailedError("the client was closed before the create was sent; nothing reached the server")
 

@@ -36,11 +36,11 @@ CONNECTIONS = 8
 FAST_CONNECTIONS = 32
 """For queries over aiohttp, which does not mind how many there are: so the distance to the server decides."""
 SUBMIT_KEEPALIVE = 2.0
-"""Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
+"""Seconds. On a kept-alive connection that the server is just closing, a create request becomes unknown for nothing."""
 KEEPALIVE = 5.0
 """Seconds, for queries and downloads. A middlebox may forget what is idle for longer; a new connection is cheap."""
 CLOSING = 5.0
-"""Seconds in which requests that were cut off by closing must have ended."""
+"""Seconds in which requests that closing cancels must have ended."""
 
 FAST = "apimodels_async._http.fast"
 """The module that imports aiohttp."""

@@ -7,7 +7,7 @@ import httpx
 DEFAULT = httpx.Timeout(30.0, connect=10.0)
 """For one exchange, seconds. The answers to creates and queries have read timeouts of their own."""
 CREATE_READ = 300.0
-"""Seconds: some models answer a create only when the picture is done."""
+"""Seconds: some models answer a create request only when the picture is done."""
 QUERY_READ = 10.0
 """Seconds: a query that is answered later than that went into a dead connection, and is worth another."""
 

@@ -156,7 +156,7 @@ class Http:
         )
 
     async def query(self, path: str, **params: str) -> RawResponse:
-        """GET something that may be asked as often as one likes.
+        """GET something that may be asked for any number of times.
 
         Raises:
             RequestFailed: there is no answer.

@@ -122,13 +122,13 @@ class Poller:
         """The maximum number of concurrent queries."""
         return self._http.queries_at_once
 
-    def note_created(self, task: Task) -> None:
-        """Remember when a task of our own was created, on the loop's clock."""
+    def note_created(self, task: Task, *, age: float = 0.0) -> None:
+        """Remember when a task of our own was created, `age` seconds ago, on the loop's clock."""
         self._note_odd_state(task)
         if task.id is not None and not is_over(task):
             if len(self._created) >= _REMEMBERED:
                 del self._created[next(iter(self._created))]
-            self._created[task.id] = anyio.current_time()
+            self._created[task.id] = anyio.current_time() - age
 
     def watch(self, task: Task, timeout: float | None, *, age: float | None = None) -> TaskWatch:
         """Start to watch a task.

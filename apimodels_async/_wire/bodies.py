@@ -1,4 +1,4 @@
-"""The JSON of a create with pictures in it: each is encoded piece by piece, straight into its place. Pure.
+"""The JSON of a create request with pictures in it: each is encoded piece by piece, straight into its place. Pure.
 
 A picture of 10 MB is 13 MB in JSON. Encoded first and written then, there would be four copies of it at once.
 """

@@ -40,7 +40,7 @@ def _boxes(data: bytes) -> Iterator[Box]:
         if size < begin - at or at + size > len(data):
             return
         if kind in _NESTED:
-            at = begin  # its boxes follow, and then its siblings; a recursion could be made as deep as one likes
+            at = begin  # its boxes follow, and then its siblings; a recursion could be made arbitrarily deep
         else:
             yield Box(kind, data[begin : at + size])
             at += size

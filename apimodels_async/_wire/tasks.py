@@ -29,11 +29,11 @@ from apimodels_async.models import Task, TaskState
 
 
 def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | None = None) -> Task:
-    """The task in the answer to a create or a query.
+    """The task in the answer to a create request or a query.
 
     Args:
         answer: the answer.
-        task_id: the id that was asked for; ``None`` for a create, whose answer brings it.
+        task_id: the id that was asked for; ``None`` for a create request, whose answer brings it.
         model: the model id, used if the response has none.
 
     Raises:
@@ -44,7 +44,7 @@ def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | N
         payload = payload_of(answer, task_id)
     except APIError as refusal:
         payload = object_of(answer)
-        # A task id beside a refusal: the server did take the job, so a create must hold on to it.
+        # A task id beside a refusal: the server did take the job, so a create request must hold on to it.
         accepted = task_id is None and refusal.task_id is not None
         if not accepted and not _is_failed(payload, refusal, task_id):
             raise

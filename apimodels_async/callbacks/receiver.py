@@ -239,7 +239,9 @@ class CallbackReceiver:
         if self._closed:
             return BUSY
         try:
-            return await (self._from_anybody(body) if place.intent_id is None else self._accept(place.intent_id, body))
+            if place.intent_id is None:
+                return await self._from_unknown_caller(body)
+            return await self._accept(place.intent_id, body)
         except UnreadableCallbackError as error:
             logger.warning("a callback that cannot be read: %s", error)
             return BAD_REQUEST
@@ -275,7 +277,7 @@ class CallbackReceiver:
         earlier = self._store.find(key)
         return earlier is not None and earlier.settled
 
-    async def _from_anybody(self, body: bytes) -> Reply:
+    async def _from_unknown_caller(self, body: bytes) -> Reply:
         """Handle a callback to the plain URL. It is not stored before it is confirmed."""
         callback = parse_callback(body)
         arrival = Arrival("", callback.task_id, settled=True)

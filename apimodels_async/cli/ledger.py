@@ -58,7 +58,7 @@ def _opened(path: Path, *, read_only: bool = False) -> Generator[SqliteLedger]:
 
 @commands.command()
 def show(file: Ledger, as_json: AsJson = False) -> None:
-    """Show what came of a run: counts, money, what is unknown, what expires soon.
+    """Show the results of a run: counts, money, what is unknown, what expires soon.
 
     Money is estimated by the prices of the catalogue. "At risk" is what may have been accepted without being known
     here. A run that is under way is not disturbed.
@@ -133,7 +133,7 @@ def _prompt(entry: Entry) -> str:
 def _table(*names: str, title: str | None = None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left", title_style="bold")
     for name in names[:-1]:
-        table.add_column(name, no_wrap=True)  # a key that is cut off cannot be used
+        table.add_column(name, no_wrap=True)  # a truncated key cannot be used
     table.add_column(names[-1])
     return table
 

@@ -95,9 +95,8 @@ class TaskRun:
 
     def _show_upload(self, progress: UploadProgress) -> None:
         sent, size = progress.sent / 1e6, progress.size / 1e6
-        self.activity.words = (
-            f"sending {progress.argument}: {sent:.1f} of {size:.1f} MB" if sent < size else "submitting"
-        )
+        still = f"sending {progress.argument}: {sent:.1f} of {size:.1f} MB"
+        self.activity.words = still if sent < size else "submitting"
 
     def _show(self, task: Task) -> None:
         self.task = task

@@ -8,12 +8,15 @@ import anyio
 
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._threads import WorkerThreads
-from apimodels_async.errors import LedgerError
+from apimodels_async.errors import LedgerError, TaskNotFoundError
 from apimodels_async.ledger.port import Ledger
 from apimodels_async.ledger.recorder import LedgerWriter
 from apimodels_async.ledger.run import LedgerRun
+from apimodels_async.models import Task
 
 _OPENING = WorkerThreads("ledgers", 4)
+_TASKS = 1000
+"""The tasks of single create requests of which it is known to which entry they belong."""
 
 
 class OpenLedgers:
@@ -36,6 +39,7 @@ class OpenLedgers:
         self._closed = False
         self._opened: dict[str, Ledger] = {}
         self._writers: dict[int, LedgerWriter] = {}
+        self._entries: dict[str, tuple[LedgerRun, str]] = {}
 
     async def records(self, ledger: Ledger | str | os.PathLike[str], *, identity: str, match: bool) -> LedgerRun:
         """A run's records in `ledger`.
@@ -78,6 +82,20 @@ class OpenLedgers:
                     opened.close()
                 self._opened[path] = opened
         return self._opened[path]
+
+    def note_entry(self, task: Task, records: LedgerRun, key: str) -> None:
+        """Note to which entry the task of a single create request belongs."""
+        if task.id is None:
+            return
+        if len(self._entries) >= _TASKS:
+            del self._entries[next(iter(self._entries))]
+        self._entries[task.id] = records, key
+
+    def note_not_found(self, task_id: str, error: TaskNotFoundError) -> None:
+        """Record that the server does not know a task, so that a person can decide about its entry."""
+        if task_id in self._entries:
+            records, key = self._entries[task_id]
+            records.not_found(key, error)
 
     async def aclose(self) -> None:
         """Write what is left to be written, and close what was opened here."""

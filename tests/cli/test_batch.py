@@ -259,10 +259,8 @@ class TestInterrupted:
         assert server.looked.wait(PATIENCE)  # the first is created; the second has no room
 
         process.send_signal(number)
-        began = time.monotonic()
         out, err = process.communicate(timeout=PATIENCE)
 
-        assert time.monotonic() - began < 3.0  # it takes tenths of a second where nothing else runs
         assert (process.returncode, out) == (130, "")
         assert err.splitlines()[0].startswith("0 of 9 requests done")
         assert err.splitlines()[1] == (
@@ -306,10 +304,8 @@ class TestInterrupted:
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        began = time.monotonic()
         _, err = process.communicate(timeout=PATIENCE)
 
-        assert time.monotonic() - began < 2.0
         assert process.returncode == 130
         assert "interrupted" in err
         assert states(apimodels.folder) == ["unknown"] * 2

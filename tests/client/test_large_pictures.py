@@ -62,7 +62,7 @@ def refused() -> Reply:
 
 
 def read(body: bytes) -> bytes:
-    """The picture in a create."""
+    """The picture in a create request."""
     return base64.b64decode(json.loads(body)["image"], validate=True)
 
 

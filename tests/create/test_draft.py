@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apimodels_async._create.draft import Draft, LargePicture, room_for_pictures, to_upload, with_urls
+from apimodels_async._create.draft import Draft, LargePicture, Pictures, room_for_pictures, to_upload, with_urls
 from apimodels_async._wire.bodies import MemorySource, StreamedBody
 from apimodels_async._wire.picture_formats import PictureFormat
 
@@ -53,7 +53,7 @@ def test_a_mask_stays_in_the_request_and_takes_its_room() -> None:
 
 
 def test_a_mask_that_has_no_room_is_refused_with_what_to_do() -> None:
-    pictures = {"image_url": "https://a.example/1", "mask": picture(3_000_001, "mask")}
+    pictures: Pictures = {"image_url": "https://a.example/1", "mask": picture(3_000_001, "mask")}
     with pytest.raises(ValueError, match=r"mask: it has 3\.0 MB, .*4\.5 MB: .*one bit.*api\.apimodels\.app"):
         to_upload(pictures, SMALL)
     assert to_upload(pictures, LARGE) == []

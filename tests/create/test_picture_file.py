@@ -70,7 +70,9 @@ def test_a_file_of_3_megabytes_is_read_whole(tmp_path: Path) -> None:
 def test_small_pictures_that_are_large_together_can_each_be_uploaded(tmp_path: Path) -> None:
     paths = [large(tmp_path, f"{at}.jpg", 2_000_000) for at in range(2)]
     request = GenerationRequest("a", images=[paths[0], "https://a.example/1.png", paths[1].read_bytes()])
-    one, url, two = large_fields(request)["images"]
+    sent = large_fields(request)["images"]
+    assert isinstance(sent, list)
+    one, url, two = sent
     assert url == "https://a.example/1.png"
     for each, argument in ((one, "images[0]"), (two, "images[2]")):
         assert isinstance(each, LargePicture)

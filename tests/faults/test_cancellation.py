@@ -488,14 +488,14 @@ async def test_closing_gives_up_on_an_answer_after_its_grace_and_says_so(
     images = AsyncImagesClient(KEY, base_url=server.base_url, model="m")
 
     async def make() -> None:
-        with pytest.raises(SubmissionUnknownError, match=r"closed while a create was under way.*console/records"):
+        with pytest.raises(SubmissionUnknownError, match=r"closed while a create request was .*console/records"):
             await images.create("a cat")
 
     async with anyio.create_task_group() as group:
         group.start_soon(make)
         await asked(server)
         await images.aclose()
-    assert "a create was cut off" in caplog.text
+    assert "a create request was cut off" in caplog.text
     assert server.posts == 1
     release.set()
 

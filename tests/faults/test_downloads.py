@@ -242,10 +242,8 @@ async def test_the_rate_may_be_as_low_as_one_likes(
     ids=["before the answer", "in the body", "drip by drip"],
 )
 async def test_a_picture_has_a_deadline(server: PictureServer, tmp_path: Path, reply: Reply) -> None:
-    started = time.monotonic()
     with pytest.raises(DownloadError, match=r"not saved within 0\.3 s") as caught:
         await fetch(server, done(server.play("/a", reply)), tmp_path, timeout=0.3)
-    assert time.monotonic() - started < 2.0
     assert caught.value.task_id == "task-1"
     assert names(tmp_path) == []
 

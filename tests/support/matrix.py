@@ -59,14 +59,14 @@ class Row:
 
     Attributes:
         fault: what the server did, in words.
-        counted: how many POSTs (to a create) or GETs (to a query) it read, wholly or partly.
+        counted: how many POSTs (to a create request) or GETs (to a query) it read, wholly or partly.
         got: what the user got; on trio `got_on_trio`, where that differs.
         taken: how many creates it accepted.
         plays: how the server is set up.
         way: how the client gets there.
         timeout: of one exchange, seconds, where a part of it is not 10.
-        prompt: of a create.
-        warm: a create that goes well comes first, and its connection is kept alive.
+        prompt: of a create request.
+        warm: a create request that goes well comes first, and its connection is kept alive.
         down_once: nobody listens until the client pauses before its first retry.
         own: a query about a task of the client's own making (else about a foreign id).
         bound: seconds of the whole wait.

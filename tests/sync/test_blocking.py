@@ -110,15 +110,13 @@ def test_slow_requests_hold_nobody_up(client: ImagesClient) -> None:
     def requests() -> Iterator[str]:
         yield "a boat"
         asked.set()
-        assert go_on.wait(60)
+        assert go_on.wait(240)  # what is held up by this ends in an error
         yield "a ship"
 
     with client.batch(requests()) as batch:
         assert asked.wait(10)
-        begun = time.monotonic()
         assert client.get("quick-1").is_terminal
         assert next(batch).index == 0
-        assert time.monotonic() - begun < 5
         go_on.set()
         assert next(batch).index == 1
         assert list(batch) == []

@@ -1,4 +1,4 @@
-"""What an answer to a create or a query means when it brings a task."""
+"""What an answer to a create request or a query means when it brings a task."""
 
 import base64
 import json

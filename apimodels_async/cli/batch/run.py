@@ -48,7 +48,7 @@ class BatchRun:
         screen: the streams.
         progress: what is shown of it.
         printing: whether the saved paths are printed.
-        tally: what came of it.
+        tally: its results.
         broken: the line that ended the input.
         interrupted: whether it was left by Ctrl-C.
         unwritable: why results.jsonl could not be written.
