@@ -39,11 +39,11 @@ def _priced(ids: list[str], prices: PriceTable) -> Table:
 
 
 def _shown(price: Price) -> str:
-    """A price and the conditions under which it holds."""
+    """A price and the conditions under which it holds; one for every resolution is shown as that of 1K."""
     edit = {None: None, True: "edit", False: "no edit"}[price.edit]
     pieces = f"for {price.pieces}" if price.pieces > 1 else None
-    conditions = " ".join(filter(None, (price.resolution, price.quality, edit, pieces)))
-    return f"{price.dollars:g}{f' ({conditions})' if conditions else ''}"
+    conditions = " ".join(filter(None, (price.resolution or "1K", price.quality, edit, pieces)))
+    return f"{price.dollars:g} ({conditions})"
 
 
 def _read(ids: list[str], prices: PriceTable) -> str:
