@@ -82,7 +82,8 @@ def read_question(fields: Mapping[str, object]) -> Question:
         Refusal: there is no picture, or no text.
     """
     model = fields.get("model")
-    texts, urls = [], []
+    texts: list[str] = []
+    urls: list[str] = []
     for part in _parts(fields.get("messages")):
         text, url = part.get("text"), part.get("image_url")
         if isinstance(text, str):
