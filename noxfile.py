@@ -43,7 +43,7 @@ def run_tests(session: nox.Session, *options: str) -> None:
 @nox.session(python=PYTHONS or None)
 def tests(session: nox.Session) -> None:
     """The tests of the built package on every supported Python that is found; coverage and the longest on the first."""
-    session.install(PACKAGE, *group("test"))
+    session.install(PACKAGE, *group("test"), *group("agents"))
     # Coverage and what is marked `once` differ little between Pythons, and take half of the time.
     measured = session.python in (None, *PYTHONS[:1])
     run_tests(session, *(["--cov", "--cov-report=term-missing:skip-covered"] if measured else ["-m", "not once"]))
@@ -147,8 +147,15 @@ def disk(session: nox.Session) -> None:
 @nox.session
 def files(session: nox.Session) -> None:
     """Picture files of all kinds in and out, byte for byte; `nox -s files -- FOLDER` adds those of a folder."""
-    session.install("--quiet", PACKAGE)
-    session.run("python", "tests/proofs/files.py", *session.posargs)
+    session.install("--quiet", PACKAGE, *group("files"))
+    session.run("python", "tests/proofs/files", *session.posargs)
+
+
+@nox.session
+def hosts(session: nox.Session) -> None:
+    """The client inside other people's programs, from gevent to Jupyter; `nox -s hosts -- celery` for one of them."""
+    session.install("--quiet", ".[fast,cli,gateway]", *group("hosts"))
+    session.run("python", "tests/proofs/hosts", *session.posargs)
 
 
 @nox.session

@@ -27,3 +27,13 @@ def control_character(text: str) -> str | None:
 def shorten(text: str, longest: int = 80) -> str:
     """`text`, or its beginning and its length if it is longer."""
     return text if len(text) <= longest else f"{text[: longest - 20]}…({len(text)} characters)"
+
+
+def printable(text: str) -> str:
+    """A server's words without anything that a terminal or a log file would obey.
+
+    `text` with every character that cannot be seen escaped, as Python writes it: line breaks, ESC, directions.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -1,16 +1,8 @@
-"""What a batch has spent and may spend, by dated prices. Pure.
+"""What a batch has spent and may spend, by dated prices. Pure."""
 
-An estimate: the vendor bills a picture when its task completes, and its prices change.
-"""
-
-import re
-from collections.abc import Mapping
-from typing import Any
-
-from apimodels_async.catalogue import PUBLISHED, PriceTable, resolution_of
+from apimodels_async._prices import price
+from apimodels_async.catalogue import PUBLISHED, PriceTable
 from apimodels_async.models import GenerationRequest
-
-_PICTURES = ("image", "images", "image_url", "image_urls")
 
 
 class UnpricedModelError(ValueError):
@@ -19,41 +11,6 @@ class UnpricedModelError(ValueError):
 
 class BudgetExceededError(ValueError):
     """One more request would exceed the budget."""
-
-
-def price(request: GenerationRequest, model: str, prices: PriceTable = PUBLISHED) -> float | None:
-    """US dollars that a request costs if it completes, or ``None`` if no price is known.
-
-    The resolution is the request's; where it gives a size instead, the resolution that holds it. What stands in
-    ``extra_body`` counts, as it does for the server.
-    """
-    extra = request.extra_body or {}
-    edit = any(getattr(request, name, None) is not None or extra.get(name) is not None for name in _PICTURES)
-    n = _field(request, extra, "n")
-    quality = _field(request, extra, "quality")
-    return prices.cost(
-        model,
-        n if isinstance(n, int) and n > 0 else 1,
-        resolution=_resolution(_field(request, extra, "resolution"), _field(request, extra, "size")),
-        quality=quality if isinstance(quality, str) else None,
-        edit=edit,
-    )
-
-
-def _field(request: GenerationRequest, extra: Mapping[str, Any], name: str) -> object:
-    given: object = extra.get(name)
-    return getattr(request, name) if given is None else given
-
-
-def _resolution(resolution: object, size: object) -> str | None:
-    if isinstance(resolution, str):
-        return resolution
-    if not isinstance(size, str):
-        return None
-    pixels = re.fullmatch(r"(?a)(\d{1,5})[x*](\d{1,5})", size)
-    if pixels is not None:
-        return resolution_of((int(pixels[1]), int(pixels[2])))
-    return size if re.fullmatch(r"(?a)\d.*[Kk]", size) else None
 
 
 class Budget:

@@ -10,7 +10,6 @@ from apimodels_async._arguments import ArgumentError
 from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.budget import BudgetExceededError, UnpricedModelError
 from apimodels_async._batch.byte_limit import ByteLimit
-from apimodels_async._batch.listener import Listener
 from apimodels_async._batch.options import BatchOptions, Item, Slot
 from apimodels_async._batch.resume import not_submitted
 from apimodels_async._batch.stops import Stop
@@ -19,7 +18,7 @@ from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async._create.uploads import UploadProgress
 from apimodels_async.errors import ApimodelsError, NotSubmittedError, SubmissionUnknownError
 from apimodels_async.ledger.run import LedgerRun
-from apimodels_async.models import BatchEvent, Task
+from apimodels_async.models import Task
 
 logger = logging.getLogger("apimodels_async")
 
@@ -41,7 +40,7 @@ class Creator:
         accounts: whose budget bounds them.
         records: the ledger's, if there is one.
         keep: called with a task that the server accepted after the batch was left.
-        listener: notified of the progress of large pictures.
+        on_upload: called with the progress of an item's large pictures.
 
     Attributes:
         stop: why nothing is sent any more, if so.
@@ -55,14 +54,14 @@ class Creator:
         records: LedgerRun | None,
         keep: Callable[[Task], object],
         *,
-        listener: Listener | None,
+        on_upload: Callable[[Item, UploadProgress], object],
     ) -> None:
         self._engine = engine
         self._options = options
         self._accounts = accounts
         self._records = records
         self._keep = keep
-        self._listener = listener
+        self._on_upload = on_upload
         self._slots = anyio.Semaphore(CREATES)
         self._bodies = ByteLimit(BODIES)
         self._hold = engine.hold(options.outage_timeout)
@@ -71,10 +70,7 @@ class Creator:
     def _uploading(self, item: Item, progress: UploadProgress) -> None:
         """Count and tell how far a large picture of an item is."""
         self._accounts.note_upload(item, progress.sent, ended=progress.sent >= progress.size)
-        if self._listener is not None:
-            self._listener.notify(
-                BatchEvent("uploading", item.index, item.task, sent=progress.sent, size=progress.size)
-            )
+        self._on_upload(item, progress)
 
     @property
     def waiting(self) -> int:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
+from apimodels_async._download.names import Naming
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
     from apimodels_async._create.prepare import PreparedRequest
+    from apimodels_async.instrumentation.port import Operation
 
 Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str]
 
@@ -29,6 +31,7 @@ class BatchOptions(NamedTuple):
     sidecar: bool
     outage_timeout: float | None = 300.0
     allow_unpriced: bool = False
+    naming: Naming | None = None
 
 
 class Phase(Enum):
@@ -46,12 +49,15 @@ class Item:
         age: seconds since an earlier run noted its task, where one did.
         cost: US dollars set aside for it.
         key: of its entry in the ledger, if there is one.
+        name: of its pictures, as an earlier run chose it.
+        found: whether an earlier run may have saved pictures of it.
         files: what was saved.
+        operation: its life as instruments and the listener see it, if there are any.
         phase: what it holds a slot for.
         prepared: until it is sent.
         retries: tasks of it that failed and were submitted again.
         saved_bytes: of `files`, as far as they were saved now.
-        state: as the listener was last notified.
+        state: as instruments and the listener were last notified.
         weight: bytes of the body of its create request, while that is at hand.
     """
 
@@ -59,8 +65,11 @@ class Item:
         "age",
         "cost",
         "files",
+        "found",
         "index",
         "key",
+        "name",
+        "operation",
         "phase",
         "prepared",
         "request",
@@ -80,6 +89,9 @@ class Item:
         self.age: float | None = None
         self.cost = 0.0
         self.key = ""
+        self.operation: Operation | None = None
+        self.name: str | None = None
+        self.found = False
         self.phase = Phase.READ
         self.files: tuple[Path, ...] = ()
         self.saved_bytes = 0

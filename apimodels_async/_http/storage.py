@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import anyio
 import httpx
 
-from apimodels_async._http.bodies import file_stream
+from apimodels_async._http.bodies import FormInPieces, file_stream
 from apimodels_async._http.headers import PUT_HEADERS
 from apimodels_async._http.lanes import Lanes
 from apimodels_async._http.pools import PoolSet
@@ -23,7 +23,13 @@ class Exchange(Protocol):
     """Sends a request with a body of `size` bytes over one of the pools."""
 
     def __call__(
-        self, pools: Callable[[], PoolSet[httpx.AsyncClient]], build: Build, url: str, timeout: httpx.Timeout, size: int
+        self,
+        pools: Callable[[], PoolSet[httpx.AsyncClient]],
+        build: Build,
+        url: str,
+        timeout: httpx.Timeout,
+        *,
+        size: int,
     ) -> Awaitable[RawResponse]:
         """Do it.
 
@@ -83,10 +89,14 @@ class Storage:
 
     async def _post(self, timeout: httpx.Timeout, **content: Any) -> RawResponse:
         def build(client: httpx.AsyncClient) -> httpx.Request:
-            return client.build_request("POST", self._url, headers=self._headers, timeout=timeout, **content)
+            request = client.build_request("POST", self._url, headers=self._headers, timeout=timeout, **content)
+            if "files" in content and isinstance(request.stream, httpx.SyncByteStream):
+                request.stream = FormInPieces(request.stream)
+            return request
 
         async with self._places:
-            return await self._exchange(lambda: self._lanes.query, build, self._url, timeout, 0)
+            # The lanes of create requests read an answer that comes before all was sent.
+            return await self._exchange(lambda: self._lanes.submit, build, self._url, timeout, size=0)
 
     async def put(
         self, url: str, source: PictureSource, media_type: str, *, on_sent: Callable[[int], object] | None = None
@@ -114,4 +124,4 @@ class Storage:
             request.stream = stream  # httpx would wrap it in a generator, which nothing ends if it is cut off
             return request
 
-        return await self._exchange(lambda: self._lanes.download(url), build, url, timeout, source.size)
+        return await self._exchange(lambda: self._lanes.download(url), build, url, timeout, size=source.size)

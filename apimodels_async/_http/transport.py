@@ -13,18 +13,21 @@ from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
 from apimodels_async._http.bodies import PIECE, BodyInPieces, ReadInPieces
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
+from apimodels_async._http.http2 import Sending
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
+from apimodels_async._http.observing import exchange_details, exchanged
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
-from apimodels_async._http.sending import PreparedQuery, send_fast, send_over, send_prepared
+from apimodels_async._http.senders import Prepared, send, send_fast, send_prepared
 from apimodels_async._http.storage import Build, Storage
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
+from apimodels_async._text import printable
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.bodies import StreamedBody
-from apimodels_async._wire.printable import printable
 from apimodels_async.errors import ConfigurationError
+from apimodels_async.instrumentation.port import observes
 
 T = TypeVar("T")
 HttpClient: TypeAlias = httpx.AsyncClient
@@ -118,36 +121,44 @@ class Http:
             RequestFailed: there is no answer; its trace says whether the request can have left.
         """
         self._check_open()
+        sending = None
         if self._given is not None:
             await trace.announce()
+            sending = Sending(self._given, trace, self._timeouts.create)
         await self.lanes.prepare()
         self._check_open()
         async with self.lanes.submit.acquire() as lane:
 
-            async def send() -> httpx.Response:
-                return await send_over(lane.pool, self._create_request(lane.pool, body, trace))
+            async def send_it() -> httpx.Response:
+                return await send(lane.pool, self._create_request(lane.pool, body, sending or trace))
 
-            return await self._exchange(send, self._create_url, self._timeouts.create, trace)
+            return await self._exchange(send_it, self._create_url, self._timeouts.create, trace, sending)
 
     @property
     def _create_url(self) -> str:
         return self.base_url + "/images/generations"
 
     def _create_request(
-        self, lane: httpx.AsyncClient, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace
+        self, lane: httpx.AsyncClient, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace | Sending
     ) -> httpx.Request:
         url = self._create_url
-        extensions = {"trace": trace, "timeout": self._timeouts.create.as_dict()}
+        timeout = trace.timeouts if isinstance(trace, Sending) else self._timeouts.create.as_dict()
+        extensions = {"trace": trace, "timeout": timeout}
         content = body.reveal()
         if isinstance(content, StreamedBody):
             headers = httpx.Headers({**self._json_headers, "Content-Length": str(len(content))})
             stream = ReadInPieces(content.pieces, content.on_sent)
             request = lane.build_request("POST", url, headers=headers, content=stream, extensions=extensions)
-            request.stream = stream  # httpx would wrap it in a generator, which nothing ends if it is cut off
+            request.stream = stream
             return request
         # A caller's own client may have hooks and transports that want to see a body whole.
         if self._given is not None:
-            return lane.build_request("POST", url, headers=self._json_headers, content=content, extensions=extensions)
+            request = lane.build_request(
+                "POST", url, headers=self._json_headers, content=content, extensions=extensions
+            )
+            # httpx's own is a generator, which nothing ends if sending fails
+            request.stream = BodyInPieces(cast("Secret[bytes]", body))
+            return request
         headers = httpx.Headers({**lane.headers, **self._json_headers})
         headers["Host"] = httpx.URL(url).netloc.decode("ascii")
         headers["Content-Length"] = str(len(content))
@@ -215,25 +226,35 @@ class Http:
         )
 
     async def _upload(
-        self, pools: Callable[[], PoolSet[httpx.AsyncClient]], build: Build, url: str, timeout: httpx.Timeout, size: int
+        self,
+        pools: Callable[[], PoolSet[httpx.AsyncClient]],
+        build: Build,
+        url: str,
+        timeout: httpx.Timeout,
+        *,
+        size: int,
     ) -> RawResponse:
         self._check_open()
         await self.lanes.prepare()
         async with pools().acquire() as lane:
-            send = partial(send_over, lane.pool, build(lane.pool))
-            return await self._exchange(send, url, timeout, more=timeouts.for_size(size))
+            request, sending = build(lane.pool), None
+            if self._given is not None:
+                sending = Sending(self._given, SendTrace(), timeout)
+                request.extensions = {**request.extensions, "trace": sending, "timeout": sending.timeouts}
+            send_it = partial(send, lane.pool, request)
+            return await self._exchange(send_it, url, timeout, sending=sending, more=timeouts.for_size(size))
 
     @cached_property
-    def _prepared(self) -> Callable[..., PreparedQuery]:
+    def _prepared(self) -> Callable[..., Prepared]:
         """The request of a query. Parsing its URL would cost a tenth of all."""
         bounds = self._timeouts.query.as_dict()
 
         @lru_cache(_PREPARED)
-        def prepare(path: str, **params: str) -> PreparedQuery:
+        def prepare(path: str, **params: str) -> Prepared:
             url = httpx.URL(self.base_url + path, params=params or None)
             # aiohttp bounds the connecting to each address of a name, and with `pool` all of it.
             fast = {"timeout": {**bounds, "pool": bounds["connect"]}}
-            return PreparedQuery(
+            return Prepared(
                 httpx.Request("GET", url, headers=self._headers, extensions={"timeout": bounds}),
                 httpx.Request("GET", url, headers=self._headers, extensions=fast)
                 if self.lanes.keeps(str(url))
@@ -244,32 +265,35 @@ class Http:
 
     async def _build_and_send(self, client: httpx.AsyncClient, method: str, path: str, **parts: Any) -> httpx.Response:
         request = client.build_request(method, self.base_url + path, headers=self._headers, **parts)
-        return await send_over(client, request)
+        return await send(client, request)
 
+    @observes(exchange_details, exchanged)
     async def _exchange(
         self,
         send: Callable[[], Awaitable[httpx.Response]],
         url: str,
         timeout: httpx.Timeout,
         trace: SendTrace | None = None,
+        sending: Sending | None = None,
         *,
         more: float = 0.0,
     ) -> RawResponse:
+        asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
         bound = timeouts.whole(timeout) if trace is None else None  # see `create_bound`
         bound = None if bound is None else bound + more
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
             with self._in_flight.exchange(bound):
-                response = await send()
-                asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
-                return await read_answer(response, self._redactor, asked)
+                return await read_answer(await send(), self._redactor, asked)
         except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
             failure = translated(error, self._redactor)
         else:
             failure = TimeoutError(f"no whole answer within {bound or 0.0:g} s")
         if self._in_flight.closing and trace is None:
             raise closed()
+        if sending is not None and sending.answer is not None:
+            return await read_answer(sending.answer, self._redactor, asked)
         raise request_failed(failure, place(url, self.lanes.proxy), trace) from failure
 
     def without_key(self, words: str) -> str:
@@ -329,6 +353,11 @@ class Http:
                     raise closed()
                 raise request_failed(failure, where) from failure
             raise closed()
+
+    async def cut_off(self) -> bool:
+        """End the connections made here without their event loop, and return whether there were any."""
+        self._in_flight.closing = True
+        return await self.lanes.cut_off()
 
     async def aclose(self) -> None:
         """Cut off what is under way, and close the lanes made here; a client that was given stays open."""

@@ -129,6 +129,11 @@ def _hooks() -> _Hooks:
     )
 
 
+def prepare() -> None:
+    """Make what is made on first use."""
+    _hooks()
+
+
 def structured(fields: Mapping[str, Any], *, raw: Mapping[str, Any]) -> Task:
     """A task of fields under the vendor's names or their aliases, ``state`` among them.
 

@@ -2,10 +2,10 @@
 
 from typing import Any, cast
 
+from apimodels_async._text import printable
 from apimodels_async._wire import pages
 from apimodels_async._wire.aliases import error_words, id_value
 from apimodels_async._wire.converter import text
-from apimodels_async._wire.printable import printable
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, cast
 
 from attrs import evolve
 
+from apimodels_async._text import printable
 from apimodels_async._wire.aliases import id_value, read_state, state_word
 from apimodels_async._wire.answer import RawResponse, object_of, payload_of, read_payload, unexpected
 from apimodels_async._wire.converter import moment, structured, text
 from apimodels_async._wire.data_uris import to_data_uri
 from apimodels_async._wire.parsing import json_object
-from apimodels_async._wire.printable import printable
 from apimodels_async._wire.refusals import refusal_codes
 from apimodels_async.errors import (
     APIError,

@@ -5,7 +5,7 @@ from rich.table import Table
 from apimodels_async import catalogue
 from apimodels_async._settings import load_prices
 from apimodels_async.catalogue import Price, PriceTable
-from apimodels_async.cli.options import AsJson, Local
+from apimodels_async.cli.options import AsJson, ServerChoice, maybe_local, takes
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.client import AsyncImagesClient
@@ -13,14 +13,15 @@ from apimodels_async.client import AsyncImagesClient
 __all__ = ["balance", "models"]
 
 
-def models(as_json: AsJson = False, local: Local = False) -> None:
+@takes(server=maybe_local)
+def models(*, server: ServerChoice, as_json: AsJson = False) -> None:
     """List the models that the server offers.
 
     On a terminal, with the prices that were published when this version was made.
     """
     screen = Screen()
     with screen.busy("asking for the models"):
-        ids = converse(AsyncImagesClient.models, local=local)
+        ids = converse(AsyncImagesClient.models, server)
     if as_json:
         screen.json({"models": ids})
     elif screen.for_people:
@@ -29,6 +30,18 @@ def models(as_json: AsJson = False, local: Local = False) -> None:
         screen.note(f"Prices in US dollars a picture, {_read(ids, prices)}.")
     else:
         screen.lines(ids)
+
+
+@takes(server=maybe_local)
+def balance(*, server: ServerChoice, as_json: AsJson = False) -> None:
+    """Say what is left on the account, in US dollars."""
+    screen = Screen()
+    with screen.busy("asking for the balance"):
+        dollars = converse(AsyncImagesClient.balance, server)
+    if as_json:
+        screen.json({"balance": dollars})
+    else:
+        screen.lines([f"US$ {dollars}" if screen.for_people else dollars])
 
 
 def _priced(ids: list[str], prices: PriceTable) -> Table:
@@ -55,14 +68,3 @@ def _read(ids: list[str], prices: PriceTable) -> str:
 
 
 _CATALOGUES = frozenset(price for model in catalogue.MODELS for price in model.table)
-
-
-def balance(as_json: AsJson = False, local: Local = False) -> None:
-    """Say what is left on the account, in US dollars."""
-    screen = Screen()
-    with screen.busy("asking for the balance"):
-        dollars = converse(AsyncImagesClient.balance, local=local)
-    if as_json:
-        screen.json({"balance": dollars})
-    else:
-        screen.lines([f"US$ {dollars}" if screen.for_people else dollars])

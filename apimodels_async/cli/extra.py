@@ -1,25 +1,24 @@
-"""``--extra`` and ``--set``: request fields that no other option has."""
+"""``--set``: single request fields that no other option has, beside those of ``--extra``."""
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn, TypeAlias, cast
+from typing import Annotated, Any, NoReturn, TypeAlias
 
 import typer
 
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed
+from apimodels_async.cli.options import REQUEST
+from apimodels_async.cli.values import json_object
 
-__all__ = ["Extra", "Set", "extra_body"]
+__all__ = ["Set", "extra_body"]
 
-Extra: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--extra", metavar="JSON", help='Request fields as a JSON object, as {"background": "transparent"}.'),
-]
 Set: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
+        rich_help_panel=REQUEST,
         help="One request field, after those of --extra; JSON, or else text. Can be repeated.",
     ),
 ]
@@ -35,30 +34,16 @@ def extra_body(extra: str | None, settings: Sequence[str] | None) -> dict[str, A
     Raises:
         CommandFailed: one of them cannot be read.
     """
-    fields: dict[str, Any] = {} if extra is None else _object(extra)
+    fields: dict[str, Any] = dict(json_object("--extra", extra) or {})
     for setting in settings or ():
         name, equals, value = setting.partition("=")
         if not equals or not name.strip():
             raise CommandFailed(f"--set {setting!r}: give NAME=VALUE, as background=transparent", exit_codes.USAGE)
         try:
-            fields[name.strip()] = _parsed(value)
+            fields[name.strip()] = json.loads(value, parse_constant=_refuse)
         except (ValueError, RecursionError):
             fields[name.strip()] = value
     return fields or None
-
-
-def _object(extra: str) -> dict[str, Any]:
-    try:
-        value = _parsed(extra)
-    except (ValueError, RecursionError) as error:
-        raise CommandFailed(f"--extra: not JSON: {error}", exit_codes.USAGE) from None
-    if not isinstance(value, dict):
-        raise CommandFailed('--extra: give a JSON object, as {"background": "transparent"}', exit_codes.USAGE)
-    return cast("dict[str, Any]", value)
-
-
-def _parsed(text: str) -> object:
-    return json.loads(text, parse_constant=_refuse)
 
 
 def _refuse(word: str) -> NoReturn:

@@ -7,11 +7,10 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from apimodels_async._batch.budget import price
+from apimodels_async._prices import price_as_sent
 from apimodels_async.catalogue import PUBLISHED, PriceTable
 from apimodels_async.ledger import Entry, Step
 from apimodels_async.ledger.entries import IN_WORDS
-from apimodels_async.models import GenerationRequest
 
 __all__ = ["LIFETIME", "NEXT_RUN", "SOON", "LedgerReport", "Waiting", "row"]
 
@@ -36,8 +35,6 @@ NEXT_RUN: Mapping[Step, str] = {
 
 _SPENT = {Step.DONE, Step.SAVED}
 _UNKNOWN = {Step.SENDING, Step.UNKNOWN}
-_PRICING = ("model", "n", "size", "resolution", "quality", "extra_body")
-_PICTURES = ("image", "image_url", "images", "image_urls")
 
 
 @frozen
@@ -101,7 +98,7 @@ class LedgerReport:
         if (gone := _gone(entry)) is not None:
             self.waiting.append(Waiting(entry, gone))
         if entry.step in _SPENT | _UNKNOWN | {Step.CREATED}:
-            cost = _price(entry, self.prices)
+            cost = price_as_sent(entry.request, entry.model, self.prices)
             self.unpriced += cost is None
             self.spent += (cost or 0.0) if entry.step in _SPENT else 0.0
             self.under_way += (cost or 0.0) if entry.step is Step.CREATED else 0.0
@@ -162,10 +159,11 @@ def row(entry: Entry, prices: PriceTable = PUBLISHED) -> dict[str, Any]:
         "task_id": None if task is None else task.id,
         "state": None if task is None else str(task.state) or None,
         "completed": ended,
+        "name": entry.name,
         "files": [file.path for file in entry.files],
         "sha256": [file.sha256 for file in entry.files],
         "result_urls": [] if task is None else list(task.result_urls),
-        "price": _price(entry, prices),
+        "price": price_as_sent(entry.request, entry.model, prices),
         "error": entry.error,
         "changed": moment(entry),
         "server": entry.server,
@@ -176,16 +174,6 @@ def row(entry: Entry, prices: PriceTable = PUBLISHED) -> dict[str, Any]:
 def moment(entry: Entry) -> str:
     """When an entry was written last."""
     return datetime.fromtimestamp(entry.changed, UTC).isoformat(timespec="seconds")
-
-
-def _price(entry: Entry, prices: PriceTable) -> float | None:
-    given = {name: entry.request[name] for name in _PRICING if name in entry.request}
-    if any(name in entry.request for name in _PICTURES):
-        given["image"] = "https://example.com/edited"  # a price may differ for an edit; which picture, does not matter
-    try:
-        return price(GenerationRequest("priced", **given), entry.model, prices)
-    except (TypeError, ValueError):  # by a version that knew other sizes
-        return None
 
 
 def _gone(entry: Entry) -> datetime | None:

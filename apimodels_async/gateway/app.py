@@ -31,6 +31,7 @@ from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_openai
 from apimodels_async.gateway.openapi import DOCUMENT
 from apimodels_async.gateway.prices import load_prices
+from apimodels_async.gateway.received import OnRequest, look_at
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
 from apimodels_async.gateway.results import Paint, TaskResults
@@ -71,6 +72,7 @@ class Options(TypedDict, total=False):
     keep: float
     any_model: bool
     faults: str
+    on_request: OnRequest | None
     cors: Collection[str]
     max_body: int | None
     clock: Callable[[], float]
@@ -91,6 +93,7 @@ def create_app(
     keep: float = RETENTION / DAY,
     any_model: bool = False,
     faults: str = "",
+    on_request: OnRequest | None = None,
     cors: Collection[str] = (),
     max_body: int | None = None,
     clock: Callable[[], float] = time.time,
@@ -119,6 +122,7 @@ def create_app(
         faults: how often requests fail, as ``"429:0.05,500:0.02"``: the share of requests to the API that are answered
             429, 500 or 413, get no answer for 100 s (``524``) or a closed connection (``drop``); and the share of tasks
             whose states have other words (``state``).
+        on_request: called with each request to the API, and may return the name of a fault to answer it with.
         cors: the origins whose web pages may use the gateway, as ``"http://localhost:5173"``; ``"*"`` for all.
         max_body: bytes that the body of a request to the API may have. Larger ones are answered 413 as by the host in
             front of the vendor's default address, which takes 4,500,000. ``None`` for 50 MiB, answered 400.
@@ -174,7 +178,12 @@ def create_app(
         sleep=sleep,
         rng=rng,
     )
-    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget, lambda: rates.draw(rng), sleep, max_body)
+
+    def fault_of(request: Request, body: RequestBody) -> Fault | None:
+        wanted = None if on_request is None else look_at(request, body.data, on_request)
+        return wanted or rates.draw(rng)
+
+    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget, fault_of, sleep, max_body)
     handlers = _ErrorHandlers(refusals_status=200 if errors_in_envelope else None)
 
     async def balance_left(_: Request, __: RequestBody) -> Response:
@@ -248,7 +257,7 @@ class _Guard:
         keys: the API keys.
         hosts: the allowed host names.
         budget: the memory for bodies.
-        fault: draws the fault of a request.
+        fault: decides about the fault of a request.
         sleep: waits some seconds.
         max_body: bytes that a body may have; ``None`` for the default, which is answered otherwise.
     """
@@ -256,7 +265,7 @@ class _Guard:
     keys: tuple[bytes, ...]
     hosts: frozenset[str]
     budget: BodyBudget
-    fault: Callable[[], Fault | None]
+    fault: Callable[[Request, RequestBody], Fault | None]
     sleep: Callable[[float], Awaitable[object]]
     max_body: int | None
 
@@ -277,7 +286,7 @@ class _Guard:
                     return await fault_reply(Fault.TOO_LARGE, self.sleep)
                 if body is None:
                     raise Refusal(400, f"the body has more than {MAX_BODY >> 20} MB")
-                if (fault := self.fault()) is not None:
+                if (fault := self.fault(request, body)) is not None:
                     body.release()
                     return await fault_reply(fault, self.sleep)
                 return await endpoints["GET" if request.method == "HEAD" else request.method](request, body)

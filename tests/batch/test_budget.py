@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from apimodels_async import AsyncImagesClient, GenerationRequest
-from apimodels_async._batch.budget import Budget, BudgetExceededError, UnpricedModelError, price
+from apimodels_async._batch.budget import Budget, BudgetExceededError, UnpricedModelError
+from apimodels_async._prices import price
 from apimodels_async.catalogue import parse_prices
 from apimodels_async.errors import NotSubmittedError
 from apimodels_async.gateway import LocalGateway
