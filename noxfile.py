@@ -174,6 +174,23 @@ def hosts(session: nox.Session) -> None:
 
 
 @nox.session
+def clients(session: nox.Session) -> None:
+    """Clients that others wrote, installed and run against the gateway; `nox -s clients -- curl` for some of them.
+
+    It needs node, npm, curl, wget and Chromium. `-- --write` writes their versions into the guide.
+    """
+    session.install("--quiet", PACKAGE, *group("clients"))
+    folder = Path(session.create_tmp()).resolve() / "npm"
+    folder.mkdir(exist_ok=True)
+    packages = ("apimodels-mcp", "openai", "express", "ai", "@ai-sdk/openai-compatible")
+    latest = [f"{name}@latest" for name in packages]
+    session.run(
+        "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(folder), *latest, external=True
+    )
+    session.run("python", "tests/clients", str(folder), *session.posargs)
+
+
+@nox.session
 def callbacks(session: nox.Session) -> None:
     """10,000 callbacks, most of them abuse, and 500 creates that lose a fifth of their answers; or one of the two."""
     session.install("--quiet", PACKAGE, *group("test"))

@@ -12,21 +12,18 @@ from apimodels_async import _batch as batches
 from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
-from apimodels_async._create import calls, inputs
+from apimodels_async._create import calls
 from apimodels_async._create.arguments import check_requests, checked_id, checked_wait, request_of
 from apimodels_async._create.closing import close
 from apimodels_async._create.engine import Engine
-from apimodels_async._create.open_files import read_awaited
-from apimodels_async._create.sources import read_picture
-from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
-from apimodels_async._threads import FILES, imported
+from apimodels_async._threads import imported
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ConnectionFailedError, TaskNotFoundError
+from apimodels_async.errors import TaskNotFoundError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -116,6 +113,7 @@ class AsyncImagesClient:
             pacing=pacing,
             callbacks=callbacks,
             max_retries=max_retries,
+            prices=settings.prices,
         )
         self._ledgers: OpenLedgers | None = None
 
@@ -175,16 +173,16 @@ class AsyncImagesClient:
         Args:
             prompt: what to paint; or a `GenerationRequest`, whose fields the other arguments replace.
             model: the model id, ``provider/name`` or short; a model that this SDK does not know is sent unchanged.
-            size: pixels, ``"1024x1024"``.
+            size: pixels, ``"1024x1024"``; some models take ``"2K"``, ``"4K"`` or ``"auto"``.
             n: number of pictures, at least 1.
             image: one picture to edit: an ``http(s)`` URL (sent as ``image_url``), a ``data:`` URI, a path, bytes, a
                 binary file, or anything with Pillow's ``save`` (sent as base64).
             images: several pictures to edit or to fuse, each as `image`.
             mask: which part of the picture to replace; local, and of the same pixel size.
             callback_url: where the server POSTs once when the task has ended.
-            aspect_ratio: ``"16:9"``.
-            resolution: ``"1K"``, ``"2K"`` or ``"4K"``.
-            quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``.
+            aspect_ratio: ``"16:9"``; some models take words, as ``"auto"`` or ``"match_input_image"``.
+            resolution: ``"1K"``, ``"2K"`` or ``"4K"``; some models take others, as ``"512"``.
+            quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``; some models take others, as ``"max"``.
             output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
             seed: the same seed asks for the same picture.
             extra_body: request fields this SDK does not know, merged over the others.
@@ -329,6 +327,7 @@ class AsyncImagesClient:
         ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
+        allow_unpriced: bool = False,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
@@ -361,8 +360,9 @@ class AsyncImagesClient:
             download_to: a directory in which the pictures of completed tasks are saved before their outcome is
                 returned. It is created and tested when the batch is entered, before anything is sent; ``~`` is the home
                 directory. A disk that is full or no longer writable ends the sending, as missing credits do.
-            budget: maximum cost of the batch in US dollars, by the catalogue's dated prices. A request that would
-                exceed it is not sent, nor one for a model without a known price.
+            budget: maximum cost of the batch in US dollars, by the catalogue's dated prices and those of the file that
+                ``APIMODELS_PRICES`` names. A request that would exceed it is not sent, nor one without a known price.
+            allow_unpriced: with a budget, also send requests without a known price; they count as free.
             retry_failed: how often a failed task is submitted again, if the vendor says that a retry may help.
             create_rate: maximum create requests a second, for the whole client.
             poll_rate: maximum queries a second, for the whole client; when it binds, the tasks most likely to be done
@@ -408,6 +408,7 @@ class AsyncImagesClient:
             max_in_flight=max_in_flight,
             download_to=directory,
             budget=budget,
+            allow_unpriced=allow_unpriced,
             retry_failed=retry_failed,
             create_rate=create_rate,
             poll_rate=poll_rate,
@@ -429,6 +430,7 @@ class AsyncImagesClient:
         ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
+        allow_unpriced: bool = False,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
@@ -450,6 +452,7 @@ class AsyncImagesClient:
             ledger=ledger,
             download_to=download_to,
             budget=budget,
+            allow_unpriced=allow_unpriced,
             retry_failed=retry_failed,
             create_rate=create_rate,
             poll_rate=poll_rate,
@@ -556,6 +559,8 @@ class AsyncImagesClient:
     async def upload(self, file: ImageInput) -> str:
         """Upload a picture, which the vendor then hosts for 7 days.
 
+        A picture above 3 MB is announced first and then sent to the storage; a file is read while it is sent.
+
         Args:
             file: a local picture, in any form that `create` accepts as `image`.
 
@@ -567,14 +572,4 @@ class AsyncImagesClient:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
         await self._engine.ready()
-        if inputs.is_remote(file):
-            raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
-        file = await read_awaited(file, "file")
-        picture = await FILES.run(partial(read_picture, file, "file"), abandon=True)
-        try:
-            answer = await self._engine.http.upload(
-                f"upload{picture.format.suffix}", picture.data, picture.format.media_type
-            )
-        except RequestFailed as failure:
-            raise ConnectionFailedError(f"the upload got no answer ({failure})") from failure.__cause__
-        return tasks.read_public_url(answer)
+        return await self._engine.uploads.upload_file(file)

@@ -116,8 +116,8 @@ ImageInput: TypeAlias = (
 """A picture: an ``http(s)`` URL, a ``data:`` URI, a path, bytes, a binary file (also one that is awaited), or a Pillow
 image."""
 
-Quality: TypeAlias = Literal["low", "medium", "high", "auto"]
-"""How much care a picture gets, where the model lets it be chosen."""
+Quality: TypeAlias = Literal["low", "medium", "high", "auto", "max", "standard", "hd"] | str
+"""How much care a picture gets, where the model lets it be chosen. A few models have words of their own."""
 OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
 """The file format of the pictures that come back."""
 
@@ -175,15 +175,15 @@ class GenerationRequest:
     Attributes:
         prompt: what to paint.
         model: the model id, ``provider/name`` or short; ``None`` takes the client's.
-        size: pixels, ``"WIDTHxHEIGHT"``.
+        size: pixels, ``"WIDTHxHEIGHT"``; some models take ``"2K"``, ``"4K"`` or ``"auto"``.
         n: number of pictures, at least 1. The server's default is one.
         image: one picture to edit.
         images: several pictures to edit or to fuse.
         mask: which part of `image` to replace; a local picture of the same pixel size.
         callback_url: where the server POSTs once when the task has ended.
-        aspect_ratio: ``"16:9"``.
-        resolution: ``"1K"``, ``"2K"`` or ``"4K"``, any case.
-        quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``.
+        aspect_ratio: ``"16:9"``; some models take ``"auto"``, ``"match_input_image"`` or ``"custom"``.
+        resolution: ``"1K"``, ``"2K"`` or ``"4K"``, any case; some models take others, as ``"512"``.
+        quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``; some models take others, as ``"max"``.
         output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
         seed: a whole number; the same seed asks for the same picture.
         extra_body: request fields this SDK does not know, merged over the others.
@@ -195,7 +195,7 @@ class GenerationRequest:
 
     prompt: str = field(validator=valid.text)
     model: str | None = field(default=None, kw_only=True, validator=valid.text)
-    size: str | None = field(default=None, kw_only=True, validator=valid.pattern(valid.SIZE, 'pixels as "1024x1024"'))
+    size: str | None = field(default=None, kw_only=True, validator=valid.size)
     n: int | None = field(default=None, kw_only=True, validator=valid.whole_number(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     images: Sequence[ImageInput] | None = field(
@@ -203,13 +203,9 @@ class GenerationRequest:
     )
     mask: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     callback_url: str | None = field(default=None, kw_only=True, validator=valid.callback_url, repr=origin_of)
-    aspect_ratio: str | None = field(
-        default=None, kw_only=True, validator=valid.pattern(valid.RATIO, 'a ratio as "16:9"')
-    )
-    resolution: str | None = field(
-        default=None, kw_only=True, validator=valid.pattern(valid.RESOLUTION, '"1K", "2K" or "4K"')
-    )
-    quality: Quality | None = field(default=None, kw_only=True, validator=valid.one_of("low", "medium", "high", "auto"))
+    aspect_ratio: str | None = field(default=None, kw_only=True, validator=valid.aspect_ratio)
+    resolution: str | None = field(default=None, kw_only=True, validator=valid.resolution)
+    quality: Quality | None = field(default=None, kw_only=True, validator=valid.quality)
     output_format: OutputFormat | None = field(
         default=None, kw_only=True, validator=valid.one_of("png", "jpeg", "webp")
     )
@@ -313,6 +309,8 @@ class BatchStats(NamedTuple):
         matched: with a ledger, how many requests an earlier run had begun.
         waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
         outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.
+        unpriced: sent without a known price, and so not in `spent`.
+        uploaded: bytes of large pictures sent.
     """
 
     read: int = 0
@@ -328,6 +326,8 @@ class BatchStats(NamedTuple):
     saving: int = 0
     waiting: int = 0
     outage: float = 0.0
+    unpriced: int = 0
+    uploaded: int = 0
 
 
 @frozen
@@ -335,16 +335,19 @@ class BatchEvent:
     """Something that happened in a batch.
 
     Attributes:
-        kind: ``submitted`` (the server took it), ``state`` (it changed), ``completed``, ``failed`` (with an error
-            of any kind), ``downloaded``.
+        kind: ``uploading`` (a large picture is on its way), ``submitted`` (the server took it), ``state`` (it changed),
+            ``completed``, ``failed`` (with an error of any kind), ``downloaded``.
         index: the request's position in the input, from 0.
         task: as it is now, where there is one.
         error: with ``failed``.
+        sent, size: with ``uploading``, bytes of the picture, or of the request with it, so far and in all.
     """
 
-    kind: Literal["submitted", "state", "completed", "failed", "downloaded"]
+    kind: Literal["uploading", "submitted", "state", "completed", "failed", "downloaded"]
     index: int
     task: Task | None
     error: Exception | None = None
+    sent: int = 0
+    size: int = 0
 
     __repr__ = safe_repr

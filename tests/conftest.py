@@ -80,7 +80,7 @@ def vendor_of() -> type[Vendor]:
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A key in the environment of whoever runs the tests must neither help nor be used."""
-    for name in ("APIMODELS_API_KEY", "APIMODELS_BASE_URL", "APIMODELS_MODEL"):
+    for name in ("APIMODELS_API_KEY", "APIMODELS_BASE_URL", "APIMODELS_MODEL", "APIMODELS_PRICES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
 

@@ -69,7 +69,7 @@ async def estimate(
         match resume.resume(entry, index=found.requests, retry_failed=retry_failed):
             case resume.Submit():
                 found.new += 1
-                cost = price(request, engine.model_of(request))
+                cost = price(request, engine.model_of(request), engine.prices)
                 found.cost += cost or 0.0
                 found.unpriced += cost is None
             case resume.Recover() | resume.ReportUnknown():

@@ -43,9 +43,13 @@ class Listener(Instrument):
         """Add an event to the queue; returns at once."""
         if isinstance(details, TaskDetails) and details.item is not None and details.change != "begun":
             error = details.error if isinstance(details.error, Exception) else None
-            self._dropped += len(self._events) == BACKLOG
-            self._events.append(BatchEvent(details.change, details.item, details.task, error))
-            self._more.set()
+            self.add(BatchEvent(details.change, details.item, details.task, error))
+
+    def add(self, event: BatchEvent) -> None:
+        """Add an event to the queue; returns at once."""
+        self._dropped += len(self._events) == BACKLOG
+        self._events.append(event)
+        self._more.set()
 
     async def finish(self) -> None:
         """Wait until every queued event was delivered, and let `run` return."""

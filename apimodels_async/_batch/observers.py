@@ -8,6 +8,7 @@ import anyio.abc
 
 from apimodels_async._batch.listener import Listener
 from apimodels_async._batch.options import Item
+from apimodels_async._create.uploads import UploadProgress
 from apimodels_async.instrumentation import port
 from apimodels_async.instrumentation.details import TaskDetails
 from apimodels_async.models import BatchEvent
@@ -46,6 +47,12 @@ class Observers:
         if port.active is not None or self._listener is not None:
             details = TaskDetails("generate", item.request.model or self._model or "", item.request, item.index)
             item.operation = port.begin(details, also=() if self._listener is None else (self._listener,))
+
+    def uploading(self, item: Item, progress: UploadProgress) -> None:
+        """A large picture of an item is on its way to the server. Only the batch's own listener is told."""
+        if self._listener is not None:
+            event = BatchEvent("uploading", item.index, item.task, sent=progress.sent, size=progress.size)
+            self._listener.add(event)
 
     @staticmethod
     def notify(item: Item, change: Change) -> None:

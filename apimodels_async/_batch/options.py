@@ -33,6 +33,7 @@ class BatchOptions(NamedTuple):
     sidecar: bool
     outage_timeout: float | None = 300.0
     page: Path | bool | None = None
+    allow_unpriced: bool = False
     naming: Naming | None = None
 
 

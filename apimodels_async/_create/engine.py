@@ -17,6 +17,7 @@ from apimodels_async._create.open_files import read_awaited_pictures
 from apimodels_async._create.prepare import PreparedRequest, prepare
 from apimodels_async._create.recovery import AFTER_THE_LONGEST, CALLED_WITHIN, recover_by_callback
 from apimodels_async._create.submitter import Submitter
+from apimodels_async._create.uploads import OnUpload, Uploads
 from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
@@ -46,6 +47,10 @@ class Engine:
         submitter: sends create requests.
         create_rate: limits the create requests a second.
         model: the default model of a request.
+        prices: what pictures cost.
+        uploads: uploads pictures that are too large for a request.
+        on_upload: called with the progress of large pictures, unless `send` is given another function. The command line
+            sets it.
         server_identity: the service that a ledger is bound to. The command line sets it for a gateway of its own, whose
             port is another in each run.
     """
@@ -59,8 +64,10 @@ class Engine:
         pacing: Pacing | None,
         callbacks: CallbackSource | None,
         max_retries: int,
+        prices: catalogue.PriceTable = catalogue.PUBLISHED,
     ) -> None:
         self.http: Http = http
+        self.prices: catalogue.PriceTable = prices
         self.server_identity: str = server_identity
         self.model: str | None = model
         self._pacing = None if pacing is None else guarded(pacing)
@@ -69,8 +76,16 @@ class Engine:
         self._callbacks = None if callbacks is None else ExpectedCallbacks(callbacks, self.jobs.call_soon)
         self.poller: Poller = Poller(http, quota, self._callbacks)
         self.create_rate: Rate = Rate()
+        self.uploads: Uploads = Uploads(http)
+        self.on_upload: OnUpload | None = None
         self.submitter: Submitter = Submitter(
-            http, self.jobs, quota, max_retries=max_retries, poller=self.poller, rate=self.create_rate
+            http,
+            self.jobs,
+            quota,
+            max_retries=max_retries,
+            poller=self.poller,
+            rate=self.create_rate,
+            uploads=self.uploads,
         )
         self._brake = Brake(self._query_something)
 
@@ -131,6 +146,7 @@ class Engine:
         *,
         within: float | None = None,
         hold: Hold | None = None,
+        on_upload: OnUpload | None = None,
     ) -> Task:
         """Send a create request, in its turn of `create_rate`, and return its task.
 
@@ -140,6 +156,7 @@ class Engine:
             journal: notified of each step before it is taken.
             within: maximum seconds to wait for the callback if the response is lost.
             hold: of the batch that the request belongs to: if the server takes nothing, it waits with the others.
+            on_upload: called with the progress of large pictures.
 
         Raises:
             ApimodelsError: as `Submitter.submit` raises.
@@ -157,6 +174,7 @@ class Engine:
                 call=call,
                 patience=0.0 if call is None else self._patience(prepared.model, within),
                 retries=None if hold is None else hold.retries(),
+                on_upload=on_upload or self.on_upload,
             )
         except BaseException:
             if journal is not None:

@@ -5,15 +5,17 @@ import random
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import anyio
 
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.create_request import CreateRequest
+from apimodels_async._create.draft import Draft
 from apimodels_async._create.journal import Journal
 from apimodels_async._create.recovery import recover_by_callback
 from apimodels_async._create.retries import QuickRetries
+from apimodels_async._create.uploads import Uploads
 from apimodels_async._create.verdict import Verdict, judge_refusal
 from apimodels_async._http.trace import RequestFailed, SendTrace, describe
 from apimodels_async._http.transport import Http
@@ -21,14 +23,18 @@ from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller, pass_through
 from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
-from apimodels_async._wire.tasks import read_task
+from apimodels_async._wire.bodies import StreamedBody
+from apimodels_async._wire.tasks import is_moderation, read_task
 from apimodels_async.errors import (
     APIError,
     ApimodelsError,
     ConfigurationError,
     ConnectionFailedError,
+    ContentPolicyError,
     LedgerError,
     ProtocolError,
+    RateLimitError,
+    ServerError,
     SubmissionUnknownError,
 )
 from apimodels_async.models import Task
@@ -68,6 +74,7 @@ class Submitter:
         max_retries: int,
         poller: Poller,
         rate: Rate,
+        uploads: Uploads | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._http = http
@@ -76,6 +83,7 @@ class Submitter:
         self._max_retries = max_retries
         self._poller = poller
         self._rate = rate
+        self._uploads = uploads or Uploads(http)
         self._uniform = uniform
         self.detached: deque[Task] = deque(maxlen=1000)
 
@@ -96,6 +104,7 @@ class Submitter:
 
         Raises:
             APIError: the server refused.
+            ContentPolicyError: its moderation refused.
             ConnectionFailedError: provably nothing was sent, and retries did not help.
             NotSubmittedError: nothing was sent, because the batch waited for too long or was stopped.
             SubmissionUnknownError: the server may have started the job.
@@ -123,7 +132,7 @@ class Submitter:
         try:
             return await self._record(create)
         finally:
-            create.body.forget()
+            create.forget_body()
             try:
                 if create.call is not None:
                     self._poller.settle(create.call, create.task)
@@ -192,7 +201,7 @@ class Submitter:
             except SubmissionUnknownError as error:
                 retries.unknown(error)
                 raise
-            except APIError:
+            except (APIError, ContentPolicyError):
                 retries.rejected()
                 raise
             except ConfigurationError:
@@ -220,10 +229,11 @@ class Submitter:
 
     async def _send(self, create: CreateRequest) -> Task:
         """Make one attempt when the client's create rate allows it."""
+        body = await self._complete(create)
         await pass_through(self._rate)
         trace = create.new_trace()
         try:
-            answer = await self._exchange(create.body, trace)
+            answer = await self._exchange(body, trace)
             return read_task(answer, model=create.model)
         except RequestFailed as failure:
             _raise_failure(failure)
@@ -244,14 +254,26 @@ class Submitter:
                 f"the create was sent, and then failed in an unexpected way ({describe(error)}): it may be accepted "
                 f"and billed, so it was not sent again; {_LOOK}"
             ) from error
+        finally:
+            if body is not create.body:
+                body.forget()
 
-    async def _exchange(self, body: Secret[bytes], trace: SendTrace) -> RawResponse:
+    async def _complete(self, create: CreateRequest) -> Secret[bytes] | Secret[StreamedBody]:
+        """Return the body to send, after its pictures that are too large for it were uploaded."""
+        if not isinstance(create.body.reveal(), Draft):
+            return cast("Secret[bytes]", create.body)
+        try:
+            return Secret(await self._uploads.complete(cast("Draft", create.body.reveal()), create.on_upload))
+        except (ConnectionFailedError, RateLimitError, ServerError) as error:
+            raise _NotTakenError(error, getattr(error, "retry_after", None)) from None
+
+    async def _exchange(self, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace) -> RawResponse:
         """Post the body, with a time limit for the whole exchange.
 
         Time in which the process was stopped or its loop was blocked does not count. Otherwise a response that arrived
         meanwhile, and is paid for, would never be read.
         """
-        bound = self._http.create_bound
+        bound = self._http.create_bound(len(body.reveal()))
         if bound is None:
             return await self._http.submit(body, trace)
         answer: RawResponse | None = None
@@ -305,6 +327,8 @@ def _raise_refusal(refusal: APIError, *, held: bool) -> NoReturn:
     match judge_refusal(refusal):
         case Verdict.ON_THE_WAY if held:
             raise _NotTakenError(refusal, refusal.retry_after) from None
+        case Verdict.REJECTED if is_moderation(refusal):
+            raise ContentPolicyError(f"refused by moderation: {refusal}") from refusal
         case Verdict.REJECTED | Verdict.ON_THE_WAY:
             raise refusal
         case Verdict.NOT_YET:
@@ -320,7 +344,7 @@ async def _write_down(journal: Journal, error: ApimodelsError) -> None:
     match error:
         case SubmissionUnknownError():
             await journal.unknown(error)
-        case APIError():
+        case APIError() | ContentPolicyError():
             await journal.rejected(error)
         case _:  # nothing was sent, or what was sent could not be written down
             pass

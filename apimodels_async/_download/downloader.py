@@ -19,7 +19,7 @@ from apimodels_async._download.writer import gather, write_stream
 from apimodels_async._http.transport import Http
 from apimodels_async._poll.poller import Poller
 from apimodels_async.errors import ApimodelsError, DownloadError
-from apimodels_async.models import Picture, Task, TaskState
+from apimodels_async.models import Picture, Task
 
 logger = logging.getLogger("apimodels_async")
 
@@ -74,32 +74,32 @@ class Downloader:
     async def download(
         self, task: Task, directory: Path, limits: DownloadLimits | None = None, given: GivenName | None = None
     ) -> list[SavedPicture]:
-        """Save all pictures of a completed task, in the order of its links.
+        """Save all pictures of a task, in the order of its links.
 
         They are named by the task's id and their indices. With a `given` name, no file is replaced.
 
         Raises:
-            DownloadError: not completed, or a picture could not be saved; what was saved before stays.
+            DownloadError: no links, or a picture could not be saved; what was saved before stays.
             ResultExpiredError: a picture is no longer there.
         """
         limits, directory = limits or DownloadLimits(), expand(directory)
         return await self._all(task, lambda at: _ToDisk(self.reach, task, at, limits, directory=directory, given=given))
 
     async def fetch(self, task: Task, limits: DownloadLimits | None = None) -> list[Picture]:
-        """Bring all pictures of a completed task into memory, in the order of its links.
+        """Bring all pictures of a task into memory, in the order of its links.
 
         Raises:
-            DownloadError: not completed, or a picture could not be fetched.
+            DownloadError: no links, or a picture could not be fetched.
             ResultExpiredError: a picture is no longer there.
         """
         wanted = limits or DownloadLimits()
         return await self._all(task, lambda at: _ToMemory(self.reach, task, at, wanted))
 
     async def _all(self, task: Task, begin: Callable[[int], PictureFetch[R]]) -> list[R]:
-        if task.state != TaskState.COMPLETED or not task.result_urls:
+        if not task.result_urls:  # the links decide, not the name of the state
+            hint = "" if task.is_terminal else ": wait for it first"
             raise DownloadError(
-                f"task {task.id} is {task.state or 'of no known state'} and has no pictures: wait for it first",
-                task_id=task.id,
+                f"task {task.id} is {task.state or 'of no known state'} and has no pictures{hint}", task_id=task.id
             )
         if len(task.result_urls) > MOST_PICTURES:
             raise DownloadError(

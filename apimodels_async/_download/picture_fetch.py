@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 
 from apimodels_async._download.limits import DownloadLimits
-from apimodels_async._download.links import MAX_REDIRECTS, check_link, next_hop
+from apimodels_async._download.links import MAX_REDIRECTS, next_hop
 from apimodels_async._download.tally import DoubtfulError, Judgement, PictureTally, SpoiledError
 from apimodels_async._download.words import READ, words_of
 from apimodels_async._download.writer import THREADS
@@ -20,7 +20,7 @@ from apimodels_async._http.trace import RequestFailed, Stream
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import full_jitter
 from apimodels_async._poll.poller import Poller
-from apimodels_async._urls import origin, split_http_url
+from apimodels_async._urls import check_link, origin, split_http_url
 from apimodels_async._wire.data_uris import is_data_uri, parse_data_uri
 from apimodels_async.errors import ApimodelsError, ConfigurationError, DownloadError, ResultExpiredError
 from apimodels_async.instrumentation import port

@@ -38,6 +38,15 @@ class Timeouts:
         return self.other if self._given is not DEFAULT else httpx.Timeout(30.0, connect=10.0, read=QUERY_READ)
 
 
+_LARGE, _SLOWEST = 4 << 20, 32 << 10
+"""Bytes of a body that needs no more time than others, and bytes a second of the slowest line."""
+
+
+def for_size(size: int) -> float:
+    """Seconds that a body of `size` bytes may take besides, over a slow line."""
+    return max(0, size - _LARGE) / _SLOWEST
+
+
 def whole(timeout: httpx.Timeout) -> float | None:
     """Seconds for a whole exchange: httpx bounds each step, and an answer that drips takes any number of steps."""
     steps = (timeout.connect, timeout.read, timeout.write, timeout.pool)

@@ -1,17 +1,16 @@
 """What one client exchanges: creates, queries, uploads, downloads. Every foreign error is mapped on the way out."""
 
-import io
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property, lru_cache, partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
 
 from apimodels_async._http import logs, timeouts, versions
 from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
-from apimodels_async._http.bodies import PIECE, BodyInPieces, FormInPieces
+from apimodels_async._http.bodies import PIECE, BodyInPieces, ReadInPieces
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
 from apimodels_async._http.http2 import Sending
@@ -21,10 +20,12 @@ from apimodels_async._http.observing import exchange_details, exchanged
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.senders import Prepared, send, send_fast, send_prepared
+from apimodels_async._http.storage import Build, Storage
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
 from apimodels_async._text import printable
 from apimodels_async._wire.answer import RawResponse
+from apimodels_async._wire.bodies import StreamedBody
 from apimodels_async.errors import ConfigurationError
 from apimodels_async.instrumentation.port import observes
 
@@ -75,10 +76,10 @@ class Http:
         headers["Content-Type"] = "application/json"
         return headers
 
-    @property
-    def create_bound(self) -> float | None:
-        """Seconds for the whole exchange of a create request, which its sender sees to."""
-        return timeouts.whole(self._timeouts.create)
+    def create_bound(self, size: int) -> float | None:
+        """Seconds for the whole exchange of a create request of `size` bytes, which its sender sees to."""
+        bound = timeouts.whole(self._timeouts.create)
+        return None if bound is None else bound + timeouts.for_size(size)
 
     @property
     def queries_at_once(self) -> int:
@@ -113,7 +114,7 @@ class Http:
 
     # --- the API
 
-    async def submit(self, body: Secret[bytes], trace: SendTrace) -> RawResponse:
+    async def submit(self, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace) -> RawResponse:
         """POST a create request.
 
         Raises:
@@ -138,22 +139,32 @@ class Http:
         return self.base_url + "/images/generations"
 
     def _create_request(
-        self, lane: httpx.AsyncClient, body: Secret[bytes], trace: SendTrace | Sending
+        self, lane: httpx.AsyncClient, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace | Sending
     ) -> httpx.Request:
         url = self._create_url
         timeout = trace.timeouts if isinstance(trace, Sending) else self._timeouts.create.as_dict()
         extensions = {"trace": trace, "timeout": timeout}
+        content = body.reveal()
+        if isinstance(content, StreamedBody):
+            headers = httpx.Headers({**self._json_headers, "Content-Length": str(len(content))})
+            stream = ReadInPieces(content.pieces, content.on_sent)
+            request = lane.build_request("POST", url, headers=headers, content=stream, extensions=extensions)
+            request.stream = stream
+            return request
         # A caller's own client may have hooks and transports that want to see a body whole.
         if self._given is not None:
             request = lane.build_request(
-                "POST", url, headers=self._json_headers, content=body.reveal(), extensions=extensions
+                "POST", url, headers=self._json_headers, content=content, extensions=extensions
             )
-            request.stream = BodyInPieces(body)  # httpx's own is a generator, which nothing ends if sending fails
+            # httpx's own is a generator, which nothing ends if sending fails
+            request.stream = BodyInPieces(cast("Secret[bytes]", body))
             return request
         headers = httpx.Headers({**lane.headers, **self._json_headers})
         headers["Host"] = httpx.URL(url).netloc.decode("ascii")
-        headers["Content-Length"] = str(len(body.reveal()))
-        return httpx.Request("POST", url, headers=headers, stream=BodyInPieces(body), extensions=extensions)
+        headers["Content-Length"] = str(len(content))
+        return httpx.Request(
+            "POST", url, headers=headers, stream=BodyInPieces(cast("Secret[bytes]", body)), extensions=extensions
+        )
 
     async def query(self, path: str, **params: str) -> RawResponse:
         """GET something that may be asked for any number of times.
@@ -202,27 +213,36 @@ class Http:
                     lane.served = True
                     return answer
 
-    async def upload(self, name: str, data: bytes, media_type: str) -> RawResponse:
-        """POST a file as multipart/form-data.
+    @cached_property
+    def storage(self) -> Storage:
+        """For uploads."""
+        return Storage(
+            self.base_url,
+            self._headers,
+            self._timeouts,
+            lanes=self.lanes,
+            places=self._query_places,
+            exchange=self._upload,
+        )
 
-        Raises:
-            RequestFailed: there is no answer.
-            ConfigurationError: the client was closed meanwhile.
-        """
-        files = {"file": (name, io.BytesIO(data), media_type)}  # read in pieces, and not copied
-        async with self._query_places:
-            self._check_open()
-            await self.lanes.prepare()
-            timeout = self._timeouts.create
-            more: dict[str, Any] = {"files": files, "timeout": timeout}
-            sending = None
+    async def _upload(
+        self,
+        pools: Callable[[], PoolSet[httpx.AsyncClient]],
+        build: Build,
+        url: str,
+        timeout: httpx.Timeout,
+        *,
+        size: int,
+    ) -> RawResponse:
+        self._check_open()
+        await self.lanes.prepare()
+        async with pools().acquire() as lane:
+            request, sending = build(lane.pool), None
             if self._given is not None:
                 sending = Sending(self._given, SendTrace(), timeout)
-                more["extensions"] = {"trace": sending, "timeout": sending.timeouts}
-            # The lanes of create requests read an answer that comes before all was sent.
-            async with self.lanes.submit.acquire() as lane:
-                send_it = partial(self._build_and_send, lane.pool, "POST", "/files", **more)
-                return await self._exchange(send_it, self.base_url + "/files", timeout, sending=sending)
+                request.extensions = {**request.extensions, "trace": sending, "timeout": sending.timeouts}
+            send_it = partial(send, lane.pool, request)
+            return await self._exchange(send_it, url, timeout, sending=sending, more=timeouts.for_size(size))
 
     @cached_property
     def _prepared(self) -> Callable[..., Prepared]:
@@ -245,8 +265,6 @@ class Http:
 
     async def _build_and_send(self, client: httpx.AsyncClient, method: str, path: str, **parts: Any) -> httpx.Response:
         request = client.build_request(method, self.base_url + path, headers=self._headers, **parts)
-        if "files" in parts and isinstance(request.stream, httpx.SyncByteStream):
-            request.stream = FormInPieces(request.stream)
         return await send(client, request)
 
     @observes(exchange_details, exchanged)
@@ -257,9 +275,12 @@ class Http:
         timeout: httpx.Timeout,
         trace: SendTrace | None = None,
         sending: Sending | None = None,
+        *,
+        more: float = 0.0,
     ) -> RawResponse:
         asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
         bound = timeouts.whole(timeout) if trace is None else None  # see `create_bound`
+        bound = None if bound is None else bound + more
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:

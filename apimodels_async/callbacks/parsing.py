@@ -16,12 +16,15 @@ from attrs import evolve, field, fields, frozen
 
 from apimodels_async._json_values import json_value
 from apimodels_async._reprs import safe_repr
+from apimodels_async._wire.aliases import id_value
 from apimodels_async._wire.converter import structured
 from apimodels_async.errors import ProtocolError
 from apimodels_async.models import Task, TaskState
 
 DEEPEST = 64
 """Maximum nesting of lists and objects. Real callbacks have five levels; Python's parser fails at about a thousand."""
+MOST_VALUES = 1_000_000
+"""Maximum commas and brackets in a callback; pictures in base64 have none."""
 LONGEST_ID = 256
 """Maximum characters of a task id."""
 
@@ -118,7 +121,7 @@ def parse_callback(body: bytes | str) -> Callback:
         raise _unreadable("no JSON object", body)
     envelope = cast("dict[str, Any]", payload)
     inner = _object(envelope.get("data"))
-    data = inner if inner is not None and "taskId" in inner else envelope
+    data = inner if inner is not None and id_value(inner) is not None else envelope
     task = structured(_fields(data), raw=data)
     if task.id is None or len(task.id) > LONGEST_ID or not task.id.isprintable() or not task.id.strip():
         raise _unreadable("no taskId", body)
@@ -138,9 +141,9 @@ def as_confirmed(callback: Callback, task: Task) -> Callback:
 
 
 def _fields(data: dict[str, Any]) -> dict[str, Any]:
-    result = _object(data.get("resultJson")) or data
-    links: object = result.get("resultUrls")
-    return {"state": "", **data, "taskId": data.get("taskId"), "resultUrls": links}
+    result = _object(data.get("resultJson"))
+    links = data.get("resultUrls") if result is None else result.get("resultUrls")
+    return {"state": "", **data, "resultJson": None, "resultUrls": links}
 
 
 def _object(value: object) -> dict[str, Any] | None:
@@ -171,6 +174,8 @@ def _json(text: str) -> object:
         ValueError: not JSON, or a value that could not be stored or sent again.
         RecursionError: nested far too deeply.
     """
+    if len(text) > MOST_VALUES and sum(text.count(sign) for sign in ",[{") > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES} values")  # millions of empty lists would hold the loop up
     value: object = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once_each)
     if text.count("[") + text.count("{") > DEEPEST:
         _check_depth(value)

@@ -14,6 +14,7 @@ from apimodels_async._threads import WorkerThreads
 from apimodels_async.callbacks.asgi import (
     BAD_REQUEST,
     BUSY,
+    MOST_BYTES,
     NOT_FOUND,
     OK,
     Receive,
@@ -56,9 +57,9 @@ class CallbackReceiver:
 
         async for callback in receiver: ...
 
-    A request to any URL that was not made by `issue` is answered 404, before its body is read. A body over 1 MiB is
-    answered 413, one that takes more than 5 s 408, and one that cannot be parsed 400. A duplicate is answered 200 and
-    not handled again. 503 asks the server to retry: the function failed or took too long, the iteration's queue is
+    A request to any URL that was not made by `issue` is answered 404, before its body is read. A body over `max_bytes`
+    is answered 413, one that takes more than 5 s 408, and one that cannot be parsed 400. A duplicate is answered 200
+    and not handled again. 503 asks the server to retry: the function failed or took too long, the iteration's queue is
     full, or the store is full or busy.
 
     Args:
@@ -78,6 +79,9 @@ class CallbackReceiver:
             iteration has started, the oldest are dropped instead.
         reusable: whether one URL may serve many tasks. Otherwise a URL belongs to the first task posted to it, and
             posts for other tasks are ignored.
+        max_bytes: of a body. ``param`` may repeat the whole request with its pictures in base64: the default holds all
+            that the vendor's default address takes (4.5 MB). With ``https://api.apimodels.app/v1``, which takes 100 MB,
+            a larger one may be needed.
         plain: also accept what is posted to `public_url` itself, without a token: for a URL that is registered
             somewhere and cannot change. Any caller can post there, so `confirm` is required.
 
@@ -103,6 +107,7 @@ class CallbackReceiver:
         queue_size: int = 256,
         reusable: bool = False,
         plain: bool = False,
+        max_bytes: int = MOST_BYTES,
     ) -> None:
         hidden = Secret(secrets)
         del secrets  # tracebacks show arguments
@@ -113,11 +118,13 @@ class CallbackReceiver:
             ("handler_timeout", handler_timeout),
             ("confirm_rate", confirm_rate),
             ("queue_size", queue_size),
+            ("max_bytes", max_bytes),
         ):
             if not number > 0:
                 raise ValueError(f"{name}={number}: give more than 0")
         self._plain = plain
         self._reusable = reusable
+        self._max_bytes = max_bytes
         self._on_callback = on_callback
         self._handler_timeout = handler_timeout
         self._confirming = None if confirm is None else Confirming(confirm, confirm_rate)
@@ -228,7 +235,7 @@ class CallbackReceiver:
                 return
 
     async def _answer(self, place: Match, receive: Receive) -> Reply | None:
-        body = await read_body(receive)
+        body = await read_body(receive, self._max_bytes)
         if not isinstance(body, bytes):
             return body
         if self._closed:

@@ -78,6 +78,15 @@ def gateway(
         ),
     ] = None,
     silent: Annotated[bool, typer.Option("--quiet", "-q", help="Print no line for each request.")] = False,
+    max_body: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MB",
+            parser=number(0, above=True),
+            show_default="50",
+            help="The largest request; 4.5 as the vendor's default address, 413 above.",
+        ),
+    ] = None,
     balance: Annotated[
         float, typer.Option(metavar="US$", parser=number(0), help="What was paid into the account.")
     ] = 10.0,
@@ -119,6 +128,7 @@ def gateway(
             faults=faults,
             cors=cors or (),
             on_answer=printer,
+            max_body=None if max_body is None else round(max_body * 1e6),
         )
     except KeyboardInterrupt:
         return  # where the loop takes no signals

@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from apimodels_async._download import part_file
+from apimodels_async._settings import load_prices
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.help import Command, Commands
@@ -68,7 +69,7 @@ def show(file: Ledger, as_json: AsJson = False) -> None:
     """
     screen = Screen()
     with _opened(file, read_only=True) as ledger:
-        report = LedgerReport.of(ledger.entries())
+        report = LedgerReport.of(ledger.entries(), load_prices())
     now = datetime.now(UTC)
     if as_json:
         screen.json(report.view(now))
@@ -251,7 +252,8 @@ def export(
     if output is not None and output.exists() and file.exists() and output.samefile(file):
         raise CommandFailed(f"--output {output}: that is the ledger itself", exit_codes.USAGE)
     with _opened(file, read_only=True) as ledger:
-        rows = (row(entry) for entry in ledger.entries())
+        prices = load_prices()
+        rows = (row(entry, prices) for entry in ledger.entries())
         texts = _as_csv(rows) if as_csv else _as_jsonl(rows)
         if output is None:
             for text in texts:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from apimodels_async.cli import exit_codes
+from apimodels_async.cli.extra import Set, extra_body
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, is_empty
 from apimodels_async.cli.options import DEFAULT_MODEL, REQUEST, Extra, Model
-from apimodels_async.cli.values import json_object, one_of, whole
+from apimodels_async.cli.values import one_of, whole
 from apimodels_async.models import GenerationRequest
 
 __all__ = ["asked"]
@@ -19,7 +20,8 @@ def asked(
     *,
     model: Model = DEFAULT_MODEL,
     size: Annotated[
-        str | None, typer.Option(rich_help_panel=REQUEST, metavar="WxH", help='Pixels, as "1024x1024".')
+        str | None,
+        typer.Option(rich_help_panel=REQUEST, metavar="WxH", help='Pixels, as "1024x1024"; or "2K", "auto".'),
     ] = None,
     n: Annotated[
         int | None, typer.Option("-n", rich_help_panel=REQUEST, metavar="N", parser=whole(), help="How many pictures.")
@@ -44,8 +46,7 @@ def asked(
         typer.Option(
             rich_help_panel=REQUEST,
             metavar="QUALITY",
-            parser=one_of("low", "medium", "high", "auto"),
-            help="low, medium, high or auto.",
+            help="low, medium, high or auto; a few models take other words.",
         ),
     ] = None,
     output_format: Annotated[
@@ -74,6 +75,7 @@ def asked(
         ),
     ] = None,
     extra: Extra = None,
+    settings: Set = None,
 ) -> GenerationRequest:
     """The request.
 
@@ -95,7 +97,7 @@ def asked(
         output_format=output_format,
         seed=seed,
         callback_url=callback_url or None,
-        extra_body=json_object("--extra", extra) or None,
+        extra_body=extra_body(extra, settings),
     )
 
 

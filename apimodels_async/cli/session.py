@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import anyio
 
+from apimodels_async._create.uploads import OnUpload
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
 from apimodels_async.cli.local import identity_of, local_gateway
@@ -16,7 +17,7 @@ from apimodels_async.cli.stderr import current
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import ConfigurationError
 
-__all__ = ["base_url_of", "converse", "converse_offline", "server_of"]
+__all__ = ["base_url_of", "converse", "converse_offline", "server_of", "show_uploads"]
 
 T = TypeVar("T")
 
@@ -91,6 +92,11 @@ def base_url_of(server: ServerChoice) -> str:
 def server_of(client: AsyncImagesClient) -> str:
     """The identity of a client's server."""
     return client._engine.server_identity  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def show_uploads(client: AsyncImagesClient, show: OnUpload) -> None:
+    """Have `show` called with the progress of large pictures."""
+    client._engine.on_upload = show  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 async def _use(client: AsyncImagesClient, work: Callable[[AsyncImagesClient], Awaitable[T]]) -> T:

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio.to_thread
 from attrs import define, field
 
+from apimodels_async._create.uploads import UploadProgress
 from apimodels_async._wire import tasks
 from apimodels_async._wire.picture_formats import recognise
 from apimodels_async.cli import exit_codes
@@ -17,7 +18,7 @@ from apimodels_async.cli.options import ServerChoice
 from apimodels_async.cli.output import Target, make_usable
 from apimodels_async.cli.resuming import wait_command
 from apimodels_async.cli.screen import Activity, Screen, task_view
-from apimodels_async.cli.session import server_of
+from apimodels_async.cli.session import server_of, show_uploads
 from apimodels_async.cli.stderr import current
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import (
@@ -75,6 +76,7 @@ class TaskRun:
         self._client = client
         make_usable(self.target.folder)
         self.activity.words = "submitting"
+        show_uploads(client, self._show_upload)
         if self.name is not None:
             self.name = filled(self.name, of_request(request))
         try:
@@ -119,6 +121,11 @@ class TaskRun:
         except OSError as error:
             words = f"the id of task {task.id} cannot be noted in {self.target.folder} ({error.strerror or error})"
             current().warn(words)
+
+    def _show_upload(self, progress: UploadProgress) -> None:
+        sent, size = progress.sent / 1e6, progress.size / 1e6
+        still = f"sending {progress.argument}: {sent:.1f} of {size:.1f} MB"
+        self.activity.words = still if sent < size else "submitting"
 
     def _show(self, task: Task) -> None:
         self.task = task

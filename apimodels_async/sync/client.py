@@ -148,16 +148,16 @@ class ImagesClient(MirroredClient):
         Args:
             prompt: what to paint; or a `GenerationRequest`, whose fields the other arguments replace.
             model: the model id, ``provider/name`` or short; a model that this SDK does not know is sent unchanged.
-            size: pixels, ``"1024x1024"``.
+            size: pixels, ``"1024x1024"``; some models take ``"2K"``, ``"4K"`` or ``"auto"``.
             n: number of pictures, at least 1.
             image: one picture to edit: an ``http(s)`` URL (sent as ``image_url``), a ``data:`` URI, a path, bytes, a
                 binary file, or anything with Pillow's ``save`` (sent as base64).
             images: several pictures to edit or to fuse, each as `image`.
             mask: which part of the picture to replace; local, and of the same pixel size.
             callback_url: where the server POSTs once when the task has ended.
-            aspect_ratio: ``"16:9"``.
-            resolution: ``"1K"``, ``"2K"`` or ``"4K"``.
-            quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``.
+            aspect_ratio: ``"16:9"``; some models take words, as ``"auto"`` or ``"match_input_image"``.
+            resolution: ``"1K"``, ``"2K"`` or ``"4K"``; some models take others, as ``"512"``.
+            quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``; some models take others, as ``"max"``.
             output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
             seed: the same seed asks for the same picture.
             extra_body: request fields this SDK does not know, merged over the others.
@@ -296,6 +296,7 @@ class ImagesClient(MirroredClient):
         ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
+        allow_unpriced: bool = False,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
@@ -328,8 +329,9 @@ class ImagesClient(MirroredClient):
             download_to: a directory in which the pictures of completed tasks are saved before their outcome is
                 returned. It is created and tested when the batch is entered, before anything is sent; ``~`` is the home
                 directory. A disk that is full or no longer writable ends the sending, as missing credits do.
-            budget: maximum cost of the batch in US dollars, by the catalogue's dated prices. A request that would
-                exceed it is not sent, nor one for a model without a known price.
+            budget: maximum cost of the batch in US dollars, by the catalogue's dated prices and those of the file that
+                ``APIMODELS_PRICES`` names. A request that would exceed it is not sent, nor one without a known price.
+            allow_unpriced: with a budget, also send requests without a known price; they count as free.
             retry_failed: how often a failed task is submitted again, if the vendor says that a retry may help.
             create_rate: maximum create requests a second, for the whole client.
             poll_rate: maximum queries a second, for the whole client; when it binds, the tasks most likely to be done
@@ -366,6 +368,7 @@ class ImagesClient(MirroredClient):
                 ledger=ledger,
                 download_to=download_to,
                 budget=budget,
+                allow_unpriced=allow_unpriced,
                 retry_failed=retry_failed,
                 create_rate=create_rate,
                 poll_rate=poll_rate,
@@ -386,6 +389,7 @@ class ImagesClient(MirroredClient):
         ledger: "ledgers.SqliteLedger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
+        allow_unpriced: bool = False,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
@@ -407,6 +411,7 @@ class ImagesClient(MirroredClient):
                 ledger=ledger,
                 download_to=download_to,
                 budget=budget,
+                allow_unpriced=allow_unpriced,
                 retry_failed=retry_failed,
                 create_rate=create_rate,
                 poll_rate=poll_rate,
@@ -492,6 +497,8 @@ class ImagesClient(MirroredClient):
 
     def upload(self, file: ImageInput) -> str:
         """Upload a picture, which the vendor then hosts for 7 days.
+
+        A picture above 3 MB is announced first and then sent to the storage; a file is read while it is sent.
 
         Args:
             file: a local picture, in any form that `create` accepts as `image`.

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apimodels_async._download.links import check_link, file_stem, next_hop
-from apimodels_async._urls import is_loopback
+from apimodels_async._download.links import file_stem, next_hop
+from apimodels_async._urls import check_link, is_loopback
 
 VENDOR = "https://apimodels.app/api/v1"
 LOCAL = "http://127.0.0.1:8787/api/v1"

@@ -101,6 +101,13 @@ def batch(
             help="Ask before anything is sent, if it would cost more.",
         ),
     ] = None,
+    allow_unpriced: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unpriced", rich_help_panel=MONEY,
+            help="With --budget, also send what has no known price; it counts as 0.",
+        ),
+    ] = False,
     retry_failed: Annotated[
         int,
         typer.Option(
@@ -201,6 +208,7 @@ def batch(
     options: dict[str, Any] = {
         "max_in_flight": max_in_flight,
         "budget": budget,
+        "allow_unpriced": allow_unpriced,
         "retry_failed": retry_failed,
         "sidecar": sidecar,
         "page": page,

@@ -65,6 +65,8 @@ class BatchProgress:
         if self.total is not None:
             figures.append(Text(_left(self.total - self.done, rate)))
         figures.append(Text(f"US$ {stats.spent:.2f}"))
+        if stats.uploaded:
+            figures.insert(2, Text(f"sent {stats.uploaded / 1e6:.1f} MB"))
         if stats.saving:
             figures.insert(2, Text(f"saving {stats.saving}"))
         if stats.outage >= _NOTICEABLE:

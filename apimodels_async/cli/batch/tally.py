@@ -87,6 +87,8 @@ class Tally:
         words.append(_span(self.seconds))
         if stats.spent:
             words.append(f"about US$ {stats.spent:.2f}")
+        if stats.unpriced:
+            words.append(f"{_many(stats.unpriced, 'request')} without a known price")
         yield ", ".join(words)
         for kind, those in self._kinds.items():
             yield f"  {those.number} {kind.__name__}, the first for line {those.line}: {one_line(those.error)}"

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import anyio
 
 from apimodels_async._prices import price, price_as_sent
+from apimodels_async.catalogue import PriceTable
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import NotSubmittedError
 from apimodels_async.ledger.entries import Entry, Plan, Step, plan
@@ -70,7 +71,8 @@ class PaidRequests:
 
     async def spent(self) -> float:
         """US dollars that are paid or may be, by the catalogue's prices."""
-        return sum(map(_cost_of, await self._records.entries())) + self._reserved
+        entries = await self._records.entries()
+        return sum(_cost_of(entry, self._engine.prices) for entry in entries) + self._reserved
 
     async def task_of(self, request: GenerationRequest, key: str | None) -> Created:
         """The task of a request: that of an earlier call with its key, or a new one if the budget allows it.
@@ -96,7 +98,7 @@ class PaidRequests:
             return Created(named, task, cost)
 
     async def _reserve(self, request: GenerationRequest, model: str) -> float:
-        cost = price(request, model)
+        cost = price(request, model, self._engine.prices)
         if cost is None:
             raise NotSubmittedError(
                 f"not sent: no price is known for {model}, so that it cannot be kept within the budget; choose a model "
@@ -153,6 +155,6 @@ class PaidRequests:
         return [picture.path for picture in saved]
 
 
-def _cost_of(entry: Entry) -> float:
+def _cost_of(entry: Entry, prices: PriceTable) -> float:
     """US dollars of an entry that is or may be paid for. One without a price was not made by this server."""
-    return (price_as_sent(entry.request, entry.model) or 0.0) if entry.step in _PAID else 0.0
+    return (price_as_sent(entry.request, entry.model, prices) or 0.0) if entry.step in _PAID else 0.0
