@@ -147,8 +147,15 @@ def disk(session: nox.Session) -> None:
 @nox.session
 def files(session: nox.Session) -> None:
     """Picture files of all kinds in and out, byte for byte; `nox -s files -- FOLDER` adds those of a folder."""
-    session.install("--quiet", PACKAGE)
-    session.run("python", "tests/proofs/files.py", *session.posargs)
+    session.install("--quiet", PACKAGE, *group("files"))
+    session.run("python", "tests/proofs/files", *session.posargs)
+
+
+@nox.session
+def hosts(session: nox.Session) -> None:
+    """The client inside other people's programs, from gevent to Jupyter; `nox -s hosts -- celery` for one of them."""
+    session.install("--quiet", ".[fast,cli,gateway]", *group("hosts"))
+    session.run("python", "tests/proofs/hosts", *session.posargs)
 
 
 @nox.session

@@ -52,9 +52,9 @@ def resolve(
         ConfigurationError: the API key is missing or malformed, or the base URL is not an absolute http(s) URL.
     """
     if api_key is not None:
-        key = _checked_key(api_key, "api_key")
+        key = key_of(api_key, "api_key")
     elif getenv("APIMODELS_API_KEY"):
-        key = _checked_key(Secret(getenv("APIMODELS_API_KEY") or ""), "APIMODELS_API_KEY")
+        key = key_of(Secret(getenv("APIMODELS_API_KEY") or ""), "APIMODELS_API_KEY")
     else:
         key = _key_from_file(home)
     given, source = (base_url, "base_url") if base_url is not None else (getenv("APIMODELS_BASE_URL"), "")
@@ -62,7 +62,21 @@ def resolve(
     return Settings(key, url, model or getenv("APIMODELS_MODEL") or None)
 
 
-def _checked_key(key: Secret[str], source: str) -> Secret[str]:
+def credentials_file(home: Path | None = None) -> Path:
+    """Where the key is, if it is in a file.
+
+    Raises:
+        RuntimeError: there is no home directory.
+    """
+    return (home or Path.home()) / ".apimodels" / "credentials"
+
+
+def key_of(key: Secret[str], source: str) -> Secret[str]:
+    """Return `key` if it can be one.
+
+    Raises:
+        ConfigurationError: it cannot; the message names the `source`, and not the key.
+    """
     # Checked here because an HTTP library's own complaint about a bad header would quote the key.
     if not re.fullmatch(_PRINTABLE, key.reveal()):
         raise ConfigurationError(
@@ -77,14 +91,14 @@ def _key_from_file(home: Path | None) -> Secret[str]:
         "keys are made at https://apimodels.app/console/api-keys"
     )
     try:
-        path = (home or Path.home()) / ".apimodels" / "credentials"
+        path = credentials_file(home)
     except RuntimeError:  # a user id without an entry and without HOME, as in some containers
         raise ConfigurationError(advice) from None
     try:
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             warnings.warn(f"{path} can be read by others and is not used: chmod 600 it", UserWarning, stacklevel=5)
             raise ConfigurationError(f"{advice} ({path} is refused: others can read it)")
-        return _checked_key(Secret(path.read_text(encoding="utf-8").strip()), str(path))
+        return key_of(Secret(path.read_text(encoding="utf-8").strip()), str(path))
     except FileNotFoundError:
         raise ConfigurationError(advice) from None
     except (OSError, UnicodeDecodeError) as error:

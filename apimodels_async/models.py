@@ -1,18 +1,18 @@
 """The values the SDK takes and gives: requests, tasks and outcomes. Frozen, and free of any I/O."""
 
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from attrs import field, fields, frozen
 
 from apimodels_async import _validators as valid
 from apimodels_async._arguments import ArgumentError
+from apimodels_async._json_values import error_value, json_value, picture_value
 from apimodels_async._reprs import brief, origin_of, safe_repr, shorten_links
 
 __all__ = [
@@ -63,6 +63,7 @@ class TaskState(StrEnum):
     """The generation failed and is not billed. Terminal."""
 
 
+_PICTURES: tuple[str, ...] = ("image", "images", "mask")
 _TERMINAL_STATES = frozenset({TaskState.COMPLETED, TaskState.FAILED})
 
 
@@ -121,23 +122,6 @@ OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
 """The file format of the pictures that come back."""
 
 
-def _json_value(value: object) -> Any:
-    """A value as JSON has it. A number that is not finite, which JSON cannot say, becomes ``None``."""
-    match value:
-        case None | bool() | int():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case datetime():
-            return value.isoformat()
-        case Mapping():
-            return {str(name): _json_value(each) for name, each in cast("Mapping[object, object]", value).items()}
-        case list() | tuple():
-            return [_json_value(each) for each in cast("Sequence[object]", value)]
-        case _:
-            return str(value)  # text, and the members of text enums
-
-
 @frozen(kw_only=True)
 class Task:
     """What the server last said about one generation task.
@@ -176,7 +160,7 @@ class Task:
 
     def to_dict(self) -> dict[str, Any]:
         """All ten fields by name, as values that ``json.dumps`` takes: times in ISO 8601, `result_urls` as a list."""
-        return {each.name: _json_value(getattr(self, each.name)) for each in fields(Task)}
+        return {each.name: json_value(getattr(self, each.name)) for each in fields(Task)}
 
 
 def _as_tuple(values: Sequence[ImageInput] | None) -> Sequence[ImageInput] | None:
@@ -234,6 +218,17 @@ class GenerationRequest:
 
     __repr__ = safe_repr
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that are given, by name, as values that ``json.dumps`` takes.
+
+        Of a picture, its URL or its path; of one that is here, what it is. A callback URL without its path, which may
+        hold a token.
+        """
+        given = {each.name: getattr(self, each.name) for each in fields(GenerationRequest)}
+        shown = {name: picture_value(given[name]) for name in _PICTURES if given[name] is not None}
+        view = given | shown | {"callback_url": self.callback_url and origin_of(self.callback_url)[1:-1]}
+        return {name: json_value(value) for name, value in view.items() if value is not None}
+
     def __attrs_post_init__(self) -> None:
         """Check what concerns several arguments at once."""
         if self.image is not None and self.images is not None:
@@ -284,6 +279,20 @@ class Outcome:
     def ok(self) -> bool:
         """Whether the pictures are there and nothing went wrong."""
         return self.error is None and self.task is not None and self.task.state == TaskState.COMPLETED
+
+    def to_dict(self) -> dict[str, Any]:
+        """`ok` and the five fields by name, as values that ``json.dumps`` takes.
+
+        Request and task as by their own `to_dict`; the error as its ``class``, ``message`` and ``task_id``.
+        """
+        return {
+            "index": self.index,
+            "ok": self.ok,
+            "request": self.request.to_dict(),
+            "task": None if self.task is None else self.task.to_dict(),
+            "error": error_value(self.error),
+            "files": [str(path) for path in self.files],
+        }
 
 
 class BatchStats(NamedTuple):

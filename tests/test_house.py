@@ -20,7 +20,7 @@ HOME = Path(apimodels_async.__file__).parent
 ORDER = (
     "_text _arguments _validators errors models catalogue _secret _settings _version _urls _limits _threads _sqlite "
     "_group_commit "
-    "_reprs _prices instrumentation",
+    "_reprs _json_values _prices _template instrumentation",
     "_wire",
     "_http",
     "pacing",
@@ -34,6 +34,7 @@ ORDER = (
     "sync",
     "gateway pytest_plugin",
     "cli",
+    "__main__",
 )
 """Each line imports only from lines above it, and from its own."""
 
@@ -53,6 +54,7 @@ PURE = (
     "_batch.stops",
     "_download.tally",
     "_download.words",
+    "_download.names",
     "ledger.entries",
     "callbacks.signing",
     "callbacks.parsing",
@@ -60,6 +62,7 @@ PURE = (
     "_text",
     "_prices",
     "instrumentation.details",
+    "_template",
     "catalogue",
 )
 """Modules and packages without any I/O: the clock and chance are arguments."""

@@ -1,6 +1,7 @@
 import array
 import base64
 import io
+import json
 import pickle
 from collections import UserList, deque
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from attrs import evolve, fields
 from attrs.exceptions import FrozenInstanceError
 from PIL import Image
 
+from apimodels_async.errors import DownloadError
 from apimodels_async.models import UNSET, GenerationRequest, Outcome, SupportsSave, Task, TaskState, Unset
 
 SECRET = b"these are the pixels of a picture nobody may see in a log " * 8
@@ -463,3 +465,56 @@ def test_a_request_does_not_change_with_the_callers_list() -> None:
     images.append("b.png")
     assert list(request.images or ()) == ["a.png"]
     assert hash(request)
+
+
+WHEN = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_an_outcome_becomes_json() -> None:
+    request = GenerationRequest("a", images=["a.png", b"\x89PNG"], callback_url="https://example.com/secret", seed=3)
+    task = Task(
+        id="t",
+        state=TaskState.COMPLETED,
+        result_urls=("https://r.example/a.png",),
+        create_time=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    outcome = Outcome(
+        index=2, request=request, task=task, error=DownloadError("no", task_id="t"), files=(Path("out") / "t-0.png",)
+    )
+
+    assert json.loads(json.dumps(outcome.to_dict(), allow_nan=False)) == {
+        "index": 2,
+        "ok": False,
+        "request": {
+            "prompt": "a",
+            "images": ["a.png", "<4 bytes>"],
+            "callback_url": "https://example.com/…",
+            "seed": 3,
+        },
+        "task": task.to_dict(),
+        "error": {"class": "DownloadError", "message": "no (task t)", "task_id": "t"},
+        "files": [str(Path("out") / "t-0.png")],
+    }
+
+
+def test_an_outcome_without_task_and_error_becomes_json() -> None:
+    assert Outcome(index=0, request=GenerationRequest("a")).to_dict() == {
+        "index": 0,
+        "ok": False,
+        "request": {"prompt": "a"},
+        "task": None,
+        "error": None,
+        "files": [],
+    }
+
+
+def test_a_request_becomes_json_without_the_pictures_that_are_here() -> None:
+    data = "data:image/png;base64," + "A" * 1000
+    request = GenerationRequest("a", image=data, mask=Path("mask.png"), extra_body={"y": (1, 2)})
+
+    assert request.to_dict() == {
+        "prompt": "a",
+        "image": "data:image/png;base64,…(1022 characters)",
+        "mask": "mask.png",
+        "extra_body": {"y": [1, 2]},
+    }

@@ -8,23 +8,28 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 import anyio.abc
 
 from apimodels_async._batch.feed import threaded
 from apimodels_async._batch.options import BatchOptions, Requests
-from apimodels_async._batch.pipeline import Pipeline
-from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
-from apimodels_async._download.downloader import Downloader
-from apimodels_async.ledger.run import LedgerRun
+from apimodels_async._threads import imported
 from apimodels_async.models import BatchStats, Outcome, Task
+
+if TYPE_CHECKING:
+    from apimodels_async._batch.pipeline import Pipeline
+    from apimodels_async._download.downloader import Downloader
+    from apimodels_async.ledger.run import LedgerRun
 
 logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
+
+_NEEDED = ("apimodels_async._batch.pipeline", "apimodels_async._download.downloader")
+"""What is imported when a batch is entered first."""
 
 
 class Batch:
@@ -38,10 +43,10 @@ class Batch:
     def __init__(
         self,
         engine: Engine,
-        downloader: Downloader,
+        downloader: "Callable[[], Downloader]",
         requests: Requests,
         options: BatchOptions,
-        open_ledger: Callable[[], Awaitable[LedgerRun]] | None = None,
+        open_ledger: "Callable[[], Awaitable[LedgerRun]] | None" = None,
     ) -> None:
         self._open_ledger = open_ledger
         self._records: LedgerRun | None = None
@@ -78,19 +83,26 @@ class Batch:
             cause: the error behind it.
         """
         if self._pipeline is not None:
+            from apimodels_async._batch.stops import Stop  # noqa: PLC0415  (imported with the pipeline)
+
             self._pipeline.stop_creating(Stop(reason, cause))
 
     async def __aenter__(self) -> Self:
         if self._pipeline is not None:
             raise RuntimeError("a batch is used once: make a new one")
+        await self._engine.ready()
+        await imported(*_NEEDED)
+        from apimodels_async._batch.pipeline import Pipeline  # noqa: PLC0415  (many never make a batch)
+
+        downloader = self._downloader()
         if self._options.download_to is not None:
-            directory = await self._downloader.prepare_folder(self._options.download_to)
+            directory = await downloader.prepare_folder(self._options.download_to)
             self._options = self._options._replace(download_to=directory)
         if self._open_ledger is not None:
             self._records = await self._open_ledger()
         self._pipeline = Pipeline(
             self._engine,
-            self._downloader,
+            downloader,
             self._options,
             self._requests,
             hand_over=self._hand_over,
@@ -157,7 +169,7 @@ class Batch:
         self._arrived.set()
         self._arrived = anyio.Event()
 
-    def _leave(self, pipeline: Pipeline) -> None:
+    def _leave(self, pipeline: "Pipeline") -> None:
         """Note every task whose outcome was not taken."""
         pipeline.leave()
         waiting = [outcome.task for outcome in self._outcomes] + [item.task for item in pipeline.alive.values()]

@@ -21,7 +21,7 @@ logger = logging.getLogger("apimodels_async")
 
 BACKLOG = 10_000
 """Events kept for a listener that is slower than the batch; older ones are dropped, and the log says how many."""
-_THREADS = WorkerThreads("listeners", 8)
+_THREADS = WorkerThreads("listeners", 8, foreign=True)
 
 
 class Listener(Instrument):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
+from apimodels_async._download.names import Naming
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class BatchOptions(NamedTuple):
     on_event: Callable[[BatchEvent], object] | None
     sidecar: bool
     outage_timeout: float | None = 300.0
+    naming: Naming | None = None
 
 
 class Phase(Enum):
@@ -46,6 +48,8 @@ class Item:
         age: seconds since an earlier run noted its task, where one did.
         cost: US dollars set aside for it.
         key: of its entry in the ledger, if there is one.
+        name: of its pictures, as an earlier run chose it.
+        found: whether an earlier run may have saved pictures of it.
         files: what was saved.
         operation: its life as instruments and the listener see it, if there are any.
         phase: what it holds a slot for.
@@ -60,8 +64,10 @@ class Item:
         "age",
         "cost",
         "files",
+        "found",
         "index",
         "key",
+        "name",
         "operation",
         "phase",
         "prepared",
@@ -83,6 +89,8 @@ class Item:
         self.cost = 0.0
         self.key = ""
         self.operation: Operation | None = None
+        self.name: str | None = None
+        self.found = False
         self.phase = Phase.READ
         self.files: tuple[Path, ...] = ()
         self.saved_bytes = 0

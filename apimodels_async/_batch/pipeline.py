@@ -85,7 +85,7 @@ class Pipeline:
         self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
         self._saver: Saver | None = None
         if options.download_to is not None:
-            self._saver = Saver(downloader, options.download_to, sidecar=options.sidecar, records=records)
+            self._saver = Saver(downloader, options.download_to, options, records)
         self._resumer: Resumer | None = None
         if records is not None:
             self._resumer = Resumer(

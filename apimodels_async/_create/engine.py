@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import cached_property, partial
 
 import anyio
-import anyio.to_thread
 
 from apimodels_async import catalogue
 from apimodels_async._arguments import ArgumentError
@@ -22,7 +21,7 @@ from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller
-from apimodels_async._threads import FILES
+from apimodels_async._threads import FILES, WorkerThreads, imported
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async.callbacks.expected import ExpectedCallbacks
 from apimodels_async.callbacks.source import CallbackSource
@@ -31,8 +30,10 @@ from apimodels_async.models import GenerationRequest, Task
 from apimodels_async.pacing.guard import guarded
 from apimodels_async.pacing.protocol import Pacing, longest
 
-_PREPARED_AT_ONCE = 4
-"""Requests with pictures that are prepared at once: each thread keeps its own memory for data of that size."""
+_NEEDED = ("apimodels_async._create.warm",)
+"""What is imported before the first call."""
+_PREPARING = WorkerThreads("preparing", 4)
+"""For requests with pictures. Few, because each thread keeps its own memory for data of that size."""
 
 
 class Engine:
@@ -43,7 +44,6 @@ class Engine:
         jobs: the background jobs that outlive their callers.
         poller: queries tasks.
         submitter: sends create requests.
-        pacing: decides when to query.
         create_rate: limits the create requests a second.
         model: the default model of a request.
         server_identity: the service that a ledger is bound to. The command line sets it for a gateway of its own, whose
@@ -63,7 +63,7 @@ class Engine:
         self.http: Http = http
         self.server_identity: str = server_identity
         self.model: str | None = model
-        self.pacing: Pacing = guarded(pacing)
+        self._pacing = None if pacing is None else guarded(pacing)
         self.jobs: BackgroundJobs = BackgroundJobs()
         quota = RetryQuota()
         self._callbacks = None if callbacks is None else ExpectedCallbacks(callbacks, self.jobs.call_soon)
@@ -73,6 +73,20 @@ class Engine:
             http, self.jobs, quota, max_retries=max_retries, poller=self.poller, rate=self.create_rate
         )
         self._brake = Brake(self._query_something)
+
+    async def ready(self) -> None:
+        """Load what every call needs, beside the event loop, and bind to that loop.
+
+        Raises:
+            ConfigurationError: as `BackgroundJobs.bind`.
+        """
+        await imported(*_NEEDED)
+        self.jobs.bind()
+
+    @cached_property
+    def pacing(self) -> Pacing:
+        """Decides when to query."""
+        return self._pacing or guarded(None)
 
     def model_of(self, request: GenerationRequest) -> str:
         """The model of a request, or the client's.
@@ -85,10 +99,6 @@ class Engine:
             known = ", ".join(each.id for each in catalogue.MODELS)
             raise ArgumentError("model", f"name one here, for the client, or in APIMODELS_MODEL; known are {known}")
         return model
-
-    @cached_property
-    def _preparing(self) -> anyio.CapacityLimiter:
-        return anyio.CapacityLimiter(_PREPARED_AT_ONCE)
 
     async def weigh(self, request: GenerationRequest) -> int:
         """Estimate the bytes that local pictures add to the body of a request."""
@@ -107,7 +117,7 @@ class Engine:
         ready = partial(prepare, request, self.model_of(request), for_ledger=for_ledger, order=order)
         if not inputs.has_local(request):
             return ready()
-        return await anyio.to_thread.run_sync(ready, abandon_on_cancel=True, limiter=self._preparing)
+        return await _PREPARING.run(ready, abandon=True)
 
     def hold(self, outage_timeout: float | None) -> Hold:
         """Return the `Hold` of a batch that starts now."""

@@ -113,17 +113,21 @@ class CreateGate:
         """The request was provably not taken; `retry_after`: seconds that the server asks for."""
         if self._returned(given):
             self._close(now, cause)
+        self._heed(now, retry_after)
+
+    def unknown(self, given: Pass, now: float, cause: Exception, retry_after: float | None = None) -> None:
+        """The server may or may not have taken the request; `retry_after`: seconds that it asks for."""
+        if self._returned(given):
+            self._unknown += 1
+            if given.probe or self._unknown >= UNKNOWN_IN_A_ROW:
+                self.query_first = True
+                self._close(now, cause)
+        self._heed(now, retry_after)
+
+    def _heed(self, now: float, retry_after: float | None) -> None:
+        """Send no probe earlier than the server asks for."""
         if retry_after is not None:
             self._next_probe = max(self._next_probe, now + min(retry_after, LONGEST_RETRY_AFTER))
-
-    def unknown(self, given: Pass, now: float, cause: Exception) -> None:
-        """The server may or may not have taken the request."""
-        if not self._returned(given):
-            return
-        self._unknown += 1
-        if given.probe or self._unknown >= UNKNOWN_IN_A_ROW:
-            self.query_first = True
-            self._close(now, cause)
 
     def abandoned(self, given: Pass, now: float) -> None:
         """The request was not sent after all, or was cancelled: nothing was learned."""

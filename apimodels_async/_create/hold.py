@@ -9,7 +9,7 @@ import anyio
 
 from apimodels_async._create.gate import CreateGate, Pass
 from apimodels_async._create.retries import Retries
-from apimodels_async.errors import ApimodelsError, ConfigurationError, NotSubmittedError
+from apimodels_async.errors import APIError, ApimodelsError, ConfigurationError, NotSubmittedError
 from apimodels_async.instrumentation import port
 from apimodels_async.instrumentation.details import RetryDetails
 
@@ -210,7 +210,8 @@ class HeldRetries(Retries):
         """Report it to the gate, which closes after a few in a row."""
         given, self._pass = self._pass, None
         if given is not None:
-            self._brake.gate.unknown(given, anyio.current_time(), error)
+            asked = error.__cause__.retry_after if isinstance(error.__cause__, APIError) else None
+            self._brake.gate.unknown(given, anyio.current_time(), error, asked)
             self._brake.notify()
 
     def abandoned(self) -> None:

@@ -135,6 +135,7 @@ class Submitter:
         """Record the outcome of a request, and keep it if the caller has left."""
         try:
             task = create.task = await self._recover(create)
+            self._poller.note_reached()
             self._poller.note_created(task)
             await create.journal.accepted(task)
         except ApimodelsError as error:

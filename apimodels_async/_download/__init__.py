@@ -4,12 +4,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from apimodels_async._download.downloader import Downloader
+    from apimodels_async._download.downloader import Downloader, GivenName
     from apimodels_async._download.limits import DownloadLimits
+    from apimodels_async._download.names import OF_A_TASK, Naming
 
-__all__ = ["DownloadLimits", "Downloader"]
+DOWNLOADER = "apimodels_async._download.downloader"
+"""The module with the most imports; import it in a thread first."""
 
-_HOMES = {"DownloadLimits": "limits", "Downloader": "downloader"}
+__all__ = ["DOWNLOADER", "OF_A_TASK", "DownloadLimits", "Downloader", "GivenName", "Naming"]
+
+_HOMES = {
+    "DownloadLimits": "limits",
+    "Downloader": "downloader",
+    "GivenName": "downloader",
+    "Naming": "names",
+    "OF_A_TASK": "names",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ import anyio
 from apimodels_async._download.folder import expand, prepare_folder
 from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import file_stem
+from apimodels_async._download.names import PictureName
 from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile
 from apimodels_async._download.picture_fetch import PictureFetch, Reach, in_thread
 from apimodels_async._download.writer import gather, write_stream
@@ -25,6 +26,7 @@ logger = logging.getLogger("apimodels_async")
 T = TypeVar("T")
 R = TypeVar("R")
 
+_LARGE = 8 << 20
 MOST_PICTURES = 1000
 """Pictures of one task: more are refused, because each takes a task of the loop and a file."""
 
@@ -43,6 +45,18 @@ class SavedPicture(NamedTuple):
     sha256: str
 
 
+class GivenName(NamedTuple):
+    """A name for the pictures of one task, in place of the task's id.
+
+    Attributes:
+        name: the name.
+        again: whether an earlier run may have saved them by that name already.
+    """
+
+    name: PictureName
+    again: bool = False
+
+
 class Downloader:
     """Fetches the pictures of one client's tasks."""
 
@@ -57,15 +71,19 @@ class Downloader:
         """
         return await in_thread(prepare_folder, directory)
 
-    async def download(self, task: Task, directory: Path, limits: DownloadLimits | None = None) -> list[SavedPicture]:
+    async def download(
+        self, task: Task, directory: Path, limits: DownloadLimits | None = None, given: GivenName | None = None
+    ) -> list[SavedPicture]:
         """Save all pictures of a completed task, in the order of its links.
+
+        They are named by the task's id and their indices. With a `given` name, no file is replaced.
 
         Raises:
             DownloadError: not completed, or a picture could not be saved; what was saved before stays.
             ResultExpiredError: a picture is no longer there.
         """
         limits, directory = limits or DownloadLimits(), expand(directory)
-        return await self._all(task, lambda at: _ToDisk(self.reach, task, at, directory, limits))
+        return await self._all(task, lambda at: _ToDisk(self.reach, task, at, limits, directory=directory, given=given))
 
     async def fetch(self, task: Task, limits: DownloadLimits | None = None) -> list[Picture]:
         """Bring all pictures of a completed task into memory, in the order of its links.
@@ -126,13 +144,18 @@ class Downloader:
 
 
 class _ToDisk(PictureFetch[SavedPicture]):
-    def __init__(self, reach: Reach, task: Task, at: int, directory: Path, limits: DownloadLimits) -> None:
+    def __init__(
+        self, reach: Reach, task: Task, at: int, limits: DownloadLimits, *, directory: Path, given: GivenName | None
+    ) -> None:
         super().__init__(reach, task, at, limits)
         self.directory = directory
+        self.given = given
 
     async def _save(self, chunks: AsyncIterator[bytes], length: int | None, *, encoded: bool) -> SavedPicture:
-        link = self.task.result_urls[self.at]
-        stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
+        name = self.task.id
+        if not name:
+            name = await in_thread(_name_of, self.task.result_urls[self.at])
+        stem = file_stem(name, self.at)
         part = PartFile(self.directory, stem, SWEPT_SUFFIX)
         tally = self._tally(encoded=encoded)
 
@@ -144,13 +167,26 @@ class _ToDisk(PictureFetch[SavedPicture]):
             if not more:  # most pictures: one turn in a thread does it all
                 whole = b"".join(piece)
                 found = self._judge(tally, length, lambda: _digest(whole))
-                return await in_thread(_write_whole, part, whole, stem + found.suffix)
+                return await in_thread(self._write_whole, part, whole, stem, found.suffix)
             await in_thread(part.begin)
             await write_stream(piece, chunks, seen, part)
-            return await in_thread(_finish, part, stem + self._judge(tally, length, lambda: part.sha256).suffix)
+            suffix = self._judge(tally, length, lambda: part.sha256).suffix
+            return await in_thread(self._finish, part, stem, suffix)
         except BaseException:
             part.discard()
             raise
+
+    def _write_whole(self, part: PartFile, data: bytes, stem: str, suffix: str) -> SavedPicture:
+        part.begin()
+        part.write(data)
+        return self._finish(part, stem, suffix)
+
+    def _finish(self, part: PartFile, stem: str, suffix: str) -> SavedPicture:
+        if self.given is None:
+            return SavedPicture(part.finish(stem + suffix), part.size, part.sha256)
+        suffix = self.given.name.suffix or suffix
+        names = (each + suffix for each in self.given.name.stems(self.at))
+        return SavedPicture(part.finish_new(names, again=self.given.again), part.size, part.sha256)
 
 
 class _ToMemory(PictureFetch[Picture]):
@@ -160,20 +196,16 @@ class _ToMemory(PictureFetch[Picture]):
         async for chunk in chunks:
             tally.count(chunk, anyio.current_time())
             pieces.append(chunk)
-        data = b"".join(pieces)
+        # A large one takes longer to join than an event loop may be blocked.
+        data = b"".join(pieces) if tally.total < _LARGE else await in_thread(b"".join, pieces)
         found = self._judge(tally, length, lambda: _digest(data))
         return Picture(data=data, media_type=found.media_type, url=self.task.result_urls[self.at])
 
 
+def _name_of(link: str) -> str:
+    """A name for a picture whose task has no id. Its link may be the picture itself."""
+    return "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16]
+
+
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _write_whole(part: PartFile, data: bytes, name: str) -> SavedPicture:
-    part.begin()
-    part.write(data)
-    return _finish(part, name)
-
-
-def _finish(part: PartFile, name: str) -> SavedPicture:
-    return SavedPicture(part.finish(name), part.size, part.sha256)

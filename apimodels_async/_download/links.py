@@ -62,15 +62,19 @@ def next_hop(url: str, location: str | None, *, base_url: str) -> str:
     return check_link(urljoin(url, location), base_url=base_url)
 
 
-def file_stem(task_id: str | None, fallback: str, index: int) -> str:
-    """Return a file name without suffix that is unique to one picture: the task id and the picture's index.
+def file_stem(name: str, index: int) -> str:
+    """Return a file name without suffix that is unique to one picture: the task id and the picture's index."""
+    return f"{safe_id(name)}-{index}"
 
-    An id that is not safe as a file name gets a digest, so that two ids never share a name: one with characters other
-    than letters, digits, ``_`` and ``-``, one that is too long, one with capitals (some file systems ignore case), and
-    one that looks like an id with a digest. `fallback` is used for a task without an id.
+
+def safe_id(name: str) -> str:
+    """Return an id as a part of a file name, so that two ids never share one.
+
+    An id that is not safe as a file name gets a digest: one with characters other than letters, digits, ``_`` and
+    ``-``, one that is too long, one with capitals (some file systems ignore case), and one that looks like an id with a
+    digest.
     """
-    name = task_id or fallback
     if not re.fullmatch(r"[a-z0-9_-]{1,100}", name) or re.search(_DIGEST, name):
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
         name = f"{re.sub('[^A-Za-z0-9_-]', '_', name)[:87]}-{digest}"
-    return f"{name}-{index}"
+    return name

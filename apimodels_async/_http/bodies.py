@@ -1,6 +1,9 @@
-"""A large request body, handed to the transport in pieces."""
+"""Request bodies, handed to the transport in pieces.
 
-from collections.abc import AsyncIterator
+Not by generators: nothing ends the generator of a body that is not sent to its end.
+"""
+
+from collections.abc import AsyncIterator, Iterable
 
 import httpx
 
@@ -23,9 +26,35 @@ class BodyInPieces(httpx.AsyncByteStream):
         return _Pieces(self._body)
 
 
-class _Pieces:
-    """Not a generator: a create request may be cut off, and nothing ends the generators of a body."""
+class FormInPieces(httpx.AsyncByteStream):
+    """A form with files, as httpx has built it.
 
+    Args:
+        form: yields the form, from its beginning each time.
+    """
+
+    def __init__(self, form: Iterable[bytes]) -> None:
+        self._form = form
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Parts(self._form)
+
+
+class _Parts:
+    def __init__(self, form: Iterable[bytes]) -> None:
+        self._parts = iter(form)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        part = next(self._parts, None)
+        if part is None:
+            raise StopAsyncIteration
+        return part
+
+
+class _Pieces:
     def __init__(self, body: Secret[bytes]) -> None:
         self._body = body
         self._at = 0

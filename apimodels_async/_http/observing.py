@@ -11,7 +11,7 @@ from apimodels_async.instrumentation.details import RequestDetails
 
 
 def exchange_details(
-    _http: Any, _send: Any, url: str, _timeout: Any = None, trace: SendTrace | None = None
+    _http: Any, _send: Any, url: str, _timeout: Any = None, trace: SendTrace | None = None, _sending: Any = None
 ) -> RequestDetails:
     """Describe an exchange by the arguments of `Http._exchange`. Only create requests have a trace."""
     if trace is not None:

@@ -199,6 +199,11 @@ class TaskWatch:
         self.last = until >= self._last_look
         self.due = min(until, self._last_look)
 
+    def is_last(self, now: float) -> bool:
+        """Whether a query that is sent now is the last one before the timeout."""
+        self.last = self.last or now >= self._last_look
+        return self.last
+
     def note_query(self, now: float) -> None:
         """Record that a query is about to be sent."""
         self.queries += 1

@@ -122,6 +122,11 @@ def _hooks() -> _Hooks:
     )
 
 
+def prepare() -> None:
+    """Make what is made on first use."""
+    _hooks()
+
+
 def structured(fields: Mapping[str, Any], *, raw: Mapping[str, Any]) -> Task:
     """A task of fields under the vendor's names, ``state`` among them. Those in an odd shape are left out."""
     return _hooks().vendors_task({**fields, "raw": raw}, Task)

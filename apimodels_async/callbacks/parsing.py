@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
+from apimodels_async._json_values import json_value
 from apimodels_async._reprs import safe_repr
 from apimodels_async._wire.converter import structured
 from apimodels_async.errors import ProtocolError
@@ -68,22 +69,27 @@ class Callback:
     @property
     def task(self) -> Task:
         """The callback as a `Task`, as `AsyncImagesClient.download` accepts it."""
-        return Task(
-            id=self.task_id,
-            state=self.state,
-            result_urls=self.result_urls,
-            model=self.model,
-            create_time=self.create_time,
-            complete_time=self.complete_time,
-            fail_code=self.fail_code,
-            fail_msg=self.fail_msg,
-            raw=self.raw,
-        )
+        return Task(id=self.task_id, **_shared(self))
 
     @property
     def is_terminal(self) -> bool:
         """Whether the task has ended, according to the callback."""
         return self.task.is_terminal
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by name as values that ``json.dumps`` takes, but for `body`. See `Task.to_dict`."""
+        about_the_task = self.task.to_dict()
+        shared = {name: about_the_task[name] for name in _SHARED}
+        own = {"cost_time": self.cost_time, "param": json_value(self.param), "confirmed": self.confirmed}
+        return {"task_id": self.task_id, **shared, **own}
+
+
+_SHARED = tuple(each.name for each in fields(Callback) if each.name in {field.name for field in fields(Task)})
+"""The fields that a callback has in common with a task."""
+
+
+def _shared(value: Callback | Task) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in _SHARED}
 
 
 def parse_callback(body: bytes | str) -> Callback:
@@ -118,33 +124,17 @@ def parse_callback(body: bytes | str) -> Callback:
         raise _unreadable("no taskId", body)
     return Callback(
         task_id=task.id,
-        state=task.state,
-        result_urls=task.result_urls,
-        model=task.model,
         param=_object(data.get("param")),
-        fail_code=task.fail_code,
-        fail_msg=task.fail_msg,
         cost_time=_seconds(data.get("costTime")),
-        create_time=task.create_time,
-        complete_time=task.complete_time,
-        raw=data,
         body=content,
+        **_shared(task),
     )
 
 
 def as_confirmed(callback: Callback, task: Task) -> Callback:
     """Return the callback with its fields replaced by those of a queried task."""
-    return evolve(
-        callback,
-        state=task.state,
-        result_urls=task.result_urls,
-        model=task.model or callback.model,
-        fail_code=task.fail_code,
-        fail_msg=task.fail_msg,
-        create_time=task.create_time,
-        complete_time=task.complete_time,
-        confirmed=True,
-    )
+    queried = {**_shared(task), "model": task.model or callback.model, "raw": callback.raw}
+    return evolve(callback, confirmed=True, **queried)
 
 
 def _fields(data: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 import anyio
-import anyio.to_thread
 
 from apimodels_async._secret import Secret
 from apimodels_async._threads import WorkerThreads
@@ -179,7 +178,7 @@ class CallbackReceiver:
         self._closed = True
         self._inbox.close()
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._close_store)
+            await _writers.run(self._close_store)
 
     def _close_store(self) -> None:
         self._following.close()

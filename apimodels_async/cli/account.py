@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from apimodels_async import catalogue
-from apimodels_async.cli.options import AsJson, Local
+from apimodels_async.cli.options import AsJson, ServerChoice, maybe_local, takes
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.client import AsyncImagesClient
@@ -11,14 +11,15 @@ from apimodels_async.client import AsyncImagesClient
 __all__ = ["balance", "models"]
 
 
-def models(as_json: AsJson = False, local: Local = False) -> None:
+@takes(server=maybe_local)
+def models(*, server: ServerChoice, as_json: AsJson = False) -> None:
     """List the models that the server offers.
 
     On a terminal, with the prices that were published when this version was made.
     """
     screen = Screen()
     with screen.busy("asking for the models"):
-        ids = converse(AsyncImagesClient.models, local=local)
+        ids = converse(AsyncImagesClient.models, server)
     if as_json:
         screen.json({"models": ids})
     elif screen.for_people:
@@ -28,6 +29,18 @@ def models(as_json: AsJson = False, local: Local = False) -> None:
         screen.lines(ids)
 
 
+@takes(server=maybe_local)
+def balance(*, server: ServerChoice, as_json: AsJson = False) -> None:
+    """Say what is left on the account, in US dollars."""
+    screen = Screen()
+    with screen.busy("asking for the balance"):
+        dollars = converse(AsyncImagesClient.balance, server)
+    if as_json:
+        screen.json({"balance": dollars})
+    else:
+        screen.lines([f"US$ {dollars}" if screen.for_people else dollars])
+
+
 def _priced(ids: list[str]) -> Table:
     table = Table("model", "price", box=None, pad_edge=False, header_style="dim")
     for id_ in ids:
@@ -35,14 +48,3 @@ def _priced(ids: list[str]) -> Table:
         prices = known.prices.items() if known is not None else ()
         table.add_row(id_, ", ".join(f"{price:g} ({resolution})" for resolution, price in prices))
     return table
-
-
-def balance(as_json: AsJson = False, local: Local = False) -> None:
-    """Say what is left on the account, in US dollars."""
-    screen = Screen()
-    with screen.busy("asking for the balance"):
-        dollars = converse(AsyncImagesClient.balance, local=local)
-    if as_json:
-        screen.json({"balance": dollars})
-    else:
-        screen.lines([f"US$ {dollars}" if screen.for_people else dollars])

@@ -9,14 +9,19 @@ import typer
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, cannot_listen
 from apimodels_async.cli.local import gateway_module
+from apimodels_async.cli.options import quiet, takes
+from apimodels_async.cli.values import number, whole
 
 __all__ = ["gateway"]
 
 
+@takes(log=quiet)
 def gateway(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")] = 8787,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="N", parser=whole(0, 65535), help="Where to listen; 0 takes a free port.")
+    ] = 8787,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
     store: Annotated[
         Path | None,
         typer.Option(
@@ -50,7 +55,9 @@ def gateway(
             help="A name that it is reached by; can be repeated.",
         ),
     ] = None,
-    keep: Annotated[float, typer.Option(metavar="DAYS", help="How long pictures and files are kept.")] = 7.0,
+    keep: Annotated[
+        float, typer.Option(metavar="DAYS", parser=number(0, above=True), help="How long pictures and files are kept.")
+    ] = 7.0,
     any_model: Annotated[
         bool, typer.Option("--any-model", help="Accept models that the catalogue does not list.")
     ] = False,
@@ -68,7 +75,9 @@ def gateway(
             metavar="ORIGIN", show_default="none", help="A web page's origin that may use it; can be repeated."
         ),
     ] = None,
-    balance: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="What was paid into the account.")] = 10.0,
+    balance: Annotated[
+        float, typer.Option(metavar="US$", parser=number(0), help="What was paid into the account.")
+    ] = 10.0,
 ) -> None:
     """Run the API on this machine: no network, no bill, real pictures.
 

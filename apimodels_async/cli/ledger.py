@@ -17,9 +17,10 @@ from rich.table import Table
 from apimodels_async._download import part_file
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, one_line
+from apimodels_async.cli.help import Command, Commands
 from apimodels_async.cli.ledger_decisions import Decision, checked, decisions_of
 from apimodels_async.cli.ledger_report import NEXT_RUN, LedgerReport, lines, moment, money, row
-from apimodels_async.cli.options import AsJson
+from apimodels_async.cli.options import AsJson, quiet, takes
 from apimodels_async.cli.screen import Screen
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import Entry, SqliteLedger, Step
@@ -31,7 +32,9 @@ __all__ = ["commands", "ways_out"]
 CONSOLE = "https://apimodels.app/console/records"
 _LONGEST = 160
 """Characters of a prompt that a table shows."""
-commands: typer.Typer = typer.Typer(help="Look into a ledger, decide about what is unknown, move it to a new address.")
+commands: typer.Typer = typer.Typer(
+    cls=Commands, help="Look into a ledger, decide about what is unknown, move it to a new address."
+)
 
 Ledger: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FILE", help="The ledger, as given to --ledger.", show_default=False)
@@ -55,12 +58,13 @@ def _opened(path: Path, *, read_only: bool = False) -> Generator[SqliteLedger]:
 # --- show
 
 
-@commands.command()
+@commands.command(cls=Command)
+@takes(log=quiet)
 def show(file: Ledger, as_json: AsJson = False) -> None:
     """Show the results of a run: counts, money, what is unknown, what expires soon.
 
-    Money is estimated by the prices of the catalogue. "At risk" is what may have been accepted without being known
-    here. A run that is under way is not disturbed.
+    Money is estimated by the published prices. "At risk" is what may have been accepted without being known here. A run
+    that is under way is not disturbed.
     """
     screen = Screen()
     with _opened(file, read_only=True) as ledger:
@@ -149,7 +153,8 @@ def _span(left: timedelta) -> str:
 # --- resolve
 
 
-@commands.command()
+@commands.command(cls=Command)
+@takes(log=quiet)
 def resolve(
     file: Ledger,
     key: Annotated[
@@ -157,7 +162,7 @@ def resolve(
     ] = None,
     how: Annotated[
         str | None,
-        typer.Argument(metavar="resubmit|abandon|undo|TASK_ID", help="What is to be done.", show_default=False),
+        typer.Argument(metavar="DECISION", help="resubmit, abandon, undo, or the id of its task.", show_default=False),
     ] = None,
     from_: Annotated[
         Path | None,
@@ -169,13 +174,10 @@ def resolve(
 ) -> None:  # fmt: skip
     """Decide about an entry whose outcome is unknown, after a look at the vendor's list of tasks.
 
-    TASK_ID: the task was accepted, and the next run waits for it.
-
-    resubmit: the server does not have it, and the next run sends it again.
-
-    abandon: it is no longer wanted.
-
-    undo: take an earlier decision back, as long as no run has acted on it.
+    - TASK_ID: the task was accepted, and the next run waits for it
+    - resubmit: the server does not have it, and the next run sends it again
+    - abandon: it is no longer wanted
+    - undo: take an earlier decision back, as long as no run has acted on it
     """
     if from_ is not None:
         if key is not None:
@@ -207,7 +209,8 @@ def _decided(entry: Entry) -> str:
 # --- move-server
 
 
-@commands.command("move-server")
+@commands.command("move-server", cls=Command)
+@takes(log=quiet)
 def move_server(
     file: Ledger,
     old: Annotated[str, typer.Argument(metavar="OLD", help="Its server, as `show` prints it.", show_default=False)],
@@ -228,11 +231,14 @@ def move_server(
 # --- export
 
 
-@commands.command()
+@commands.command(cls=Command)
+@takes(log=quiet)
 def export(
     file: Ledger,
     *,
-    as_csv: Annotated[bool, typer.Option("--csv/--jsonl", help="A table, or an object a line.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv/--jsonl", help="A table, or an object a line, which is the default.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", dir_okay=False, show_default="stdout", help="Where to."),

@@ -156,6 +156,7 @@ def row(entry: Entry) -> dict[str, Any]:
         "task_id": None if task is None else task.id,
         "state": None if task is None else str(task.state) or None,
         "completed": ended,
+        "name": entry.name,
         "files": [file.path for file in entry.files],
         "sha256": [file.sha256 for file in entry.files],
         "result_urls": [] if task is None else list(task.result_urls),

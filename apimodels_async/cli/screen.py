@@ -5,11 +5,9 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-import attrs
 import typer
 from attrs import define, field
 from rich.console import Console, RichCast
@@ -17,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from apimodels_async.cli.failures import one_line
+from apimodels_async.cli.stderr import current
 from apimodels_async.models import Task
 
 __all__ = ["Activity", "Screen", "task_view"]
@@ -97,8 +96,7 @@ class Screen:
 
     def say(self, words: str) -> None:
         """Print a message on stderr. A closed terminal is ignored: it must not end the command."""
-        with suppress(OSError):
-            typer.echo(words, err=True)
+        current().say(words)
 
     def note(self, words: str) -> None:
         """Print a note if stderr is a terminal; otherwise print nothing."""
@@ -134,11 +132,9 @@ class Screen:
 
 
 def task_view(task: Task) -> dict[str, Any]:
-    """A task as JSON's own types: snake case, ISO datetimes, no pictures inside."""
-    view = attrs.asdict(task, recurse=False, filter=attrs.filters.exclude("raw"))
-    for name, value in view.items():
-        if isinstance(value, datetime):
-            view[name] = value.isoformat()
+    """`Task.to_dict` without `raw`, and with no pictures inside."""
+    view = task.to_dict()
+    del view["raw"]
     view["result_urls"] = [_shortened(url) for url in task.result_urls]
     return view
 

@@ -105,6 +105,7 @@ class Entry(NamedTuple):
             lost.
         server: the service that it belongs to, as `server_identity` names it; ``None`` in a ledger of an older version
             that no run has opened since.
+        name: what its pictures are called, if a name was chosen: ``{index}`` stands for the number of a picture.
     """
 
     key: str
@@ -118,6 +119,7 @@ class Entry(NamedTuple):
     changed: float = 0.0
     intent_id: str | None = None
     server: str | None = None
+    name: str | None = None
 
 
 class Plan(Enum):

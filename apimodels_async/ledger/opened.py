@@ -64,17 +64,18 @@ class OpenLedgers:
     async def _records(self, ledger: Ledger | str | os.PathLike[str], identity: str, *, match: bool) -> LedgerRun:
         async with self._turn:
             if isinstance(ledger, str | os.PathLike):
-                ledger = await _OPENING.run(partial(self._open, os.path.abspath(ledger)))  # noqa: ASYNC240, PTH100
+                ledger = await _OPENING.run(partial(self._open, ledger))
             await _OPENING.run(partial(ledger.bind, identity))
             if id(ledger) not in self._writers:
                 self._writers[id(ledger)] = LedgerWriter(ledger)
             steps = await _OPENING.run(ledger.steps) if match else {}
             return LedgerRun(self._writers[id(ledger)], steps)
 
-    def _open(self, path: str) -> Ledger:
-        """In a thread: the ledger at `path`. Noted here, because a thread cannot be cancelled and its caller can."""
+    def _open(self, given: str | os.PathLike[str]) -> Ledger:
+        """In a thread: the ledger at a path. Noted here, because a thread cannot be cancelled and its caller can."""
         from apimodels_async.ledger.sqlite import SqliteLedger  # noqa: PLC0415  (many use no SQLite)
 
+        path = os.path.abspath(given)  # noqa: PTH100
         if path not in self._opened:
             opened = SqliteLedger(path)
             with self._guard:

@@ -110,10 +110,14 @@ class LedgerRun:
         step = Step.FAILED if task.state == TaskState.FAILED else Step.DONE
         self._writer.post(Change(key, step, task=task, error=task.fail_msg))
 
-    def saved(self, key: str, pictures: Sequence[SavedPicture]) -> None:
+    def named(self, key: str, name: str) -> None:
+        """A name was chosen for the pictures of a completed task, which are saved next: the next run takes the same."""
+        self._writer.post(Change(key, Step.DONE, name=name, before=frozenset({Step.DONE})))
+
+    def saved(self, key: str, pictures: Sequence[SavedPicture], name: str | None = None) -> None:
         """A task's pictures are on the disk."""
         kept = [SavedFile(str(picture.path.absolute()), picture.sha256) for picture in pictures]
-        self._writer.post(Change(key, Step.SAVED, files=kept))
+        self._writer.post(Change(key, Step.SAVED, files=kept, name=name))
 
     async def whole_files(self, entry: Entry) -> list[Path] | None:
         """The files of an entry, if all of them are there as they were saved."""

@@ -105,7 +105,10 @@ class ImagesClient(MirroredClient):
         self._portal.last(self._async.__aexit__(kind, error, traceback))
 
     def close(self) -> None:
-        """Close the client. Waits up to five seconds for create requests under way. May be called twice."""
+        """Close the client; wait up to five seconds for create requests under way. May be called twice.
+
+        From another event loop it is closed in its own; if that has ended, its connections are cut off. It is logged.
+        """
         self._portal.last(self._async.aclose())
 
     @property
@@ -300,6 +303,7 @@ class ImagesClient(MirroredClient):
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        name: str | Callable[[int, GenerationRequest], str] | None = None,
     ) -> "Batch":
         """Make many pictures: ``with client.batch(requests) as batch: for outcome in batch: …``.
 
@@ -336,6 +340,11 @@ class ImagesClient(MirroredClient):
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. Its errors are logged, and a slow one does not delay the batch.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
+            name: what the pictures are called, as ``"{line:04}-{prompt}"``; by default by the ids of their tasks. The
+                fields are ``line`` (of the request, from 1), ``id``, ``model``, ``key`` (of the ledger's entry),
+                ``index`` (of a picture; ``-{index}`` is added where a task has several), and those of the request. No
+                file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken. A function is called with
+                the index of a request and the request, and returns such a text.
 
         Raises:
             TypeError: `requests` is a single prompt, bytes or a mapping.
@@ -358,6 +367,7 @@ class ImagesClient(MirroredClient):
                 outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
+                name=name,
             ),
         )
 
@@ -376,6 +386,7 @@ class ImagesClient(MirroredClient):
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        name: str | Callable[[int, GenerationRequest], str] | None = None,
     ) -> list[Outcome]:
         """Run `batch` and return its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -395,6 +406,7 @@ class ImagesClient(MirroredClient):
                 outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
+                name=name,
             )
         )
 
@@ -407,11 +419,12 @@ class ImagesClient(MirroredClient):
         timeout: float | None = 600.0,
         min_rate: int = 1024,
         check: bool = True,
+        name: str | None = None,
     ) -> list[Path]:
         """Save a completed task's pictures in `directory`, which is made if need be.
 
-        Each is written to a part file, flushed, and renamed: it is there whole or not at all. The names are ours:
-        task id, index, and the suffix of the format that its bytes show.
+        Each is written to a part file, flushed, and renamed: it is there whole or not at all. Without a `name`, the
+        names are ours: task id, index, and the suffix of the format that its bytes show.
 
         Args:
             task: a completed task.
@@ -420,6 +433,8 @@ class ImagesClient(MirroredClient):
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
             check: if ``False``, what the server has is saved as it is, also if it breaks off.
+            name: what they are called, as ``"cat"`` or ``"{model}-{id}"``; ``-{index}`` is added where there are
+                several. No file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken.
 
         Returns:
             The paths, in the order of ``task.result_urls``.
@@ -429,7 +444,9 @@ class ImagesClient(MirroredClient):
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         return self._portal.call(
-            self._async.download(task, directory, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
+            self._async.download(
+                task, directory, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check, name=name
+            )
         )
 
     def fetch(

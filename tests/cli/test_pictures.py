@@ -121,9 +121,9 @@ def test_status_tells_of_a_task_in_lines_and_in_json(apimodels: Any, here: Any, 
 
 
 def test_status_of_a_failed_task_is_an_answer_and_no_error(apimodels: Any, here: Any) -> None:
-    failed = json.loads(apimodels("generate", "contraband", "--json", settings=here).stdout)
+    failed = json.loads(apimodels("generate", "contraband", "--json", settings=here).stderr)
 
-    done = apimodels("status", failed["id"], settings=here)
+    done = apimodels("status", failed["task_id"], settings=here)
 
     assert done.returncode == 0
     assert "CONTENT_MODERATION" in done.stdout

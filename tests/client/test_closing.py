@@ -18,8 +18,8 @@ from apimodels_async import (
     SubmissionUnknownError,
     Task,
     TaskState,
-    client,
 )
+from apimodels_async._create import closing
 from apimodels_async._http import lanes, transport
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, enveloped, head, silent
@@ -116,7 +116,7 @@ async def test_waits_that_are_asleep_are_woken(server: PictureServer) -> None:
 async def test_a_create_that_was_sent_is_unknown_and_not_a_fault_of_the_set_up(
     server: PictureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_CLOSING_GRACE", 0.1)
+    monkeypatch.setattr(closing, "GRACE", 0.1)
     server.create(silent())
     images = AsyncImagesClient(KEY, base_url=server.base_url, model="m")
     ended = await errors_of(images, lambda images: images.create("a cat"), 0.3)

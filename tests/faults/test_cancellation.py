@@ -33,8 +33,8 @@ from apimodels_async import (
     SubmissionUnknownError,
     Task,
     TaskState,
-    client,
 )
+from apimodels_async._create import closing
 from apimodels_async._download import picture_fetch, writer
 from apimodels_async._http import trace
 from apimodels_async.pacing import FixedPacing
@@ -482,7 +482,7 @@ async def test_closing_waits_for_the_answers_of_creates(server: PictureServer) -
 async def test_closing_gives_up_on_an_answer_after_its_grace_and_says_so(
     server: PictureServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(client, "_CLOSING_GRACE", 0.1)
+    monkeypatch.setattr(closing, "GRACE", 0.1)
     release = threading.Event()
     server.create(held(release, server.accepted()))
     images = AsyncImagesClient(KEY, base_url=server.base_url, model="m")
@@ -503,7 +503,7 @@ async def test_closing_gives_up_on_an_answer_after_its_grace_and_says_so(
 async def test_closing_ends_a_create_that_is_between_two_attempts_as_unsent(
     server: PictureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_CLOSING_GRACE", 0.1)
+    monkeypatch.setattr(closing, "GRACE", 0.1)
     server.create(answer(429, b"{}", ("Retry-After", "20")))
     images = AsyncImagesClient(KEY, base_url=server.base_url, model="m")
 

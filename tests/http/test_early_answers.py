@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -86,6 +87,15 @@ async def test_a_refusal_right_after_the_head_is_that_refusal(
 
 
 @pytest.mark.anyio
+async def test_an_upload_that_is_refused_before_it_was_sent_is_that_refusal(way: ssl.SSLContext | None) -> None:
+    with EarlyServer(answered(413, b"<title>Too large, says the proxy</title>", after=300_000), way) as server:
+        async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
+            for _ in range(3):
+                with pytest.raises(APIError, match=r"Too large, says the proxy .*by early"):
+                    await client.upload(PICTURE)
+
+
+@pytest.mark.anyio
 async def test_a_task_that_is_named_early_is_not_lost(way: ssl.SSLContext | None) -> None:
     accepted = json.dumps({"code": 200, "data": {"taskId": "task-1", "state": "pending"}}).encode()
     with EarlyServer(answered(200, accepted, after=100_000), way) as server:
@@ -144,6 +154,18 @@ async def test_a_create_whose_connection_breaks_without_an_answer_is_unknown(
     with EarlyServer(behave, way) as server:
         with pytest.raises(SubmissionUnknownError):
             await created(server, picture)
+        assert server.connections == 1
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_is_reset_in_the_middle_of_the_body_is_told_as_that(way: ssl.SSLContext | None) -> None:
+    def behave(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with EarlyServer(behave, way) as server:
+        with pytest.raises(SubmissionUnknownError, match=r"Connection reset by peer|Broken pipe"):
+            await created(server)
         assert server.connections == 1
 
 

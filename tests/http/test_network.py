@@ -33,6 +33,15 @@ def client_of(base_url: str, **options: Any) -> AsyncImagesClient:
     return AsyncImagesClient(KEY, base_url=base_url, model="m", max_retries=0, **options)
 
 
+async def test_a_refused_connection_is_told_as_that() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    async with client_of(f"http://127.0.0.1:{port}/api/v1") as client:
+        for call in (client.balance, partial(client.create, "a cat"), partial(client.get, "task-1")):
+            with pytest.raises(ConnectionFailedError, match=rf"Connection refused.*; at 127\.0\.0\.1:{port}\b"):
+                await call()
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="named otherwise here")
 async def test_every_connection_asks_the_system_to_keep_it_alive(
     server: PictureServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any

@@ -390,5 +390,5 @@ def test_replaced_threads_are_refused_at_once(
     setattr(replaced, function, lambda _: True)
     monkeypatch.setitem(sys.modules, module, replaced)
 
-    with pytest.raises(ConfigurationError, match=f"{library} has replaced the threading module"):
+    with pytest.raises(ConfigurationError, match=f"{library} has replaced"):
         ImagesClient("sk_test", base_url="http://127.0.0.1:9", model="m")

@@ -281,6 +281,13 @@ def test_an_odd_answer_is_shown_in_short_and_kept_in_full() -> None:
     assert error.value.body == page.decode()
 
 
+def test_a_page_in_place_of_an_answer_to_a_query_names_its_sender_and_the_proxy() -> None:
+    page = RawResponse(407, b"<title>Password?</title>", server="tinyproxy", via="http://proxy:3128 (HTTP_PROXY)")
+
+    with pytest.raises(ProtocolError, match=r"by tinyproxy, through the proxy http://proxy:3128 \(HTTP_PROXY\)\)"):
+        read_task(page, task_id="t")
+
+
 # --- the smaller calls
 
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from apimodels_async.cli.batch.results import NAME
 from apimodels_async.cli.failures import one_line
 from apimodels_async.cli.ledger import ways_out
+from apimodels_async.cli.options import ServerChoice
+from apimodels_async.cli.resuming import wait_command, wait_from
 from apimodels_async.models import BatchStats, Task
 
-__all__ = ["Place", "ids_without_a_file", "ledger_lines", "wait_command", "way_back"]
+__all__ = ["Place", "ids_without_a_file", "ledger_lines", "way_back"]
 
 
 class Place(NamedTuple):
@@ -20,19 +22,15 @@ class Place(NamedTuple):
         directory: of the pictures and of results.jsonl.
         ledger: the file, if there is one.
         repeatable: whether the same command, typed again, finds the server in the same state.
+        output: the directory as it was typed.
+        server: which server.
     """
 
     directory: Path
     ledger: Path | None
     repeatable: bool
-
-
-def wait_command(task_id: str, directory: Path) -> str:
-    """Return the command to type to continue with a task."""
-    command = ["apimodels", "wait", task_id]
-    if directory != Path():
-        command += ["-o", str(directory)]
-    return shlex.join(command)
+    output: str
+    server: ServerChoice
 
 
 def way_back(why: str, place: Place, detached: Sequence[Task]) -> str:
@@ -41,25 +39,31 @@ def way_back(why: str, place: Place, detached: Sequence[Task]) -> str:
     results = place.directory / NAME
     number = "no task is" if not tasks else "1 task is" if len(tasks) == 1 else f"{len(tasks)} tasks are"
     if place.ledger is not None and place.repeatable:
-        return (
+        words = (
             f"{why}; {number} under way, and {place.ledger} knows how far each request is: run the same command again"
         )
+        if not tasks or place.server.local:
+            return words
+        them = "it" if len(tasks) == 1 else "them"
+        return f"{words}, or only wait for {them} with: {wait_from(place.directory, '', place.server)}"
     if not tasks:
         return f"{why}; no task is under way, and {results} tells of each request"
     if not place.repeatable:
         return f"{why}; {number} under way and will end with the local gateway, which was started for this command"
-    one = len(tasks) == 1
-    advice = "take it up again" if one else f"the ids are in {results}, take each up again"
-    command = wait_command(tasks[0] if one else "ID", place.directory)
-    return f"{why}; {number} under way and not lost: {advice} with: {command}"
+    if len(tasks) == 1:
+        command, them = wait_command(tasks, place.output, place.server), "it"
+    else:
+        command, them = wait_from(results, "", place.server), "them"
+    return f"{why}; {number} under way and not lost: take {them} up again with: {command}"
 
 
-def ids_without_a_file(rows: Iterable[dict[str, Any]], directory: Path) -> Iterator[str]:
+def ids_without_a_file(rows: Iterable[dict[str, Any]], place: Place) -> Iterator[str]:
     """Return a line for each task that is in no file: its id and the command to type next."""
     for row in rows:
         if row["task_id"] is not None and not row["files"] and row["state"] != "failed":
             whose = "" if row["line"] is None else f" (line {row['line']})"
-            yield f"task {one_line(row['task_id'])}{whose}: {wait_command(one_line(row['task_id']), directory)}"
+            task_id = one_line(row["task_id"])
+            yield f"task {task_id}{whose}: {wait_command([task_id], place.output, place.server)}"
 
 
 def ledger_lines(ledger: Path | None, stats: BatchStats) -> Iterator[str]:

@@ -24,6 +24,9 @@ class Again(StrEnum):
     FAILED = "failed"
 
 
+WORDS = tuple(each.value for each in Again)
+
+
 class Keeping(NamedTuple):
     """How a batch keeps its ledger.
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
@@ -14,15 +15,17 @@ from apimodels_async.cli.batch.ending import Place, ids_without_a_file, way_back
 from apimodels_async.cli.batch.keeping import Keeping, automatic_ledger, clear
 from apimodels_async.cli.batch.progress import BatchProgress
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
-from apimodels_async.cli.batch.request_lines import BadLineError
+from apimodels_async.cli.batch.request_lines import BadLineError, Line
 from apimodels_async.cli.batch.results import NAME, Results, row, state_of, sweep
 from apimodels_async.cli.batch.tally import Tally
 from apimodels_async.cli.batch.unfinished import Unfinished
-from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, is_empty
+from apimodels_async.cli.naming import filled, of_request
 from apimodels_async.cli.output import make_usable
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import server_of
 from apimodels_async.cli.signals import ending_signals
+from apimodels_async.cli.stderr import current
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import DownloadError, LedgerError
 from apimodels_async.models import BatchStats, GenerationRequest, Outcome, Task
@@ -48,6 +51,8 @@ class BatchRun:
         screen: the streams.
         progress: what is shown of it.
         printing: whether the saved paths are printed.
+        name: what the pictures are called.
+        digits: of ``{line}`` in it.
         tally: its results.
         broken: the line that ended the input.
         interrupted: whether it was left by Ctrl-C.
@@ -61,6 +66,8 @@ class BatchRun:
     screen: Screen
     progress: BatchProgress
     printing: bool
+    name: str
+    digits: int
     tally: Tally = field(factory=Tally)
     broken: BadLineError | None = None
     interrupted: bool = False
@@ -96,13 +103,16 @@ class BatchRun:
             OSError: stdout can no longer be written.
         """
         make_usable(self.place.directory)
+        lines = aiter(self.source)
+        first = await self._first(lines)
         await self._choose_ledger(client)
         try:
             batch = client.batch(
-                self._requests(),
+                self._requests(first, lines),
                 download_to=self.place.directory,
                 ledger=self.place.ledger,
                 on_event=self._unfinished.hear,
+                name=self._name,
                 **self.options,
             )
         except ValueError as error:
@@ -143,17 +153,33 @@ class BatchRun:
         if ledger is not None and self.keeping.again is not None:
             await anyio.to_thread.run_sync(clear, ledger, self.keeping.again)
 
-    async def _requests(self) -> AsyncIterator[GenerationRequest]:
-        index = 0
-        async for line in self.source:
+    async def _first(self, lines: AsyncIterator[Line]) -> Line:
+        """The first request: without one, nothing is begun."""
+        try:
+            return await anext(lines)
+        except StopAsyncIteration:
+            raise is_empty("FILE -", "give a request a line") from None
+        except BadLineError as error:
+            raise CommandFailed(str(error), exit_codes.USAGE) from error
+
+    async def _requests(self, line: Line, lines: AsyncIterator[Line]) -> AsyncIterator[GenerationRequest]:
+        for index in count():
             if self.interrupted:
                 return
             self._unfinished.add(index, line)
-            index += 1
             yield line.request
+            try:
+                line = await anext(lines)
+            except StopAsyncIteration:
+                return
+
+    def _name(self, index: int, request: GenerationRequest) -> str:
+        """The name of a request's pictures, with what only its line says filled in."""
+        line = self._unfinished.line(index)
+        return filled(self.name, {**of_request(request), **line.columns, "line": line.number}, digits=self.digits)
 
     async def _take(self, outcome: Outcome) -> None:
-        line, seconds = self._unfinished.take(outcome.index)
+        line, seconds, own = self._unfinished.take(outcome.index)
         if self._results is not None:
             self._results.add(
                 row(
@@ -169,7 +195,7 @@ class BatchRun:
             if self._results.trouble is not None and self._batch is not None:
                 self._batch.stop_creating("results.jsonl cannot be written", self._results.trouble)
         self.tally.count(line, outcome)
-        self.progress.done, self.progress.failed = self.tally.done, self.tally.failed
+        self.progress.count(self.tally.done, self.tally.failed, own=own)
         if self.printing and outcome.files:
             # In a thread: a reader that takes its time must not hold up the tasks that are paid for.
             await anyio.to_thread.run_sync(self.screen.paths, outcome.files, abandon_on_cancel=True)
@@ -205,7 +231,7 @@ class BatchRun:
         self.record()
         self.screen.stop()
         self.tell_ids()
-        self.screen.say(f"apimodels: {self.way_back('interrupted')}")
+        current().fail(CommandFailed(self.way_back("interrupted"), exit_codes.INTERRUPTED))
         os._exit(exit_codes.INTERRUPTED)
 
     # --- the end
@@ -239,8 +265,8 @@ class BatchRun:
         if self._results is None or self.unwritable is None:
             return
         if self._results.part is not None:
-            self.screen.say(f"apimodels: the first results are in {self._results.part}")
-        for line in ids_without_a_file(self._results.unwritten(self._rows()), self.place.directory):
+            current().warn(f"the first results are in {self._results.part}")
+        for line in ids_without_a_file(self._results.unwritten(self._rows()), self.place):
             self.screen.say(line)
 
     def ending(self) -> CommandFailed | None:
@@ -259,7 +285,24 @@ class BatchRun:
         code = self.tally.code()
         if code == exit_codes.OK:
             return None
-        return CommandFailed(f"{self.tally.failed} of {self.tally.done} brought no picture: {where} tells why", code)
+        words = f"{self.tally.failed} of {self.tally.done} brought no picture: {where} tells why"
+        cause = self.tally.first(code)
+        return CommandFailed(words, code, cause=cause)
+
+    def view(self) -> dict[str, Any]:
+        """What came of it, for programs."""
+        stats = self.stats
+        return {
+            "requests": self.tally.done,
+            "failed": self.tally.failed,
+            "pictures": self.tally.pictures,
+            "bytes": stats.bytes,
+            "matched": stats.matched,
+            "seconds": round(self.tally.seconds, 3),
+            "cost": round(stats.spent, 6),
+            "results": str(self.place.directory / NAME),
+            "ledger": None if self.place.ledger is None else str(self.place.ledger),
+        }
 
     def way_back(self, why: str) -> str:
         """`why` the batch was left, and how to go on."""

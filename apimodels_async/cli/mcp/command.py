@@ -12,21 +12,23 @@ from apimodels_async.cli.batch.keeping import FOLDER, automatic_ledger
 from apimodels_async.cli.failures import CommandFailed
 from apimodels_async.cli.mcp.payments import PaidRequests
 from apimodels_async.cli.mcp.tools import ImageTools
-from apimodels_async.cli.options import DEFAULT_MODEL, Local, Model, Output
-from apimodels_async.cli.output import make_usable
+from apimodels_async.cli.options import DEFAULT_MODEL, Folder, Model, ServerChoice, maybe_local, takes
+from apimodels_async.cli.output import folder_of, make_usable
 from apimodels_async.cli.session import converse, server_of
 from apimodels_async.client import AsyncImagesClient
 
 __all__ = ["mcp"]
 
 
+@takes(server=maybe_local)
 def mcp(
     *,
+    server: ServerChoice,
     budget: Annotated[
         float, typer.Option(min=0, metavar="DOLLARS", help="All that may be spent, by what the ledger holds.")
     ] = 1.0,
     model: Model = DEFAULT_MODEL,
-    output: Output = Path(),
+    output: Folder = "",
     folder: Annotated[
         list[Path] | None,
         typer.Option(
@@ -46,7 +48,6 @@ def mcp(
             help="What was paid for; the budget is for all of it, over restarts.",
         ),
     ] = None,
-    local: Local = False,
 ) -> None:
     """Serve tools to an agent, by the Model Context Protocol on stdin and stdout.
 
@@ -55,11 +56,12 @@ def mcp(
     """
     if math.isnan(budget):
         raise CommandFailed("--budget: give US dollars, as 0.50", exit_codes.USAGE)
-    make_usable(output)
-    store = output / FOLDER / "mcp-gateway.db"
+    place = folder_of(output, "the ledger and the pictures go into a folder")
+    make_usable(place)
+    store = place / FOLDER / "mcp-gateway.db"
     converse(
-        partial(_serve, budget=budget, model=model, output=output, folders=folder or [], ledger=ledger),
-        local=local,
+        partial(_serve, budget=budget, model=model, output=place, folders=folder or [], ledger=ledger),
+        server,
         store=store,
     )
 

@@ -14,12 +14,15 @@ from tests.proofs.network.settings import (
     few_but_under_way,
     no_errors,
     none_but_under_way,
+    unknown_beyond_those_under_way,
     within,
 )
 
 N = 500
 LATENCY = (1.9, 2.1)
 """Seconds a task takes. They come in waves: that is harder on a client than a steady flow (measured)."""
+LONG = (20.0, 55.0)
+"""Seconds that a task takes where all are waited for through an outage; its end finds the last of them running."""
 UNDER_WAY = 8
 """Create requests that must be under way when the server is killed; without any, an outage is harmless."""
 BASE = 18.5
@@ -51,19 +54,49 @@ def _outages(name: str, times: int, seconds: float, between: float) -> Callable[
     return run
 
 
-def _refusing_nginx(lab: Lab) -> Result:
-    lab.serve(LATENCY)
-    url = lab.start_nginx()
+def _refusing_nginx(refusal: str, seconds: float) -> Callable[[Lab], Result]:
+    def run(lab: Lab) -> Result:
+        lab.serve(LATENCY)
+        url = lab.start_nginx()
+
+        def during() -> None:
+            lab.at(FIRST)
+            lab.await_creates(UNDER_WAY)
+            lab.count_creates()
+            lab.reload_nginx(refusal)
+            time.sleep(seconds)
+            lab.reload_nginx()
+
+        return lab.drive(batch_job("refusing", url, N, BASE * 2 + 60), during)
+
+    return run
+
+
+def _outage_while_waiting(lab: Lab) -> Result:
+    """All tasks have been accepted when the server is killed. The kernel counts the connections that are tried."""
+    url = lab.serve(LONG)
+    lab.net.run("server", "iptables", "-w", "-A", "INPUT", "-p", "tcp", "--syn")
 
     def during() -> None:
-        lab.at(FIRST)
-        lab.await_creates(UNDER_WAY)
-        lab.count_creates()
-        lab.reload_nginx(parts.refuse_creates(503))
-        time.sleep(5.0)
-        lab.reload_nginx()
+        lab.at(8.0)
+        lab.kill_server()
+        lab.at(11.0)
+        before = _attempts(lab)
+        lab.start_server(27.0)
+        lab.at(37.5)
+        lab.measured["tried"] = _attempts(lab) - before
 
-    return lab.drive(batch_job("503", url, N, BASE * 2 + 60), during)
+    return lab.drive(batch_job("waiting", url, 64, 200.0), during)
+
+
+def _attempts(lab: Lab) -> int:
+    """Connections that were tried, as the first rule of the server's kernel counts them."""
+    return int(lab.net.run("server", "iptables", "-w", "-nvxL", "INPUT").splitlines()[2].split()[0])
+
+
+def _few_probes(result: Result) -> list[str]:
+    tried = result.measured["tried"]
+    return [f"queries that were tried while the server was away: {tried:g}, at most 20"] if tried > 20 else []
 
 
 def _nginx_without_server(lab: Lab) -> Result:
@@ -96,8 +129,7 @@ def _dead(lab: Lab) -> Result:
     def during() -> None:
         for quarter in range(1, 4 * 60):
             lab.at(quarter / 4)
-            listed = lab.net.run("server", "iptables", "-w", "-nvxL", "INPUT")
-            counts.append(int(listed.splitlines()[2].split()[0]))
+            counts.append(_attempts(lab))
             lab.measured["attempts"] = counts[-1]
             lab.measured["most in 0.25 s"] = max((b - a for a, b in pairwise(counts[FIRST_WAVE:])), default=0)
 
@@ -169,8 +201,32 @@ SETTINGS = (
         "nginx answers POST with 503 for 5 s",
         "all ok but those under way and 16",
         BASE + 5,
-        _refusing_nginx,
+        _refusing_nginx(parts.refuse_creates(503), 5.0),
         few_but_under_way,
+    ),
+    Setting(
+        "post_503_later",
+        "the same for 10 s, with Retry-After: 3",
+        "all ok but those under way and 8",
+        BASE + 10,
+        _refusing_nginx(parts.refuse_creates(503, retry_after=3), 10.0),
+        unknown_beyond_those_under_way(8),
+    ),
+    Setting(
+        "page_502",
+        "nginx answers everything with a page and 502 for 10 s",
+        "all ok but those under way and 16",
+        BASE + 10,
+        _refusing_nginx(parts.refuse_all(502), 10.0),
+        few_but_under_way,
+    ),
+    Setting(
+        "held_queries",
+        "server away for 30 s while 64 tasks are waited for",
+        "all ok; ≤ 20 queries are tried from 3 s on; ≤ 5 s beyond the ideal",
+        LONG[1],
+        _outage_while_waiting,
+        all_of(no_errors, _few_probes, within(LONG[1] + 5.0)),
     ),
     Setting(
         "upstream_502",

@@ -74,6 +74,11 @@ def few_but_under_way(result: Result) -> list[str]:
     return _unknown_beyond(result, PROBES)
 
 
+def unknown_beyond_those_under_way(count: int) -> Check:
+    """Every request is ok, but those under way when it began, and at most `count` more."""
+    return lambda result: _unknown_beyond(result, count)
+
+
 def _unknown_beyond(result: Result, more: int) -> list[str]:
     missed = none_but_unknown(result)
     most = result.under_way + more
