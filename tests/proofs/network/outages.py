@@ -35,7 +35,7 @@ def baseline(lab: Lab) -> Result:
 
 
 def pictures(lab: Lab) -> Result:
-    return lab.drive(batch_job("pictures", lab.serve(LATENCY), N, BASE * 3, download=True))
+    return lab.drive(batch_job("pictures", lab.serve(LATENCY), N, BASE * 6, download=True))
 
 
 def _outages(name: str, times: int, seconds: float, between: float) -> Callable[[Lab], Result]:
