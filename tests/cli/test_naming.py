@@ -234,7 +234,7 @@ class TestAnEstimate:
         )
         assert not server.asked.is_set()
 
-    def test_below_the_limit_nobody_is_asked(self, apimodels: Any) -> None:
+    def test_below_the_limit_no_question_is_asked(self, apimodels: Any) -> None:
         with LocalGateway(latency="0/0") as gateway:
             done = apimodels(
                 "batch", write(apimodels, "p.txt", "a\n"), "--confirm-above", "0.05", "--json", settings=at(gateway)

@@ -109,10 +109,10 @@ def _cost(found: Estimate) -> str:
 
 
 def confirm(found: Estimate, above: float, screen: Screen) -> None:
-    """Ask whether a batch shall begin, if it would cost more than `above` US dollars, or nobody knows how much.
+    """Ask whether a batch shall begin, if it would cost more than `above` US dollars, or it is not known how much.
 
     Raises:
-        CommandFailed: the answer was no, or there is nobody to ask.
+        CommandFailed: the answer was no, or there is no terminal to ask at.
     """
     if found.cost <= above and not found.unpriced:
         return
