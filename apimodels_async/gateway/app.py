@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -14,15 +13,14 @@ from attrs import frozen
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
 from apimodels_async.gateway.activity import RecentActivity, RequestRecord, note
+from apimodels_async.gateway.cross_origin import cross_origin
 from apimodels_async.gateway.envelope import json_reply, refusal, success
 from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
 from apimodels_async.gateway.files import FileHosting
@@ -56,7 +54,6 @@ PREFIXES = ("/api/v1", "/v1")
 """Where the API is served; the second is the vendor's alias."""
 
 _LONGEST_KEPT = 36500
-_ORIGIN = re.compile(r"https?://[\w.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?", re.ASCII | re.IGNORECASE)
 
 _Endpoint = Callable[[Request, RequestBody], Awaitable[Response]]
 
@@ -222,34 +219,11 @@ def create_app(
             Exception: handlers.on_fault,
         },
         lifespan=lifespan,
-        middleware=[Middleware(RequestLog, activity=activity, now=now, is_page=is_page), *_cross_origin(cors)],
+        middleware=[Middleware(RequestLog, activity=activity, now=now, is_page=is_page), *cross_origin(cors)],
     )
     app.router.redirect_slashes = False
     app.state.store = store_thread
     return app
-
-
-def _cross_origin(origins: Collection[str]) -> list[Middleware]:
-    origins = (origins,) if isinstance(origins, str) else tuple(origins)
-    for origin in origins:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise ValueError(f"cors: {origin!r} is not an origin: give it as http://localhost:5173, without a path")
-    if not origins:
-        return []
-    methods, exposed = ["GET", "POST", "PUT", "HEAD"], ["Retry-After", "Content-Length"]
-    return [
-        Middleware(_ApiCors, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=exposed)
-    ]
-
-
-class _ApiCors(CORSMiddleware):
-    """CORS for the API, and not for the gateway's own page, which no other page may read or use."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_page(scope):
-            await self.app(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 async def _models(_: Request, __: RequestBody) -> Response:
