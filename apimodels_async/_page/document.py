@@ -18,7 +18,7 @@ MARK = '<meta name="generator" content="apimodels-async batch page">'
 _ROWS = "{{ROWS}}"
 
 
-class Template(NamedTuple):
+class PageSource(NamedTuple):
     """What every page is made from.
 
     Attributes:
@@ -46,7 +46,7 @@ class Summary(NamedTuple):
     updated: float
 
 
-def frame(template: Template, summary: Summary) -> tuple[bytes, bytes]:
+def frame(template: PageSource, summary: Summary) -> tuple[bytes, bytes]:
     """What stands before and after the rows. Each row ends with a comma."""
     values = {
         "MARK": MARK,

@@ -11,7 +11,7 @@ from typing import IO
 from urllib.parse import quote
 
 from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile
-from apimodels_async._page.document import MARK, Summary, Template, frame
+from apimodels_async._page.document import MARK, PageSource, Summary, frame
 from apimodels_async._page.rows import PageRow
 from apimodels_async._thumbnails import MEDIA_TYPE, MOST_PIXELS, thumbnail
 from apimodels_async._wire.picture_structure import examine
@@ -22,10 +22,10 @@ _CHUNK = 1 << 20
 
 
 @functools.cache
-def _template() -> Template:
+def _template() -> PageSource:
     here = Path(__file__)
     html, css, js = (here.with_name(f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    return Template(html, css, js)
+    return PageSource(html, css, js)
 
 
 def check_replaceable(path: Path) -> None:

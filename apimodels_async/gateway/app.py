@@ -20,7 +20,7 @@ from starlette.routing import Route
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
 from apimodels_async.gateway.activity import RecentActivity, RequestRecord, note
-from apimodels_async.gateway.cors import cross_origin
+from apimodels_async.gateway.cross_origin import cross_origin
 from apimodels_async.gateway.envelope import json_reply, refusal, success
 from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
 from apimodels_async.gateway.files import FileHosting

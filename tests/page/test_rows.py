@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apimodels_async import GenerationRequest, Outcome, Task, TaskState
-from apimodels_async._page.document import MARK, Summary, Template, frame
+from apimodels_async._page.document import MARK, PageSource, Summary, frame
 from apimodels_async._page.rows import LONGEST, row_of, script_json
 from apimodels_async._text import visible
 from apimodels_async.errors import (
@@ -114,7 +114,7 @@ def test_long_words_are_shortened() -> None:
 
 
 def test_the_frame_allows_its_own_style_and_script_by_hash_and_escapes_the_title() -> None:
-    template = Template("<head>{{MARK}}{{POLICY}}{{TITLE}}{{CSS}}{{SUMMARY}}[{{ROWS}}null]{{JS}}", "p{}", "go()")
+    template = PageSource("<head>{{MARK}}{{POLICY}}{{TITLE}}{{CSS}}{{SUMMARY}}[{{ROWS}}null]{{JS}}", "p{}", "go()")
 
     before, after = frame(template, Summary("<i>{{JS}}\u202e", "done", 1.0))
 

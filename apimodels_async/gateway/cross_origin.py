@@ -1,4 +1,4 @@
-"""Which web pages may use the API of the gateway from a browser."""
+"""Other origins whose web pages may use the API, and never the gateway's own page."""
 
 import re
 from collections.abc import Collection
@@ -15,7 +15,7 @@ _ORIGIN = re.compile(r"https?://[\w.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1
 
 
 def cross_origin(origins: Collection[str]) -> list[Middleware]:
-    """Return what allows the pages of these origins to use the API.
+    """The middleware that lets pages of these origins use the API; none without an origin.
 
     Raises:
         ValueError: one of them is not an origin.
