@@ -42,7 +42,7 @@ def test_the_estimate_follows_the_pixels_and_what_is_sent(fields: dict[str, obje
 def test_a_price_may_depend_on_quality_and_on_pictures_to_work_on() -> None:
     prices = parse_prices('[prices]\n"m" = [{ dollars = 0.1, edit = true }, { dollars = 0.5, quality = "high" }]')
     for edit in ({"image": "https://a/1"}, {"images": [b"x"]}, {"extra_body": {"image_urls": ["https://a/1"]}}):
-        assert price(GenerationRequest("a", **edit), "m", prices) == 0.1  # type: ignore[arg-type]
+        assert price(GenerationRequest("a", **edit), "m", prices) == 0.1
     assert price(GenerationRequest("a", quality="high"), "m", prices) == 0.5
     assert price(GenerationRequest("a", extra_body={"quality": "high"}), "m", prices) == 0.5
     assert price(GenerationRequest("a"), "m", prices) is None
