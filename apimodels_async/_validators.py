@@ -112,6 +112,11 @@ def picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
         )
 
 
+def as_tuple(values: Any) -> Any:
+    """A list of the caller's may change later."""
+    return tuple(values) if isinstance(values, list) else values
+
+
 def pictures(self: object, attribute: "Attribute[Any]", values: object) -> None:
     if values is None:
         return

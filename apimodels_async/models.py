@@ -163,11 +163,6 @@ class Task:
         return {each.name: json_value(getattr(self, each.name)) for each in fields(Task)}
 
 
-def _as_tuple(values: Sequence[ImageInput] | None) -> Sequence[ImageInput] | None:
-    """A list of the caller's may change later."""
-    return tuple(values) if isinstance(values, list) else values
-
-
 @frozen
 class GenerationRequest:
     """One request for pictures: a prompt and the parameters of ``create``, checked when it is made.
@@ -199,7 +194,7 @@ class GenerationRequest:
     n: int | None = field(default=None, kw_only=True, validator=valid.whole_number(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     images: Sequence[ImageInput] | None = field(
-        default=None, kw_only=True, converter=_as_tuple, validator=valid.pictures, repr=brief
+        default=None, kw_only=True, converter=valid.as_tuple, validator=valid.pictures, repr=brief
     )
     mask: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     callback_url: str | None = field(default=None, kw_only=True, validator=valid.callback_url, repr=origin_of)

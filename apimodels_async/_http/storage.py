@@ -2,42 +2,25 @@
 
 import io
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import anyio
 import httpx
 
 from apimodels_async._http.bodies import FormInPieces, file_stream
 from apimodels_async._http.headers import PUT_HEADERS
+from apimodels_async._http.http2 import Sending
 from apimodels_async._http.lanes import Lanes
 from apimodels_async._http.pools import PoolSet
-from apimodels_async._http.timeouts import Timeouts
+from apimodels_async._http.senders import send
+from apimodels_async._http.timeouts import Timeouts, for_size
+from apimodels_async._http.trace import SendTrace
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.bodies import PictureSource
 
 Build: TypeAlias = Callable[[httpx.AsyncClient], httpx.Request]
 """Makes a request for the client that sends it."""
-
-
-class Exchange(Protocol):
-    """Sends a request with a body of `size` bytes over one of the pools."""
-
-    def __call__(
-        self,
-        pools: Callable[[], PoolSet[httpx.AsyncClient]],
-        build: Build,
-        url: str,
-        timeout: httpx.Timeout,
-        *,
-        size: int,
-    ) -> Awaitable[RawResponse]:
-        """Do it.
-
-        Raises:
-            RequestFailed: there is no answer.
-            ConfigurationError: the client was closed meanwhile.
-        """
-        ...
 
 
 class Storage:
@@ -49,7 +32,9 @@ class Storage:
         timeouts: of the client.
         lanes: the pools of connections.
         places: limits the requests to the API at once.
-        exchange: sends a request.
+        given: a client of the caller's own.
+        ready: raises if the client cannot be used.
+        exchange: sends a request and reads its answer.
     """
 
     def __init__(
@@ -60,14 +45,18 @@ class Storage:
         *,
         lanes: Lanes,
         places: anyio.Semaphore,
-        exchange: Exchange,
+        given: httpx.AsyncClient | None,
+        ready: Callable[[], None],
+        exchange: Callable[..., Awaitable[RawResponse]],
     ) -> None:
         self._url = base_url + "/files"
         self._headers = headers
         self._timeouts = timeouts
         self._lanes = lanes
         self._places = places
-        self._exchange = exchange
+        self._given = given
+        self._ready = ready
+        self._answer = exchange
 
     async def upload(self, name: str, data: bytes, media_type: str) -> RawResponse:
         """POST a file as multipart/form-data.
@@ -96,7 +85,7 @@ class Storage:
 
         async with self._places:
             # The lanes of create requests read an answer that comes before all was sent.
-            return await self._exchange(lambda: self._lanes.submit, build, self._url, timeout, size=0)
+            return await self._exchange(lambda: self._lanes.submit, build, self._url, timeout)
 
     async def put(
         self, url: str, source: PictureSource, media_type: str, *, on_sent: Callable[[int], object] | None = None
@@ -125,3 +114,22 @@ class Storage:
             return request
 
         return await self._exchange(lambda: self._lanes.download(url), build, url, timeout, size=source.size)
+
+    async def _exchange(
+        self,
+        pools: Callable[[], PoolSet[httpx.AsyncClient]],
+        build: Build,
+        url: str,
+        timeout: httpx.Timeout,
+        *,
+        size: int = 0,
+    ) -> RawResponse:
+        self._ready()
+        await self._lanes.prepare()
+        async with pools().acquire() as lane:
+            request, sending = build(lane.pool), None
+            if self._given is not None:
+                sending = Sending(self._given, SendTrace(), timeout)
+                request.extensions = {**request.extensions, "trace": sending, "timeout": sending.timeouts}
+            send_it = partial(send, lane.pool, request)
+            return await self._answer(send_it, url, timeout, sending=sending, more=for_size(size))

@@ -20,7 +20,7 @@ from apimodels_async._http.observing import exchange_details, exchanged
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.senders import Prepared, send, send_fast, send_prepared
-from apimodels_async._http.storage import Build, Storage
+from apimodels_async._http.storage import Storage
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
 from apimodels_async._text import printable
@@ -217,32 +217,9 @@ class Http:
     def storage(self) -> Storage:
         """For uploads."""
         return Storage(
-            self.base_url,
-            self._headers,
-            self._timeouts,
-            lanes=self.lanes,
-            places=self._query_places,
-            exchange=self._upload,
-        )
-
-    async def _upload(
-        self,
-        pools: Callable[[], PoolSet[httpx.AsyncClient]],
-        build: Build,
-        url: str,
-        timeout: httpx.Timeout,
-        *,
-        size: int,
-    ) -> RawResponse:
-        self._check_open()
-        await self.lanes.prepare()
-        async with pools().acquire() as lane:
-            request, sending = build(lane.pool), None
-            if self._given is not None:
-                sending = Sending(self._given, SendTrace(), timeout)
-                request.extensions = {**request.extensions, "trace": sending, "timeout": sending.timeouts}
-            send_it = partial(send, lane.pool, request)
-            return await self._exchange(send_it, url, timeout, sending=sending, more=timeouts.for_size(size))
+            self.base_url, self._headers, self._timeouts, lanes=self.lanes, places=self._query_places,
+            given=self._given, ready=self._check_open, exchange=self._exchange,
+        )  # fmt: skip
 
     @cached_property
     def _prepared(self) -> Callable[..., Prepared]:

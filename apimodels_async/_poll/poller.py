@@ -12,8 +12,9 @@ from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.gate import QueryGate
 from apimodels_async._poll.ids import id_fault
+from apimodels_async._poll.odd_states import OddStates
 from apimodels_async._poll.watch import TaskWatch
-from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, odd_state, read_task
+from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, read_task
 from apimodels_async.callbacks.expected import ExpectedCallback, ExpectedCallbacks
 from apimodels_async.errors import (
     APIError,
@@ -88,7 +89,7 @@ class Poller:
         self.held: set[Callable[[], object]] = set()
         self.rate: Rate = Rate()
         self._created: dict[str, float] = {}
-        self._odd: set[str] = set()
+        self._odd = OddStates()
 
     @property
     def at_once(self) -> int:
@@ -97,7 +98,7 @@ class Poller:
 
     def note_created(self, task: Task, *, age: float = 0.0) -> None:
         """Remember when a task of our own was created, `age` seconds ago, on the loop's clock."""
-        self._note_odd_state(task)
+        self._odd.note(task)
         if task.id is not None and not is_over(task):
             if len(self._created) >= _REMEMBERED:
                 del self._created[next(iter(self._created))]
@@ -154,24 +155,9 @@ class Poller:
             raise
         self.note_reached()
         task = read_task(answer, task_id=task_id, model=model)
-        self._note_odd_state(task)
+        self._odd.note(task)
         logger.debug("task %s is %s", task_id, task.state, extra={"task_id": task_id, "model": task.model})
         return task
-
-    def _note_odd_state(self, task: Task) -> None:
-        """Log, once a task, that an unknown word was taken for the end because there are links."""
-        word = odd_state(task)
-        if word is None or task.id in self._odd:
-            return
-        if len(self._odd) >= _REMEMBERED:
-            self._odd.clear()
-        self._odd.add(task.id or "")
-        logger.warning(
-            "task %s is in the unknown state %r and has links: it counts as completed",
-            task.id,
-            word,
-            extra={"task_id": task.id, "model": task.model},
-        )
 
     def _failed(self, failure: RequestFailed, sent: float) -> None:
         """Note in the gate that a query got no answer."""
