@@ -75,7 +75,7 @@ async def test_forty_busy_threads_of_the_program_are_no_matter() -> None:
 
     def hold() -> None:
         busy.release()
-        free.wait(PATIENCE)
+        assert free.wait(PATIENCE)
 
     async with anyio.create_task_group() as group:
         for _ in range(40):
@@ -94,7 +94,7 @@ async def test_abandoned_work_goes_on_and_its_caller_does_not_wait() -> None:
 
     def work() -> None:
         begun.set()
-        free.wait(PATIENCE)
+        assert free.wait(PATIENCE)
         ended.set()
 
     async def leave(scope: anyio.CancelScope) -> None:
@@ -117,7 +117,7 @@ async def test_other_work_is_waited_for_by_a_cancelled_caller() -> None:
 
     def work() -> None:
         begun.set()
-        free.wait(PATIENCE)
+        assert free.wait(PATIENCE)
         ended.set()
 
     async def leave(scope: anyio.CancelScope) -> None:

@@ -47,7 +47,7 @@ def check_environment() -> None:
     Raises:
         ConfigurationError: they are not.
     """
-    file, directory, key_log = _settings()
+    file, directory, _ = _settings()
     if file is not None:
         try:
             content = Path(file).read_bytes()
@@ -57,8 +57,6 @@ def check_environment() -> None:
             raise _unusable("SSL_CERT_FILE", "no certificate is in it")
     elif directory is not None and not Path(directory).is_dir():
         raise _unusable("SSL_CERT_DIR", "there is no such directory")
-    if key_log is not None and not Path(key_log).parent.is_dir():
-        raise _unusable("SSLKEYLOGFILE", "there is no such directory")
 
 
 def _unusable(variable: str, why: str) -> ConfigurationError:
