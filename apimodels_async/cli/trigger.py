@@ -63,7 +63,7 @@ def trigger(
 
         No task is made, and the pictures it links to do not exist. Prints what was posted as JSON, and each answer on
     stderr. Ends with 0 after a 2xx.
-        """
+    """
     gateway_module()  # says which extra is missing, if one is
     try:
         split_http_url(url)
