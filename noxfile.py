@@ -1,5 +1,6 @@
 """What can be run here; `nox -l` lists it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -35,13 +36,15 @@ def run_tests(session: nox.Session, *options: str) -> None:
     # Without this, Python would put this folder before the installed package.
     session.env["PYTHONSAFEPATH"] = "1"
     session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()).resolve() / "coverage")
-    session.run("pytest", *(session.posargs or ["-n", "auto", "--dist=worksteal", *options]))
+    # Two processes a core, because most tests wait for a socket, a child or a timer for much of their time.
+    processes = str(2 * (os.cpu_count() or 1))
+    session.run("pytest", *(session.posargs or ["-n", processes, "--dist=worksteal", *options]))
 
 
 @nox.session(python=PYTHONS or None)
 def tests(session: nox.Session) -> None:
     """The tests of the built package on every supported Python that is found; coverage and the longest on the first."""
-    session.install(PACKAGE, *group("test"))
+    session.install(PACKAGE, *group("test"), *group("agents"))
     # Coverage and what is marked `once` differ little between Pythons, and take half of the time.
     measured = session.python in (None, *PYTHONS[:1])
     coverage = ["--cov", "--cov-report=term-missing:skip-covered", "-m", "not postgres"]
@@ -77,6 +80,14 @@ def lowest(session: nox.Session) -> None:
         run_tests(session, "tests/cli", "-m", "not postgres")
 
 
+@nox.session(name="tests-web")
+def tests_web(session: nox.Session) -> None:
+    """Both pages in the Chromium of the distribution (apt-get install chromium), sizes and colours, by axe too."""
+    session.install(PACKAGE, *group("test"), *group("web"))
+    session.env["PYTHONSAFEPATH"] = "1"
+    session.run("pytest", "-n0", *(session.posargs or ["tests/web"]))
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff: rules and format."""
@@ -99,6 +110,13 @@ def docs(session: nox.Session) -> None:
     """The documentation, every warning an error, into docs/_build."""
     session.install(CLUSTER, *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "docs/_build/html")
+
+
+@nox.session
+def drawings(session: nox.Session) -> None:
+    """What the README and the pages show: four pictures, the screen of a batch, both pages (needs Chromium)."""
+    session.install("--quiet", PACKAGE, *group("web"))
+    session.run("python", "tests/tools/draw_docs.py", *session.posargs)
 
 
 @nox.session
@@ -205,8 +223,32 @@ def disk(session: nox.Session) -> None:
 @nox.session
 def files(session: nox.Session) -> None:
     """Picture files of all kinds in and out, byte for byte; `nox -s files -- FOLDER` adds those of a folder."""
-    session.install("--quiet", PACKAGE)
-    session.run("python", "tests/proofs/files.py", *session.posargs)
+    session.install("--quiet", PACKAGE, *group("files"))
+    session.run("python", "tests/proofs/files", *session.posargs)
+
+
+@nox.session
+def hosts(session: nox.Session) -> None:
+    """The client inside other people's programs, from gevent to Jupyter; `nox -s hosts -- celery` for one of them."""
+    session.install("--quiet", ".[fast,cli,gateway]", *group("hosts"))
+    session.run("python", "tests/proofs/hosts", *session.posargs)
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """Clients that others wrote, installed and run against the gateway; `nox -s clients -- curl` for some of them.
+
+    It needs node, npm, curl, wget and Chromium. `-- --write` writes their versions into the guide.
+    """
+    session.install("--quiet", PACKAGE, *group("clients"))
+    folder = Path(session.create_tmp()).resolve() / "npm"
+    folder.mkdir(exist_ok=True)
+    packages = ("apimodels-mcp", "openai", "express", "ai", "@ai-sdk/openai-compatible")
+    latest = [f"{name}@latest" for name in packages]
+    session.run(
+        "npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(folder), *latest, external=True
+    )
+    session.run("python", "tests/clients", str(folder), *session.posargs)
 
 
 @nox.session

@@ -1,45 +1,42 @@
-"""Async-first SDK for the apimodels.app image API: a create is never paid twice, a task id is never lost."""
+"""Async-first SDK for the apimodels.app image API: a create request is never paid twice, a task id is never lost.
+
+Names are imported when they are used first: what only looks at this package, as pytest does at its plugin, does not
+wait for an HTTP client.
+"""
 
 import logging as _logging
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 from apimodels_async._version import __version__
-from apimodels_async.client import AsyncImagesClient
-from apimodels_async.errors import (
-    APIError,
-    ApimodelsError,
-    AuthenticationError,
-    BadRequestError,
-    ConfigurationError,
-    ConnectionFailedError,
-    ContentPolicyError,
-    DownloadError,
-    GenerationFailedError,
-    InsufficientCreditsError,
-    LedgerError,
-    NotSubmittedError,
-    ProtocolError,
-    RateLimitError,
-    ResultExpiredError,
-    ServerError,
-    SubmissionUnknownError,
-    TaskNotFoundError,
-    WaitTimeoutError,
-)
-from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Picture, Task, TaskState
 
 if TYPE_CHECKING:
+    from apimodels_async.client import AsyncImagesClient
+    from apimodels_async.errors import (
+        APIError,
+        ApimodelsError,
+        AuthenticationError,
+        BadRequestError,
+        ConfigurationError,
+        ConnectionFailedError,
+        ContentPolicyError,
+        DownloadError,
+        GenerationFailedError,
+        InsufficientCreditsError,
+        LedgerError,
+        NotSubmittedError,
+        ProtocolError,
+        RateLimitError,
+        RequestTooLargeError,
+        ResultExpiredError,
+        ServerError,
+        ServerTimeoutError,
+        SubmissionUnknownError,
+        TaskNotFoundError,
+        WaitTimeoutError,
+    )
+    from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Picture, Task, TaskState
     from apimodels_async.sync import ImagesClient
-else:
-
-    def __getattr__(name: str) -> object:
-        # The blocking client is imported when it is asked for: who awaits does not pay for it.
-        if name == "ImagesClient":
-            from apimodels_async.sync import ImagesClient  # noqa: PLC0415
-
-            return ImagesClient
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
 
 __all__ = [
     "APIError",
@@ -63,8 +60,10 @@ __all__ = [
     "Picture",
     "ProtocolError",
     "RateLimitError",
+    "RequestTooLargeError",
     "ResultExpiredError",
     "ServerError",
+    "ServerTimeoutError",
     "SubmissionUnknownError",
     "Task",
     "TaskNotFoundError",
@@ -72,6 +71,32 @@ __all__ = [
     "WaitTimeoutError",
     "__version__",
 ]
+
+_HOMES = {
+    "AsyncImagesClient": "client",
+    "ImagesClient": "sync",
+    **dict.fromkeys(
+        ("BatchEvent", "BatchStats", "GenerationRequest", "Outcome", "Picture", "Task", "TaskState"), "models"
+    ),
+}
+"""Where a name is defined; the others are errors."""
+_MODULES = frozenset(
+    ("callbacks", "catalogue", "client", "errors", "gateway", "instrumentation", "ledger", "models", "pacing", "sync")
+)
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            return _import_module(f"{__name__}.{name}")
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(_import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__, *_MODULES})
+
 
 # A library must not print by itself: without this, Python prints the warnings of a logger that is not configured.
 _logging.getLogger("apimodels_async").addHandler(_logging.NullHandler())

@@ -84,7 +84,7 @@ class GroupCommit(Generic[C, R]):
     - Where the last group had several writers, the next gathers for `gather` seconds more.
     - A posted change, for which nothing waits, goes with the next write, or by itself after `LAZY` seconds.
 
-    The thread alone takes what has gathered and reports what came of it. So a writer that is cancelled takes no other's
+    The thread alone takes what has gathered and reports the result. So a writer that is cancelled takes no other's
     changes with it, its own are still written, and none is written twice or out of turn. The thread starts when it is
     needed and ends when it has had nothing to do for `LINGER` seconds.
 

@@ -24,12 +24,12 @@ def safe_repr(self: Any) -> str:
 
 def shorten_links(urls: Sequence[str]) -> str:
     """A data: URI is a whole picture; it does not belong in a log."""
-    return repr(
-        tuple(
-            url if len(url) <= 200 and url[:5].lower() != "data:" else f"{url[:22]}…({len(url)} characters)"
-            for url in urls
-        )
-    )
+    return repr(tuple(map(shorten_link, urls)))
+
+
+def shorten_link(url: str) -> str:
+    """A link, or what it is if it is long or holds a picture."""
+    return url if len(url) <= 200 and url[:5].lower() != "data:" else f"{url[:22]}…({len(url)} characters)"
 
 
 def brief(value: object) -> str:

@@ -145,7 +145,7 @@ class Database:
             self._connection = None
 
     def after_fork(self) -> None:
-        """In a forked child: let go of what is the parent's."""
+        """In a forked child: drop what belongs to the parent."""
         self._turn = threading.Lock()  # a thread that does not exist here may have held the old one
         self._forked = self._connection is not None and not self._reopen
         _inherited.append(self._connection)

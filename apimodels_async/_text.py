@@ -12,6 +12,9 @@ _BLANK_SYMBOLS = frozenset("\t\n\v\f\r\u034f\u115f\u1160\u2800\u3164\uffa0") | f
 _INVISIBLE = frozenset({"Cf", "Zl", "Zp", "Zs"})
 """The categories of format characters and of white space."""
 
+_SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Control characters, half surrogates, and characters that would change the direction of the text around them."""
+
 
 def is_blank(text: str) -> bool:
     """Whether there is nothing to be seen: no text at all, white space, zero-width characters, a byte order mark."""
@@ -24,6 +27,24 @@ def control_character(text: str) -> str | None:
     return None if found is None else f"U+{ord(found[0]):04X} at character {found.start() + 1}"
 
 
+def visible(text: str) -> str:
+    r"""`text` with what cannot be seen or would rearrange it written as escapes, such as ``\u202e``.
+
+    Tabs and line ends stay, and so do the marks that Arabic and Hebrew need. The result can be encoded.
+    """
+    return _SHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
+
+
 def shorten(text: str, longest: int = 80) -> str:
     """`text`, or its beginning and its length if it is longer."""
     return text if len(text) <= longest else f"{text[: longest - 20]}…({len(text)} characters)"
+
+
+def printable(text: str) -> str:
+    """A server's words without anything that a terminal or a log file would obey.
+
+    `text` with every character that cannot be seen escaped, as Python writes it: line breaks, ESC, directions.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

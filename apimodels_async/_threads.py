@@ -1,7 +1,17 @@
 """Between threads and event loops: worker threads of our own, and calls from a thread into a loop."""
 
+import asyncio
+import atexit
 import contextlib
-from collections.abc import Callable
+import contextvars
+import os
+import queue
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any, TypeVar
 
 import anyio
@@ -9,6 +19,9 @@ import anyio.lowlevel
 import anyio.to_thread
 
 T = TypeVar("T")
+
+EXIT = 2.0
+"""Maximum seconds that an exiting interpreter waits for work that is under way in our threads."""
 
 
 class WorkerThreads:
@@ -20,10 +33,14 @@ class WorkerThreads:
     Args:
         kind: a name for the kind of work.
         number: of threads.
+        foreign: whether the work is a caller's function, which may use `anyio.from_thread`. It gets a thread of
+            anyio's then, which keeps the interpreter from its exit where an event loop is left in an odd way
+            (nest_asyncio).
     """
 
-    def __init__(self, kind: str, number: int) -> None:
+    def __init__(self, kind: str, number: int, *, foreign: bool = False) -> None:
         self._number = number
+        self._foreign = foreign
         self._limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar(f"{__name__}.{kind}")
 
     async def run(self, work: Callable[[], T], *, abandon: bool = False) -> T:
@@ -37,11 +54,156 @@ class WorkerThreads:
         if limiter is None:
             limiter = anyio.CapacityLimiter(self._number)
             self._limiter.set(limiter)
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=abandon, limiter=limiter)
+        # trio's own threads do not keep an interpreter from its exit.
+        if self._foreign or is_trio(anyio.lowlevel.current_token().native_token):
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=abandon, limiter=limiter)
+        returned: list[T] = []
+        async with limiter:
+            with anyio.CancelScope(shield=not abandon):
+                returned.append(await _threads_of_loop().run(work))
+        return returned[0]
 
 
 FILES = WorkerThreads("files", 16)
 """For short work on files: pictures in, pictures out, ledgers that are opened."""
+
+
+_SAME_CLOCK = 10.0
+"""Seconds by which a loop's clock may differ from the system's: some keep the time of their last turn."""
+_imported: set[str] = set()
+
+
+async def imported(*modules: str) -> None:
+    """Import modules, in a thread: each may take tens of milliseconds, for which the event loop would be blocked.
+
+    Nothing of anyio is used on asyncio, because its own module for asyncio is one of them. Under a clock that is not
+    the system's, as in tests, no thread is waited for: such a clock jumps ahead when nothing else happens.
+    """
+    missing = [name for name in modules if name not in _imported]
+    if not missing:
+        return
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        trio = sys.modules["trio"]
+        if type(trio.lowlevel.current_clock()).__name__ == "SystemClock":
+            await trio.to_thread.run_sync(_import, missing, "trio", limiter=trio.CapacityLimiter(1))
+        else:
+            _import(missing, "trio")
+    else:
+        if abs(loop.time() - time.monotonic()) < _SAME_CLOCK:
+            await _LoopThreads().run(lambda: _import(missing, "asyncio"))
+        else:
+            _import(missing, "asyncio")
+    _imported.update(missing)
+
+
+def _import(modules: Iterable[str], library: str) -> None:
+    with contextlib.suppress(ImportError):  # a later anyio may have no such module; it is only quicker to have it
+        import_module(f"anyio._backends._{library}")
+    for name in modules:
+        import_module(name)
+
+
+class _UnderWay:
+    """Counts the calls that are being worked on."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._number = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._number += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._number -= 1
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is none, and return whether there is none."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._number, seconds)
+
+
+class _LoopThreads:
+    """The threads of one asyncio loop. They end with it, and are daemons: an interpreter can exit beside them."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        weakref.finalize(self, self._calls.put, None).atexit = False
+
+    async def run(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def call() -> None:
+            returned: Any = None
+            error: BaseException | None = None
+            try:
+                returned = context.run(work)
+            except StopIteration as raised:  # a future does not take it
+                error = RuntimeError("a function in a thread raised StopIteration")
+                error.__cause__ = raised
+            except BaseException as raised:  # noqa: BLE001  (raised in the loop)
+                error = raised
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nothing waits there any more
+                loop.call_soon_threadsafe(_settle, result, returned, error)
+
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=_work, args=(self._calls, self._idle), name="apimodels", daemon=True).start()
+        self._calls.put(call)
+        return await result
+
+
+def _work(calls: "queue.SimpleQueue[Callable[[], object] | None]", idle: threading.Semaphore) -> None:
+    """What a thread does. It does not hold the `_LoopThreads`, whose end is its own end."""
+    while (call := calls.get()) is not None:
+        with _under_way:
+            call()
+        del call  # and with it the result, which may be large
+        idle.release()
+    calls.put(None)  # for the others
+
+
+def _settle(result: "asyncio.Future[T]", returned: T, error: BaseException | None) -> None:
+    if result.cancelled():
+        return
+    if error is None:
+        result.set_result(returned)
+    else:
+        result.set_exception(error)
+
+
+_loop_threads: anyio.lowlevel.RunVar[_LoopThreads] = anyio.lowlevel.RunVar(f"{__name__}.threads")
+_under_way = _UnderWay()
+
+
+def _threads_of_loop() -> _LoopThreads:
+    threads = _loop_threads.get(None)
+    if threads is None:
+        threads = _LoopThreads()
+        _loop_threads.set(threads)
+    return threads
+
+
+def _forget() -> None:
+    """In a forked child there is no other thread."""
+    global _under_way  # noqa: PLW0603
+    _under_way = _UnderWay()
+
+
+@atexit.register
+def _finish() -> None:
+    """Let threads finish what they are writing: it would be left half done."""
+    _under_way.wait(EXIT)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def is_trio(token: object) -> bool:

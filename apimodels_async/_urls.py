@@ -8,6 +8,7 @@ from apimodels_async.catalogue import SERVER_ALIASES
 from apimodels_async.errors import ConfigurationError
 
 _PRINTABLE = "[!-~]+"
+_NUMBER = r"(?a)(.*\.)?(\d+|0x[0-9a-f]*)\.?"
 
 
 def split_http_url(url: str) -> SplitResult:
@@ -67,6 +68,43 @@ def is_loopback(host: str) -> bool:
         return False
     plain = getattr(address, "ipv4_mapped", None) or address
     return plain.is_loopback or plain.is_unspecified  # a connection to 0.0.0.0 ends here as well
+
+
+def _is_odd(host: str) -> bool:
+    """Whether a resolver may read an address in `host` that `is_loopback` does not see: 127.1, 0x7f000001."""
+    if not host.isascii():
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return re.fullmatch(_NUMBER, host) is not None
+    return False
+
+
+def check_link(url: str, *, base_url: str) -> str:
+    """Return `url` if a picture may be fetched from it, or sent to it.
+
+    https is allowed from any host; plain http only from this machine, or from the API's own host if the API itself is
+    used over plain http. Only an API on this machine may link to this machine: a remote server must not make the client
+    send requests to local services.
+
+    Raises:
+        ValueError: the reason why it may not.
+    """
+    api = urlsplit(base_url)
+    parts = urlsplit(url)
+    host, _ = parts.hostname, parts.port
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("not an http(s) link")
+    if _is_odd(host):
+        raise ValueError("a link whose host is written in an odd way")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a link with credentials in it")
+    if is_loopback(host) and not is_loopback(api.hostname or ""):
+        raise ValueError("a link to this machine from a server elsewhere")
+    if parts.scheme == "http" and not is_loopback(host) and not (api.scheme == "http" and host == api.hostname):
+        raise ValueError("a plain http link")
+    return url
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -28,9 +28,13 @@ def check_type(value: object, kinds: type | tuple[type, ...], argument: str, rig
 
 # Patterns are compiled on first use, and kept, by `re` itself: an import need not pay for them.
 _SURROGATE = "[\ud800-\udfff]"
-SIZE = r"(?a)[1-9]\d{0,4}x[1-9]\d{0,4}"
-RATIO = r"(?a)[1-9]\d{0,3}:[1-9]\d{0,3}"
-RESOLUTION = r"(?a)\d{1,2}(\.\d{1,2})?[Kk]"
+_WORD = r"[A-Za-z][A-Za-z]+([-_][A-Za-z0-9]+)*"
+"""A word as pages use it for a value: ``auto``, ``match_input_image``."""
+SIZE = rf"(?a)[1-9]\d{{0,4}}[x*][1-9]\d{{0,4}}|\d{{1,2}}(\.\d{{1,2}})?[Kk]|{_WORD}"
+_SIDE = r"(?!0+(\.0+)?(:|$))\d{1,4}(\.\d{1,3})?"
+RATIO = rf"(?a){_SIDE}:{_SIDE}|{_WORD}"
+RESOLUTION = rf"(?a)\d{{1,2}}(\.\d{{1,2}})?[Kk]|[1-9]\d{{2,4}}p?|{_WORD}"
+QUALITY = rf"(?a){_WORD}"
 _ELSE = "; another value the server may know goes through extra_body"
 
 
@@ -44,6 +48,12 @@ def pattern(regex: str, right: str, hint: str = _ELSE) -> Any:
             check(re.fullmatch(regex, value), attribute.name, value, f"give {right}", hint)
 
     return validate
+
+
+size = pattern(SIZE, 'pixels as "1024x1024", or "2K" or "auto"')
+aspect_ratio = pattern(RATIO, 'a ratio as "16:9", or a word as "auto"')
+resolution = pattern(RESOLUTION, '"1K", "2K" or "4K", or another one of the model, as "512"')
+quality = pattern(QUALITY, "'low', 'medium', 'high', 'auto', or another word of the model")
 
 
 def callback_url(_: object, __: "Attribute[Any]", value: str | None) -> None:
@@ -100,6 +110,11 @@ def picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
             attribute.name,
             f"is a {type(value).__name__}: give a URL, a data: URI, a path, bytes, a binary file or a Pillow image",
         )
+
+
+def as_tuple(values: Any) -> Any:
+    """A list of the caller's may change later."""
+    return tuple(values) if isinstance(values, list) else values
 
 
 def pictures(self: object, attribute: "Attribute[Any]", values: object) -> None:

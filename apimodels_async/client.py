@@ -7,27 +7,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-import anyio
-from attrs import evolve, fields
-
 # What these three offer is imported when it is used first: many clients never need it. Annotations name it in quotes.
 from apimodels_async import _batch as batches
 from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
-from apimodels_async._create import inputs
+from apimodels_async._create import calls
+from apimodels_async._create.arguments import check_requests, checked_id, checked_wait, request_of
+from apimodels_async._create.closing import close
 from apimodels_async._create.engine import Engine
-from apimodels_async._create.open_files import read_awaited
-from apimodels_async._create.sources import read_picture
-from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
-from apimodels_async._threads import FILES
+from apimodels_async._threads import imported
 from apimodels_async._urls import server_identity
 from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ApimodelsError, ConnectionFailedError
+from apimodels_async.errors import TaskNotFoundError
 from apimodels_async.models import (
     UNSET,
     BatchEvent,
@@ -38,7 +34,6 @@ from apimodels_async.models import (
     Picture,
     Quality,
     Task,
-    TaskState,
     Unset,
 )
 from apimodels_async.pacing.guard import guarded
@@ -49,9 +44,6 @@ if TYPE_CHECKING:
     from apimodels_async.ledger.run import LedgerRun
 
 __all__ = ["AsyncImagesClient"]
-
-_CLOSING_GRACE = 5.0
-"""Seconds to wait for the responses of create requests under way when the client is closed."""
 
 
 class AsyncImagesClient:
@@ -107,7 +99,7 @@ class AsyncImagesClient:
             raise ArgumentError("timeout", "give seconds above 0", value=str(timeout), hint=", or None for no limit")
         if max_retries < 0:
             raise ArgumentError("max_retries", "give 0 or more", value=str(max_retries))
-        self._wait_timeout = _checked_wait(wait_timeout, "wait_timeout")
+        self._wait_timeout = checked_wait(wait_timeout, "wait_timeout")
         settings = resolve(secret, base_url, model)
         self._base_url, self._model = settings.base_url, settings.model
         if callbacks is not None and not callable(getattr(callbacks, "issue", None)):
@@ -121,6 +113,7 @@ class AsyncImagesClient:
             pacing=pacing,
             callbacks=callbacks,
             max_retries=max_retries,
+            prices=settings.prices,
         )
         self._ledgers: OpenLedgers | None = None
 
@@ -128,7 +121,7 @@ class AsyncImagesClient:
         return f"{type(self).__name__}(base_url={self._base_url!r}, model={self._model!r})"
 
     async def __aenter__(self) -> Self:
-        self._engine.jobs.bind()
+        await self._engine.ready()
         return self
 
     async def __aexit__(
@@ -137,14 +130,11 @@ class AsyncImagesClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the client. Waits up to five seconds for create requests under way. May be called twice."""
-        await self._engine.jobs.aclose(_CLOSING_GRACE)
-        try:
-            if self._ledgers is not None:
-                with anyio.CancelScope(shield=True):
-                    await self._ledgers.aclose()
-        finally:
-            await self._engine.http.aclose()
+        """Close the client; wait up to five seconds for create requests under way. May be called twice.
+
+        From another event loop it is closed in its own; if that has ended, its connections are cut off. It is logged.
+        """
+        await close(self._engine, None if self._ledgers is None else self._ledgers.aclose)
 
     @property
     def detached(self) -> list[Task]:
@@ -183,16 +173,16 @@ class AsyncImagesClient:
         Args:
             prompt: what to paint; or a `GenerationRequest`, whose fields the other arguments replace.
             model: the model id, ``provider/name`` or short; a model that this SDK does not know is sent unchanged.
-            size: pixels, ``"1024x1024"``.
+            size: pixels, ``"1024x1024"``; some models take ``"2K"``, ``"4K"`` or ``"auto"``.
             n: number of pictures, at least 1.
             image: one picture to edit: an ``http(s)`` URL (sent as ``image_url``), a ``data:`` URI, a path, bytes, a
                 binary file, or anything with Pillow's ``save`` (sent as base64).
             images: several pictures to edit or to fuse, each as `image`.
             mask: which part of the picture to replace; local, and of the same pixel size.
             callback_url: where the server POSTs once when the task has ended.
-            aspect_ratio: ``"16:9"``.
-            resolution: ``"1K"``, ``"2K"`` or ``"4K"``.
-            quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``.
+            aspect_ratio: ``"16:9"``; some models take words, as ``"auto"`` or ``"match_input_image"``.
+            resolution: ``"1K"``, ``"2K"`` or ``"4K"``; some models take others, as ``"512"``.
+            quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``; some models take others, as ``"max"``.
             output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
             seed: the same seed asks for the same picture.
             extra_body: request fields this SDK does not know, merged over the others.
@@ -212,27 +202,33 @@ class AsyncImagesClient:
             SubmissionUnknownError: the server may have accepted it; it was not sent again.
             LedgerError: a step could not be recorded: nothing was sent, or the error carries the task id.
         """
-        request = _request_of(prompt, locals())
-        self._engine.jobs.bind()
-        if ledger is not None:
-            return await self._create_once(request, ledger, key)
-        if key is not None:
+        request = request_of(prompt, locals())
+        await self._engine.ready()
+        if key is not None and ledger is None:
             raise ArgumentError("key", "give the ledger it is a key of as well")
-        return await self._engine.send(await self._engine.prepare(request))
+        return await calls.create(self._engine, request, self._create(request, ledger, key))
 
-    async def _create_once(
-        self, request: GenerationRequest, ledger: "ledgers.Ledger | str | os.PathLike[str]", key: str | None
+    async def _create(
+        self,
+        request: GenerationRequest,
+        ledger: "ledgers.Ledger | str | os.PathLike[str] | None",
+        key: str | None,
     ) -> Task:
-        """Run `create` with a ledger: a task that an earlier call with this key created is not created again."""
+        """Create a task; with a ledger, one that an earlier call with this key created is not created again."""
+        engine = self._engine
+        if ledger is None:
+            return await engine.send(await engine.prepare(request))
+        records = await self._open(ledger, match=False)
         from apimodels_async.ledger.once import create_once  # noqa: PLC0415  (many have no ledger)
 
-        records = await self._open(ledger, match=False)
-        engine = self._engine
-        prepared = await engine.prepare(request, for_ledger=True)
-        return await create_once(records, prepared, key, engine.send, engine.recover)
+        task = await create_once(records, await engine.prepare(request, for_ledger=True), key, engine)
+        if self._ledgers is not None and key is not None:
+            self._ledgers.note_entry(task, records, key)
+        return task
 
     async def _open(self, ledger: "ledgers.Ledger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
+            await imported(*(f"apimodels_async.ledger.{name}" for name in ("once", "opened", "sqlite")))
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
             self._ledgers = OpenLedgers(self._engine.jobs)
@@ -249,8 +245,8 @@ class AsyncImagesClient:
             ProtocolError: the response is outside the contract.
             ConnectionFailedError: there was no response; it is safe to try again.
         """
-        self._engine.jobs.bind()
-        return await self._engine.poller.query(_checked_id(task_id))
+        await self._engine.ready()
+        return await self._engine.poller.query(checked_id(task_id))
 
     async def wait(
         self,
@@ -277,14 +273,16 @@ class AsyncImagesClient:
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no response contains a link to a picture.
         """
-        self._engine.jobs.bind()
-        bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
-        task = task_or_id if isinstance(task_or_id, Task) else Task(id=_checked_id(task_or_id), state="")
+        await self._engine.ready()
+        bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
+        task = task_or_id if isinstance(task_or_id, Task) else Task(id=checked_id(task_or_id), state="")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
         try:
-            return await self._engine.poller.wait(task, paced, bound, on_change)
-        except Exception as error:  # noqa: BLE001  (raised there)
-            self._raise_with_id(error, task)
+            return await calls.wait(self._engine, task, paced, bound, on_change)
+        except TaskNotFoundError as error:
+            if self._ledgers is not None and task.id is not None:
+                self._ledgers.note_not_found(task.id, error)
+            raise
 
     async def generate(
         self,
@@ -315,29 +313,11 @@ class AsyncImagesClient:
             GenerationFailedError: the task failed (`ContentPolicyError`: refused by moderation); not billed.
             ApimodelsError: as `create` and `wait` raise.
         """
-        request = _request_of(prompt, locals())
-        self._engine.jobs.bind()
-        bound = self._wait_timeout if isinstance(timeout, Unset) else _checked_wait(timeout, "timeout")
+        request = request_of(prompt, locals())
+        await self._engine.ready()
+        bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
-        task = await self._engine.send(await self._engine.prepare(request), within=bound)
-        try:
-            task = await self._engine.poller.wait(task, paced, bound)
-        except Exception as error:  # noqa: BLE001  (raised there)
-            self._raise_with_id(error, task)
-        except BaseException:
-            self._engine.submitter.detach(task)  # cancelled: the caller never received the id
-            raise
-        if task.state == TaskState.FAILED:
-            raise tasks.failure(task)
-        return task
-
-    def _raise_with_id(self, error: Exception, task: Task) -> NoReturn:
-        """Raise the error that ended a wait, with the task's id or after adding the task to `detached`."""
-        if not isinstance(error, ApimodelsError):
-            self._engine.submitter.detach(task)
-        elif error.task_id is None:
-            error.task_id = task.id
-        raise error
+        return await calls.generate(self._engine, request, paced, bound)
 
     def batch(
         self,
@@ -347,6 +327,7 @@ class AsyncImagesClient:
         ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
+        allow_unpriced: bool = False,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
@@ -354,6 +335,8 @@ class AsyncImagesClient:
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        name: str | Callable[[int, GenerationRequest], str] | None = None,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> "batches.Batch":
         """Make many pictures: ``async with client.batch(requests) as batch: async for outcome in batch: …``.
 
@@ -377,8 +360,9 @@ class AsyncImagesClient:
             download_to: a directory, or the URL of a store that fsspec knows (``s3://bucket/prefix``), in which the
                 pictures of completed tasks are saved before their outcome is returned. It is tested when the batch is
                 entered, before anything is sent. A full disk ends the sending, as missing credits do.
-            budget: maximum cost of the batch in US dollars, by the catalogue's dated prices. A request that would
-                exceed it is not sent, nor one for a model without a known price.
+            budget: maximum cost of the batch in US dollars, by the catalogue's dated prices and those of the file that
+                ``APIMODELS_PRICES`` names. A request that would exceed it is not sent, nor one without a known price.
+            allow_unpriced: with a budget, also send requests without a known price; they count as free.
             retry_failed: how often a failed task is submitted again, if the vendor says that a retry may help.
             create_rate: maximum create requests a second, for the whole client.
             poll_rate: maximum queries a second, for the whole client; when it binds, the tasks most likely to be done
@@ -390,37 +374,54 @@ class AsyncImagesClient:
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. Its errors are logged, and a slow one does not delay the batch.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
+            name: what the pictures are called, as ``"{line:04}-{prompt}"``; by default by the ids of their tasks. The
+                fields are ``line`` (of the request, from 1), ``id``, ``model``, ``key`` (of the ledger's entry),
+                ``index`` (of a picture; ``-{index}`` is added where a task has several), and those of the request. No
+                file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken. A function is called with
+                the index of a request and the request, and returns such a text.
+            page: an HTML file that shows the batch, replaced by a newer one every few seconds while it runs; ``True``
+                for ``index.html`` in `download_to`. It is one file that loads nothing from a network, with a thumbnail
+                of each picture, made by Pillow (extra ``page``). A page that cannot be written is logged and does not
+                end the batch.
 
         Raises:
             TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
             DownloadError: on entering, if `download_to` cannot be written to: nothing was sent.
-            ConfigurationError: on entering, if the extra ``storage`` is missing: nothing was sent.
+            ConfigurationError: on entering, if an extra is missing (``storage``, ``page``), or if `page` is there and
+                is no page of a batch: nothing was sent.
         """
-        _check_requests(requests)
+        check_requests(requests)
         if max_in_flight < 1:
             raise ArgumentError("max_in_flight", "give 1 or more", value=str(max_in_flight))
         if retry_failed < 0:
             raise ArgumentError("retry_failed", "give 0 or more", value=str(retry_failed))
-        for name, figure in (("budget", budget), ("create_rate", create_rate), ("poll_rate", poll_rate)):
+        for argument, figure in (("budget", budget), ("create_rate", create_rate), ("poll_rate", poll_rate)):
             if figure is not None and not figure > 0:
-                raise ArgumentError(name, "give a number above 0", value=str(figure), hint=", or None for no limit")
-        bound = self._wait_timeout if isinstance(wait_timeout, Unset) else _checked_wait(wait_timeout, "wait_timeout")
+                raise ArgumentError(argument, "give a number above 0", value=str(figure), hint=", or None for no limit")
+        bound = self._wait_timeout if isinstance(wait_timeout, Unset) else checked_wait(wait_timeout, "wait_timeout")
         directory = None if download_to is None else downloads.place_of(download_to, "download_to")
+        naming = None if name is None else downloads.Naming(name, requests=requests)
+        if naming is not None and (directory is None or (naming.needs_key and ledger is None)):
+            missing = "download_to" if directory is None else "a ledger, whose keys {key} stands for,"
+            raise ArgumentError("name", f"give {missing} as well")
         options = batches.BatchOptions(
             max_in_flight=max_in_flight,
             download_to=directory,
             budget=budget,
+            allow_unpriced=allow_unpriced,
             retry_failed=retry_failed,
             create_rate=create_rate,
             poll_rate=poll_rate,
             wait_timeout=bound,
             on_event=on_event,
             sidecar=sidecar,
-            outage_timeout=_checked_wait(outage_timeout, "outage_timeout"),
+            outage_timeout=checked_wait(outage_timeout, "outage_timeout"),
+            naming=naming,
+            page=batches.checked_page(page, directory),
         )
         open_ledger = None if ledger is None else partial(self._open, ledger, match=True)
-        return batches.Batch(self._engine, self._downloader, requests, options, open_ledger)
+        return batches.Batch(self._engine, lambda: self._downloader, requests, options, open_ledger)
 
     async def generate_many(
         self,
@@ -430,6 +431,7 @@ class AsyncImagesClient:
         ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
+        allow_unpriced: bool = False,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
@@ -437,6 +439,8 @@ class AsyncImagesClient:
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        name: str | Callable[[int, GenerationRequest], str] | None = None,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> list[Outcome]:
         """Run `batch` and return its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -449,6 +453,7 @@ class AsyncImagesClient:
             ledger=ledger,
             download_to=download_to,
             budget=budget,
+            allow_unpriced=allow_unpriced,
             retry_failed=retry_failed,
             create_rate=create_rate,
             poll_rate=poll_rate,
@@ -456,11 +461,13 @@ class AsyncImagesClient:
             outage_timeout=outage_timeout,
             on_event=on_event,
             sidecar=sidecar,
+            name=name,
+            page=page,
         )
         try:
             async with batch:
                 async for outcome in batch:
-                    outcomes.append(outcome)  # noqa: PERF401  (what was taken must be at hand when it is cut off)
+                    outcomes.append(outcome)  # noqa: PERF401  (what was received must be there when it is cancelled)
         except BaseException:
             for task in [outcome.task for outcome in outcomes] + list(batch.detached):
                 if task is not None:
@@ -477,11 +484,12 @@ class AsyncImagesClient:
         timeout: float | None = 600.0,
         min_rate: int = 1024,
         check: bool = True,
+        name: str | None = None,
     ) -> list[Path]:
         """Save a completed task's pictures in `directory`, which is made if need be.
 
-        Each is written to a part file, flushed, and renamed: it is there whole or not at all, as in a store. The names
-        are ours: task id, index, and the suffix of the format that its bytes show.
+        Each is written to a part file, flushed, and renamed: it is there whole or not at all, as in a store. Without a
+        `name`, the names are ours: task id, index, and the suffix of the format that its bytes show.
 
         Args:
             task: a completed task.
@@ -490,6 +498,8 @@ class AsyncImagesClient:
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
             check: if ``False``, what the server has is saved as it is, also if it breaks off.
+            name: what they are called, as ``"cat"`` or ``"{model}-{id}"``; ``-{index}`` is added where there are
+                several. No file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken.
 
         Returns:
             The paths, in the order of ``task.result_urls``; in a store, the URLs.
@@ -498,9 +508,13 @@ class AsyncImagesClient:
             DownloadError: a picture could not be saved; the task stays done and can be downloaded again.
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
+        await imported(downloads.DOWNLOADER)
         limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
-        saved = await self._downloader.download(task, downloads.place_of(directory, "directory"), limits)
+        place, given = downloads.place_of(directory, "directory"), None
+        if name is not None:
+            given = downloads.GivenName(downloads.Naming(name, fields=downloads.OF_A_TASK).name(task))
+        saved = await self._downloader.download(task, place, limits, given)
         return list(downloads.as_paths(picture.path for picture in saved))
 
     async def fetch(
@@ -517,7 +531,8 @@ class AsyncImagesClient:
         Raises:
             DownloadError, ResultExpiredError: as `download`.
         """
-        self._engine.jobs.bind()
+        await self._engine.ready()
+        await imported(downloads.DOWNLOADER)
         return await self._downloader.fetch(task, downloads.DownloadLimits(max_bytes, timeout, min_rate))
 
     @cached_property
@@ -530,6 +545,7 @@ class AsyncImagesClient:
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
+        await self._engine.ready()
         return tasks.read_models(await self._engine.read("/models"))
 
     async def balance(self) -> float:
@@ -538,10 +554,13 @@ class AsyncImagesClient:
         Raises:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
+        await self._engine.ready()
         return tasks.read_balance(await self._engine.read("/balance"))
 
     async def upload(self, file: ImageInput) -> str:
         """Upload a picture, which the vendor then hosts for 7 days.
+
+        A picture above 3 MB is announced first and then sent to the storage; a file is read while it is sent.
 
         Args:
             file: a local picture, in any form that `create` accepts as `image`.
@@ -553,48 +572,5 @@ class AsyncImagesClient:
             TypeError, ValueError: `file` is not a local picture.
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
-        self._engine.jobs.bind()
-        if inputs.is_remote(file):
-            raise ArgumentError("file", "is a URL, so it is hosted already", hint=": give it to create as it is")
-        file = await read_awaited(file, "file")
-        picture = await FILES.run(partial(read_picture, file, "file"), abandon=True)
-        try:
-            answer = await self._engine.http.upload(
-                f"upload{picture.format.suffix}", picture.data, picture.format.media_type
-            )
-        except RequestFailed as failure:
-            raise ConnectionFailedError(f"the upload got no answer ({failure})") from failure.__cause__
-        return tasks.read_public_url(answer)
-
-
-_FIELDS = tuple(each.name for each in fields(GenerationRequest) if each.name != "prompt")
-
-
-def _request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) -> GenerationRequest:
-    """Return the request of `create` or `generate`, from those `arguments` of the method that are request fields."""
-    given = {name: arguments[name] for name in _FIELDS if arguments[name] is not None}
-    return evolve(prompt, **given) if isinstance(prompt, GenerationRequest) else GenerationRequest(prompt, **given)
-
-
-def _check_requests(requests: object) -> None:
-    """Raise a TypeError for an iterable that is clearly not a list of requests, such as a string."""
-    kind = type(requests).__name__
-    is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
-    if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
-        raise TypeError(
-            f"requests is a {kind}: give a list of prompts or of GenerationRequest; a single one goes to generate"
-        )
-
-
-def _checked_id(task_id: object) -> str:
-    if not isinstance(task_id, str):
-        raise TypeError(f"task_id is a {type(task_id).__name__}: give the id that create brought")
-    if not task_id.strip():
-        raise ArgumentError("task_id", "is empty: give the id that create brought")
-    return task_id
-
-
-def _checked_wait(seconds: float | None, argument: str) -> float | None:
-    if seconds is not None and not seconds >= 0:
-        raise ArgumentError(argument, "give seconds from 0", value=str(seconds), hint=", or None for no limit")
-    return seconds
+        await self._engine.ready()
+        return await self._engine.uploads.upload_file(file)

@@ -4,14 +4,16 @@ ApimodelsError
 ├── ConfigurationError            no key, a bad base URL, a key that cannot be a header
 ├── APIError                      the server said no
 │   ├── BadRequestError           400
+│   │   └── RequestTooLargeError  413, in any form
 │   ├── AuthenticationError       401
 │   ├── InsufficientCreditsError  402
 │   ├── TaskNotFoundError         404
 │   ├── RateLimitError            429
 │   └── ServerError               5xx
+│       └── ServerTimeoutError    524: silent for too long
 ├── ProtocolError                 the server said something outside the contract
 ├── ConnectionFailedError         nothing was sent, or a read-only call never got an answer
-├── SubmissionUnknownError        a create may or may not have been accepted
+├── SubmissionUnknownError        a create request may or may not have been accepted
 ├── NotSubmittedError             a batch item that was never sent
 ├── GenerationFailedError         the task ended as failed
 │   └── ContentPolicyError        refused by moderation
@@ -43,8 +45,10 @@ __all__ = [
     "NotSubmittedError",
     "ProtocolError",
     "RateLimitError",
+    "RequestTooLargeError",
     "ResultExpiredError",
     "ServerError",
+    "ServerTimeoutError",
     "SubmissionUnknownError",
     "TaskNotFoundError",
     "WaitTimeoutError",
@@ -134,7 +138,7 @@ class APIError(ApimodelsError):
 
 
 class BadRequestError(APIError):
-    """400: a parameter is missing or invalid."""
+    """400 or 422: a parameter is missing or invalid."""
 
 
 class AuthenticationError(APIError):
@@ -153,8 +157,23 @@ class RateLimitError(APIError):
     """429: too many requests. ``retry_after`` says how long to wait, where the server says."""
 
 
+class RequestTooLargeError(BadRequestError):
+    """413, in any form: the body is larger than the server, or a proxy on the way, takes. Nothing was started.
+
+    The default address takes 4.5 MB, and local pictures above 3 MB are uploaded before; ``https://api.apimodels.app/v1``
+    takes 100 MB.
+    """
+
+
 class ServerError(APIError):
-    """5xx: the server's own fault."""
+    """5xx: the server's own fault; also 455, maintenance."""
+
+
+class ServerTimeoutError(ServerError):
+    """524: the server was silent for so long (about 100 s) that a proxy in front of it gave up.
+
+    It may have done the work: to a create request this is the cause of a `SubmissionUnknownError`.
+    """
 
 
 class ProtocolError(ApimodelsError):
@@ -186,7 +205,7 @@ class ConnectionFailedError(ApimodelsError):
 
 
 class SubmissionUnknownError(ApimodelsError):
-    """A create may or may not have been accepted, and may be billed. It is never resent silently.
+    """A create request may or may not have been accepted, and may be billed. It is never resent silently.
 
     ``__cause__`` says why. The vendor's console lists an account's tasks (apimodels.app/console/records).
     """
@@ -200,17 +219,20 @@ class GenerationFailedError(ApimodelsError):
     """The task ended as failed, which is not billed.
 
     Attributes:
-        task: the failed task, with ``fail_code``, ``fail_msg`` and ``retryable``; ``None`` only where the error was
-            made from its message alone.
+        task: the failed task, with ``fail_code``, ``fail_msg`` and ``retryable``; ``None`` where the create request
+            itself was refused (`ContentPolicyError`), and where the error was made from its message alone.
     """
 
     def __init__(self, message: str = "", *, task: Task | None = None) -> None:
         super().__init__(message, task_id=None if task is None else task.id)
-        self.task: Task = cast("Task", task)  # there is one in every error that a client raises
+        self.task: Task = cast("Task", task)
 
 
 class ContentPolicyError(GenerationFailedError):
-    """The vendor's moderation refused the prompt or a picture."""
+    """The vendor's moderation refused the prompt or a picture.
+
+    Where it refused the create request itself, ``task`` is ``None``, and ``__cause__`` the `BadRequestError`.
+    """
 
 
 class WaitTimeoutError(ApimodelsError):

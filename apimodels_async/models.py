@@ -1,18 +1,18 @@
 """The values the SDK takes and gives: requests, tasks and outcomes. Frozen, and free of any I/O."""
 
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import IO, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from attrs import field, fields, frozen
 
 from apimodels_async import _validators as valid
 from apimodels_async._arguments import ArgumentError
+from apimodels_async._json_values import error_value, json_value, picture_value
 from apimodels_async._reprs import brief, origin_of, safe_repr, shorten_links
 
 __all__ = [
@@ -63,6 +63,7 @@ class TaskState(StrEnum):
     """The generation failed and is not billed. Terminal."""
 
 
+_PICTURES: tuple[str, ...] = ("image", "images", "mask")
 _TERMINAL_STATES = frozenset({TaskState.COMPLETED, TaskState.FAILED})
 
 
@@ -115,27 +116,10 @@ ImageInput: TypeAlias = (
 """A picture: an ``http(s)`` URL, a ``data:`` URI, a path, bytes, a binary file (also one that is awaited), or a Pillow
 image."""
 
-Quality: TypeAlias = Literal["low", "medium", "high", "auto"]
-"""How much care a picture gets, where the model lets it be chosen."""
+Quality: TypeAlias = Literal["low", "medium", "high", "auto", "max", "standard", "hd"] | str
+"""How much care a picture gets, where the model lets it be chosen. A few models have words of their own."""
 OutputFormat: TypeAlias = Literal["png", "jpeg", "webp"]
 """The file format of the pictures that come back."""
-
-
-def _json_value(value: object) -> Any:
-    """A value as JSON has it. A number that is not finite, which JSON cannot say, becomes ``None``."""
-    match value:
-        case None | bool() | int():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case datetime():
-            return value.isoformat()
-        case Mapping():
-            return {str(name): _json_value(each) for name, each in cast("Mapping[object, object]", value).items()}
-        case list() | tuple():
-            return [_json_value(each) for each in cast("Sequence[object]", value)]
-        case _:
-            return str(value)  # text, and the members of text enums
 
 
 @frozen(kw_only=True)
@@ -176,12 +160,7 @@ class Task:
 
     def to_dict(self) -> dict[str, Any]:
         """All ten fields by name, as values that ``json.dumps`` takes: times in ISO 8601, `result_urls` as a list."""
-        return {each.name: _json_value(getattr(self, each.name)) for each in fields(Task)}
-
-
-def _as_tuple(values: Sequence[ImageInput] | None) -> Sequence[ImageInput] | None:
-    """A list of the caller's may change later."""
-    return tuple(values) if isinstance(values, list) else values
+        return {each.name: json_value(getattr(self, each.name)) for each in fields(Task)}
 
 
 @frozen
@@ -191,15 +170,15 @@ class GenerationRequest:
     Attributes:
         prompt: what to paint.
         model: the model id, ``provider/name`` or short; ``None`` takes the client's.
-        size: pixels, ``"WIDTHxHEIGHT"``.
+        size: pixels, ``"WIDTHxHEIGHT"``; some models take ``"2K"``, ``"4K"`` or ``"auto"``.
         n: number of pictures, at least 1. The server's default is one.
         image: one picture to edit.
         images: several pictures to edit or to fuse.
         mask: which part of `image` to replace; a local picture of the same pixel size.
         callback_url: where the server POSTs once when the task has ended.
-        aspect_ratio: ``"16:9"``.
-        resolution: ``"1K"``, ``"2K"`` or ``"4K"``, any case.
-        quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``.
+        aspect_ratio: ``"16:9"``; some models take ``"auto"``, ``"match_input_image"`` or ``"custom"``.
+        resolution: ``"1K"``, ``"2K"`` or ``"4K"``, any case; some models take others, as ``"512"``.
+        quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``; some models take others, as ``"max"``.
         output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
         seed: a whole number; the same seed asks for the same picture.
         extra_body: request fields this SDK does not know, merged over the others.
@@ -211,21 +190,17 @@ class GenerationRequest:
 
     prompt: str = field(validator=valid.text)
     model: str | None = field(default=None, kw_only=True, validator=valid.text)
-    size: str | None = field(default=None, kw_only=True, validator=valid.pattern(valid.SIZE, 'pixels as "1024x1024"'))
+    size: str | None = field(default=None, kw_only=True, validator=valid.size)
     n: int | None = field(default=None, kw_only=True, validator=valid.whole_number(1))
     image: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     images: Sequence[ImageInput] | None = field(
-        default=None, kw_only=True, converter=_as_tuple, validator=valid.pictures, repr=brief
+        default=None, kw_only=True, converter=valid.as_tuple, validator=valid.pictures, repr=brief
     )
     mask: ImageInput | None = field(default=None, kw_only=True, validator=valid.picture, repr=brief)
     callback_url: str | None = field(default=None, kw_only=True, validator=valid.callback_url, repr=origin_of)
-    aspect_ratio: str | None = field(
-        default=None, kw_only=True, validator=valid.pattern(valid.RATIO, 'a ratio as "16:9"')
-    )
-    resolution: str | None = field(
-        default=None, kw_only=True, validator=valid.pattern(valid.RESOLUTION, '"1K", "2K" or "4K"')
-    )
-    quality: Quality | None = field(default=None, kw_only=True, validator=valid.one_of("low", "medium", "high", "auto"))
+    aspect_ratio: str | None = field(default=None, kw_only=True, validator=valid.aspect_ratio)
+    resolution: str | None = field(default=None, kw_only=True, validator=valid.resolution)
+    quality: Quality | None = field(default=None, kw_only=True, validator=valid.quality)
     output_format: OutputFormat | None = field(
         default=None, kw_only=True, validator=valid.one_of("png", "jpeg", "webp")
     )
@@ -233,6 +208,17 @@ class GenerationRequest:
     extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True, validator=valid.json_mapping)
 
     __repr__ = safe_repr
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that are given, by name, as values that ``json.dumps`` takes.
+
+        Of a picture, its URL or its path; of one that is here, what it is. A callback URL without its path, which may
+        hold a token.
+        """
+        given = {each.name: getattr(self, each.name) for each in fields(GenerationRequest)}
+        shown = {name: picture_value(given[name]) for name in _PICTURES if given[name] is not None}
+        view = given | shown | {"callback_url": self.callback_url and origin_of(self.callback_url)[1:-1]}
+        return {name: json_value(value) for name, value in view.items() if value is not None}
 
     def __attrs_post_init__(self) -> None:
         """Check what concerns several arguments at once."""
@@ -285,6 +271,20 @@ class Outcome:
         """Whether the pictures are there and nothing went wrong."""
         return self.error is None and self.task is not None and self.task.state == TaskState.COMPLETED
 
+    def to_dict(self) -> dict[str, Any]:
+        """`ok` and the five fields by name, as values that ``json.dumps`` takes.
+
+        Request and task as by their own `to_dict`; the error as its ``class``, ``message`` and ``task_id``.
+        """
+        return {
+            "index": self.index,
+            "ok": self.ok,
+            "request": self.request.to_dict(),
+            "task": None if self.task is None else self.task.to_dict(),
+            "error": error_value(self.error),
+            "files": [str(path) for path in self.files],
+        }
+
 
 class BatchStats(NamedTuple):
     """How far a batch is. Counts are of requests, unless it says otherwise.
@@ -304,6 +304,8 @@ class BatchStats(NamedTuple):
         matched: with a ledger, how many requests an earlier run had begun.
         waiting: create requests that are held back because the server takes none. They count as `in_flight` too.
         outage: seconds for which the server has taken no create request of the batch; 0 while it takes them.
+        unpriced: sent without a known price, and so not in `spent`.
+        uploaded: bytes of large pictures sent.
     """
 
     read: int = 0
@@ -319,6 +321,8 @@ class BatchStats(NamedTuple):
     saving: int = 0
     waiting: int = 0
     outage: float = 0.0
+    unpriced: int = 0
+    uploaded: int = 0
 
 
 @frozen
@@ -326,16 +330,19 @@ class BatchEvent:
     """Something that happened in a batch.
 
     Attributes:
-        kind: ``submitted`` (the server took it), ``state`` (it changed), ``completed``, ``failed`` (with an error
-            of any kind), ``downloaded``.
+        kind: ``uploading`` (a large picture is on its way), ``submitted`` (the server took it), ``state`` (it changed),
+            ``completed``, ``failed`` (with an error of any kind), ``downloaded``.
         index: the request's position in the input, from 0.
         task: as it is now, where there is one.
         error: with ``failed``.
+        sent, size: with ``uploading``, bytes of the picture, or of the request with it, so far and in all.
     """
 
-    kind: Literal["submitted", "state", "completed", "failed", "downloaded"]
+    kind: Literal["uploading", "submitted", "state", "completed", "failed", "downloaded"]
     index: int
     task: Task | None
     error: Exception | None = None
+    sent: int = 0
+    size: int = 0
 
     __repr__ = safe_repr

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 # The type checkers' environment has no Sphinx in it.
+from docutils import nodes  # type: ignore[import-untyped, import-not-found, unused-ignore]
 from sphinx.application import Sphinx  # type: ignore[import-not-found, unused-ignore]
 from sphinx.util.nodes import make_refnode  # type: ignore[import-not-found, unused-ignore]
 from sphinx.util.typing import stringify_annotation  # type: ignore[import-not-found, unused-ignore]
@@ -23,7 +24,7 @@ version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "demo"]
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 3
 
 default_role = "code"
@@ -99,7 +100,19 @@ def _find_by_last_name(app: Sphinx, env: Any, node: Any, content: Any) -> Any:
     return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, name)
 
 
+def _label_cells(app: Sphinx, doctree: Any, docname: str) -> None:
+    """Put the head of its column before each cell: on a phone the cells of a row stand below each other."""
+    for table in doctree.findall(nodes.table):
+        heads = [entry.astext() for head in table.findall(nodes.thead) for entry in head.findall(nodes.entry)]
+        for body in table.findall(nodes.tbody):
+            for row in body.findall(nodes.row):
+                for head, entry in list(zip(heads, row.children, strict=False))[1:]:
+                    if head and entry.astext().strip():
+                        entry.insert(0, nodes.inline(head, head, classes=["cell-label"]))
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("doctree-resolved", _label_cells)
     app.connect("autodoc-process-signature", _as_in_the_source)
     app.connect("autodoc-process-docstring", _keep_colons, priority=400)  # napoleon comes at 500
     app.connect("missing-reference", _find_by_last_name)

@@ -26,7 +26,7 @@ settings.load_profile("tests")  # an example may take any time: the machine may 
 
 TESTS = Path(__file__).parent
 ONCE = (
-    *("cli", "docs", "download", "gateway", "pacing", "wire"),
+    *("cli", "docs", "download", "gateway", "pacing", "pytest_plugin", "wire"),
     *("batch/test_in_virtual_time.py", "batch/test_outages.py", "client/test_secrets.py"),
     *("create/test_inputs.py", "create/test_sources.py", "create/test_verdict.py"),
     *("faults/test_downloads.py", "faults/test_downloads_memory.py", "faults/test_matrix.py"),
@@ -82,7 +82,8 @@ def vendor_of() -> type[Vendor]:
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A key in the environment of whoever runs the tests must neither help nor be used."""
-    for name in ("APIMODELS_API_KEY", "APIMODELS_BASE_URL", "APIMODELS_MODEL", "APIMODELS_LEDGER"):
+    names = "APIMODELS_API_KEY APIMODELS_BASE_URL APIMODELS_MODEL APIMODELS_LEDGER APIMODELS_PRICES"
+    for name in names.split():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
 

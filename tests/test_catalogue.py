@@ -3,7 +3,16 @@ from datetime import date
 
 import pytest
 
-from apimodels_async.catalogue import AS_OF, MODELS, CatalogueModel, Price, find, resolution_of
+from apimodels_async.catalogue import (
+    AS_OF,
+    MODELS,
+    CatalogueModel,
+    Price,
+    find,
+    inline_limit,
+    resolution_of,
+    tier_of,
+)
 
 
 def test_every_id_full_or_short_belongs_to_one_model() -> None:
@@ -106,6 +115,36 @@ def test_a_price_may_depend_on_the_quality(quality: str | None, prices: tuple[fl
     model = find("gpt-image-2-all")
     assert model is not None
     assert tuple(model.price(resolution, quality=quality) for resolution in ("1K", "2K", "4K")) == prices
+
+
+@pytest.mark.parametrize(
+    ("resolution", "tier"),
+    [
+        *(("1k", "1K"), ("512", "1K"), ("0.5K", "1K"), ("1.5k", "1K"), ("2048", "2K"), ("2K", "2K"), ("2049", "4K")),
+        *(("4k", "4K"), ("8K", "8K"), ("auto", "AUTO"), ("", "")),
+    ],
+)
+def test_a_word_for_the_resolution_is_billed_by_the_pixels_that_it_stands_for(resolution: str, tier: str) -> None:
+    assert tier_of(resolution) == tier
+
+
+@pytest.mark.parametrize(("n", "dollars"), [(1, 0.09), (3, 0.09), (4, 0.18)])
+def test_a_price_for_several_pictures_is_paid_as_a_whole(n: int, dollars: float) -> None:
+    assert Price(0.09, pieces=3).cost(n) == pytest.approx(dollars)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "limit"),
+    [
+        ("https://apimodels.app/api/v1", 4_500_000),
+        ("https://api.apimodels.app/v1", 100_000_000),
+        ("https://API.apimodels.app/v1/", 100_000_000),
+        ("https://api.apimodels.app/v2", 4_500_000),
+        ("http://127.0.0.1:8787/api/v1", 4_500_000),
+    ],
+)
+def test_an_address_takes_4_5_megabytes_unless_it_is_known_to_take_more(base_url: str, limit: int) -> None:
+    assert inline_limit(base_url) == limit
 
 
 def test_a_price_may_depend_on_pictures_to_work_on_and_pay_for_several() -> None:

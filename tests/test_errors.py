@@ -65,7 +65,7 @@ def test_the_drawn_tree_is_the_real_one() -> None:
     real = {kind.__name__: kind.__base__.__name__ for kind in every_class() if kind.__base__}
 
     assert dict(tree) == real
-    assert len(tree) == len(real) == 19
+    assert len(tree) == len(real) == 21
 
 
 def test_every_class_of_the_tree_is_offered() -> None:

@@ -20,7 +20,7 @@ HOME = Path(apimodels_async.__file__).parent
 ORDER = (
     "_text _arguments _validators errors models catalogue _secret _settings _version _urls _limits _threads _sqlite "
     "_postgres _group_commit "
-    "_reprs",
+    "_reprs _json_values _prices _template _thumbnails instrumentation",
     "_wire",
     "_http",
     "pacing",
@@ -29,12 +29,14 @@ ORDER = (
     "_create",
     "_download",
     "ledger",
+    "_page",
     "_batch",
     "client",
     "sync",
     "shards",
-    "gateway dask",
+    "gateway dask pytest_plugin",
     "cli",
+    "__main__",
 )
 """Each line imports only from lines above it, and from its own."""
 
@@ -54,11 +56,17 @@ PURE = (
     "_batch.stops",
     "_download.tally",
     "_download.words",
+    "_page.rows",
+    "_page.document",
+    "_download.names",
     "ledger.entries",
     "callbacks.signing",
     "callbacks.parsing",
     "_urls",
     "_text",
+    "_prices",
+    "instrumentation.details",
+    "_template",
     "catalogue",
 )
 """Modules and packages without any I/O: the clock and chance are arguments."""
@@ -205,7 +213,7 @@ def test_only_one_package_imports_httpx() -> None:
 def test_the_gateway_shares_no_wire_code_with_the_client() -> None:
     shared = {other for m in MODULES if top(m) == "gateway" for other in own_imports(m) if top(other) != "gateway"}
 
-    assert shared <= {"catalogue", "_urls", "_sqlite", "_group_commit"}
+    assert shared <= {"catalogue", "_urls", "_sqlite", "_group_commit", "_text", "_thumbnails"}
 
 
 def test_one_wire_has_one_converter() -> None:
@@ -231,7 +239,7 @@ def test_every_file_says_what_it_is_for() -> None:
 
 
 MAXIMUM_LINES = 350
-LONGER = {"client": 600, "gateway.painter": 400}
+LONGER = {"client": 700, "gateway.painter": 400}
 """Modules that may be longer, and how long: the client is mostly docstrings. One that is shorter leaves the list."""
 
 

@@ -1,6 +1,7 @@
 import array
 import base64
 import io
+import json
 import pickle
 from collections import UserList, deque
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from attrs import evolve, fields
 from attrs.exceptions import FrozenInstanceError
 from PIL import Image
 
+from apimodels_async.errors import DownloadError
 from apimodels_async.models import UNSET, GenerationRequest, Outcome, SupportsSave, Task, TaskState, Unset
 
 SECRET = b"these are the pixels of a picture nobody may see in a log " * 8
@@ -50,7 +52,10 @@ def request(**given: Any) -> GenerationRequest:
         ("size", "1024x1024\n", "1024x1024"),
         ("size", "123456x1024", "1024x1024"),
         ("size", "\u0661\u0660x\u0661\u0660", "1024x1024"),
-        ("size", "auto", "extra_body"),
+        ("size", "1024x1024!", "extra_body"),
+        ("size", "2k 4k", '"2K" or "auto"'),
+        ("size", "x", "1024x1024"),
+        ("size", "auto_", "1024x1024"),
         ("n", 0, "at least 1"),
         ("n", -3, "at least 1"),
         ("images", [], "at least one picture, or leave it out"),
@@ -66,13 +71,15 @@ def request(**given: Any) -> GenerationRequest:
         ("aspect_ratio", "16:", "16:9"),
         ("aspect_ratio", "0:9", "16:9"),
         ("aspect_ratio", "16:9:1", "16:9"),
-        ("aspect_ratio", "auto", "extra_body"),
-        ("resolution", "2048", '"1K", "2K" or "4K"'),
+        ("aspect_ratio", "0.0:1", "16:9"),
+        ("aspect_ratio", "1:0", "16:9"),
+        ("aspect_ratio", "as wide as it is", "extra_body"),
+        ("resolution", "20", '"1K", "2K" or "4K"'),
         ("resolution", "K", '"1K", "2K" or "4K"'),
         ("resolution", "2M", '"1K", "2K" or "4K"'),
         ("resolution", "2K!", "extra_body"),
-        ("quality", "best", "'low', 'medium', 'high', 'auto'"),
-        ("quality", "HIGH", "extra_body"),
+        ("quality", "very best", "'low', 'medium', 'high', 'auto'"),
+        ("quality", "100%", "extra_body"),
         ("quality", "", "'low'"),
         ("output_format", "gif", "'png', 'jpeg', 'webp'"),
         ("output_format", "PNG", "extra_body"),
@@ -189,7 +196,22 @@ def test_a_number_too_large_to_be_written_is_refused(argument: str, value: int) 
         {"resolution": "1K"},
         {"resolution": "4k"},
         {"resolution": "0.5K"},
+        {"resolution": "512"},
+        {"resolution": "2048"},
+        {"resolution": "720p"},
+        {"size": "2K"},
+        {"size": "4k"},
+        {"size": "auto"},
+        {"size": "1024*1024"},
+        {"size": "square_hd"},
+        {"size": "landscape_16_9"},
+        {"aspect_ratio": "auto"},
+        {"aspect_ratio": "custom", "extra_body": {"width": 256, "height": 1440}},
+        {"aspect_ratio": "match_input_image"},
+        {"aspect_ratio": "2.35:1"},
         {"quality": "auto"},
+        {"quality": "max"},
+        {"quality": "HIGH"},
         {"output_format": "webp"},
         {"callback_url": "http://127.0.0.1:9/hook?x=1"},
         {"callback_url": "HTTPS://example.com"},
@@ -463,3 +485,56 @@ def test_a_request_does_not_change_with_the_callers_list() -> None:
     images.append("b.png")
     assert list(request.images or ()) == ["a.png"]
     assert hash(request)
+
+
+WHEN = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_an_outcome_becomes_json() -> None:
+    request = GenerationRequest("a", images=["a.png", b"\x89PNG"], callback_url="https://example.com/secret", seed=3)
+    task = Task(
+        id="t",
+        state=TaskState.COMPLETED,
+        result_urls=("https://r.example/a.png",),
+        create_time=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    outcome = Outcome(
+        index=2, request=request, task=task, error=DownloadError("no", task_id="t"), files=(Path("out") / "t-0.png",)
+    )
+
+    assert json.loads(json.dumps(outcome.to_dict(), allow_nan=False)) == {
+        "index": 2,
+        "ok": False,
+        "request": {
+            "prompt": "a",
+            "images": ["a.png", "<4 bytes>"],
+            "callback_url": "https://example.com/…",
+            "seed": 3,
+        },
+        "task": task.to_dict(),
+        "error": {"class": "DownloadError", "message": "no (task t)", "task_id": "t"},
+        "files": [str(Path("out") / "t-0.png")],
+    }
+
+
+def test_an_outcome_without_task_and_error_becomes_json() -> None:
+    assert Outcome(index=0, request=GenerationRequest("a")).to_dict() == {
+        "index": 0,
+        "ok": False,
+        "request": {"prompt": "a"},
+        "task": None,
+        "error": None,
+        "files": [],
+    }
+
+
+def test_a_request_becomes_json_without_the_pictures_that_are_here() -> None:
+    data = "data:image/png;base64," + "A" * 1000
+    request = GenerationRequest("a", image=data, mask=Path("mask.png"), extra_body={"y": (1, 2)})
+
+    assert request.to_dict() == {
+        "prompt": "a",
+        "image": "data:image/png;base64,…(1022 characters)",
+        "mask": "mask.png",
+        "extra_body": {"y": [1, 2]},
+    }

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apimodels_async._batch.batch import Batch
-    from apimodels_async._batch.options import BatchOptions
+    from apimodels_async._batch.options import BatchOptions, checked_page
 
-__all__ = ["Batch", "BatchOptions"]
+__all__ = ["Batch", "BatchOptions", "checked_page"]
 
-_HOMES = {"Batch": "batch", "BatchOptions": "options"}
+_HOMES = {"Batch": "batch", "BatchOptions": "options", "checked_page": "options"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from apimodels_async._batch.budget import Budget
 from apimodels_async._batch.options import Item, Phase
+from apimodels_async.catalogue import PUBLISHED, PriceTable
 from apimodels_async.errors import LedgerError, SubmissionUnknownError
 from apimodels_async.models import BatchStats, Task, TaskState
 
@@ -11,11 +12,11 @@ class Accounts:
 
     Attributes:
         budget: what it may spend and has spent.
-        read, submitted, in_flight, saving, completed, failed, unknown, polls, bytes: as in `BatchStats`.
+        read, submitted, in_flight, saving, completed, failed, unknown, polls, bytes, uploaded: as in `BatchStats`.
     """
 
-    def __init__(self, dollars: float | None) -> None:
-        self.budget: Budget = Budget(dollars)
+    def __init__(self, dollars: float | None, prices: PriceTable = PUBLISHED, *, allow_unpriced: bool = False) -> None:
+        self.budget: Budget = Budget(dollars, prices, allow_unpriced=allow_unpriced)
         self.read: int = 0
         self.submitted: int = 0
         self.in_flight: int = 0
@@ -25,6 +26,8 @@ class Accounts:
         self.unknown: int = 0
         self.polls: int = 0
         self.bytes: int = 0
+        self.uploaded: int = 0
+        self._uploads: dict[int, int] = {}
 
     def move(self, item: Item, phase: Phase, *, billed: bool = True) -> None:
         """An item enters another phase. When it leaves the flight, what was set aside for it is spent if `billed`."""
@@ -37,6 +40,14 @@ class Accounts:
         item.phase = phase
         self.in_flight += phase is Phase.IN_FLIGHT
         self.saving += phase is Phase.SAVING
+
+    def note_upload(self, item: Item, sent: int, *, ended: bool) -> None:
+        """So many bytes of one of an item's large pictures were sent; an upload that begins anew counts again."""
+        before = self._uploads.get(item.index, 0)
+        self.uploaded += sent - before if sent >= before else sent
+        self._uploads[item.index] = sent
+        if ended:
+            del self._uploads[item.index]
 
     def count_failure(self, error: Exception) -> None:
         """One more request has ended with an error."""
@@ -59,6 +70,8 @@ class Accounts:
             matched=matched,
             waiting=waiting,
             outage=outage,
+            uploaded=self.uploaded,
+            unpriced=sum(self.budget.unpriced.values()),
         )
 
 

@@ -7,24 +7,33 @@ and no group is held open across a ``yield``.
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anyio
 import anyio.abc
 
 from apimodels_async._batch.feed import threaded
 from apimodels_async._batch.options import BatchOptions, Requests
-from apimodels_async._batch.pipeline import Pipeline
-from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
-from apimodels_async._download.downloader import Downloader
-from apimodels_async.ledger.run import LedgerRun
+from apimodels_async._threads import imported
 from apimodels_async.models import BatchStats, Outcome, Task
+
+if TYPE_CHECKING:
+    from apimodels_async._batch.pipeline import Pipeline
+    from apimodels_async._download.downloader import Downloader
+    from apimodels_async._page.rows import PageRow
+    from apimodels_async._page.writer import PageWriter
+    from apimodels_async.ledger.run import LedgerRun
 
 logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
+
+_NEEDED = ("apimodels_async._batch.pipeline", "apimodels_async._download.downloader")
+"""What is imported when a batch is entered first."""
+_NEEDED_FOR_A_PAGE = ("apimodels_async._page.writer",)
 
 
 class Batch:
@@ -38,10 +47,10 @@ class Batch:
     def __init__(
         self,
         engine: Engine,
-        downloader: Downloader,
+        downloader: "Callable[[], Downloader]",
         requests: Requests,
         options: BatchOptions,
-        open_ledger: Callable[[], Awaitable[LedgerRun]] | None = None,
+        open_ledger: "Callable[[], Awaitable[LedgerRun]] | None" = None,
     ) -> None:
         self._open_ledger = open_ledger
         self._records: LedgerRun | None = None
@@ -54,6 +63,7 @@ class Batch:
         self._left_behind: list[Task] = []
         self._left = False
         self._pipeline: Pipeline | None = None
+        self._page: PageWriter | None = None
         self._group: anyio.abc.TaskGroup | None = None
 
     @property
@@ -65,8 +75,8 @@ class Batch:
     def detached(self) -> list[Task]:
         """After the block was left early: every task that the server accepted and whose outcome was not taken.
 
-        A create whose answer was still under way adds its task when it comes. The vendor has no call to cancel a
-        task: these go on, and ``client.wait`` takes each up again.
+        A create request whose answer was still under way adds its task when the answer comes. The vendor has no call to
+        cancel a task: these go on, and ``client.wait`` can wait for each.
         """
         return list(self._left_behind)
 
@@ -78,19 +88,28 @@ class Batch:
             cause: the error behind it.
         """
         if self._pipeline is not None:
+            from apimodels_async._batch.stops import Stop  # noqa: PLC0415  (imported with the pipeline)
+
             self._pipeline.stop_creating(Stop(reason, cause))
 
     async def __aenter__(self) -> Self:
         if self._pipeline is not None:
             raise RuntimeError("a batch is used once: make a new one")
+        await self._engine.ready()
+        await imported(*_NEEDED)
+        await self._engine.http.lanes.prepare()  # what cannot be used is said once, and not once an item
+        from apimodels_async._batch.pipeline import Pipeline  # noqa: PLC0415  (many never make a batch)
+
+        downloader = self._downloader()
         if self._options.download_to is not None:
-            directory = await self._downloader.prepare_folder(self._options.download_to)
+            directory = await downloader.prepare_folder(self._options.download_to)
             self._options = self._options._replace(download_to=directory)
+        self._page = await self._open_page()
         if self._open_ledger is not None:
             self._records = await self._open_ledger()
         self._pipeline = Pipeline(
             self._engine,
-            self._downloader,
+            downloader,
             self._options,
             self._requests,
             hand_over=self._hand_over,
@@ -101,7 +120,22 @@ class Batch:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         self._pipeline.start(self._group)
+        if self._page is not None:
+            self._group.start_soon(self._page.run)
         return self
+
+    async def _open_page(self) -> "PageWriter | None":
+        page, directory = self._options.page, self._options.download_to
+        if page is True and isinstance(directory, Path):
+            page = directory / "index.html"
+        if not isinstance(page, Path):
+            return None
+        await imported(*_NEEDED_FOR_A_PAGE)
+        from apimodels_async._page.writer import PageWriter  # noqa: PLC0415  (few batches have one)
+
+        writer = PageWriter(page)
+        await writer.open()
+        return writer
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -112,16 +146,22 @@ class Batch:
         try:
             if kind is None and pipeline.done:
                 await pipeline.notify_the_rest()
+                if self._page is not None:
+                    await self._page.finish()
         finally:
             self._leave(pipeline)
             self._lift_rates()
             group.cancel_scope.cancel()
             # The group must see a cancellation, which may be its own; an error of the user's it would wrap into an
             # exception group, so that it passes by the group instead.
-            if isinstance(error, anyio.get_cancelled_exc_class()):
-                suppress = await _ungrouped(group.__aexit__(kind, error, traceback))
-            else:
-                suppress = await _ungrouped(group.__aexit__(None, None, None)) and False
+            try:
+                if isinstance(error, anyio.get_cancelled_exc_class()):
+                    suppress = await _ungrouped(group.__aexit__(kind, error, traceback))
+                else:
+                    suppress = await _ungrouped(group.__aexit__(None, None, None)) and False
+            finally:
+                if self._page is not None:
+                    await self._page.close()
             if self._records is not None:
                 with anyio.CancelScope(shield=True):
                     await self._records.flush()
@@ -150,15 +190,27 @@ class Batch:
         """An outcome has arrived, or (``None``) the end of the input."""
         if outcome is not None:
             self._outcomes.append(outcome)
+            if self._page is not None:
+                self._page.add(self._row(outcome))
         self._wake_consumers()
+
+    def _row(self, outcome: Outcome) -> "PageRow":
+        from apimodels_async._batch.accounts import is_billed  # noqa: PLC0415  (as above)
+        from apimodels_async._page.rows import row_of  # noqa: PLC0415  (as above)
+        from apimodels_async._prices import price  # noqa: PLC0415  (as above)
+
+        model = outcome.request.model or self._engine.model or ""
+        cost = price(outcome.request, model) if is_billed(outcome.task, outcome.error) else 0.0
+        return row_of(outcome, model=model, cost=cost)
 
     def _wake_consumers(self) -> None:
         """All of them: each looks for itself whether there is anything left, and waits for a new event if not."""
         self._arrived.set()
         self._arrived = anyio.Event()
 
-    def _leave(self, pipeline: Pipeline) -> None:
+    def _leave(self, pipeline: "Pipeline") -> None:
         """Note every task whose outcome was not taken."""
+        pipeline.leave()
         waiting = [outcome.task for outcome in self._outcomes] + [item.task for item in pipeline.alive.values()]
         self._left_behind += [task for task in waiting if task is not None]
         self._outcomes.clear()

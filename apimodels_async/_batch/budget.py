@@ -1,9 +1,7 @@
-"""What a batch has spent and may spend, by the catalogue's dated prices. Pure.
+"""What a batch has spent and may spend, by dated prices. Pure."""
 
-An estimate: the vendor bills a picture when its task completes, and its prices change.
-"""
-
-from apimodels_async._create.price import price
+from apimodels_async._prices import price
+from apimodels_async.catalogue import PUBLISHED, PriceTable
 from apimodels_async.models import GenerationRequest
 
 
@@ -18,14 +16,23 @@ class BudgetExceededError(ValueError):
 class Budget:
     """Counts what is spent and what tasks under way will cost.
 
+    Args:
+        dollars: what may be spent; ``None`` for no limit.
+        prices: the prices that count.
+        allow_unpriced: whether a request may be sent although its price is not known. It counts as free.
+
     Attributes:
         spent: US dollars, for completed tasks and for those that may have been accepted.
+        unpriced: models for which no price is known, and the number of their requests.
     """
 
-    def __init__(self, dollars: float | None) -> None:
+    def __init__(self, dollars: float | None, prices: PriceTable = PUBLISHED, *, allow_unpriced: bool = False) -> None:
         self._dollars = dollars
+        self._prices = prices
+        self._allow_unpriced = allow_unpriced
         self._committed = 0.0
         self.spent = 0.0
+        self.unpriced: dict[str, int] = {}
 
     def commit(self, request: GenerationRequest, model: str) -> float:
         """Set aside what `request` will cost, in US dollars.
@@ -33,28 +40,33 @@ class Budget:
         Raises:
             UnpricedModelError, BudgetExceededError: there is a budget, and it does not allow this one.
         """
-        cost = price(request, model)
-        if self._dollars is not None:
-            if cost is None:
-                raise UnpricedModelError(f"a budget is set, and no price is known for {model!r}")
-            # A hundredth of a cent: sums of prices must not fail by a rounding error.
-            if self.spent + self._committed + cost > self._dollars + 1e-4:
-                raise BudgetExceededError(
-                    f"it would cost about ${cost:.3f}, and ${self.spent + self._committed:.3f} of the budget of "
-                    f"${self._dollars:.2f} is spent or under way"
+        cost = price(request, model, self._prices)
+        if cost is None:
+            if self._dollars is not None and not self._allow_unpriced:
+                raise UnpricedModelError(
+                    f"a budget is set, and no price is known for {model!r}; allow_unpriced=True sends it all the same, "
+                    "and APIMODELS_PRICES names a file of prices"
                 )
-        self._committed += cost or 0.0
-        return cost or 0.0
+            self.unpriced[model] = self.unpriced.get(model, 0) + 1
+            return 0.0
+        # A hundredth of a cent: sums of prices must not fail by a rounding error.
+        if self._dollars is not None and self.spent + self._committed + cost > self._dollars + 1e-4:
+            raise BudgetExceededError(
+                f"it would cost about ${cost:.3f}, and ${self.spent + self._committed:.3f} of the budget of "
+                f"${self._dollars:.2f} is spent or under way"
+            )
+        self._committed += cost
+        return cost
 
     def take_up(self, request: GenerationRequest, model: str) -> float:
         """Set aside what a request of an earlier run will cost, whatever the budget says: it is under way."""
-        cost = price(request, model) or 0.0
+        cost = price(request, model, self._prices) or 0.0
         self._committed += cost
         return cost
 
     def spend(self, request: GenerationRequest, model: str) -> None:
         """Count what an earlier run has spent."""
-        self.spent += price(request, model) or 0.0
+        self.spent += price(request, model, self._prices) or 0.0
 
     def settle(self, cost: float, *, billed: bool) -> None:
         """What was set aside is spent, or free again."""

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 
+from apimodels_async._arguments import ArgumentError
 from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.budget import BudgetExceededError, UnpricedModelError
 from apimodels_async._batch.byte_limit import ByteLimit
@@ -13,6 +15,7 @@ from apimodels_async._batch.resume import not_submitted
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.prepare import PreparedRequest
+from apimodels_async._create.uploads import UploadProgress
 from apimodels_async.errors import ApimodelsError, NotSubmittedError, SubmissionUnknownError
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import Task
@@ -37,6 +40,7 @@ class Creator:
         accounts: whose budget bounds them.
         records: the ledger's, if there is one.
         keep: called with a task that the server accepted after the batch was left.
+        on_upload: called with the progress of an item's large pictures.
 
     Attributes:
         stop: why nothing is sent any more, if so.
@@ -49,16 +53,24 @@ class Creator:
         accounts: Accounts,
         records: LedgerRun | None,
         keep: Callable[[Task], object],
+        *,
+        on_upload: Callable[[Item, UploadProgress], object],
     ) -> None:
         self._engine = engine
         self._options = options
         self._accounts = accounts
         self._records = records
         self._keep = keep
+        self._on_upload = on_upload
         self._slots = anyio.Semaphore(CREATES)
         self._bodies = ByteLimit(BODIES)
         self._hold = engine.hold(options.outage_timeout)
         self.stop: Stop | None = None
+
+    def _uploading(self, item: Item, progress: UploadProgress) -> None:
+        """Count and tell how far a large picture of an item is."""
+        self._accounts.note_upload(item, progress.sent, ended=progress.sent >= progress.size)
+        self._on_upload(item, progress)
 
     @property
     def waiting(self) -> int:
@@ -82,8 +94,10 @@ class Creator:
 
     def commit(self, item: Item) -> Exception | None:
         """Set aside what an item will cost, or return why it is not sent."""
+        budget = self._accounts.budget
         try:
-            item.cost = self._accounts.budget.commit(item.request, self._engine.model_of(item.request))
+            model = self._engine.model_of(item.request)
+            item.cost = budget.commit(item.request, model)
         except BudgetExceededError as error:
             self.stop_creating(Stop("the budget is used up", error))
             return self.stopped(item)
@@ -91,6 +105,8 @@ class Creator:
             return not_submitted(item.index, str(error), error)
         except ValueError as error:  # no model anywhere
             return error
+        if budget.unpriced.get(model) == 1:
+            logger.warning("no price is known for %r: what it costs is not counted", model, extra={"model": model})
         return None
 
     async def prepare(self, item: Item) -> PreparedRequest:
@@ -156,12 +172,19 @@ class Creator:
         journal = None if self._records is None else self._records.journal(item.key, prepared)
         try:
             within = self._options.wait_timeout
-            return await self._engine.send(prepared, self._keep, journal, within=within, hold=self._hold)
+            return await self._engine.send(
+                prepared,
+                self._keep,
+                journal,
+                within=within,
+                hold=self._hold,
+                on_upload=partial(self._uploading, item),
+            )
         except NotSubmittedError as error:
             # The server took nothing for too long, or the batch was stopped while this one was held back.
             self.stop_creating(Stop(str(error).removeprefix("not sent: "), _cause_of(error)))
             raise self.stopped(item) or error from _cause_of(error)
-        except ApimodelsError:
+        except (ApimodelsError, ArgumentError):  # the second: a picture that cannot be sent, and nothing was
             raise
         except Exception as error:
             raise SubmissionUnknownError(

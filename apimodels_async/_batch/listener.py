@@ -1,4 +1,7 @@
-"""Notifying a listener of what happens in a batch, so that no listener can harm the batch."""
+"""Notifying a listener of what happens in a batch, so that no listener can harm the batch.
+
+The listener of a batch is an instrument that observes the items of this batch and nothing else.
+"""
 
 import inspect
 import logging
@@ -10,16 +13,18 @@ from typing import Any
 import anyio
 
 from apimodels_async._threads import WorkerThreads
+from apimodels_async.instrumentation.details import Details, TaskDetails
+from apimodels_async.instrumentation.port import Instrument
 from apimodels_async.models import BatchEvent
 
 logger = logging.getLogger("apimodels_async")
 
 BACKLOG = 10_000
 """Events kept for a listener that is slower than the batch; older ones are dropped, and the log says how many."""
-_THREADS = WorkerThreads("listeners", 8)
+_THREADS = WorkerThreads("listeners", 8, foreign=True)
 
 
-class Listener:
+class Listener(Instrument):
     """Calls one listener with one event after another, apart from the batch.
 
     An async listener is awaited. A plain function is called in a worker thread, where it may be as slow as it likes.
@@ -34,20 +39,26 @@ class Listener:
         self._ending = False
         self._ended = anyio.Event()
 
-    def notify(self, event: BatchEvent) -> None:
+    def note(self, details: Details, within: Any) -> None:
+        """Add an event to the queue; returns at once."""
+        if isinstance(details, TaskDetails) and details.item is not None and details.change != "begun":
+            error = details.error if isinstance(details.error, Exception) else None
+            self.add(BatchEvent(details.change, details.item, details.task, error))
+
+    def add(self, event: BatchEvent) -> None:
         """Add an event to the queue; returns at once."""
         self._dropped += len(self._events) == BACKLOG
         self._events.append(event)
         self._more.set()
 
-    async def end(self) -> None:
+    async def finish(self) -> None:
         """Wait until every queued event was delivered, and let `run` return."""
         self._ending = True
         self._more.set()
         await self._ended.wait()
 
     async def run(self) -> None:
-        """Deliver events, until `end`."""
+        """Deliver events, until `finish`."""
         while self._events or not self._ending:
             if not self._events:
                 self._more = anyio.Event()

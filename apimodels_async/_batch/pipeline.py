@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from itertools import count
-from typing import Literal, TypeAlias
 
 import anyio
 import anyio.abc
@@ -20,7 +19,7 @@ from apimodels_async._batch.accounts import Accounts, is_billed
 from apimodels_async._batch.clock import loop_clock
 from apimodels_async._batch.creator import Creator
 from apimodels_async._batch.feed import read
-from apimodels_async._batch.listener import Listener
+from apimodels_async._batch.observers import Observers
 from apimodels_async._batch.options import BatchOptions, Item, Phase, Requests
 from apimodels_async._batch.resume import may_succeed_again
 from apimodels_async._batch.resumer import Resumer
@@ -33,15 +32,15 @@ from apimodels_async._download.downloader import Downloader
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire import tasks
 from apimodels_async.errors import AuthenticationError, TaskNotFoundError
+from apimodels_async.instrumentation import port
 from apimodels_async.ledger.entries import Entry
 from apimodels_async.ledger.run import LedgerRun
-from apimodels_async.models import BatchEvent, BatchStats, GenerationRequest, Outcome, Task, TaskState
+from apimodels_async.models import BatchStats, GenerationRequest, Outcome, Task, TaskState
 
 logger = logging.getLogger("apimodels_async")
 
 SLACK = 64
 """How many more requests than `max_in_flight` may be read beyond the outcomes that the consumer has taken."""
-_Kind: TypeAlias = Literal["submitted", "state", "completed", "failed", "downloaded"]
 
 
 class Pipeline:
@@ -78,14 +77,14 @@ class Pipeline:
         self._requests = requests
         self._hand_over = hand_over
         self._records = records
-        self._accounts = Accounts(options.budget)
+        self._accounts = Accounts(options.budget, engine.prices, allow_unpriced=options.allow_unpriced)
         self._clock = loop_clock()
-        self._listener = None if options.on_event is None else Listener(options.on_event)
-        self._creator = Creator(engine, options, self._accounts, records, keep)
+        self._observers = Observers(options.on_event, engine.model)
+        self._creator = Creator(engine, options, self._accounts, records, keep, on_upload=self._observers.uploading)
         self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
         self._saver: Saver | None = None
         if options.download_to is not None:
-            self._saver = Saver(downloader, options.download_to, sidecar=options.sidecar, records=records)
+            self._saver = Saver(downloader, options.download_to, options, records)
         self._resumer: Resumer | None = None
         if records is not None:
             self._resumer = Resumer(
@@ -116,8 +115,7 @@ class Pipeline:
         self._group = group
         group.start_soon(self._feed)
         group.start_soon(self._scheduler.run, group)
-        if self._listener is not None:
-            group.start_soon(self._listener.run)
+        self._observers.start(group)
         if self._records is not None:
             group.start_soon(self._flush_often, self._records)
 
@@ -134,9 +132,11 @@ class Pipeline:
 
     async def notify_the_rest(self) -> None:
         """Let a listener that is a little behind receive what has happened."""
-        if self._listener is not None:
-            with anyio.move_on_after(1.0):
-                await self._listener.end()
+        await self._observers.finish()
+
+    def leave(self) -> None:
+        """The batch is left before every item has its outcome."""
+        self._observers.leave(self.alive.values())
 
     def _start(self, work: Callable[[Item], Awaitable[None]], item: Item) -> None:
         self._group.start_soon(self._guarded, work, item)
@@ -144,7 +144,8 @@ class Pipeline:
     async def _guarded(self, work: Callable[[Item], Awaitable[None]], item: Item) -> None:
         """Do a part of an item's work; what it raises becomes the item's outcome."""
         try:
-            await work(item)
+            with port.within(item.operation):
+                await work(item)
         except Exception as error:  # noqa: BLE001  (that is the purpose)
             self.settle(item, error)
 
@@ -170,9 +171,12 @@ class Pipeline:
             try:
                 item = Item(index, given if isinstance(given, GenerationRequest) else GenerationRequest(given))
             except Exception as error:  # noqa: BLE001  (what was given is no request)
-                self._emit(Outcome(index=index, request=GenerationRequest("(not a request)"), error=error))
+                item = Item(index, GenerationRequest("(not a request)"))
+                self._observers.begin(item)
+                self._emit(item, error)
             else:
                 self.alive[index] = item
+                self._observers.begin(item)
                 await self._guarded(self.submit if self._resumer is None else self._resumer.resume, item)
 
     # --- creating
@@ -186,7 +190,7 @@ class Pipeline:
         """Only ask about a task of an earlier run, when there is room for it: the server has it."""
         await self._take_slot(item)
         item.cost = self._accounts.budget.take_up(item.request, task.model or "")
-        # Without an id it was answered completed, and the run was cut off before that was written down.
+        # Without an id it was answered completed, and the run ended before that was recorded.
         self._accept(item, task if task.id is not None else evolve(task, state=TaskState.COMPLETED))
 
     async def save_again(self, item: Item) -> None:
@@ -240,7 +244,7 @@ class Pipeline:
         """The server has accepted the item's request: watch its task, unless that has ended already."""
         item.task = task
         self._accounts.submitted += 1
-        self._notify("submitted", item)
+        self._observers.notify(item, "submitted")
         if task.id is None or tasks.is_over(task):
             self._finish(item, task)
         else:
@@ -257,7 +261,7 @@ class Pipeline:
         self._accounts.polls += 1
         if watched.task.state != item.state:
             item.task = watched.task
-            self._notify("state", item)
+            self._observers.notify(item, "state")
 
     def ended(self, item: Item, watched: TaskWatch, error: Exception | None) -> None:
         """A watch has ended."""
@@ -297,7 +301,7 @@ class Pipeline:
         # A picture that came inside the answer is done only when it is on the disk.
         if task.id is not None or self._saver is None:
             self._record_end(item, task)
-        self._notify("completed", item)
+        self._observers.notify(item, "completed")
         if self._saver is None:
             self.settle(item, None)
         else:
@@ -314,7 +318,7 @@ class Pipeline:
                 self.stop_creating(stop)
             raise
         self._accounts.bytes += item.saved_bytes
-        self._notify("downloaded", item)
+        self._observers.notify(item, "downloaded")
         self.settle(item, None)
 
     def _record_end(self, item: Item, task: Task) -> None:
@@ -328,23 +332,16 @@ class Pipeline:
         if isinstance(error, TaskNotFoundError) and self._records is not None:
             self._records.not_found(item.key, error)
         self._release_slot(item, billed=is_billed(item.task, error))
-        self._emit(Outcome(index=item.index, request=item.request, task=item.task, error=error, files=item.files))
+        self._emit(item, error)
 
-    def _emit(self, outcome: Outcome) -> None:
-        """Return an outcome to the consumer."""
-        self.alive.pop(outcome.index, None)
-        if outcome.error is not None:
-            self._accounts.count_failure(outcome.error)
-            if self._listener is not None:
-                self._listener.notify(BatchEvent("failed", outcome.index, outcome.task, outcome.error))
-        self._hand_over(outcome)
+    def _emit(self, item: Item, error: Exception | None) -> None:
+        """Return an item's outcome to the consumer."""
+        self.alive.pop(item.index, None)
+        if error is not None:
+            self._accounts.count_failure(error)
+        self._observers.end(item, error)
+        self._hand_over(Outcome(index=item.index, request=item.request, task=item.task, error=error, files=item.files))
 
     def stop_creating(self, stop: Stop) -> None:
         """Create nothing more."""
         self._creator.stop_creating(stop)
-
-    def _notify(self, kind: _Kind, item: Item) -> None:
-        if item.task is not None:
-            item.state = item.task.state
-        if self._listener is not None:
-            self._listener.notify(BatchEvent(kind, item.index, item.task))

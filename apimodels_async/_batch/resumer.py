@@ -107,10 +107,11 @@ class Resumer:
 
     async def _go_on(self, item: Item, entry: Entry) -> None:
         item.task = entry.task
+        item.name, item.found = entry.name, True
         item.age = time.time() - entry.changed
         match resume.resume(entry, index=item.index, retry_failed=self._options.retry_failed > 0):
             case resume.Submit(retries):
-                item.retries, item.age = retries, None
+                item.retries, item.age, item.name, item.found = retries, None, None, False
                 await self._steps.submit(item)
             case resume.Watch(task):
                 item.prepared = None

@@ -5,10 +5,11 @@ A watched task is always in exactly one of four places:
 1. *Waiting*: in the heap, ordered by when its next query is due. An entry of the heap is valid only while it carries
    the ticket of its watch: planning a task anew pushes a second entry under a new ticket, and the old entry is skipped
    when it comes up, which is cheaper than searching the heap for it.
-2. *Ready*: its time has come, and it waits for the poll rate, for the gate that a 429 has closed, or for one of the few
-   connections. Only here is there a choice to be made. It goes by urgency: which task has, by what is known about its
-   model, probably lain finished and unseen for longest. A large crowd is put in order at most once a second, because
-   urgencies change slowly and computing thousands of them takes time.
+2. *Ready*: its time has come, and it waits for the poll rate, for the gate that a 429 or an outage has closed, or for
+   one of the few connections. Only here is there a choice to be made. It goes by urgency: which task has, by what is
+   known about its model, probably lain finished and unseen for longest. A large crowd is put in order at most once a
+   second, because urgencies change slowly and computing thousands of them takes time. A closed gate holds back all but
+   the tasks whose time is up.
 3. *Being queried*: in a short task of the batch's task group, with no entry anywhere (its ticket is ``None``).
 4. *Ended*: the watcher was notified.
 
@@ -126,6 +127,7 @@ class Scheduler(Generic[T]):
         A fault here must not end the batch: what was being watched has ended with that error, and what is added later
         is watched again.
         """
+        self._poller.held.add(self._wake)
         try:
             while True:
                 try:
@@ -135,7 +137,11 @@ class Scheduler(Generic[T]):
                     for item, watched in self.drain():
                         self._watcher.ended(item, watched, error)
         finally:
+            self._poller.held.discard(self._wake)
             self.drain()
+
+    def _wake(self) -> None:
+        self._sooner.set()
 
     async def _run(self, group: anyio.abc.TaskGroup) -> None:
         while True:
@@ -146,7 +152,7 @@ class Scheduler(Generic[T]):
                 with anyio.move_on_after(self._waiting[0][0] - now if self._waiting else None):
                     await self._sooner.wait()
                 continue
-            pause = max(self._rate.pause(now), self._poller.gate.pause(now))
+            pause = self._rate.pause(now)
             if pause > 0.0:
                 await anyio.sleep(pause)
                 continue
@@ -154,9 +160,27 @@ class Scheduler(Generic[T]):
             if not self._ready:  # drained meanwhile
                 self._slots.release()
                 continue
-            item, watched = self._ready.pop()
-            self._rate.take(anyio.current_time())
-            group.start_soon(self._query, item, watched)
+            now = anyio.current_time()
+            item, watched = self._next_to_query(now)
+            if self._poller.may_poll(watched, now):
+                self._rate.take(now)
+                group.start_soon(self._query, item, watched)
+                continue
+            self._slots.release()
+            self._ready.append((item, watched))
+            self._sooner = anyio.Event()
+            with anyio.move_on_after(min(self._poller.gate.pause(now), RERANK)):
+                await self._sooner.wait()
+
+    def _next_to_query(self, now: float) -> tuple[T, TaskWatch]:
+        """Take the most urgent task from the ready list; while the gate is closed, one whose time is up."""
+        if self._poller.gate.pause(now) > 0.0:
+            for number, (_, watched) in enumerate(self._ready):
+                if watched.is_last(now):
+                    pair = self._ready[number]
+                    del self._ready[number]
+                    return pair
+        return self._ready.pop()
 
     def _collect_due(self, now: float) -> None:
         """Move what is due into the ready list, and put that into order where there is a choice to be made."""

@@ -9,15 +9,15 @@ from apimodels_async._download.destination import Place, beside, name_of
 from apimodels_async.models import GenerationRequest, Task
 
 
-def write_sidecar(request: GenerationRequest, task: Task, files: Sequence[Place]) -> Place:
-    """Write ``<task id>.json`` beside `files`: the prompt, the parameters, the task id.
+def write_sidecar(request: GenerationRequest, task: Task, files: Sequence[Place], name: str | None = None) -> Place:
+    """Write ``<name>.json`` beside `files`: the prompt, the parameters, the task id. Without a name, it is the id.
 
     What is not Unicode in a server's words (half surrogates) is written as an escape.
 
     Raises:
         OSError: as the system or the store says.
     """
-    stem = PurePath(name_of(files[0])).stem.rpartition("-")[0]
+    stem = name or PurePath(name_of(files[0])).stem.rpartition("-")[0]
     about = {
         "task_id": task.id,
         **request_view(request, task.model or request.model or "", {}),

@@ -1,14 +1,14 @@
 """Work that must outlive the task that asked for it, and the event loop it belongs to.
 
-A create request must not be cut off between the server's acceptance and our recording of the task id. A shielded scope
-is not enough: ``asyncio.Task.cancel`` and Ctrl-C interrupt it too. So the request runs in a task owned by the loop, and
-the caller only waits.
+A create request must not be cancelled between the server's acceptance and our recording of the task id. A shielded
+scope is not enough: ``asyncio.Task.cancel`` and Ctrl-C interrupt it too. So the request runs in a task owned by the
+loop, and the caller only waits.
 """
 
 import contextvars
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -71,7 +71,7 @@ class BackgroundJobs:
         """
         if self._closed:
             raise ConfigurationError("this client is closed: make a new one")
-        if self._pid != os.getpid():
+        if self.are_forked:
             raise ConfigurationError("this client was made before a fork: make one in each process")
         loop = anyio.lowlevel.current_token().native_token
         if self._loop is None:
@@ -88,9 +88,7 @@ class BackgroundJobs:
             lowlevel = sys.modules["trio"].lowlevel  # imported whole: its loop is running
             lowlevel.spawn_system_task(run, name="apimodels_async create", context=contextvars.copy_context())
         else:
-            task = self._loop.create_task(run(), name="apimodels_async create")
-            self._tasks.add(task)  # the loop itself keeps only a weak reference
-            task.add_done_callback(self._tasks.discard)
+            self._keep(self._loop.create_task(run(), name="apimodels_async create"))
         return job
 
     def call_soon(self, function: Callable[[], object]) -> None:
@@ -103,6 +101,65 @@ class BackgroundJobs:
             await job.run()
         finally:
             self._jobs.discard(job)
+
+    @property
+    def are_elsewhere(self) -> bool:
+        """Whether they belong to another event loop than the running one, or to another process."""
+        if self._loop is None:
+            return False
+        return self.are_forked or self._loop is not anyio.lowlevel.current_token().native_token
+
+    async def run_there(self, work: Callable[[], Awaitable[object]], seconds: float) -> bool:
+        """Run `work` in the loop that they belong to, and wait for it here, for `seconds` at most.
+
+        Returns:
+            Whether that loop still runs, and the work has ended.
+        """
+        if self.are_forked or not getattr(self._loop, "is_running", lambda: True)():
+            return False
+        ended, call_here = anyio.Event(), LoopCaller()
+        errors: list[BaseException | None] = []
+
+        async def run() -> None:
+            job = Job(work)  # made there, because its parts belong to a loop
+            try:
+                await job.run()
+            finally:
+                errors.append(job.error)
+                call_here(ended.set)
+
+        try:
+            self._call_there(run)
+        except RuntimeError:  # trio's, whose run has finished
+            return False
+        with anyio.move_on_after(seconds, shield=True):
+            await ended.wait()
+        for error in filter(None, errors):
+            raise error
+        return ended.is_set()
+
+    def _call_there(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if is_trio(self._loop):
+            spawn = sys.modules["trio"].lowlevel.spawn_system_task
+            self._loop.run_sync_soon(partial(spawn, work, name="apimodels_async close"))
+        else:
+            # The caller's context would say that this is trio, if it is.
+            context = contextvars.Context()
+            self._loop.call_soon_threadsafe(lambda: self._keep(self._loop.create_task(work())), context=context)
+
+    def _keep(self, task: Any) -> None:
+        self._tasks.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._tasks.discard)
+
+    @property
+    def are_forked(self) -> bool:
+        """Whether they belong to the process of which this one is a fork."""
+        return self._pid != os.getpid()
+
+    def abandon(self) -> int:
+        """Accept no more work, and return how many jobs are left behind in a loop that has ended."""
+        self._closed = True
+        return len(self._jobs)
 
     async def aclose(self, grace: float) -> None:
         """Accept no more work; give the jobs under way `grace` seconds to end, then cancel them.

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Callable
 
+from apimodels_async._create.draft import Draft
 from apimodels_async._create.journal import Journal, NoJournal
 from apimodels_async._create.retries import Retries
+from apimodels_async._create.uploads import OnUpload
 from apimodels_async._http.trace import SendTrace
 from apimodels_async._secret import Secret
 from apimodels_async.callbacks.expected import ExpectedCallback
@@ -22,13 +24,14 @@ class CreateRequest:
     """One create request and what is known about it.
 
     Args:
-        body: the JSON; released when the request has ended.
+        body: the JSON, or what it is made of; released when the request has ended.
         model: the model id.
         keep: called with the task if the caller is cancelled but the server still accepts the request.
         journal: notified of each step before it is taken.
         call: the callback that the request asks for; it is awaited if the response is lost.
         patience: maximum seconds to wait for that callback.
         retries: decides when it is sent again; by default as for a single call.
+        on_upload: called with the progress of large pictures.
 
     Attributes:
         task: the task, once the server has accepted.
@@ -38,7 +41,7 @@ class CreateRequest:
 
     def __init__(
         self,
-        body: Secret[bytes],
+        body: Secret[bytes] | Secret[Draft],
         model: str,
         *,
         keep: Callable[[Task], object],
@@ -46,6 +49,7 @@ class CreateRequest:
         call: ExpectedCallback | None = None,
         patience: float = 0.0,
         retries: Retries | None = None,
+        on_upload: OnUpload | None = None,
     ) -> None:
         self.body = body
         self.model = model
@@ -54,9 +58,17 @@ class CreateRequest:
         self.call = call
         self.patience = patience
         self.retries = retries
+        self.on_upload = on_upload
         self.task: Task | None = None
         self.trace: SendTrace = SendTrace()
         self.caller_left = False
+
+    def forget_body(self) -> None:
+        """Release the body and its pictures."""
+        content = self.body.reveal()
+        self.body.forget()
+        if isinstance(content, Draft):
+            content.forget()
 
     def new_trace(self) -> SendTrace:
         """Start and return the trace of the next attempt."""
@@ -66,9 +78,9 @@ class CreateRequest:
     def keep_outcome(self, task: Task | None, error: BaseException | None) -> None:
         """Record how the request ended, because its caller is no longer there to receive the result."""
         if isinstance(error, ConnectionFailedError):
-            logger.debug("a create was given up with its caller; nothing reached the server")
+            logger.debug("a create request was given up with its caller; nothing reached the server")
         elif error is not None:
-            logger.error("a create whose caller was cancelled: %s", error, extra={"model": self.model})
+            logger.error("a create request whose caller was cancelled: %s", error, extra={"model": self.model})
         if task is not None:
             self.keep(task)
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import cached_property, partial
 
 import anyio
-import anyio.to_thread
 
 from apimodels_async import catalogue
 from apimodels_async._arguments import ArgumentError
@@ -18,11 +17,12 @@ from apimodels_async._create.open_files import read_awaited_pictures
 from apimodels_async._create.prepare import PreparedRequest, prepare
 from apimodels_async._create.recovery import AFTER_THE_LONGEST, CALLED_WITHIN, recover_by_callback
 from apimodels_async._create.submitter import Submitter
+from apimodels_async._create.uploads import OnUpload, Uploads
 from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller
-from apimodels_async._threads import FILES
+from apimodels_async._threads import FILES, WorkerThreads, imported
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async.callbacks.expected import ExpectedCallbacks
 from apimodels_async.callbacks.source import CallbackSource
@@ -31,8 +31,10 @@ from apimodels_async.models import GenerationRequest, Task
 from apimodels_async.pacing.guard import guarded
 from apimodels_async.pacing.protocol import Pacing, longest
 
-_PREPARED_AT_ONCE = 4
-"""Requests with pictures that are prepared at once: each thread keeps its own memory for data of that size."""
+_NEEDED = ("apimodels_async._create.warm",)
+"""What is imported before the first call."""
+_PREPARING = WorkerThreads("preparing", 4)
+"""For requests with pictures. Few, because each thread keeps its own memory for data of that size."""
 
 
 class Engine:
@@ -43,9 +45,12 @@ class Engine:
         jobs: the background jobs that outlive their callers.
         poller: queries tasks.
         submitter: sends create requests.
-        pacing: decides when to query.
         create_rate: limits the create requests a second.
         model: the default model of a request.
+        prices: what pictures cost.
+        uploads: uploads pictures that are too large for a request.
+        on_upload: called with the progress of large pictures, unless `send` is given another function. The command line
+            sets it.
         server_identity: the service that a ledger is bound to. The command line sets it for a gateway of its own, whose
             port is another in each run.
     """
@@ -59,20 +64,44 @@ class Engine:
         pacing: Pacing | None,
         callbacks: CallbackSource | None,
         max_retries: int,
+        prices: catalogue.PriceTable = catalogue.PUBLISHED,
     ) -> None:
         self.http: Http = http
+        self.prices: catalogue.PriceTable = prices
         self.server_identity: str = server_identity
         self.model: str | None = model
-        self.pacing: Pacing = guarded(pacing)
+        self._pacing = None if pacing is None else guarded(pacing)
         self.jobs: BackgroundJobs = BackgroundJobs()
         quota = RetryQuota()
         self._callbacks = None if callbacks is None else ExpectedCallbacks(callbacks, self.jobs.call_soon)
         self.poller: Poller = Poller(http, quota, self._callbacks)
         self.create_rate: Rate = Rate()
+        self.uploads: Uploads = Uploads(http)
+        self.on_upload: OnUpload | None = None
         self.submitter: Submitter = Submitter(
-            http, self.jobs, quota, max_retries=max_retries, poller=self.poller, rate=self.create_rate
+            http,
+            self.jobs,
+            quota,
+            max_retries=max_retries,
+            poller=self.poller,
+            rate=self.create_rate,
+            uploads=self.uploads,
         )
         self._brake = Brake(self._query_something)
+
+    async def ready(self) -> None:
+        """Load what every call needs, beside the event loop, and bind to that loop.
+
+        Raises:
+            ConfigurationError: as `BackgroundJobs.bind`.
+        """
+        await imported(*_NEEDED)
+        self.jobs.bind()
+
+    @cached_property
+    def pacing(self) -> Pacing:
+        """Decides when to query."""
+        return self._pacing or guarded(None)
 
     def model_of(self, request: GenerationRequest) -> str:
         """The model of a request, or the client's.
@@ -85,10 +114,6 @@ class Engine:
             known = ", ".join(each.id for each in catalogue.MODELS)
             raise ArgumentError("model", f"name one here, for the client, or in APIMODELS_MODEL; known are {known}")
         return model
-
-    @cached_property
-    def _preparing(self) -> anyio.CapacityLimiter:
-        return anyio.CapacityLimiter(_PREPARED_AT_ONCE)
 
     async def weigh(self, request: GenerationRequest) -> int:
         """Estimate the bytes that local pictures add to the body of a request."""
@@ -107,7 +132,7 @@ class Engine:
         ready = partial(prepare, request, self.model_of(request), for_ledger=for_ledger, order=order)
         if not inputs.has_local(request):
             return ready()
-        return await anyio.to_thread.run_sync(ready, abandon_on_cancel=True, limiter=self._preparing)
+        return await _PREPARING.run(ready, abandon=True)
 
     def hold(self, outage_timeout: float | None) -> Hold:
         """Return the `Hold` of a batch that starts now."""
@@ -121,6 +146,7 @@ class Engine:
         *,
         within: float | None = None,
         hold: Hold | None = None,
+        on_upload: OnUpload | None = None,
     ) -> Task:
         """Send a create request, in its turn of `create_rate`, and return its task.
 
@@ -130,6 +156,7 @@ class Engine:
             journal: notified of each step before it is taken.
             within: maximum seconds to wait for the callback if the response is lost.
             hold: of the batch that the request belongs to: if the server takes nothing, it waits with the others.
+            on_upload: called with the progress of large pictures.
 
         Raises:
             ApimodelsError: as `Submitter.submit` raises.
@@ -147,6 +174,7 @@ class Engine:
                 call=call,
                 patience=0.0 if call is None else self._patience(prepared.model, within),
                 retries=None if hold is None else hold.retries(),
+                on_upload=on_upload or self.on_upload,
             )
         except BaseException:
             if journal is not None:

@@ -8,8 +8,9 @@ from apimodels_async._limits import BASE, CAP
 
 UNKNOWN_IN_A_ROW = 3
 """Create requests with an unknown outcome, and no success between them, after which the gate closes."""
-PROBE_PATIENCE = 10.0
-"""Seconds that a probe may be without an answer before another one is sent: a synchronous model answers in a minute."""
+PROBE_PATIENCE = 12.0
+"""Seconds that a probe may be without an answer before another one is sent: longer than it takes to give up a
+connection, and shorter than the minute in which a synchronous model answers."""
 FEW = 2
 """Create requests that may be under way at once when the gate has just opened; each answer allows one more."""
 MANY = 64
@@ -113,20 +114,24 @@ class CreateGate:
         """The request was provably not taken; `retry_after`: seconds that the server asks for."""
         if self._returned(given):
             self._close(now, cause)
+        self._heed(now, retry_after)
+
+    def unknown(self, given: Pass, now: float, cause: Exception, retry_after: float | None = None) -> None:
+        """The server may or may not have taken the request; `retry_after`: seconds that it asks for."""
+        if self._returned(given):
+            self._unknown += 1
+            if given.probe or self._unknown >= UNKNOWN_IN_A_ROW:
+                self.query_first = True
+                self._close(now, cause)
+        self._heed(now, retry_after)
+
+    def _heed(self, now: float, retry_after: float | None) -> None:
+        """Send no probe earlier than the server asks for."""
         if retry_after is not None:
             self._next_probe = max(self._next_probe, now + min(retry_after, LONGEST_RETRY_AFTER))
 
-    def unknown(self, given: Pass, now: float, cause: Exception) -> None:
-        """The server may or may not have taken the request."""
-        if not self._returned(given):
-            return
-        self._unknown += 1
-        if given.probe or self._unknown >= UNKNOWN_IN_A_ROW:
-            self.query_first = True
-            self._close(now, cause)
-
     def abandoned(self, given: Pass, now: float) -> None:
-        """The request was not sent after all, or was cut off: nothing was learned."""
+        """The request was not sent after all, or was cancelled: nothing was learned."""
         if self._returned(given) and given.probe:
             self._next_probe = now
 

@@ -9,7 +9,9 @@ import anyio
 
 from apimodels_async._create.gate import CreateGate, Pass
 from apimodels_async._create.retries import Retries
-from apimodels_async.errors import ApimodelsError, ConfigurationError, NotSubmittedError
+from apimodels_async.errors import APIError, ApimodelsError, ConfigurationError, NotSubmittedError
+from apimodels_async.instrumentation import port
+from apimodels_async.instrumentation.details import RetryDetails
 
 logger = logging.getLogger("apimodels_async")
 
@@ -163,6 +165,7 @@ class HeldRetries(Retries):
         self._hold = hold
         self._brake = brake
         self._pass: Pass | None = None
+        self._number = 0
 
     async def enter(self) -> None:
         """Wait at the gate.
@@ -175,6 +178,9 @@ class HeldRetries(Retries):
     async def not_taken(self, error: ApimodelsError, retry_after: float | None) -> None:
         """Report the failure to the gate. The next `enter` waits with the other requests."""
         given, self._pass = self._pass, None
+        self._number += 1
+        if port.active is not None:
+            port.note(RetryDetails("create", self._number, None, error))
         if given is not None:
             self._brake.gate.not_taken(given, anyio.current_time(), error, retry_after)
             self._brake.notify()
@@ -204,7 +210,8 @@ class HeldRetries(Retries):
         """Report it to the gate, which closes after a few in a row."""
         given, self._pass = self._pass, None
         if given is not None:
-            self._brake.gate.unknown(given, anyio.current_time(), error)
+            asked = error.__cause__.retry_after if isinstance(error.__cause__, APIError) else None
+            self._brake.gate.unknown(given, anyio.current_time(), error, asked)
             self._brake.notify()
 
     def abandoned(self) -> None:

@@ -60,15 +60,22 @@ class _Reading:
             if not head:
                 raise ArgumentError(self.argument, "has no bytes left: it is empty, or has been read before")
             check_head(head, self.argument)
-            return head + self._bytes((yield self.file.read()))
+            return head + (yield from self._rest())
         try:
             check_head(head, self.argument)
         except ArgumentError:
             yield self.file.seek(self.start)
             raise
         yield self.file.seek(begin)  # read in one piece: joining would hold a large picture twice
-        data = self._bytes((yield self.file.read()))
+        data = yield from self._rest()
         yield self.file.seek(self.start)
+        return data
+
+    def _rest(self) -> Generator[Any, Any, bytes]:
+        """Read to the end. Some files, such as those over a network, give less than that at once."""
+        data = self._bytes((yield self.file.read()))
+        while data and (piece := self._bytes((yield self.file.read()))):
+            data += piece
         return data
 
     def _position(self) -> Generator[Any, Any, int | None]:

@@ -32,7 +32,7 @@ async def recover_by_callback(
     Only the task id is taken from the callback. The rest comes from a query with our own key, and an id that the server
     does not know under this key is not ours.
     """
-    logger.warning("the answer to a create was lost: its callback is waited for, %.0f s at most", patience)
+    logger.warning("the answer to a create request was lost: its callback is waited for, %.0f s at most", patience)
     heard = anyio.Event()
     call.listeners.add(heard.set)
     try:

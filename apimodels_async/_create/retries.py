@@ -8,6 +8,8 @@ import anyio
 
 from apimodels_async._limits import RetryQuota, full_jitter
 from apimodels_async.errors import ApimodelsError
+from apimodels_async.instrumentation import port
+from apimodels_async.instrumentation.details import RetryDetails
 
 logger = logging.getLogger("apimodels_async")
 
@@ -47,7 +49,7 @@ class Retries(Protocol):
         ...
 
     def abandoned(self) -> None:
-        """Note that the attempt was cut off without a result."""
+        """Note that the attempt was cancelled without a result."""
         ...
 
 
@@ -88,6 +90,8 @@ class QuickRetries(Retries):
             pause,
             extra={"model": self._model, "attempt": self._number},
         )
+        if port.active is not None:
+            port.note(RetryDetails("create", self._number, pause, error, self._model))
         await anyio.sleep(pause)
 
     def hopeless(self, error: ApimodelsError) -> NoReturn:

@@ -1,18 +1,21 @@
 """Reading one picture from any supported source: bytes, a path, a file, a Pillow image. Blocking, for threads."""
 
+import hashlib
 import inspect
 import io
 import os
 import re
+import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create.format_check import LocalPicture, check_head, check_picture, check_verdict
 from apimodels_async._create.open_files import alone, foreign_errors, read_file
+from apimodels_async._create.picture_file import PictureFile
 from apimodels_async._text import shorten
 from apimodels_async._wire.data_uris import is_data_uri, parse_data_uri, recognise_base64
-from apimodels_async._wire.picture_formats import HEAD
+from apimodels_async._wire.picture_formats import HEAD, PictureFormat
 from apimodels_async._wire.picture_structure import PictureVerdict, PictureWalker
 from apimodels_async.models import ImageInput
 
@@ -64,6 +67,66 @@ def inspect_picture(image: str | Path, argument: str, *, whole: bool) -> Picture
     return verdict
 
 
+class FilePicture(NamedTuple):
+    """A picture file that was checked and not kept.
+
+    Attributes:
+        file: reads it again.
+        format: of the file.
+        size: width and height in pixels as a viewer shows it; ``None`` if the file does not say.
+        sha256: of the file, in hexadecimal; empty if it was not asked for.
+    """
+
+    file: PictureFile
+    format: PictureFormat
+    size: tuple[int, int] | None
+    sha256: str
+
+
+def check_large_file(image: ImageInput, argument: str, *, above: int, digest: bool) -> FilePicture | None:
+    """Check a picture given as a path to a file of more than `above` bytes; ``None`` for any other picture.
+
+    The file is read once, in pieces.
+
+    Raises:
+        ValueError: as `read_picture`.
+    """
+    path = _as_path(image, argument)
+    if path is None or not _is_larger(path, above):
+        return None
+    walker, sha256 = PictureWalker(), hashlib.sha256()
+    with _open_path(path, argument) as file, foreign_errors(argument, "the file cannot be read"):
+        found = PictureFile(Path(path), argument, os.fstat(file.fileno()))
+        head = b""
+        while chunk := file.read(_CHUNK):
+            head = head or chunk[:HEAD]
+            walker.feed(chunk)
+            if digest:
+                sha256.update(chunk)
+    format_ = check_head(head, argument)
+    verdict = walker.finish()
+    check_verdict(verdict, argument)
+    return FilePicture(found, format_, verdict.upright_size, sha256.hexdigest() if digest else "")
+
+
+def _as_path(image: ImageInput, argument: str) -> str | Path | None:
+    """The path that a picture is given as, if it is."""
+    if isinstance(image, str):
+        return None if is_data_uri(image) else image
+    if isinstance(image, os.PathLike) and not isinstance(image, Path) and not _can_open(image):
+        with foreign_errors(argument, "its path cannot be read"):
+            return Path(os.fsdecode(os.fspath(image)))
+    return image if isinstance(image, Path) else None
+
+
+def _is_larger(path: str | Path, size: int) -> bool:
+    try:
+        seen = Path(path).stat()
+    except (OSError, ValueError):
+        return False  # the error is raised when it is read
+    return stat.S_ISREG(seen.st_mode) and seen.st_size > size
+
+
 def _read(image: ImageInput, argument: str) -> bytes:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
@@ -72,11 +135,9 @@ def _read(image: ImageInput, argument: str) -> bytes:
             return parse_data_uri(image).data
         except ValueError as error:
             raise ArgumentError(argument, str(error)) from None
-    if isinstance(image, os.PathLike) and not isinstance(image, Path) and not _can_open(image):
-        with foreign_errors(argument, "its path cannot be read"):
-            image = Path(os.fsdecode(os.fspath(image)))
-    if isinstance(image, (str, Path)):
-        with _open_path(image, argument) as file:
+    path = _as_path(image, argument)
+    if path is not None:
+        with _open_path(path, argument) as file:
             return read_file(file, argument)
     return _read_object(image, argument)
 

@@ -5,15 +5,17 @@ import random
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import anyio
 
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.create_request import CreateRequest
+from apimodels_async._create.draft import Draft
 from apimodels_async._create.journal import Journal
 from apimodels_async._create.recovery import recover_by_callback
 from apimodels_async._create.retries import QuickRetries
+from apimodels_async._create.uploads import Uploads
 from apimodels_async._create.verdict import Verdict, judge_refusal
 from apimodels_async._http.trace import RequestFailed, SendTrace, describe
 from apimodels_async._http.transport import Http
@@ -21,14 +23,18 @@ from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller, pass_through
 from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
-from apimodels_async._wire.tasks import read_task
+from apimodels_async._wire.bodies import StreamedBody
+from apimodels_async._wire.tasks import is_moderation, read_task
 from apimodels_async.errors import (
     APIError,
     ApimodelsError,
     ConfigurationError,
     ConnectionFailedError,
+    ContentPolicyError,
     LedgerError,
     ProtocolError,
+    RateLimitError,
+    ServerError,
     SubmissionUnknownError,
 )
 from apimodels_async.models import Task
@@ -68,6 +74,7 @@ class Submitter:
         max_retries: int,
         poller: Poller,
         rate: Rate,
+        uploads: Uploads | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._http = http
@@ -76,6 +83,7 @@ class Submitter:
         self._max_retries = max_retries
         self._poller = poller
         self._rate = rate
+        self._uploads = uploads or Uploads(http)
         self._uniform = uniform
         self.detached: deque[Task] = deque(maxlen=1000)
 
@@ -95,7 +103,7 @@ class Submitter:
         that it goes on without the caller.
 
         Raises:
-            APIError: the server refused.
+            APIError, ContentPolicyError: the server refused, or its moderation.
             ConnectionFailedError: provably nothing was sent, and retries did not help.
             NotSubmittedError: nothing was sent, because the batch waited for too long or was stopped.
             SubmissionUnknownError: the server may have started the job.
@@ -123,18 +131,19 @@ class Submitter:
         try:
             return await self._record(create)
         finally:
-            create.body.forget()
+            create.forget_body()
             try:
                 if create.call is not None:
                     self._poller.settle(create.call, create.task)
             except Exception:
-                logger.exception("the callback of a create could not be settled")
+                logger.exception("the callback of a create request could not be settled")
             create.journal.ended()
 
     async def _record(self, create: CreateRequest) -> Task:
         """Record the outcome of a request, and keep it if the caller has left."""
         try:
             task = create.task = await self._recover(create)
+            self._poller.note_reached()
             self._poller.note_created(task)
             await create.journal.accepted(task)
         except ApimodelsError as error:
@@ -146,7 +155,7 @@ class Submitter:
             if create.task is not None:
                 create.keep_outcome(create.task, None)
             elif create.trace.may_have_left:
-                logger.error("a create was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
+                logger.error("a create request was cut off: it may be accepted and billed; %s", _LOOK)  # noqa: TRY400
             else:
                 await self._take_back(create)
             raise
@@ -164,7 +173,7 @@ class Submitter:
             try:
                 task = await recover_by_callback(create.call, create.model, create.patience, self._poller.query)
             except Exception:
-                logger.exception("the callback of a create whose answer was lost could not be waited for")
+                logger.exception("the callback of a create request whose answer was lost could not be waited for")
                 raise unknown from unknown.__cause__
             if task is None:
                 raise
@@ -191,7 +200,7 @@ class Submitter:
             except SubmissionUnknownError as error:
                 retries.unknown(error)
                 raise
-            except APIError:
+            except (APIError, ContentPolicyError):
                 retries.rejected()
                 raise
             except ConfigurationError:
@@ -219,11 +228,12 @@ class Submitter:
 
     async def _send(self, create: CreateRequest) -> Task:
         """Make one attempt when the client's create rate, and that of its ledger, allow it."""
+        body = await self._complete(create)
         await pass_through(self._rate)
         await create.journal.turn()
         trace = create.new_trace()
         try:
-            answer = await self._exchange(create.body, trace)
+            answer = await self._exchange(body, trace)
             return read_task(answer, model=create.model)
         except RequestFailed as failure:
             _raise_failure(failure)
@@ -244,14 +254,26 @@ class Submitter:
                 f"the create was sent, and then failed in an unexpected way ({describe(error)}): it may be accepted "
                 f"and billed, so it was not sent again; {_LOOK}"
             ) from error
+        finally:
+            if body is not create.body:
+                body.forget()
 
-    async def _exchange(self, body: Secret[bytes], trace: SendTrace) -> RawResponse:
+    async def _complete(self, create: CreateRequest) -> Secret[bytes] | Secret[StreamedBody]:
+        """Return the body to send, after its pictures that are too large for it were uploaded."""
+        if not isinstance(create.body.reveal(), Draft):
+            return cast("Secret[bytes]", create.body)
+        try:
+            return Secret(await self._uploads.complete(cast("Draft", create.body.reveal()), create.on_upload))
+        except (ConnectionFailedError, RateLimitError, ServerError) as error:
+            raise _NotTakenError(error, getattr(error, "retry_after", None)) from None
+
+    async def _exchange(self, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace) -> RawResponse:
         """Post the body, with a time limit for the whole exchange.
 
         Time in which the process was stopped or its loop was blocked does not count. Otherwise a response that arrived
         meanwhile, and is paid for, would never be read.
         """
-        bound = self._http.create_bound
+        bound = self._http.create_bound(len(body.reveal()))
         if bound is None:
             return await self._http.submit(body, trace)
         answer: RawResponse | None = None
@@ -269,7 +291,7 @@ class Submitter:
     def _raise_cut_off(self, create: CreateRequest) -> NoReturn:
         if create.trace.may_have_left:
             raise SubmissionUnknownError(
-                f"the client was closed while a create was under way: it may be accepted and billed; {_LOOK}"
+                f"the client was closed while a create request was under way: it may be accepted and billed; {_LOOK}"
             )
         raise ConnectionFailedError("the client was closed before the create was sent; nothing reached the server")
 
@@ -305,6 +327,8 @@ def _raise_refusal(refusal: APIError, *, held: bool) -> NoReturn:
     match judge_refusal(refusal):
         case Verdict.ON_THE_WAY if held:
             raise _NotTakenError(refusal, refusal.retry_after) from None
+        case Verdict.REJECTED if is_moderation(refusal):
+            raise ContentPolicyError(f"refused by moderation: {refusal}") from refusal
         case Verdict.REJECTED | Verdict.ON_THE_WAY:
             raise refusal
         case Verdict.NOT_YET:
@@ -320,7 +344,7 @@ async def _write_down(journal: Journal, error: ApimodelsError) -> None:
     match error:
         case SubmissionUnknownError():
             await journal.unknown(error)
-        case APIError():
+        case APIError() | ContentPolicyError():
             await journal.rejected(error)
         case _:  # nothing was sent, or what was sent could not be written down
             pass

@@ -6,6 +6,7 @@ never acted on it (RFC 9110, section 9.2.2).
 
 from enum import Enum
 
+from apimodels_async._wire.refusals import MAINTENANCE
 from apimodels_async.errors import APIError, RateLimitError, ServerError
 
 _PASSING = frozenset({401, 402, 404})
@@ -26,13 +27,14 @@ def judge_refusal(refusal: APIError) -> Verdict:
     """Judge the refusal of a create request that has no task id.
 
     A 5xx or 3xx in the status line or the envelope leaves it open whether the job was started, and so does a code that
-    is not in the contract. A 4xx in either is a refusal; for 429 it is assumed that nothing was started. A 401, 402 or
-    404 without the API's JSON does not come from the API.
+    is not in the contract. A 4xx in either is a refusal; for 429 and 455 (maintenance) it is assumed that nothing was
+    started. A 401, 402 or 404 without the API's JSON does not come from the API.
     """
     codes = (refusal.status, refusal.code or refusal.status)
-    if isinstance(refusal, ServerError) or any(code // 100 in (3, 5) for code in codes):
+    maintained = refusal.from_api and MAINTENANCE in codes
+    if (isinstance(refusal, ServerError) and not maintained) or any(code // 100 in (3, 5) for code in codes):
         return Verdict.UNKNOWN
-    if isinstance(refusal, RateLimitError) or 429 in codes:
+    if isinstance(refusal, RateLimitError) or 429 in codes or maintained:
         return Verdict.NOT_YET
     if not refusal.from_api and refusal.status in _PASSING:
         return Verdict.ON_THE_WAY

@@ -5,14 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apimodels_async._download.destination import as_paths, place_of
-    from apimodels_async._download.downloader import Downloader
+    from apimodels_async._download.downloader import Downloader, GivenName
     from apimodels_async._download.limits import DownloadLimits
+    from apimodels_async._download.names import OF_A_TASK, Naming
 
-__all__ = ["DownloadLimits", "Downloader", "as_paths", "place_of"]
+DOWNLOADER = "apimodels_async._download.downloader"
+"""The module with the most imports; import it in a thread first."""
+
+__all__ = ["DOWNLOADER", "OF_A_TASK", "DownloadLimits", "Downloader", "GivenName", "Naming", "as_paths", "place_of"]
 
 _HOMES = {
     "DownloadLimits": "limits",
     "Downloader": "downloader",
+    "GivenName": "downloader",
+    "Naming": "names",
+    "OF_A_TASK": "names",
     "as_paths": "destination",
     "place_of": "destination",
 }

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 
 from apimodels_async._arguments import ArgumentError
 from apimodels_async._download.folder import LocalFolder
-from apimodels_async._download.part import Part
+from apimodels_async._download.part import PicturePart
 from apimodels_async._download.remote import RemoteFolder
 
 Place: TypeAlias = Path | str
@@ -34,8 +34,16 @@ class Destination(Protocol):
         """
         ...
 
-    def part(self, stem: str) -> Part:
+    def part(self, stem: str) -> PicturePart:
         """What one picture is written to; `stem` is the start of its name."""
+        ...
+
+    def has(self, stem: str, suffixes: Collection[str]) -> bool:
+        """Whether anything there has the name `stem` with one of these suffixes.
+
+        Raises:
+            OSError: as the system or the store says.
+        """
         ...
 
 
@@ -104,6 +112,11 @@ def beside(saved: Place) -> Destination:
 def name_of(saved: Place) -> str:
     """The file name of a saved picture."""
     return saved.rpartition("/")[2] if isinstance(saved, str) else saved.name
+
+
+def absolute(saved: Place) -> str:
+    """A place as it is written down: its absolute path, or its URL."""
+    return str(saved.absolute()) if isinstance(saved, Path) else saved
 
 
 def as_paths(saved: Iterable[Place]) -> tuple[Path, ...]:

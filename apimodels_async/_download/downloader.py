@@ -11,19 +11,21 @@ import anyio
 from apimodels_async._download.destination import Destination, Place, destination
 from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import file_stem
-from apimodels_async._download.part import Part
+from apimodels_async._download.names import PictureName
+from apimodels_async._download.part import PicturePart
 from apimodels_async._download.picture_fetch import PictureFetch, Reach, in_thread
 from apimodels_async._download.writer import gather, write_stream
 from apimodels_async._http.transport import Http
 from apimodels_async._poll.poller import Poller
 from apimodels_async.errors import ApimodelsError, DownloadError
-from apimodels_async.models import Picture, Task, TaskState
+from apimodels_async.models import Picture, Task
 
 logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+_LARGE = 8 << 20
 MOST_PICTURES = 1000
 """Pictures of one task: more are refused, because each takes a task of the loop and a file."""
 
@@ -42,6 +44,18 @@ class SavedPicture(NamedTuple):
     sha256: str
 
 
+class GivenName(NamedTuple):
+    """A name for the pictures of one task, in place of the task's id.
+
+    Attributes:
+        name: the name.
+        again: whether an earlier run may have saved them by that name already.
+    """
+
+    name: PictureName
+    again: bool = False
+
+
 class Downloader:
     """Fetches the pictures of one client's tasks."""
 
@@ -57,32 +71,36 @@ class Downloader:
         """
         return await in_thread(destination(directory).prepare)
 
-    async def download(self, task: Task, directory: Place, limits: DownloadLimits | None = None) -> list[SavedPicture]:
-        """Save all pictures of a completed task, in the order of its links.
+    async def download(
+        self, task: Task, directory: Place, limits: DownloadLimits | None = None, given: GivenName | None = None
+    ) -> list[SavedPicture]:
+        """Save all pictures of a task, in the order of its links.
+
+        They are named by the task's id and their indices. With a `given` name, no file is replaced.
 
         Raises:
-            DownloadError: not completed, or a picture could not be saved; what was saved before stays.
+            DownloadError: no links, or a picture could not be saved; what was saved before stays.
             ConfigurationError: a library for this store is not installed.
             ResultExpiredError: a picture is no longer there.
         """
         limits, place = limits or DownloadLimits(), destination(directory)
-        return await self._all(task, lambda at: _ToDestination(self.reach, task, at, place, limits))
+        return await self._all(task, lambda at: _ToDestination(self.reach, task, at, limits, place=place, given=given))
 
     async def fetch(self, task: Task, limits: DownloadLimits | None = None) -> list[Picture]:
-        """Bring all pictures of a completed task into memory, in the order of its links.
+        """Bring all pictures of a task into memory, in the order of its links.
 
         Raises:
-            DownloadError: not completed, or a picture could not be fetched.
+            DownloadError: no links, or a picture could not be fetched.
             ResultExpiredError: a picture is no longer there.
         """
         wanted = limits or DownloadLimits()
         return await self._all(task, lambda at: _ToMemory(self.reach, task, at, wanted))
 
     async def _all(self, task: Task, begin: Callable[[int], PictureFetch[R]]) -> list[R]:
-        if task.state != TaskState.COMPLETED or not task.result_urls:
+        if not task.result_urls:  # the links decide, not the name of the state
+            hint = "" if task.is_terminal else ": wait for it first"
             raise DownloadError(
-                f"task {task.id} is {task.state or 'of no known state'} and has no pictures: wait for it first",
-                task_id=task.id,
+                f"task {task.id} is {task.state or 'of no known state'} and has no pictures{hint}", task_id=task.id
             )
         if len(task.result_urls) > MOST_PICTURES:
             raise DownloadError(
@@ -127,13 +145,18 @@ class Downloader:
 
 
 class _ToDestination(PictureFetch[SavedPicture]):
-    def __init__(self, reach: Reach, task: Task, at: int, place: Destination, limits: DownloadLimits) -> None:
+    def __init__(
+        self, reach: Reach, task: Task, at: int, limits: DownloadLimits, *, place: Destination, given: GivenName | None
+    ) -> None:
         super().__init__(reach, task, at, limits)
         self.place = place
+        self.given = given
 
     async def _save(self, chunks: AsyncIterator[bytes], length: int | None, *, encoded: bool) -> SavedPicture:
-        link = self.task.result_urls[self.at]
-        stem = file_stem(self.task.id, "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16], self.at)
+        name = self.task.id
+        if not name:
+            name = await in_thread(_name_of, self.task.result_urls[self.at])
+        stem = file_stem(name, self.at)
         part = self.place.part(stem)
         tally = self._tally(encoded=encoded)
 
@@ -145,13 +168,26 @@ class _ToDestination(PictureFetch[SavedPicture]):
             if not more:  # most pictures: one turn in a thread does it all
                 whole = b"".join(piece)
                 found = self._judge(tally, length, lambda: _digest(whole))
-                return await in_thread(_write_whole, part, whole, stem + found.suffix)
+                return await in_thread(self._write_whole, part, whole, stem, found.suffix)
             await in_thread(part.begin)
             await write_stream(piece, chunks, seen, part)
-            return await in_thread(_finish, part, stem + self._judge(tally, length, lambda: part.sha256).suffix)
+            suffix = self._judge(tally, length, lambda: part.sha256).suffix
+            return await in_thread(self._finish, part, stem, suffix)
         except BaseException:
             part.discard()
             raise
+
+    def _write_whole(self, part: PicturePart, data: bytes, stem: str, suffix: str) -> SavedPicture:
+        part.begin()
+        part.write(data)
+        return self._finish(part, stem, suffix)
+
+    def _finish(self, part: PicturePart, stem: str, suffix: str) -> SavedPicture:
+        if self.given is None:
+            return SavedPicture(part.finish(stem + suffix), part.size, part.sha256)
+        suffix = self.given.name.suffix or suffix
+        names = (each + suffix for each in self.given.name.stems(self.at))
+        return SavedPicture(part.finish_new(names, again=self.given.again), part.size, part.sha256)
 
 
 class _ToMemory(PictureFetch[Picture]):
@@ -161,20 +197,16 @@ class _ToMemory(PictureFetch[Picture]):
         async for chunk in chunks:
             tally.count(chunk, anyio.current_time())
             pieces.append(chunk)
-        data = b"".join(pieces)
+        # A large one takes longer to join than an event loop may be blocked.
+        data = b"".join(pieces) if tally.total < _LARGE else await in_thread(b"".join, pieces)
         found = self._judge(tally, length, lambda: _digest(data))
         return Picture(data=data, media_type=found.media_type, url=self.task.result_urls[self.at])
 
 
+def _name_of(link: str) -> str:
+    """A name for a picture whose task has no id. Its link may be the picture itself."""
+    return "picture-" + hashlib.sha256(link.encode()).hexdigest()[:16]
+
+
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _write_whole(part: Part, data: bytes, name: str) -> SavedPicture:
-    part.begin()
-    part.write(data)
-    return _finish(part, name)
-
-
-def _finish(part: Part, name: str) -> SavedPicture:
-    return SavedPicture(part.finish(name), part.size, part.sha256)

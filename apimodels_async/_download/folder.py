@@ -1,6 +1,7 @@
 """The folder that pictures are saved in: created and tested before anything is paid for. Blocking, for threads."""
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 from apimodels_async._download.part_file import SWEPT_SUFFIX, PartFile, sweep
@@ -65,3 +66,7 @@ class LocalFolder:
     def part(self, stem: str) -> PartFile:
         """A part file in the folder."""
         return PartFile(self.directory, stem, SWEPT_SUFFIX)
+
+    def has(self, stem: str, suffixes: Collection[str]) -> bool:
+        """Whether a file there has the name `stem` with one of these suffixes."""
+        return any((self.directory / f"{stem}{suffix}").exists() for suffix in suffixes)

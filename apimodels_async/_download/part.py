@@ -4,11 +4,11 @@ import contextlib
 import hashlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 
-class Part(ABC):
+class PicturePart(ABC):
     """A file or an object that will be there whole or not at all, under a name that is given at the end.
 
     A worker thread cannot be cancelled: ``asyncio.Task.cancel`` interrupts a shield and leaves the thread running. So
@@ -51,6 +51,18 @@ class Part(ABC):
     @abstractmethod
     def finish(self, name: str) -> Path | str:
         """Put it in its place as `name`, over what has that name already, and return its path or URL.
+
+        Raises:
+            OSError: as the system or the store says.
+        """
+
+    @abstractmethod
+    def finish_new(self, names: Iterable[str], *, again: bool = False) -> Path | str:
+        """Put it in its place as the first of `names` that is not taken, and return its path or URL.
+
+        Args:
+            names: to try, one after another. What has such a name stays as it is.
+            again: whether an earlier run may have saved it already: then what is there, with the same bytes, is it.
 
         Raises:
             OSError: as the system or the store says.

@@ -1,16 +1,19 @@
 """Files that appear complete or not at all: written to a part file, flushed to the disk, then renamed. Blocking."""
 
 import contextlib
+import errno
+import hashlib
 import os
 import re
 import secrets
 import stat
 import sys
 import time
+from collections.abc import Iterable
 from io import BufferedWriter, FileIO
 from pathlib import Path
 
-from apimodels_async._download.part import Part
+from apimodels_async._download.part import PicturePart
 
 SUFFIX = ".part"
 SWEPT_SUFFIX = ".apimodels.part"
@@ -20,7 +23,7 @@ YOUNG = 60.0
 """Seconds for which an unlocked part file may be one that was just created."""
 
 
-class PartFile(Part):
+class PartFile(PicturePart):
     """A file that is either absent or complete.
 
     Its name is unique and ends in ``.part``, so that two downloads of one task cannot mix. While it is being written it
@@ -76,6 +79,30 @@ class PartFile(Part):
             _flush_directory(place.parent)
         return place
 
+    def finish_new(self, names: Iterable[str], *, again: bool = False) -> Path:
+        """Flush to the disk and rename to the first of `names` that no file has, whatever other processes do meanwhile.
+
+        Args:
+            names: to try, one after another.
+            again: whether an earlier run may have written this file already: then a file that is there, with the same
+                bytes, is it.
+
+        Raises:
+            OSError: as the system says.
+        """
+        with self._working():
+            self._sync()
+            for name in names:
+                place = self.path.with_name(name)
+                if again and _has_sum(place, self.sha256):
+                    self._begun.close()
+                    self.path.unlink(missing_ok=True)
+                    return place
+                if _give_name(self.path, place, self._begun):
+                    _flush_directory(place.parent)
+                    return place
+        raise FileExistsError(errno.EEXIST, "every name is taken", str(self.path.parent))
+
     def _append(self, data: bytes) -> None:
         self._begun.write(data)
 
@@ -126,6 +153,39 @@ def _is_left_behind(path: Path, now: float) -> bool:
             return stat.S_ISREG(facts.st_mode) and now - facts.st_mtime > YOUNG and _lock(file)
         except OSError:
             return False
+
+
+def _has_sum(place: Path, sha256: str) -> bool:
+    try:
+        with place.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
+
+
+def _give_name(path: Path, place: Path, file: BufferedWriter) -> bool:
+    """Rename a part file, and close it; ``False`` if there is a file of that name, which stays as it is."""
+    if os.name == "nt":  # an open file cannot be renamed, and a rename never replaces
+        file.close()
+        try:
+            path.rename(place)
+        except FileExistsError:
+            return False
+        return True
+    try:
+        place.hardlink_to(path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links: the name is claimed by an empty file, for a moment
+        try:
+            os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            return False
+        path.replace(place)
+    else:
+        path.unlink()
+    file.close()
+    return True
 
 
 if sys.platform == "win32":

@@ -6,12 +6,13 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from apimodels_async._download.limits import DownloadLimits
-from apimodels_async._download.links import MAX_REDIRECTS, check_link, next_hop
+from apimodels_async._download.links import MAX_REDIRECTS, next_hop
 from apimodels_async._download.tally import DoubtfulError, Judgement, PictureTally, SpoiledError
 from apimodels_async._download.words import READ, words_of
 from apimodels_async._download.writer import THREADS
@@ -19,8 +20,11 @@ from apimodels_async._http.trace import RequestFailed, Stream
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import full_jitter
 from apimodels_async._poll.poller import Poller
+from apimodels_async._urls import check_link, origin, split_http_url
 from apimodels_async._wire.data_uris import is_data_uri, parse_data_uri
 from apimodels_async.errors import ApimodelsError, ConfigurationError, DownloadError, ResultExpiredError
+from apimodels_async.instrumentation import port
+from apimodels_async.instrumentation.details import DownloadDetails, RequestDetails, RetryDetails
 from apimodels_async.models import Task
 
 logger = logging.getLogger("apimodels_async")
@@ -28,11 +32,16 @@ logger = logging.getLogger("apimodels_async")
 T = TypeVar("T")
 R = TypeVar("R")
 
+_GONE = (403, 404, 410)
+_PASSING = (408, 421, 423, 425, 429)
+"""Refusals of the moment: another attempt may help."""
 EXPIRED_AFTER = 24 * 3600.0
 """Seconds after completion in which a picture that is not at its link is not taken to have expired: results are kept
 for 7 days."""
 WORDS_WITHIN = 2.0
 """Seconds for which the words of a refusal are waited for."""
+_PIECE = 256 << 10
+"""Bytes of a picture in memory that are examined at once."""
 FRESH = 60.0
 """Seconds after completion in which a 404 may be a content network that lags."""
 
@@ -52,11 +61,37 @@ class Reach(NamedTuple):
 
 
 class _GoneError(Exception):
-    """403 or 404: the picture is not at its link."""
+    """The picture is not at its link, or its host refuses it.
 
-    def __init__(self, message: str, age: float | None) -> None:
+    Attributes:
+        age: seconds since the task's completion, where it is known.
+        is_refusal: whether the host refuses the request as such: asking for the same again changes nothing, and it
+            does not say that the picture has expired.
+    """
+
+    def __init__(self, message: str, age: float | None, *, is_refusal: bool) -> None:
         super().__init__(message)
         self.age = age
+        self.is_refusal = is_refusal
+
+
+def _download_details(fetch: "PictureFetch[Any]") -> DownloadDetails:
+    return DownloadDetails(fetch.task.id, fetch.task.model, fetch.at)
+
+
+def _downloaded(_: object, fetch: "PictureFetch[Any]") -> dict[str, int]:
+    return {"size": fetch.size, "attempts": fetch.attempts}
+
+
+def _link_details(_: "PictureFetch[Any]", url: str) -> RequestDetails | None:
+    try:
+        return None if is_data_uri(url) else RequestDetails("picture", "GET", origin(split_http_url(url)))
+    except ValueError:  # refused before anything is sent
+        return None
+
+
+def _followed(*_: object) -> dict[str, int]:
+    return {"status": 200}
 
 
 class PictureFetch(Generic[R]):
@@ -68,10 +103,12 @@ class PictureFetch(Generic[R]):
         self.at = at
         self.limits = limits
         self.attempts = 0
+        self.size = 0
         self.doubtful = ""  # the digest of what came last, if it was complete and may be a picture
         self.deadline = math.inf
         self.trouble = "too slow"
 
+    @port.observes(_download_details, _downloaded)
     async def run(self) -> R:
         async with self.reach.http.download_places:
             return await self._run()
@@ -88,7 +125,7 @@ class PictureFetch(Generic[R]):
                     return await self._once_more(url, gone)
             raise self._late()
         except _GoneError as gone:
-            if gone.age is not None and gone.age < EXPIRED_AFTER:
+            if gone.is_refusal or (gone.age is not None and gone.age < EXPIRED_AFTER):
                 raise self._error(f"could not be fetched: its host says {gone}") from None
             raise ResultExpiredError(
                 f"task {self.task.id}: picture {self.at} is no longer at its link ({gone}); results are deleted "
@@ -127,7 +164,7 @@ class PictureFetch(Generic[R]):
                 return await self._fetch(url)
             except _GoneError as gone:
                 late = gone.age is not None and gone.age > FRESH
-                if late or number + 1 >= self.limits.attempts:
+                if gone.is_refusal or late or number + 1 >= self.limits.attempts:
                     raise
                 self.trouble, pause = str(gone), 0.0
             except (SpoiledError, RequestFailed) as spoiled:
@@ -144,17 +181,21 @@ class PictureFetch(Generic[R]):
                     spoiled,
                     extra={"task_id": self.task.id, "model": self.task.model, "attempt": number + 1},
                 )
+                if port.active is not None:
+                    again = RetryDetails("download", number + 1, pause, spoiled, self.task.model, self.task.id)
+                    port.note(again)
             await anyio.sleep(pause + full_jitter(number, self.reach.uniform))
             number += 1
 
+    @port.observes(_link_details, _followed)
     async def _fetch(self, url: str) -> R:
         if is_data_uri(url):
             data = (await in_thread(parse_data_uri, url)).data
             try:
                 try:
-                    return await self._save(_one(data), len(data), encoded=False)
+                    return await self._save(_in_pieces(data), len(data), encoded=False)
                 except DoubtfulError:  # it cannot come otherwise
-                    return await self._save(_one(data), len(data), encoded=False)
+                    return await self._save(_in_pieces(data), len(data), encoded=False)
             except SpoiledError as spoiled:  # it will be no better the next time
                 raise ValueError(str(spoiled)) from None
         base_url = self.reach.http.base_url
@@ -169,10 +210,12 @@ class PictureFetch(Generic[R]):
         raise ValueError(f"more than {MAX_REDIRECTS} redirects")
 
     async def _check(self, stream: Stream) -> None:
-        if stream.status in (403, 404, 410):
+        if 400 <= stream.status < 500 and stream.status not in _PASSING:
             done = self.task.complete_time
             age = None if done is None else ((stream.date or datetime.now(UTC)) - done).total_seconds()
-            raise _GoneError(self.reach.http.without_key(await _said(stream)), age)
+            raise _GoneError(
+                self.reach.http.without_key(await _said(stream)), age, is_refusal=stream.status not in _GONE
+            )
         if stream.status != 200:
             raise SpoiledError(self.reach.http.without_key(await _said(stream)), stream.retry_after or 0.0)
         if stream.length is not None and stream.length > self.limits.max_bytes:
@@ -186,6 +229,7 @@ class PictureFetch(Generic[R]):
 
     def _judge(self, tally: PictureTally, length: int | None, digest: Callable[[], str]) -> Judgement:
         """Judge what came; if that is doubtful, by whether the attempt before brought the same."""
+        self.size = tally.total
         try:
             found = tally.judge(length)
         except DoubtfulError:
@@ -217,8 +261,11 @@ async def _said(stream: Stream) -> str:
     return f"HTTP {stream.status}: {words}" if words else f"HTTP {stream.status}"
 
 
-async def _one(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+async def _in_pieces(data: bytes) -> AsyncIterator[bytes]:
+    """As a host would send it: a large picture at once would block the event loop while it is examined."""
+    for start in range(0, len(data), _PIECE):
+        yield data[start : start + _PIECE]
+        await anyio.lowlevel.checkpoint()
 
 
 async def in_thread(work: Callable[..., T], *args: object) -> T:

@@ -8,15 +8,16 @@ where the store makes an object appear at once (`_AT_ONCE`); elsewhere under ano
 import contextlib
 import errno
 import hashlib
+import inspect
 import os
 import secrets
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-from apimodels_async._download.part import Part
+from apimodels_async._download.part import PicturePart
 from apimodels_async._wire.picture_formats import PictureFormat
 from apimodels_async.errors import ConfigurationError, DownloadError
 
@@ -26,6 +27,8 @@ TEST_NAME = ".apimodels-write-test"
 """The object with which a store is tested. It stays where the store lets nothing be removed."""
 _AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci", "tos", "r2"})
 """Protocols of stores in which an object appears whole, or not at all, and which have no folders to be made."""
+_BY_PREFIX = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+"""Protocols whose libraries list the objects that begin with a text, in one request."""
 _TYPE_ARGUMENT = {"s3": "ContentType", "s3a": "ContentType", "gs": "content_type", "gcs": "content_type"}
 """What a store's library calls the media type of an object."""
 _MEDIA_TYPES = {each.suffix: each.media_type for each in PictureFormat} | {".json": "application/json"}
@@ -65,10 +68,31 @@ class RemoteFolder:
         del stem
         return RemotePart(self)
 
-    def put(self, name: str, content: bytes | Path) -> str:
-        """Store an object, whole or not at all, and return its URL.
+    def has(self, stem: str, suffixes: Collection[str]) -> bool:
+        """Whether an object there has the name `stem` with one of these suffixes.
 
         Raises:
+            OSError: as the store says.
+        """
+        with _as_os_errors(self.url):
+            files, path = _connect(self.url)
+            start = path.rstrip("/")
+            if self._scheme in _BY_PREFIX:
+                names = {str(each).rpartition("/")[2] for each in files.find(start, prefix=f"{stem}.")}
+                return any(f"{stem}{suffix}" in names for suffix in suffixes)
+            return any(files.exists(f"{start}/{stem}{suffix}") for suffix in suffixes)
+
+    def put(self, name: str, content: bytes | Path, *, new: bool = False) -> str:
+        """Store an object, whole or not at all, and return its URL.
+
+        Args:
+            name: of the object.
+            content: its bytes, or the file that has them.
+            new: whether an object that is there must stay as it is. The store decides that where it can; elsewhere
+                another process may write the name between the look and the rename.
+
+        Raises:
+            FileExistsError: `new`, and the name is taken.
             OSError: as the store says.
         """
         with _as_os_errors(self.url):
@@ -78,11 +102,10 @@ class RemoteFolder:
             argument = _TYPE_ARGUMENT.get(self._scheme)
             media_type = _MEDIA_TYPES.get(Path(name).suffix)
             about = {} if argument is None or media_type is None else {argument: media_type}
+            if new and files.exists(place):
+                raise FileExistsError(errno.EEXIST, "the name is taken", place)
             try:
-                if isinstance(content, Path):
-                    files.put_file(str(content), written, **about)
-                else:
-                    files.pipe_file(written, content, **about)
+                _send(files, written, content, about, new=new and written == place)
                 if written != place:
                     files.mv(written, place)
             except BaseException:
@@ -90,7 +113,23 @@ class RemoteFolder:
                     with contextlib.suppress(Exception):
                         files.rm_file(written)
                 raise
+        return self.url_of(name)
+
+    def url_of(self, name: str) -> str:
+        """The URL of an object."""
         return f"{self.url.rstrip('/')}/{name}" if self.url.partition("://")[2] else f"{self.url}{name}"
+
+    def holds(self, name: str, sha256: str) -> bool:
+        """Whether an object is there and has these bytes.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with _as_os_errors(self.url):
+            files, path = _connect(self.url)
+            if not files.exists(f"{path.rstrip('/')}/{name}"):
+                return False
+        return self.sum_of(name) == sha256
 
     def sum_of(self, name: str) -> str:
         """The sha256 of an object, in hexadecimal.
@@ -112,7 +151,7 @@ class RemoteFolder:
         return self._scheme in _AT_ONCE
 
 
-class RemotePart(Part):
+class RemotePart(PicturePart):
     """The bytes of an object on their way: in memory, or in a temporary file if there are many.
 
     Args:
@@ -144,6 +183,32 @@ class RemotePart(Part):
             finally:
                 self._remove()
 
+    def finish_new(self, names: Iterable[str], *, again: bool = False) -> str:
+        """Store the object as the first of `names` that no object has, and return its URL.
+
+        Args:
+            names: to try, one after another.
+            again: whether an earlier run may have stored this object already: then one that is there, with the same
+                bytes, is it.
+
+        Raises:
+            OSError: as the store says.
+        """
+        with self._working():
+            try:
+                content: bytes | Path = bytes(self._memory)
+                if self._file is not None and self._path is not None:
+                    self._file.close()
+                    content = self._path
+                for name in names:
+                    if again and self._folder.holds(name, self.sha256):
+                        return self._folder.url_of(name)
+                    with contextlib.suppress(FileExistsError):
+                        return self._folder.put(name, content, new=True)
+            finally:
+                self._remove()
+        raise FileExistsError(errno.EEXIST, "every name is taken", self._folder.url)
+
     def _append(self, data: bytes) -> None:
         if self._file is None and len(self._memory) + len(data) > IN_MEMORY:
             handle, path = tempfile.mkstemp(prefix="apimodels-", suffix=".part")
@@ -162,6 +227,23 @@ class RemotePart(Part):
                 self._file.close()
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
+
+
+def _send(files: Any, place: str, content: bytes | Path, about: dict[str, str], *, new: bool) -> None:
+    """Store an object; with `new`, so that the store refuses it if it is there, where library and store know that."""
+    send: Callable[..., object] = files.pipe_file
+    given: tuple[object, ...] = (place, content)
+    if isinstance(content, Path):
+        send, given = files.put_file, (str(content), place)
+    if new and "mode" in inspect.signature(send).parameters:
+        try:
+            send(*given, **about, mode="create")
+        except OSError as error:
+            if error.errno != errno.ENOSYS:  # some servers do not know the condition
+                raise
+        else:
+            return
+    send(*given, **about)
 
 
 def _connect(url: str) -> tuple[Any, str]:
@@ -196,6 +278,8 @@ def _as_os_errors(url: str) -> Generator[None]:
     try:
         yield
     except ConfigurationError:
+        raise
+    except FileExistsError:
         raise
     except PermissionError as error:
         raise OSError(errno.EACCES, _words(error), url) from error

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import anyio
 
-from apimodels_async._download.part import Part
+from apimodels_async._download.part import PicturePart
 from apimodels_async._threads import WorkerThreads
 
 PIECE = 512 << 10
@@ -33,7 +33,7 @@ async def gather(chunks: AsyncIterator[bytes], seen: Callable[[bytes], object]) 
 
 
 async def write_stream(
-    first: list[bytes], chunks: AsyncIterator[bytes], seen: Callable[[bytes], object], part: Part
+    first: list[bytes], chunks: AsyncIterator[bytes], seen: Callable[[bytes], object], part: PicturePart
 ) -> None:
     """Write `first` and then `chunks` in one thread that is kept until everything is written.
 
@@ -66,7 +66,7 @@ class _WriteQueue:
     rest. The thread is a daemon, so that a program whose loop was closed during a download can exit.
     """
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: PicturePart) -> None:
         self._part = part
         self._pieces: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
         self._room = threading.Semaphore(AHEAD)

@@ -17,11 +17,11 @@ from apimodels_async._http.headers import retry_after_of
 from apimodels_async._http.proxies import Proxy
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import SendTrace, Stream
+from apimodels_async._text import printable
 from apimodels_async._threads import WorkerThreads
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.headers import http_date, retry_after
 from apimodels_async._wire.parsing import json_object
-from apimodels_async._wire.printable import printable
 
 MAX_ANSWER = 64 << 20
 """Bytes of an answer of the API, unpacked: pictures may come inside it, in base64."""

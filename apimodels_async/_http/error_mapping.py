@@ -11,8 +11,8 @@ import httpx
 
 from apimodels_async._http.proxies import Proxy
 from apimodels_async._http.redaction import Redactor
-from apimodels_async._http.trace import RequestFailed, SendTrace, chain, describe
-from apimodels_async._wire.printable import printable
+from apimodels_async._http.trace import RequestFailed, SendTrace, chain, describe, reason
+from apimodels_async._text import printable
 from apimodels_async.errors import ConfigurationError
 
 AIOHTTP_ERRORS = {
@@ -47,7 +47,7 @@ def translated(error: Exception, redactor: Redactor | None = None) -> Exception:
     origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     kind = None if origin is None else from_aiohttp(origin)
     if origin is not None and kind is not None:
-        told: Exception = kind(str(origin) or type(origin).__name__)
+        told: Exception = kind(reason(origin) or type(origin).__name__)
         told.__cause__ = next((each for each in chain(origin) if isinstance(each, ssl.SSLError)), None)
     else:
         told = error
@@ -77,6 +77,7 @@ def request_failed(failure: Exception, where: str, trace: SendTrace | None = Non
         trace.facts(refused=refused)._replace(undone=trace.is_undone_by(failure)),
         silent=isinstance(failure, httpx.ReadTimeout),
         broken=isinstance(failure, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)),
+        unreachable=isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)),
         certificate=any(isinstance(each, ssl.SSLCertVerificationError) for each in chain(failure)),
     )
 

@@ -6,6 +6,7 @@ module imports this one; `Lanes` loads it.
 
 import socket
 import ssl
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -16,17 +17,18 @@ from httpx_aiohttp import AiohttpTransport
 
 from apimodels_async._http import versions
 from apimodels_async._http.network import KEEP_ALIVE
+from apimodels_async._http.sockets import OpenSockets
 
 _LONG_HEADER = 64 << 10
 """Bytes of one header line; h11 takes 100 KiB of them all, aiohttp by itself 8."""
 
 
-def new_transport(tls: ssl.SSLContext, keepalive: float) -> AiohttpTransport:
-    """A transport over aiohttp. An idle connection is kept for `keepalive` seconds."""
-    return AiohttpTransport(verify=tls, client=lambda: _new_session(tls, keepalive))
+def new_transport(tls: ssl.SSLContext, keepalive: float, opened: OpenSockets) -> AiohttpTransport:
+    """A transport over aiohttp, whose sockets `opened` notes. An idle connection is kept for `keepalive` seconds."""
+    return AiohttpTransport(verify=tls, client=lambda: _new_session(tls, keepalive, opened))
 
 
-def _new_session(tls: ssl.SSLContext, keepalive: float) -> aiohttp.ClientSession:
+def _new_session(tls: ssl.SSLContext, keepalive: float, opened: OpenSockets) -> aiohttp.ClientSession:
     """A session that keeps no cookie, bounds no connections, and leaves the environment (``.netrc``) alone.
 
     Names are looked up as httpx does it.
@@ -37,7 +39,7 @@ def _new_session(tls: ssl.SSLContext, keepalive: float) -> aiohttp.ClientSession
             limit=0,
             keepalive_timeout=keepalive,
             resolver=aiohttp.ThreadedResolver(),
-            socket_factory=_new_socket,
+            socket_factory=partial(_new_socket, opened),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         max_line_size=_LONG_HEADER,
@@ -47,10 +49,11 @@ def _new_session(tls: ssl.SSLContext, keepalive: float) -> aiohttp.ClientSession
     return session
 
 
-def _new_socket(address: tuple[Any, ...]) -> socket.socket:
+def _new_socket(opened: OpenSockets, address: tuple[Any, ...]) -> socket.socket:
     made = socket.socket(*address[:3])  # family, kind, protocol
     for option in KEEP_ALIVE:
         made.setsockopt(*option)
+    opened.add(made)
     return made
 
 

@@ -30,6 +30,10 @@ PICTURE_HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Age
 """Those of a download: no key."""
 
 
+PUT_HEADERS = {"Accept": "*/*", "User-Agent": USER_AGENT}
+"""Those of an upload to the storage: no key."""
+
+
 def retry_after_of(headers: httpx.Headers) -> float | None:
     """Seconds that an answer asks to be left alone."""
     return retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC))

@@ -9,7 +9,7 @@ class InFlight:
     """Exchanges, each in a cancel scope of its own.
 
     Attributes:
-        closing: whether they are being cut off; nothing new should begin.
+        closing: whether they are being cancelled; nothing new should begin.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class InFlight:
             self._none_left.set()
 
     async def aclose(self, grace: float) -> None:
-        """Cut everything off, and wait until it has let go, for `grace` seconds at most."""
+        """Cancel every exchange, and wait until all have ended, `grace` seconds at most."""
         self.closing = True
         if not self._scopes:
             return

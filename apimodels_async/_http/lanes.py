@@ -7,6 +7,7 @@ never seen the API key. On asyncio, with the extra `fast`, queries and downloads
 """
 
 import os
+from contextlib import suppress
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ from apimodels_async._http.error_mapping import closed
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.proxies import Proxy, ProxyRules
+from apimodels_async._http.sockets import OpenSockets
 from apimodels_async._http.trace import describe
 from apimodels_async._threads import WorkerThreads, is_trio
 from apimodels_async.errors import ConfigurationError
@@ -36,11 +38,11 @@ CONNECTIONS = 8
 FAST_CONNECTIONS = 32
 """For queries over aiohttp, which does not mind how many there are: so the distance to the server decides."""
 SUBMIT_KEEPALIVE = 2.0
-"""Seconds. On a kept-alive connection that the server is just closing, a create becomes unknown for nothing."""
+"""Seconds. On a kept-alive connection that the server is just closing, a create request becomes unknown for nothing."""
 KEEPALIVE = 5.0
 """Seconds, for queries and downloads. A middlebox may forget what is idle for longer; a new connection is cheap."""
 CLOSING = 5.0
-"""Seconds in which requests that were cut off by closing must have ended."""
+"""Seconds in which requests that closing cancels must have ended."""
 
 FAST = "apimodels_async._http.fast"
 """The module that imports aiohttp."""
@@ -58,8 +60,15 @@ def load() -> Any:
 
 
 def _load_basics() -> "ssl.SSLContext":
-    """What every lane needs, httpcore first: where the context is ready, so is the module."""
-    import_module(NETWORK)
+    """What every lane needs, httpcore first: where the context is ready, so is the module.
+
+    Raises:
+        ConfigurationError: httpcore, or what it imports, is there and broken; or as `tls.shared_context`.
+    """
+    try:
+        import_module(NETWORK)
+    except Exception as error:
+        raise ConfigurationError(f"httpcore cannot be imported ({describe(error)}): no request can be sent") from error
     return tls.shared_context()
 
 
@@ -85,6 +94,7 @@ class Lanes:
         self._base_url = base_url
         self._given = given
         self._in_flight = in_flight
+        self._sockets = OpenSockets()
         self._owned: list[httpx.AsyncClient | AiohttpTransport] = []
         self._downloads: dict[tuple[Proxy | None, bool], PoolSet[httpx.AsyncClient]] = {}
         self._fast: Any = None
@@ -140,7 +150,9 @@ class Lanes:
             raise ConfigurationError(f"{proxy or url}: no connection can be set up ({describe(error)})") from error
         tunnel = proxy is not None and not proxy.is_socks and url.startswith("https")
         handshakes = (1 + proxy.url.startswith("https")) if proxy is not None and tunnel else 0
-        versions.set_network(transport, partial(self._network.Network, watched=watched, handshakes=handshakes))
+        versions.set_network(
+            transport, partial(self._network.Network, opened=self._sockets, watched=watched, handshakes=handshakes)
+        )
         client = httpx.AsyncClient(transport=transport, trust_env=False)
         self._owned.append(client)
         return client
@@ -207,7 +219,7 @@ class Lanes:
     def _new_fast(self) -> "AiohttpTransport":
         if self._in_flight.closing:
             raise closed()
-        made: AiohttpTransport = self._fast.new_transport(self._tls, KEEPALIVE)
+        made: AiohttpTransport = self._fast.new_transport(self._tls, KEEPALIVE, self._sockets)
         self._owned.append(made)
         return made
 
@@ -223,6 +235,15 @@ class Lanes:
     def queries_at_once(self) -> int:
         """As many as there are connections for them; more would only wait for one another."""
         return FAST_CONNECTIONS if self.may_be_fast else CONNECTIONS
+
+    async def cut_off(self) -> bool:
+        """End the connections made here without their event loop, and return whether there were any."""
+        found = self._sockets.cut_off()
+        owned, self._owned = self._owned, []
+        for made in owned:  # they note that they are closed, and then fail
+            with anyio.move_on_after(CLOSING / 10, shield=True), suppress(Exception):
+                await made.aclose()
+        return found
 
     async def aclose(self) -> None:
         """Close what was made here."""

@@ -2,7 +2,7 @@
 
 import logging
 
-from apimodels_async._wire.printable import printable
+from apimodels_async._text import printable
 
 _FIELDS = ("task_id", "model")
 

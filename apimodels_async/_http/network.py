@@ -18,7 +18,7 @@ import httpcore
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from apimodels_async._http.early_answers import is_final
-from apimodels_async._http.sockets import SocketStream, taken_over
+from apimodels_async._http.sockets import OpenSockets, SocketStream, taken_over
 
 _OPTIONS = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -78,25 +78,35 @@ class WatchedConnection(httpcore.AsyncNetworkStream):
         self._early = b""
         self._answered = False
         self._ended = False
+        self._heard = False  # since the request began
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Bytes that came early, then what comes."""
+        """Bytes that came early, then what comes.
+
+        Raises:
+            httpcore.ReadError: nothing comes, because the connection broke while the request was being sent.
+        """
         self._sent = self._answered = False
         if self._early:
             chunk, self._early = self._early[:max_bytes], self._early[max_bytes:]
             return chunk
-        return b"" if self._ended else await self._receive(max_bytes, timeout)
+        chunk = b"" if self._ended else await self._receive(max_bytes, timeout)
+        if not chunk and not self._heard and self._raw.failed is not None:
+            raise httpcore.ReadError(str(self._raw.failed)) from self._raw.failed
+        return chunk
 
     async def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
         bound = _left(self._until, timeout) if self._handshakes > 0 else timeout
         with _mapped(httpcore.ReadError, httpcore.ReadTimeout):
             try:
-                return await self._receive_within(max_bytes, bound)
+                data = await self._receive_within(max_bytes, bound)
             except TimeoutError:
                 if not self._raw.is_readable:
                     raise
                 # It came while the event loop was blocked, or the program stopped, for longer than the timeout.
-                return await self._receive_within(max_bytes, bound)
+                data = await self._receive_within(max_bytes, bound)
+            self._heard = self._heard or bool(data)
+            return data
 
     async def _receive_within(self, max_bytes: int, seconds: float | None) -> bytes:
         with anyio.fail_after(seconds):
@@ -113,6 +123,7 @@ class WatchedConnection(httpcore.AsyncNetworkStream):
         """
         if not buffer:
             return
+        self._heard = self._heard and self._sent
         if self._sent and not self._answered and self._raw.is_readable:
             await self._look(_LOOK)
         if not self._answered:
@@ -256,12 +267,16 @@ class Network(httpcore.AsyncNetworkBackend):
 
     Args:
         inner: httpcore's own.
+        opened: notes the sockets.
         watched: whether answers are looked for while a request is being sent.
         handshakes: TLS handshakes that follow on a connection before a request can be sent through its tunnel.
     """
 
-    def __init__(self, inner: httpcore.AsyncNetworkBackend, *, watched: bool, handshakes: int) -> None:
+    def __init__(
+        self, inner: httpcore.AsyncNetworkBackend, opened: OpenSockets, *, watched: bool, handshakes: int
+    ) -> None:
         self._inner = inner
+        self._opened = opened
         self._watched = watched
         self._handshakes = handshakes
 
@@ -284,7 +299,9 @@ class Network(httpcore.AsyncNetworkBackend):
             except BaseException:
                 raw.raw.close()
                 raise
+            self._opened.add(raw.raw)
             return WatchedConnection(raw, raw, until, self._handshakes)
+        self._opened.add(stream.get_extra_info("socket"))
         return stream if until is None else BoundedConnection(stream, until, self._handshakes)
 
     async def connect_unix_socket(

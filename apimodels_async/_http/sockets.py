@@ -2,6 +2,7 @@
 
 import select
 import socket
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -76,6 +77,30 @@ class SocketStream(anyio.abc.ByteStream):
             poll.register(self.raw, select.POLLIN)
             return bool(poll.poll(0))
         return bool(select.select([self.raw], [], [], 0)[0])
+
+
+class OpenSockets:
+    """The sockets of one client's connections, to end them where no event loop can."""
+
+    def __init__(self) -> None:
+        self._sockets: list[Any] = []
+
+    def add(self, opened: Any) -> None:
+        """Note a socket; closed ones are forgotten."""
+        self._sockets = [each for each in self._sockets if each.fileno() >= 0]
+        self._sockets.append(opened)
+
+    def cut_off(self) -> bool:
+        """End the connections of those that are open, and return whether there were any."""
+        found = False
+        for each in self._sockets:
+            found |= each.fileno() >= 0
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            if isinstance(each, socket.socket):  # those of asyncio and trio are closed with what holds them
+                each.close()
+        self._sockets.clear()
+        return found
 
 
 def taken_over(connected: Any) -> SocketStream:

@@ -7,7 +7,7 @@ import httpx
 DEFAULT = httpx.Timeout(30.0, connect=10.0)
 """For one exchange, seconds. The answers to creates and queries have read timeouts of their own."""
 CREATE_READ = 300.0
-"""Seconds: some models answer a create only when the picture is done."""
+"""Seconds: some models answer a create request only when the picture is done."""
 QUERY_READ = 10.0
 """Seconds: a query that is answered later than that went into a dead connection, and is worth another."""
 
@@ -36,6 +36,15 @@ class Timeouts:
     def query(self) -> httpx.Timeout:
         """For queries."""
         return self.other if self._given is not DEFAULT else httpx.Timeout(30.0, connect=10.0, read=QUERY_READ)
+
+
+_LARGE, _SLOWEST = 4 << 20, 32 << 10
+"""Bytes of a body that needs no more time than others, and bytes a second of the slowest line."""
+
+
+def for_size(size: int) -> float:
+    """Seconds that a body of `size` bytes may take besides, over a slow line."""
+    return max(0, size - _LARGE) / _SLOWEST
 
 
 def whole(timeout: httpx.Timeout) -> float | None:

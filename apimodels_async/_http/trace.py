@@ -1,5 +1,7 @@
 """What is known of one HTTP exchange, independent of httpx: its progress, its failure, the response to a download."""
 
+import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, cast
@@ -39,6 +41,7 @@ class RequestFailed(Exception):  # noqa: N818  (internal: always translated befo
         trace: what is known of the request.
         silent: the connection was established, but no response arrived in time.
         broken: the connection was lost.
+        unreachable: no connection was established, or a proxy refused to make one.
         certificate: the server's certificate was not accepted, so a retry does not help.
     """
 
@@ -49,12 +52,14 @@ class RequestFailed(Exception):  # noqa: N818  (internal: always translated befo
         *,
         silent: bool = False,
         broken: bool = False,
+        unreachable: bool = False,
         certificate: bool = False,
     ) -> None:
         super().__init__(message)
         self.trace = trace
         self.silent = silent
         self.broken = broken
+        self.unreachable = unreachable
         self.certificate = certificate
 
 
@@ -81,9 +86,18 @@ class SendTrace:
         announced: the request was given to a transport that may report no events.
         cut_short: the writing of the request failed, or ended because an answer had come.
         stream_id: of HTTP/2.
+        refused_stream: the server reset that stream and did not process the request.
     """
 
-    __slots__ = ("_before_first_byte", "announced", "cut_short", "header_sent", "spoke", "stream_id")
+    __slots__ = (
+        "_before_first_byte",
+        "announced",
+        "cut_short",
+        "header_sent",
+        "refused_stream",
+        "spoke",
+        "stream_id",
+    )
 
     def __init__(self, before_first_byte: Callable[[], Awaitable[None]] = _nothing) -> None:
         self._before_first_byte = before_first_byte
@@ -92,6 +106,7 @@ class SendTrace:
         self.announced: bool = False
         self.cut_short: bool = False
         self.stream_id: int | None = None
+        self.refused_stream: bool = False
 
     @property
     def may_have_left(self) -> bool:
@@ -113,6 +128,7 @@ class SendTrace:
             self.header_sent = True
             self.cut_short = False
             self.stream_id = info.get("stream_id")
+            self.refused_stream = False
         elif event.endswith(".failed") and is_foreign(info["exception"], "httpcore", "ConnectionNotAvailable"):
             # HTTP/2: the server is going away and has not seen this stream. httpcore takes another connection.
             self.header_sent = False
@@ -137,6 +153,8 @@ class SendTrace:
 
     def is_undone_by(self, error: BaseException) -> bool:
         """Whether an error says that the server did nothing with this request (RFC 9113, sections 6.8 and 8.7)."""
+        if self.refused_stream:
+            return True
         for each in chain(error):
             event = each.args[0] if each.args else None
             if is_foreign(event, "h2", "ConnectionTerminated") and self.stream_id is not None:
@@ -197,8 +215,19 @@ _WITHOUT_WORDS = {
 }
 
 
+def reason(error: BaseException) -> str | None:
+    """Return the first text in the chain of causes, because httpx's own are often empty, and what the system said."""
+    causes = list(chain(error))
+    text = next((text for each in causes if (text := str(each).strip())), None)
+    system = next((each for each in causes if isinstance(each, OSError) and (each.errno or 0) > 0), None)
+    if text is None or system is None or isinstance(system, ssl.SSLError):
+        return text
+    said = os.strerror(system.errno or 0)
+    return text if said.lower() in text.lower() else f"{text}: {said}"
+
+
 def describe(error: BaseException) -> str:
-    """Describe a foreign error briefly, by the first of its causes, because httpx's own messages are often empty."""
+    """Describe a foreign error briefly: its class, and the reason."""
     kind = type(next(chain(error), error)).__name__
-    words = next((words for each in chain(error) if (words := str(each).strip())), _WITHOUT_WORDS.get(kind))
+    words = reason(error) or _WITHOUT_WORDS.get(kind)
     return f"{kind}: {words}" if words else kind

@@ -1,31 +1,33 @@
 """What one client exchanges: creates, queries, uploads, downloads. Every foreign error is mapped on the way out."""
 
-import io
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
 
 from apimodels_async._http import logs, timeouts, versions
 from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
-from apimodels_async._http.bodies import PIECE, BodyInPieces
+from apimodels_async._http.bodies import PIECE, BodyInPieces, ReadInPieces
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
+from apimodels_async._http.http2 import Sending
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
+from apimodels_async._http.observing import exchange_details, exchanged
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
+from apimodels_async._http.senders import Prepared, send, send_fast, send_prepared
+from apimodels_async._http.storage import Storage
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
+from apimodels_async._text import printable
 from apimodels_async._wire.answer import RawResponse
-from apimodels_async._wire.printable import printable
+from apimodels_async._wire.bodies import StreamedBody
 from apimodels_async.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from httpx_aiohttp import AiohttpTransport
+from apimodels_async.instrumentation.port import observes
 
 T = TypeVar("T")
 HttpClient: TypeAlias = httpx.AsyncClient
@@ -74,10 +76,10 @@ class Http:
         headers["Content-Type"] = "application/json"
         return headers
 
-    @property
-    def create_bound(self) -> float | None:
-        """Seconds for the whole exchange of a create request, which its sender sees to."""
-        return timeouts.whole(self._timeouts.create)
+    def create_bound(self, size: int) -> float | None:
+        """Seconds for the whole exchange of a create request of `size` bytes, which its sender sees to."""
+        bound = timeouts.whole(self._timeouts.create)
+        return None if bound is None else bound + timeouts.for_size(size)
 
     @property
     def queries_at_once(self) -> int:
@@ -112,43 +114,60 @@ class Http:
 
     # --- the API
 
-    async def submit(self, body: Secret[bytes], trace: SendTrace) -> RawResponse:
+    async def submit(self, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace) -> RawResponse:
         """POST a create request.
 
         Raises:
             RequestFailed: there is no answer; its trace says whether the request can have left.
         """
         self._check_open()
+        sending = None
         if self._given is not None:
             await trace.announce()
+            sending = Sending(self._given, trace, self._timeouts.create)
         await self.lanes.prepare()
         self._check_open()
         async with self.lanes.submit.acquire() as lane:
 
-            async def send() -> httpx.Response:
-                return await _send(lane.pool, self._create_request(lane.pool, body, trace))
+            async def send_it() -> httpx.Response:
+                return await send(lane.pool, self._create_request(lane.pool, body, sending or trace))
 
-            return await self._exchange(send, self._create_url, self._timeouts.create, trace)
+            return await self._exchange(send_it, self._create_url, self._timeouts.create, trace, sending)
 
     @property
     def _create_url(self) -> str:
         return self.base_url + "/images/generations"
 
-    def _create_request(self, lane: httpx.AsyncClient, body: Secret[bytes], trace: SendTrace) -> httpx.Request:
+    def _create_request(
+        self, lane: httpx.AsyncClient, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace | Sending
+    ) -> httpx.Request:
         url = self._create_url
-        extensions = {"trace": trace, "timeout": self._timeouts.create.as_dict()}
+        timeout = trace.timeouts if isinstance(trace, Sending) else self._timeouts.create.as_dict()
+        extensions = {"trace": trace, "timeout": timeout}
+        content = body.reveal()
+        if isinstance(content, StreamedBody):
+            headers = httpx.Headers({**self._json_headers, "Content-Length": str(len(content))})
+            stream = ReadInPieces(content.pieces, content.on_sent)
+            request = lane.build_request("POST", url, headers=headers, content=stream, extensions=extensions)
+            request.stream = stream
+            return request
         # A caller's own client may have hooks and transports that want to see a body whole.
         if self._given is not None:
-            return lane.build_request(
-                "POST", url, headers=self._json_headers, content=body.reveal(), extensions=extensions
+            request = lane.build_request(
+                "POST", url, headers=self._json_headers, content=content, extensions=extensions
             )
+            # httpx's own is a generator, which nothing ends if sending fails
+            request.stream = BodyInPieces(cast("Secret[bytes]", body))
+            return request
         headers = httpx.Headers({**lane.headers, **self._json_headers})
         headers["Host"] = httpx.URL(url).netloc.decode("ascii")
-        headers["Content-Length"] = str(len(body.reveal()))
-        return httpx.Request("POST", url, headers=headers, stream=BodyInPieces(body), extensions=extensions)
+        headers["Content-Length"] = str(len(content))
+        return httpx.Request(
+            "POST", url, headers=headers, stream=BodyInPieces(cast("Secret[bytes]", body)), extensions=extensions
+        )
 
     async def query(self, path: str, **params: str) -> RawResponse:
-        """GET something that may be asked as often as one likes.
+        """GET something that may be asked for any number of times.
 
         Raises:
             RequestFailed: there is no answer.
@@ -165,8 +184,8 @@ class Http:
                 return await self._ask(self.lanes.query, build, url)
             prepared = self._prepared(path, **params)
             if prepared.fast is not None and self.lanes.fast_now():
-                return await self._ask(self.lanes.fast, partial(_send_fast, prepared.fast), url)
-            return await self._ask(self.lanes.query, partial(_send_prepared, prepared.stock), url)
+                return await self._ask(self.lanes.fast, partial(send_fast, prepared.fast), url)
+            return await self._ask(self.lanes.query, partial(send_prepared, prepared.stock), url)
 
     async def _ask(
         self,
@@ -194,33 +213,25 @@ class Http:
                     lane.served = True
                     return answer
 
-    async def upload(self, name: str, data: bytes, media_type: str) -> RawResponse:
-        """POST a file as multipart/form-data.
-
-        Raises:
-            RequestFailed: there is no answer.
-            ConfigurationError: the client was closed meanwhile.
-        """
-        files = {"file": (name, io.BytesIO(data), media_type)}  # read in pieces, and not copied
-        async with self._query_places:
-            self._check_open()
-            await self.lanes.prepare()
-            async with self.lanes.query.acquire() as lane:
-                timeout = self._timeouts.create
-                send = partial(self._build_and_send, lane.pool, "POST", "/files", files=files, timeout=timeout)
-                return await self._exchange(send, self.base_url + "/files", timeout)
+    @cached_property
+    def storage(self) -> Storage:
+        """For uploads."""
+        return Storage(
+            self.base_url, self._headers, self._timeouts, lanes=self.lanes, places=self._query_places,
+            given=self._given, ready=self._check_open, exchange=self._exchange,
+        )  # fmt: skip
 
     @cached_property
-    def _prepared(self) -> Callable[..., "_Prepared"]:
+    def _prepared(self) -> Callable[..., Prepared]:
         """The request of a query. Parsing its URL would cost a tenth of all."""
         bounds = self._timeouts.query.as_dict()
 
         @lru_cache(_PREPARED)
-        def prepare(path: str, **params: str) -> _Prepared:
+        def prepare(path: str, **params: str) -> Prepared:
             url = httpx.URL(self.base_url + path, params=params or None)
             # aiohttp bounds the connecting to each address of a name, and with `pool` all of it.
             fast = {"timeout": {**bounds, "pool": bounds["connect"]}}
-            return _Prepared(
+            return Prepared(
                 httpx.Request("GET", url, headers=self._headers, extensions={"timeout": bounds}),
                 httpx.Request("GET", url, headers=self._headers, extensions=fast)
                 if self.lanes.keeps(str(url))
@@ -230,29 +241,36 @@ class Http:
         return prepare
 
     async def _build_and_send(self, client: httpx.AsyncClient, method: str, path: str, **parts: Any) -> httpx.Response:
-        return await _send(client, client.build_request(method, self.base_url + path, headers=self._headers, **parts))
+        request = client.build_request(method, self.base_url + path, headers=self._headers, **parts)
+        return await send(client, request)
 
+    @observes(exchange_details, exchanged)
     async def _exchange(
         self,
         send: Callable[[], Awaitable[httpx.Response]],
         url: str,
         timeout: httpx.Timeout,
         trace: SendTrace | None = None,
+        sending: Sending | None = None,
+        *,
+        more: float = 0.0,
     ) -> RawResponse:
+        asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
         bound = timeouts.whole(timeout) if trace is None else None  # see `create_bound`
+        bound = None if bound is None else bound + more
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
             with self._in_flight.exchange(bound):
-                response = await send()
-                asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
-                return await read_answer(response, self._redactor, asked)
+                return await read_answer(await send(), self._redactor, asked)
         except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
             failure = translated(error, self._redactor)
         else:
             failure = TimeoutError(f"no whole answer within {bound or 0.0:g} s")
         if self._in_flight.closing and trace is None:
             raise closed()
+        if sending is not None and sending.answer is not None:
+            return await read_answer(sending.answer, self._redactor, asked)
         raise request_failed(failure, place(url, self.lanes.proxy), trace) from failure
 
     def without_key(self, words: str) -> str:
@@ -281,9 +299,9 @@ class Http:
             raise ValueError(f"no link that can be fetched: {error}") from None
         if self.lanes.fast_now() and self.lanes.keeps(str(request.url)) and self.lanes.proxy_of(url) is None:
             request.extensions["timeout"]["pool"] = self._timeouts.other.connect
-            answer = self._picture(self.lanes.fast, partial(_send_fast, request), url)
+            answer = self._picture(self.lanes.fast, partial(send_fast, request), url)
         else:
-            answer = self._picture(self.lanes.download(url), partial(_send_prepared, request), url)
+            answer = self._picture(self.lanes.download(url), partial(send_prepared, request), url)
         async with answer as stream:
             yield stream
 
@@ -313,26 +331,12 @@ class Http:
                 raise request_failed(failure, where) from failure
             raise closed()
 
+    async def cut_off(self) -> bool:
+        """End the connections made here without their event loop, and return whether there were any."""
+        self._in_flight.closing = True
+        return await self.lanes.cut_off()
+
     async def aclose(self) -> None:
         """Cut off what is under way, and close the lanes made here; a client that was given stays open."""
         await self._in_flight.aclose(CLOSING)
         await self.lanes.aclose()
-
-
-class _Prepared(NamedTuple):
-    """A query, as httpx sends it, and as aiohttp does where it can."""
-
-    stock: httpx.Request
-    fast: httpx.Request | None
-
-
-async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    return await client.send(request, stream=True, auth=None, follow_redirects=False)
-
-
-async def _send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> httpx.Response:
-    return await _send(client, request)
-
-
-async def _send_fast(request: httpx.Request, transport: "AiohttpTransport") -> httpx.Response:
-    return await transport.handle_async_request(request)

@@ -8,6 +8,9 @@ from typing import Any
 
 import httpx
 
+_CANCEL = 8
+"""HTTP/2's code for a stream that is needed no more."""
+
 
 def transport_choice() -> Callable[..., Any] | None:
     """The method by which httpx's client chooses a transport. respx may replace it; unseen, it would miss requests."""
@@ -46,3 +49,34 @@ def set_network(transport: httpx.AsyncHTTPTransport, wrap: Callable[[Any], Any])
         return False
     setattr(pool, "_network_backend", wrap(inner))  # noqa: B010
     return True
+
+
+class Http2Stream:
+    """One request of a caller's client, and what httpcore has received for it and passes on to no one.
+
+    Args:
+        client: sends it.
+        request: httpcore's own, as its trace events name it.
+        stream_id: of HTTP/2.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, request: Any, stream_id: int) -> None:
+        choose = getattr(client, "_transport_for_url", None)
+        url = httpx.URL(bytes(request.url).decode("ascii"))
+        pool = None if choose is None else getattr(choose(url), "_pool", None)
+        owner = next(
+            (each for each in getattr(pool, "_requests", ()) if getattr(each, "request", None) is request), None
+        )
+        self._connection = getattr(getattr(owner, "connection", None), "_connection", None)
+        self._stream_id = stream_id
+
+    def received(self) -> list[Any]:
+        """Return the events so far; those that httpcore has passed on are not among them."""
+        events: list[Any] = getattr(self._connection, "_events", {}).get(self._stream_id, [])
+        return list(events)
+
+    def reset(self) -> None:
+        """Tell the server, before the next request, that no more of this one will come: it counts open streams."""
+        state = getattr(self._connection, "_h2_state", None)
+        if state is not None:
+            state.reset_stream(self._stream_id, error_code=_CANCEL)

@@ -3,14 +3,16 @@
 import logging
 import math
 import random
-import re
 from collections.abc import Callable
 
 import anyio
 
 from apimodels_async._http.trace import RequestFailed, describe
 from apimodels_async._http.transport import Http
-from apimodels_async._limits import Rate, RetryQuota, full_jitter
+from apimodels_async._limits import Rate, RetryQuota
+from apimodels_async._poll.gate import QueryGate
+from apimodels_async._poll.ids import id_fault
+from apimodels_async._poll.odd_states import OddStates
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import is_over, lacks_links, missing_links, read_task
 from apimodels_async.callbacks.expected import ExpectedCallback, ExpectedCallbacks
@@ -23,6 +25,8 @@ from apimodels_async.errors import (
     ServerError,
     TaskNotFoundError,
 )
+from apimodels_async.instrumentation import port
+from apimodels_async.instrumentation.details import PollDetails
 from apimodels_async.models import Task
 from apimodels_async.pacing.protocol import Pacing
 
@@ -30,10 +34,6 @@ logger = logging.getLogger("apimodels_async")
 
 NOT_FOUND_YET = 60.0
 """Seconds after our own create request in which a 404 is blamed on a lagging replica (assumed; not documented)."""
-LONGEST_HOLD = 300.0
-"""Maximum seconds that a 429 holds back queries: one absurd header must not stop all tasks of a client."""
-LONGEST_ID = 1000
-"""Maximum characters of a task id in a query: more would not fit into the request line."""
 _SECOND_LOOK = 5.0
 """Seconds for the repeated query after the event loop was blocked."""
 _BLOCKED = 0.5
@@ -50,40 +50,12 @@ def _notify(listener: Callable[[Task], object], task: Task) -> None:
         logger.exception("on_change failed at task %s", task.id, extra={"task_id": task.id, "model": task.model})
 
 
-class Gate:
-    """Shared by all queries of a client: after a 429 to one of them, all are held back.
-
-    Attributes:
-        opens: when the next query may be sent, on the loop's clock.
-    """
-
-    def __init__(self, uniform: Callable[[float, float], float]) -> None:
-        self._uniform = uniform
-        self._refusals = 0
-        self.opens: float = -math.inf
-
-    def pause(self, now: float) -> float:
-        """Return the seconds to hold back a query: until the gate opens, plus jitter to spread the queries."""
-        if self.opens <= now:
-            return 0.0
-        return self.opens - now + self._uniform(0.0, 1.0)
-
-    def refused(self, now: float, retry_after: float | None) -> None:
-        """Close the gate because a query was answered 429."""
-        wait = full_jitter(self._refusals + 1, self._uniform) if retry_after is None else retry_after
-        self._refusals += 1
-        self.opens = max(self.opens, now + min(wait, LONGEST_HOLD))
-
-    def passed(self) -> None:
-        """Reset the backoff because a query was not answered 429."""
-        self._refusals = 0
+def _poll_details(_: "Poller", task_id: str, model: str | None = None) -> PollDetails:
+    return PollDetails(task_id, model)
 
 
-def id_fault(task_id: str) -> str | None:
-    """Return why a task id cannot be part of a URL; ``None`` if it can. The vendor's ids are 25 letters and digits."""
-    if len(task_id) > LONGEST_ID:
-        return f"has {len(task_id)} characters"
-    return "has half a surrogate pair" if re.search("[\ud800-\udfff]", task_id) else None
+def _polled(task: Task, *_: object, **__: object) -> dict[str, str]:
+    return {"state": str(task.state)}
 
 
 async def pass_through(rate: Rate) -> None:
@@ -97,8 +69,9 @@ class Poller:
     """Queries the tasks of one client.
 
     Attributes:
-        gate: holds back all queries after a 429.
+        gate: holds back all queries after a 429, and while the server cannot be reached.
         rate: limits the queries a second.
+        held: functions of what waits at the gate, called when it changes.
     """
 
     def __init__(
@@ -112,21 +85,24 @@ class Poller:
         self._calls = calls
         self._quota = quota
         self._uniform = uniform
-        self.gate: Gate = Gate(uniform)
+        self.gate: QueryGate = QueryGate(uniform)
+        self.held: set[Callable[[], object]] = set()
         self.rate: Rate = Rate()
         self._created: dict[str, float] = {}
+        self._odd = OddStates()
 
     @property
     def at_once(self) -> int:
         """The maximum number of concurrent queries."""
         return self._http.queries_at_once
 
-    def note_created(self, task: Task) -> None:
-        """Remember when a task of our own was created, on the loop's clock."""
+    def note_created(self, task: Task, *, age: float = 0.0) -> None:
+        """Remember when a task of our own was created, `age` seconds ago, on the loop's clock."""
+        self._odd.note(task)
         if task.id is not None and not is_over(task):
             if len(self._created) >= _REMEMBERED:
                 del self._created[next(iter(self._created))]
-            self._created[task.id] = anyio.current_time()
+            self._created[task.id] = anyio.current_time() - age
 
     def watch(self, task: Task, timeout: float | None, *, age: float | None = None) -> TaskWatch:
         """Start to watch a task.
@@ -146,6 +122,7 @@ class Poller:
         if self._calls is not None:
             self._calls.settle(call, task)
 
+    @port.observes(_poll_details, _polled)
     async def query(self, task_id: str, model: str | None = None) -> Task:
         """Query a task once.
 
@@ -155,12 +132,14 @@ class Poller:
         """
         if (fault := id_fault(task_id)) is not None:
             raise ProtocolError(f"the task id {task_id[:40]!r}… {fault}: it cannot be asked about", task_id=task_id)
+        sent = anyio.current_time()
         try:
             answer = await self._http.query("/images/generations", task_id=task_id)
         except ConfigurationError as error:  # the client was closed meanwhile
             error.task_id = task_id
             raise
         except RequestFailed as failure:
+            self._failed(failure, sent)
             raise ConnectionFailedError(
                 f"task {task_id}: the query got no answer ({failure})",
                 task_id=task_id,
@@ -170,9 +149,35 @@ class Poller:
             raise ConnectionFailedError(
                 f"task {task_id}: the query could not be sent ({describe(odd)})", task_id=task_id
             ) from odd
+        except BaseException:
+            self.gate.abandoned(anyio.current_time())
+            self._gate_changed()
+            raise
+        self.note_reached()
         task = read_task(answer, task_id=task_id, model=model)
+        self._odd.note(task)
         logger.debug("task %s is %s", task_id, task.state, extra={"task_id": task_id, "model": task.model})
         return task
+
+    def _failed(self, failure: RequestFailed, sent: float) -> None:
+        """Note in the gate that a query got no answer."""
+        was_closed = self.gate.closed_since is not None
+        self.gate.failed(anyio.current_time(), sent, connected=not failure.unreachable)
+        if not was_closed and self.gate.closed_since is not None:
+            logger.warning("the server cannot be reached (%s): queries hold back", failure)
+        self._gate_changed()
+
+    def note_reached(self) -> None:
+        """Note in the gate that the server can be reached."""
+        since = self.gate.closed_since
+        self.gate.reached()
+        if since is not None:
+            logger.info("the server can be reached again, after %.1f s", anyio.current_time() - since)
+            self._gate_changed()
+
+    def _gate_changed(self) -> None:
+        for wake in list(self.held):
+            wake()
 
     async def wait(
         self, task: Task, pacing: Pacing, timeout: float | None, on_change: Callable[[Task], object] | None = None
@@ -205,10 +210,15 @@ class Poller:
             if watched.defer(pacing, anyio.current_time()):
                 continue
             await pass_through(self.rate)
+            if not self.may_poll(watched, anyio.current_time()):
+                continue
             await self._poll_within(watched, max(1.0, deadline - anyio.current_time()))
-            if on_change is not None and watched.task.state != seen:
+            if watched.task.state != seen:
                 seen = watched.task.state
-                _notify(on_change, watched.task)
+                if not watched.ended and watched.operation is not None:
+                    watched.operation.note(change="state", task=watched.task)
+                if on_change is not None:
+                    _notify(on_change, watched.task)
             if watched.ended:
                 return self.learn(watched, pacing)
             if watched.last or anyio.current_time() >= deadline:  # or the look itself used up the time
@@ -231,21 +241,34 @@ class Poller:
 
     async def _sleep_until_due(self, watched: TaskWatch) -> None:
         """Sleep until the query is due and the gate is open; the last query does not wait for the gate."""
+        due, last = watched.due, watched.last
         while True:
             now = anyio.current_time()
-            watched.advance_on_callback(now)
-            if not watched.last:
-                watched.postpone(max(watched.due, now + self.gate.pause(now)))
+            if watched.advance_on_callback(now):
+                due, last = watched.due, watched.last
+            if not last:
+                watched.postpone(max(due, now + self.gate.pause(now)))
             if watched.due <= now:
                 return
-            called = anyio.Event()
+            woken = anyio.Event()
+            wake = woken.set
             watched.unsubscribe()
-            watched.listen(called.set)
+            watched.listen(wake)
+            self.held.add(wake)
             try:
-                await self._http.pause(called.wait, watched.due - now)
+                await self._http.pause(woken.wait, watched.due - now)
             except ConfigurationError as error:  # the client was closed meanwhile
                 error.task_id = watched.task.id
                 raise
+            finally:
+                self.held.discard(wake)
+
+    def may_poll(self, watched: TaskWatch, now: float) -> bool:
+        """Whether a query that is due may be sent now, which is noted in the gate; the last one may always."""
+        if not watched.is_last(now) and self.gate.pause(now) > 0.0:
+            return False
+        self.gate.enter(now)
+        return True
 
     async def poll(self, watched: TaskWatch) -> None:
         """Query once. A temporary fault is recorded, not raised.
@@ -263,7 +286,8 @@ class Poller:
             return
         watched.note_query(anyio.current_time())
         try:
-            task = await self.query(watched.task.id or "", watched.task.model)
+            with port.within(watched.operation):
+                task = await self.query(watched.task.id or "", watched.task.model)
         except (APIError, ConnectionFailedError, ProtocolError) as error:
             if self._ends_a_wait(watched, error):
                 raise
@@ -302,6 +326,7 @@ class Poller:
         self._created.pop(task.id or "", None)
         if self._calls is not None:
             self._calls.close(task.id)
+        watched.report_end(anyio.current_time())
         if task.create_time is not None and task.complete_time is not None:
             pacing.observe(task.model or "", max(0.0, (task.complete_time - task.create_time).total_seconds()))
         if lacks_links(task):

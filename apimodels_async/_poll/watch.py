@@ -8,6 +8,8 @@ from apimodels_async._limits import RetryQuota, full_jitter
 from apimodels_async._wire.tasks import lacks_links
 from apimodels_async.callbacks.expected import ExpectedCallback
 from apimodels_async.errors import WaitTimeoutError
+from apimodels_async.instrumentation import port
+from apimodels_async.instrumentation.details import RetryDetails
 from apimodels_async.models import Task, TaskState
 from apimodels_async.pacing.protocol import Pacing, typical
 
@@ -42,6 +44,7 @@ class TaskWatch:
         call: the expected callback.
         ticket: used by a scheduler to order its watches.
         probe: whether it is one of the tasks that find out how quick an unknown model is.
+        operation: the observed one that the watch belongs to, if there is one.
     """
 
     __slots__ = (
@@ -59,6 +62,7 @@ class TaskWatch:
         "call",
         "due",
         "last",
+        "operation",
         "ours",
         "probe",
         "queried",
@@ -100,6 +104,7 @@ class TaskWatch:
         self._wake: Callable[[], object] | None = None
         self._heard = 0
         self._called_early = 0
+        self.operation: port.Operation | None = port.current()
 
     @property
     def key(self) -> str:
@@ -179,6 +184,9 @@ class TaskWatch:
         if self.trouble is not None:
             if quota.take():
                 delay = min(delay, full_jitter(self._failures, uniform))
+            if port.active is not None:
+                again = RetryDetails("query", self._failures, delay, self.trouble, self.task.model, self.task.id)
+                port.note(again, self.operation)
         elif self._without_links:
             delay = min(delay, 0.25 * 2.0**self._without_links)
         elif 0 < self._called_early <= CALLED_EARLY:
@@ -190,6 +198,11 @@ class TaskWatch:
         """Set the next query to `until`, or to the time of the last query if that is earlier."""
         self.last = until >= self._last_look
         self.due = min(until, self._last_look)
+
+    def is_last(self, now: float) -> bool:
+        """Whether a query that is sent now is the last one before the timeout."""
+        self.last = self.last or now >= self._last_look
+        return self.last
 
     def note_query(self, now: float) -> None:
         """Record that a query is about to be sent."""
@@ -232,6 +245,15 @@ class TaskWatch:
             error,
             extra={"task_id": self.task.id, "model": self.task.model, "attempt": self.queries},
         )
+
+    def report_end(self, now: float) -> None:
+        """Tell instruments how the wait went, because the task has ended."""
+        if self.operation is not None:
+            lag, made = None, self.task.complete_time
+            if self.ours and made is not None and self.task.create_time is not None:
+                lag = max(0.0, now - self.born - (made - self.task.create_time).total_seconds())
+            called_back = self.call is not None and self.call.received > 0
+            self.operation.update(queries=self.queries, lag=lag, called_back=called_back)
 
     def timed_out(self, now: float) -> WaitTimeoutError:
         """Return the error for a task that has not ended in time. Its cause is the error of the last query, if any."""

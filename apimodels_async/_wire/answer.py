@@ -109,9 +109,10 @@ def unexpected(what: str, answer: RawResponse, task_id: str | None = None) -> Pr
     text = answer.text
     what = "an answer that is too long to be read" if answer.cut else what
     shown = repr(pages.title(text) or text[:200].strip())
+    origin = f", by {answer.server[:200]}" if answer.server else ""
+    origin += f", through the proxy {answer.via}" if answer.via else ""
     return ProtocolError(
-        f"{what} (HTTP {answer.status}{f', by {answer.server[:200]}' if answer.server else ''}): {shown}"
-        f"{'…' if len(text) > 200 else ''}",
+        f"{what} (HTTP {answer.status}{origin}): {shown}{'…' if len(text) > 200 else ''}",
         body=text,
         status=answer.status,
         task_id=task_id,

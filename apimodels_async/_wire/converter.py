@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple, cast
 
+from apimodels_async._wire.aliases import canonical, read_links, read_state
 from apimodels_async.models import GenerationRequest, Task, TaskState
 
 # --- readers of single fields, as cattrs calls them: with the value and the type
@@ -22,7 +23,9 @@ def text(value: object, _: object = None) -> str | None:
 
 
 def moment(value: object, _: object = None) -> datetime | None:
-    """Epoch milliseconds, as a number or in digits. Ten digits are seconds: no task is older than 1973."""
+    """Epoch milliseconds, as a number or in digits, or ISO 8601. Ten digits are seconds: no task is older than 1973."""
+    if isinstance(value, str) and "-" in value[1:]:
+        return _iso_moment(value)
     try:
         number = 0.0 if isinstance(value, bool) else float(cast("Any", value))
         return None if number <= 0 else datetime.fromtimestamp(number / 1000 if number > 1e11 else number, UTC)
@@ -30,19 +33,23 @@ def moment(value: object, _: object = None) -> datetime | None:
         return None
 
 
+def _iso_moment(value: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value.strip())
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 _STATES = frozenset(TaskState)
 
 
 def _state(value: object, _: object) -> TaskState | str:
-    word = value.strip().lower() if isinstance(value, str) else ""
-    if word in _STATES:
-        return TaskState(word)
-    return "" if value is None else str(value)
+    return read_state(value)
 
 
 def _links(value: object, _: object) -> tuple[str, ...]:
-    links = cast("list[object]", value) if isinstance(value, list) else [value]
-    return tuple(link for link in links if isinstance(link, str) and link)
+    return read_links(value)
 
 
 def _flag(value: object, _: object) -> bool | None:
@@ -122,9 +129,17 @@ def _hooks() -> _Hooks:
     )
 
 
+def prepare() -> None:
+    """Make what is made on first use."""
+    _hooks()
+
+
 def structured(fields: Mapping[str, Any], *, raw: Mapping[str, Any]) -> Task:
-    """A task of fields under the vendor's names, ``state`` among them. Those in an odd shape are left out."""
-    return _hooks().vendors_task({**fields, "raw": raw}, Task)
+    """A task of fields under the vendor's names or their aliases, ``state`` among them.
+
+    Fields in an odd shape are left out.
+    """
+    return _hooks().vendors_task({**canonical(fields), "raw": raw}, Task)
 
 
 def task_from_dict(fields: Mapping[str, Any]) -> Task:

@@ -12,11 +12,22 @@ def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object that a body is, or an empty one where it is anything else, or has far too many values."""
     if len(body) > _FEW and sum(body.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
         return {}
-    try:
-        payload: object = json.loads(body, parse_constant=_nothing)
-    except (ValueError, RecursionError):
-        return {}
+    payload = _parsed(body)
     return cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
+
+
+def json_value(text: str) -> object:
+    """The value that a text of JSON inside of JSON is, or ``None`` where it is anything else, or too much."""
+    if len(text) > _FEW and sum(text.count(sign) for sign in ",[{") > MOST_VALUES:
+        return None
+    return _parsed(text)
+
+
+def _parsed(text: bytes | str) -> object:
+    try:
+        return json.loads(text, parse_constant=_nothing)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _nothing(_: str) -> None:

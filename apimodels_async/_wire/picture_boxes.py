@@ -40,7 +40,7 @@ def _boxes(data: bytes) -> Iterator[Box]:
         if size < begin - at or at + size > len(data):
             return
         if kind in _NESTED:
-            at = begin  # its boxes follow, and then its siblings; a recursion could be made as deep as one likes
+            at = begin  # its boxes follow, and then its siblings; a recursion could be made arbitrarily deep
         else:
             yield Box(kind, data[begin : at + size])
             at += size
@@ -114,8 +114,18 @@ def _find_size(meta: list[Box], found: Findings) -> None:
             kind, body = properties[place - 1]
             if kind == b"ispe" and len(body) >= 12:
                 found.size = struct.unpack_from(">II", body, 4)
+            elif kind == b"clap":
+                found.size = _clean_aperture(body) or found.size
             elif kind == b"irot" and body:
                 found.orientation = _TURNS[body[0] & 3]
+
+
+def _clean_aperture(clap: bytes) -> tuple[int, int] | None:
+    """The part of a picture that is shown: encoders fill it up to whole blocks."""
+    if len(clap) < 16:
+        return None
+    width, width_parts, height, height_parts = struct.unpack_from(">IIII", clap)
+    return (width // width_parts, height // height_parts) if width_parts and height_parts else None
 
 
 def _places(ipma: bytes, item: int) -> list[int]:

@@ -29,6 +29,10 @@ class PictureFormat(Enum):
     ICO = ("ICO", ".ico", "image/vnd.microsoft.icon", False)
     PSD = ("Photoshop (PSD)", ".psd", "image/vnd.adobe.photoshop", False)
     SVG = ("SVG", ".svg", "image/svg+xml", False)
+    EPS = ("PostScript (EPS)", ".eps", "application/postscript", False)
+    PNM = ("PNM (PPM, PGM, PBM)", ".pnm", "image/x-portable-anymap", False)
+    QOI = ("QOI", ".qoi", "image/qoi", False)
+    EXR = ("OpenEXR", ".exr", "image/x-exr", False)
     PDF = ("PDF", ".pdf", "application/pdf", False)
     MP4 = ("MP4 video", ".mp4", "video/mp4", False)
     WEBM = ("WebM video", ".webm", "video/webm", False)
@@ -69,6 +73,10 @@ _SIGNATURES = (
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", PictureFormat.JP2),
     (b"8BPS", PictureFormat.PSD),
     (b"%PDF-", PictureFormat.PDF),
+    (b"%!PS-Adobe", PictureFormat.EPS),
+    (b"\xc5\xd0\xd3\xc6", PictureFormat.EPS),  # with a preview
+    (b"qoif", PictureFormat.QOI),
+    (b"v/1\x01", PictureFormat.EXR),
     (b"\x1aE\xdf\xa3", PictureFormat.WEBM),
 )
 _AVIF = {b"avif", b"avis", b"avio", b"MA1A", b"MA1B"}
@@ -76,7 +84,23 @@ _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs",
 _MP4 = re.compile(rb"iso[m0-9]|mp4[12]|avc1|M4V |qt  |dash|3g[p2].|MSNV")
 _ICON = re.compile(rb"\x00\x00[\x01\x02]\x00[^\x00]\x00")  # also a cursor, which is an icon with a hot spot
 _BMP = re.compile(rb"BM.{12}[\x0c-\x7c]\x00\x00\x00", re.DOTALL)  # as long as the header that follows is a known one
+_PNM = re.compile(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s")
 _SVG = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:svg[\s>]|(?:\?xml|!--|!DOCTYPE\s+svg).*?<?svg[\s>])", re.DOTALL)
+
+_PATTERNS = (
+    (_BMP, PictureFormat.BMP),
+    (_ICON, PictureFormat.ICO),
+    (_PNM, PictureFormat.PNM),
+    (_SVG, PictureFormat.SVG),
+)
+
+
+_PATTERNS = (
+    (_BMP, PictureFormat.BMP),
+    (_ICON, PictureFormat.ICO),
+    (_PNM, PictureFormat.PNM),
+    (_SVG, PictureFormat.SVG),
+)
 
 
 def recognise(head: bytes) -> PictureFormat | None:
@@ -89,11 +113,7 @@ def recognise(head: bytes) -> PictureFormat | None:
     for signature, known in _SIGNATURES:
         if head.startswith(signature):
             return known
-    if _BMP.match(head):
-        return PictureFormat.BMP
-    if _ICON.match(head):
-        return PictureFormat.ICO
-    return PictureFormat.SVG if _SVG.match(head) else None
+    return next((known for pattern, known in _PATTERNS if pattern.match(head)), None)
 
 
 _COMPRESSIONS = ((b"\x1f\x8b\x08", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))

@@ -2,15 +2,19 @@
 
 from typing import Any, cast
 
+from apimodels_async._text import printable
 from apimodels_async._wire import pages
-from apimodels_async._wire.printable import printable
+from apimodels_async._wire.aliases import error_words, id_value
+from apimodels_async._wire.converter import text
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,
     BadRequestError,
     InsufficientCreditsError,
     RateLimitError,
+    RequestTooLargeError,
     ServerError,
+    ServerTimeoutError,
     TaskNotFoundError,
 )
 
@@ -19,19 +23,34 @@ _BY_CODE: dict[int, type[APIError]] = {
     401: AuthenticationError,
     402: InsufficientCreditsError,
     404: TaskNotFoundError,
+    422: BadRequestError,
     429: RateLimitError,
 }
+_OF_ANY_SENDER: dict[int, type[APIError]] = {413: RequestTooLargeError, 524: ServerTimeoutError}
+"""Those that mean the same on the page of a proxy."""
 _HINTS = {
     401: "check the API key: https://apimodels.app/console/api-keys",
     402: "add credits: https://apimodels.app/console/credits",
+    455: "the service is being maintained: try again later",
+    505: "the server has switched this off: take another model",
 }
 _HINTS_WITHOUT_JSON = {
     407: "a proxy on the way wants a name and a password: put them into its URL, http://name:password@host:port",
 }
+MAINTENANCE = 455
+"""A code of kie.ai: maintenance. Nothing is taken, and it passes."""
 _TOO_LARGE = (
-    "the request is too large for the server or for a proxy on the way: send smaller pictures, or upload them first "
-    "(client.upload) and give their URLs"
+    "the request is too large for this address or for a proxy on the way: send smaller pictures, or upload them first "
+    "(client.upload) and give their URLs, or use base_url='https://api.apimodels.app/v1', which takes 100 MB"
 )
+_SILENT = (
+    "a proxy in front of the server gave up after about 100 s without an answer, and the work may go on: for models "
+    "that take longer use base_url='https://apimodels.app/api/v1' or less work a request, such as n=1"
+)
+_HINTS_FOR_ALL = {
+    413: _TOO_LARGE,
+    524: _SILENT,
+}
 
 
 def refusal(
@@ -88,7 +107,9 @@ def refusal(
 
 
 def _kind(deciding: int, *, from_api: bool, query: bool) -> type[APIError]:
-    if 500 <= deciding <= 599:
+    if deciding in _OF_ANY_SENDER:
+        return _OF_ANY_SENDER[deciding]
+    if 500 <= deciding <= 599 or (deciding == MAINTENANCE and from_api):
         return ServerError
     if (not from_api and deciding != 429) or (deciding == 404 and not query):
         return APIError
@@ -100,28 +121,42 @@ def _hint(deciding: int, status: int, *, from_api: bool, query: bool, url: str) 
         return "redirects of the API are not followed: check base_url"
     if deciding == 404 and not query:
         return f"nothing is served at {url or 'that URL'}: check base_url"
-    if deciding == 413:
-        return _TOO_LARGE
+    if deciding in _HINTS_FOR_ALL:
+        return _HINTS_FOR_ALL[deciding]
     return (_HINTS if from_api else _HINTS_WITHOUT_JSON).get(deciding, "")
+
+
+def _data_of(payload: dict[str, Any]) -> dict[str, object]:
+    data: object = payload.get("data")
+    return cast("dict[str, object]", data) if isinstance(data, dict) else {}
 
 
 def _named(payload: dict[str, Any]) -> str | None:
     """The task id that a refusal names."""
-    data: object = payload.get("data")
-    named = cast("dict[str, object]", data).get("taskId") if isinstance(data, dict) else None
-    return str(named) if isinstance(named, str | int) and not isinstance(named, bool) and named != "" else None
+    return text(id_value(_data_of(payload)) or id_value(payload))
 
 
 def _message(payload: dict[str, Any]) -> str:
     """The server's own words, under the names that are seen: the contract's ``msg`` first."""
-    error: object = payload.get("error")
-    inner = cast("dict[str, object]", error) if isinstance(error, dict) else {"message": error}
+    data = _data_of(payload)
     for candidate in (
         payload.get("msg"),
         payload.get("message"),
-        inner.get("message"),
+        error_words(payload.get("error")),
         payload.get("detail"),
+        payload.get("failMsg"),
+        data.get("failMsg"),
+        error_words(data.get("error")),
+        text(data.get("failCode")),
     ):
         if isinstance(candidate, str) and candidate.strip():
             return candidate.strip()
     return ""
+
+
+def refusal_codes(payload: dict[str, Any]) -> str:
+    """What else says why in a refusal: ``failCode`` and ``failMsg``, and the ``code`` of an ``error``."""
+    error: object = payload.get("error")
+    inner = cast("dict[str, object]", error) if isinstance(error, dict) else {}
+    fields = [source.get(name) for source in (_data_of(payload), payload) for name in ("failCode", "failMsg")]
+    return " ".join(value for value in (*fields, inner.get("code")) if isinstance(value, str))

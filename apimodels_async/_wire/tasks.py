@@ -7,56 +7,93 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from attrs import evolve
+
+from apimodels_async._text import printable
+from apimodels_async._wire.aliases import id_value, read_state, state_word
 from apimodels_async._wire.answer import RawResponse, object_of, payload_of, read_payload, unexpected
 from apimodels_async._wire.converter import moment, structured, text
 from apimodels_async._wire.data_uris import to_data_uri
-from apimodels_async._wire.printable import printable
-from apimodels_async.errors import APIError, ContentPolicyError, GenerationFailedError, ProtocolError
+from apimodels_async._wire.parsing import json_object
+from apimodels_async._wire.refusals import refusal_codes
+from apimodels_async.errors import (
+    APIError,
+    BadRequestError,
+    ContentPolicyError,
+    GenerationFailedError,
+    ProtocolError,
+)
 from apimodels_async.models import Task, TaskState
 
 
 def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | None = None) -> Task:
-    """The task in the answer to a create or a query.
+    """The task in the answer to a create request or a query.
 
     Args:
         answer: the answer.
-        task_id: the id that was asked for; ``None`` for a create, whose answer brings it.
+        task_id: the id that was asked for; ``None`` for a create request, whose answer brings it.
         model: the model id, used if the response has none.
 
     Raises:
-        APIError: a refusal that names no task; to a query, any refusal. It carries `task_id`.
+        APIError: a refusal that names no task; to a query, any refusal but that of a failed task. It carries `task_id`.
         ProtocolError: no task can be found in the answer.
     """
     try:
         payload = payload_of(answer, task_id)
     except APIError as refusal:
-        # A task id beside a refusal: the server did take the job, so a create must hold on to it.
-        if task_id is not None or refusal.task_id is None:
-            raise
         payload = object_of(answer)
+        # A task id beside a refusal: the server did take the job, so a create request must hold on to it.
+        accepted = task_id is None and refusal.task_id is not None
+        if not accepted and not _is_failed(payload, refusal, task_id):
+            raise
     found: object = payload.get("data")
     data = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     pictures = _openai_pictures(payload) or _openai_pictures(data)
     if pictures is not None:
-        named = text(data.get("taskId") or payload.get("taskId"))
+        named = text(id_value(data) or id_value(payload))
         return _openai_task(payload, pictures, task_id or named, model)
+    if not data and id_value(payload):
+        data = payload  # no envelope
     if not data:
         raise unexpected("an answer without a task", answer, task_id)
     return _task(data, answer, task_id, model)
 
 
 def _task(data: dict[str, Any], answer: RawResponse, asked: str | None, model: str | None) -> Task:
-    fields = {"state": TaskState.PENDING if asked is None else "", **data}
-    fields["taskId"] = data.get("taskId") or asked
+    fields = dict(data)
+    if "state" not in data and not isinstance(data.get("status"), str):
+        fields["state"] = TaskState.PENDING if asked is None else ""
+    fields["taskId"] = id_value(data) or id_value(object_of(answer)) or asked
     fields["model"] = data.get("model") or model
     task = structured(fields, raw=data)
     if task.id is None:
         raise unexpected("an answer without a task id", answer, asked)
     if asked is not None and task.id != asked:
         raise unexpected(f"asked about task {asked}, answered about {printable(task.id)}", answer, asked)
+    if task.result_urls and not isinstance(task.state, TaskState):
+        return evolve(task, state=TaskState.COMPLETED)  # an unknown word: the links decide
     return task
+
+
+def _is_failed(payload: Mapping[str, object], refusal: APIError, asked: str | None) -> bool:
+    """Whether the refusal of a query says in fact that the task has failed; code 501 says so even without its id."""
+    data = payload.get("data")
+    if asked is None or not isinstance(data, dict):
+        return False
+    task = cast("dict[str, object]", data)
+    named = text(id_value(task))
+    is_about_it = named == asked or (named is None and (refusal.code or refusal.status) == 501)
+    return is_about_it and read_state(state_word(task)) == TaskState.FAILED
+
+
+def odd_state(task: Task) -> str | None:
+    """The unknown word for the state of a task that counts as completed because it has links."""
+    word = state_word(task.raw)
+    if task.state != TaskState.COMPLETED or task.id is None or word in (None, ""):
+        return None
+    return None if isinstance(read_state(word), TaskState) else str(word)
 
 
 def _openai_pictures(payload: Mapping[str, object]) -> tuple[str, ...] | None:
@@ -121,6 +158,37 @@ def read_balance(answer: RawResponse) -> float:
     return balance
 
 
+class Announcement(NamedTuple):
+    """What the server says about a file that was announced.
+
+    Attributes:
+        upload_url: where its bytes are PUT.
+        public_url: where it can be fetched then.
+        max_body: bytes of a request's body that the server takes, if it says so, else 0: the embedded gateway does.
+    """
+
+    upload_url: str
+    public_url: str
+    max_body: int = 0
+
+
+def read_announcement(answer: RawResponse) -> Announcement:
+    """The links in the answer to the announcement of a file, ``POST /files`` with JSON.
+
+    Raises:
+        ConfigurationError: there is no API at the base URL.
+        APIError: a refusal.
+        ProtocolError: no links.
+    """
+    found: object = read_payload(answer).get("data")
+    data = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    upload_url, public_url, max_body = data.get("uploadUrl"), data.get("publicUrl"), data.get("maxBody")
+    if not isinstance(upload_url, str) or not isinstance(public_url, str) or not upload_url or not public_url:
+        raise unexpected("an answer without uploadUrl and publicUrl", answer)
+    says = isinstance(max_body, int) and not isinstance(max_body, bool)
+    return Announcement(upload_url, public_url, cast("int", max_body) if says else 0)
+
+
 def read_public_url(answer: RawResponse) -> str:
     """The hosted link in the answer to ``POST /files``.
 
@@ -149,6 +217,16 @@ def is_over(task: Task) -> bool:
 
 
 _MODERATION = r"(?i)moderat|content.?policy|safety|nsfw"
+_REFUSED_BY_MODERATION = r"(?i)moderat|content.?policy|safety (system|filter|check)|nsfw"
+"""Stricter: a refusal may also be about a parameter whose name has one of the words in it."""
+
+
+def is_moderation(refusal: APIError) -> bool:
+    """Whether a 400 or 422 to a create request comes from moderation, by its ``failCode`` or its words."""
+    if not isinstance(refusal, BadRequestError):
+        return False
+    codes = refusal_codes(json_object(refusal.body.encode("utf-8", "replace")))
+    return bool(re.search(_MODERATION, codes) or re.search(_REFUSED_BY_MODERATION, refusal.msg))
 
 
 def failure(task: Task) -> GenerationFailedError:

@@ -8,6 +8,7 @@ import anyio
 __all__ = [
     "BAD_REQUEST",
     "BUSY",
+    "MOST_BYTES",
     "NOT_FOUND",
     "OK",
     "SLOW",
@@ -25,12 +26,13 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-MOST_BYTES = 1 << 20
-"""Maximum size of a body."""
+MOST_BYTES = 8 << 20
+"""Maximum size of a body by default. ``param`` may repeat the whole request, pictures in base64 among it, and the
+vendor's default address takes requests of 4.5 MB."""
 BODY_SECONDS = 5.0
 """Time limit for a whole body: servers do not limit how long the next byte may take."""
-DRAINED_BYTES = 4 * MOST_BYTES
-"""How much of an oversized body is read and discarded, so that its sender receives the reply."""
+DRAINED = 4
+"""How much of an oversized body is read and discarded, so that its sender receives the reply: times its maximum."""
 
 
 class Reply(NamedTuple):
@@ -58,8 +60,13 @@ TOO_LARGE = Reply(413, b"too large\n", close=True)
 BUSY = Reply(503, b"try again\n", retry_after=1)
 
 
-async def read_body(receive: Receive) -> bytes | Reply | None:
-    """Return the body of a request, or the reply if it is too large or too slow, or ``None`` if the client left."""
+async def read_body(receive: Receive, most: int = MOST_BYTES) -> bytes | Reply | None:
+    """Return the body of a request, or the reply if it is too large or too slow, or ``None`` if the client left.
+
+    Args:
+        receive: of ASGI.
+        most: maximum size of the body.
+    """
     chunks: list[bytes] = []
     size = 0
     with anyio.move_on_after(BODY_SECONDS):
@@ -69,13 +76,13 @@ async def read_body(receive: Receive) -> bytes | Reply | None:
                 return None
             chunk: bytes = message.get("body", b"")
             size += len(chunk)  # counted, because Content-Length may be wrong
-            if size <= MOST_BYTES:
+            if size <= most:
                 chunks.append(chunk)
             else:
                 chunks.clear()
-            if size > DRAINED_BYTES or not message.get("more_body", False):
-                return b"".join(chunks) if size <= MOST_BYTES else TOO_LARGE
-    return SLOW if size <= MOST_BYTES else TOO_LARGE
+            if size > DRAINED * most or not message.get("more_body", False):
+                return b"".join(chunks) if size <= most else TOO_LARGE
+    return SLOW if size <= most else TOO_LARGE
 
 
 async def say(send: Send, answer: Reply) -> None:

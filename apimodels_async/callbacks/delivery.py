@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 LONGEST_PAUSE = 2.0
 """Maximum seconds that a callback waits for its turn to be confirmed. After that, the server has to retry."""
-_handlers = WorkerThreads("handlers", 16)
+_handlers = WorkerThreads("handlers", 16, foreign=True)
 
 
 class UnconfirmedCallbackError(Exception):

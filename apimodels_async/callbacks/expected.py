@@ -1,14 +1,20 @@
 """The callbacks that one client's create requests have asked for."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from apimodels_async._secret import Secret
 from apimodels_async._wire.tasks import is_over
 from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.models import Task
 
+logger = logging.getLogger("apimodels_async")
+
+MISSES = 3
+"""Tasks that ended without their callback, and none before them with it, after which that is logged."""
 _REMEMBERED = 50_000
 
 
@@ -63,10 +69,16 @@ class ExpectedCallbacks:
         self._source = source
         self._call_soon = call_soon
         self._by_task: dict[str, ExpectedCallback] = {}
+        self._place = ""
+        self._missed = 0
+        self._any_received = False
 
     def order(self) -> CallbackUrl:
         """Issue the callback URL for one create request."""
         intent_id, url = self._source.issue()
+        parts = urlsplit(url)
+        # Without the key id, the intent and the token that end its path.
+        self._place = f"{parts.scheme}://{parts.netloc}{parts.path.rsplit('/', 3)[0]}"
         return CallbackUrl(intent_id, Secret(url))
 
     def open(self, intent_id: str) -> ExpectedCallback:
@@ -85,7 +97,7 @@ class ExpectedCallbacks:
             self._source.unsubscribe(call.intent_id)
             return
         if len(self._by_task) >= _REMEMBERED:
-            self.close(next(iter(self._by_task)))
+            self._drop(next(iter(self._by_task)))
         self._by_task[task.id] = call
 
     def of(self, task_id: str | None) -> ExpectedCallback | None:
@@ -93,7 +105,22 @@ class ExpectedCallbacks:
         return self._by_task.get(task_id or "")
 
     def close(self, task_id: str | None) -> None:
-        """Unsubscribe from the callback of a task that has ended."""
+        """Unsubscribe from the callback of a task that has ended, and log once if no task has ever had its callback."""
+        call = self._drop(task_id)
+        if call is None or self._any_received:
+            return
+        self._any_received = call.received > 0
+        self._missed += not self._any_received
+        if self._missed == MISSES:
+            logger.warning(
+                "no callback has been received: %d tasks have ended, each was to be reported to %s, and polling had to "
+                "find their ends. Can the server reach that address, and is the receiver mounted at its path?",
+                MISSES,
+                self._place,
+            )
+
+    def _drop(self, task_id: str | None) -> ExpectedCallback | None:
         call = self._by_task.pop(task_id or "", None)
         if call is not None:
             self._source.unsubscribe(call.intent_id)
+        return call

@@ -12,15 +12,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
+from apimodels_async._json_values import json_value
 from apimodels_async._reprs import safe_repr
+from apimodels_async._wire.aliases import id_value
 from apimodels_async._wire.converter import structured
 from apimodels_async.errors import ProtocolError
 from apimodels_async.models import Task, TaskState
 
 DEEPEST = 64
 """Maximum nesting of lists and objects. Real callbacks have five levels; Python's parser fails at about a thousand."""
+MOST_VALUES = 1_000_000
+"""Maximum commas and brackets in a callback; pictures in base64 have none."""
 LONGEST_ID = 256
 """Maximum characters of a task id."""
 
@@ -68,22 +72,27 @@ class Callback:
     @property
     def task(self) -> Task:
         """The callback as a `Task`, as `AsyncImagesClient.download` accepts it."""
-        return Task(
-            id=self.task_id,
-            state=self.state,
-            result_urls=self.result_urls,
-            model=self.model,
-            create_time=self.create_time,
-            complete_time=self.complete_time,
-            fail_code=self.fail_code,
-            fail_msg=self.fail_msg,
-            raw=self.raw,
-        )
+        return Task(id=self.task_id, **_shared(self))
 
     @property
     def is_terminal(self) -> bool:
         """Whether the task has ended, according to the callback."""
         return self.task.is_terminal
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by name as values that ``json.dumps`` takes, but for `body`. See `Task.to_dict`."""
+        about_the_task = self.task.to_dict()
+        shared = {name: about_the_task[name] for name in _SHARED}
+        own = {"cost_time": self.cost_time, "param": json_value(self.param), "confirmed": self.confirmed}
+        return {"task_id": self.task_id, **shared, **own}
+
+
+_SHARED = tuple(each.name for each in fields(Callback) if each.name in {field.name for field in fields(Task)})
+"""The fields that a callback has in common with a task."""
+
+
+def _shared(value: Callback | Task) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in _SHARED}
 
 
 def parse_callback(body: bytes | str) -> Callback:
@@ -112,45 +121,29 @@ def parse_callback(body: bytes | str) -> Callback:
         raise _unreadable("no JSON object", body)
     envelope = cast("dict[str, Any]", payload)
     inner = _object(envelope.get("data"))
-    data = inner if inner is not None and "taskId" in inner else envelope
+    data = inner if inner is not None and id_value(inner) is not None else envelope
     task = structured(_fields(data), raw=data)
     if task.id is None or len(task.id) > LONGEST_ID or not task.id.isprintable() or not task.id.strip():
         raise _unreadable("no taskId", body)
     return Callback(
         task_id=task.id,
-        state=task.state,
-        result_urls=task.result_urls,
-        model=task.model,
         param=_object(data.get("param")),
-        fail_code=task.fail_code,
-        fail_msg=task.fail_msg,
         cost_time=_seconds(data.get("costTime")),
-        create_time=task.create_time,
-        complete_time=task.complete_time,
-        raw=data,
         body=content,
+        **_shared(task),
     )
 
 
 def as_confirmed(callback: Callback, task: Task) -> Callback:
     """Return the callback with its fields replaced by those of a queried task."""
-    return evolve(
-        callback,
-        state=task.state,
-        result_urls=task.result_urls,
-        model=task.model or callback.model,
-        fail_code=task.fail_code,
-        fail_msg=task.fail_msg,
-        create_time=task.create_time,
-        complete_time=task.complete_time,
-        confirmed=True,
-    )
+    queried = {**_shared(task), "model": task.model or callback.model, "raw": callback.raw}
+    return evolve(callback, confirmed=True, **queried)
 
 
 def _fields(data: dict[str, Any]) -> dict[str, Any]:
-    result = _object(data.get("resultJson")) or data
-    links: object = result.get("resultUrls")
-    return {"state": "", **data, "taskId": data.get("taskId"), "resultUrls": links}
+    result = _object(data.get("resultJson"))
+    links = data.get("resultUrls") if result is None else result.get("resultUrls")
+    return {"state": "", **data, "resultJson": None, "resultUrls": links}
 
 
 def _object(value: object) -> dict[str, Any] | None:
@@ -181,6 +174,8 @@ def _json(text: str) -> object:
         ValueError: not JSON, or a value that could not be stored or sent again.
         RecursionError: nested far too deeply.
     """
+    if len(text) > MOST_VALUES and sum(text.count(sign) for sign in ",[{") > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES} values")  # millions of empty lists would hold the loop up
     value: object = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once_each)
     if text.count("[") + text.count("{") > DEEPEST:
         _check_depth(value)

@@ -5,10 +5,9 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, NoReturn, Self, TypeVar, cast
 
 import anyio
-import anyio.to_thread
 
 from apimodels_async._secret import Secret
 from apimodels_async._threads import WorkerThreads
@@ -16,6 +15,7 @@ from apimodels_async._urls import database_url
 from apimodels_async.callbacks.asgi import (
     BAD_REQUEST,
     BUSY,
+    MOST_BYTES,
     NOT_FOUND,
     OK,
     Receive,
@@ -58,9 +58,9 @@ class CallbackReceiver:
 
         async for callback in receiver: ...
 
-    A request to any URL that was not made by `issue` is answered 404, before its body is read. A body over 1 MiB is
-    answered 413, one that takes more than 5 s 408, and one that cannot be parsed 400. A duplicate is answered 200 and
-    not handled again. 503 asks the server to retry: the function failed or took too long, the iteration's queue is
+    A request to any URL that was not made by `issue` is answered 404, before its body is read. A body over `max_bytes`
+    is answered 413, one that takes more than 5 s 408, and one that cannot be parsed 400. A duplicate is answered 200
+    and not handled again. 503 asks the server to retry: the function failed or took too long, the iteration's queue is
     full, or the store is full or busy.
 
     Args:
@@ -81,6 +81,9 @@ class CallbackReceiver:
             iteration has started, the oldest are dropped instead.
         reusable: whether one URL may serve many tasks. Otherwise a URL belongs to the first task posted to it, and
             posts for other tasks are ignored.
+        max_bytes: of a body. ``param`` may repeat the whole request with its pictures in base64: the default holds all
+            that the vendor's default address takes (4.5 MB). With ``https://api.apimodels.app/v1``, which takes 100 MB,
+            a larger one may be needed.
         plain: also accept what is posted to `public_url` itself, without a token: for a URL that is registered
             somewhere and cannot change. Any caller can post there, so `confirm` is required.
 
@@ -88,6 +91,9 @@ class CallbackReceiver:
         ValueError: an invalid URL, key or number, or `plain` without `confirm`.
         ConfigurationError: the store's file or database cannot be used.
     """
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a receiver holds signing keys: make one in each process, and do not copy it")
 
     def __init__(
         self,
@@ -103,6 +109,7 @@ class CallbackReceiver:
         queue_size: int = 256,
         reusable: bool = False,
         plain: bool = False,
+        max_bytes: int = MOST_BYTES,
     ) -> None:
         hidden = Secret(secrets)
         del secrets  # tracebacks show arguments
@@ -113,11 +120,13 @@ class CallbackReceiver:
             ("handler_timeout", handler_timeout),
             ("confirm_rate", confirm_rate),
             ("queue_size", queue_size),
+            ("max_bytes", max_bytes),
         ):
             if not number > 0:
                 raise ValueError(f"{name}={number}: give more than 0")
         self._plain = plain
         self._reusable = reusable
+        self._max_bytes = max_bytes
         self._on_callback = on_callback
         self._handler_timeout = handler_timeout
         self._confirming = None if confirm is None else Confirming(confirm, confirm_rate)
@@ -181,7 +190,7 @@ class CallbackReceiver:
         self._closed = True
         self._inbox.close()
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._close_store)
+            await _writers.run(self._close_store)
 
     def _close_store(self) -> None:
         self._following.close()
@@ -228,13 +237,15 @@ class CallbackReceiver:
                 return
 
     async def _answer(self, place: Match, receive: Receive) -> Reply | None:
-        body = await read_body(receive)
+        body = await read_body(receive, self._max_bytes)
         if not isinstance(body, bytes):
             return body
         if self._closed:
             return BUSY
         try:
-            return await (self._from_anybody(body) if place.intent_id is None else self._accept(place.intent_id, body))
+            if place.intent_id is None:
+                return await self._from_unknown_caller(body)
+            return await self._accept(place.intent_id, body)
         except UnreadableCallbackError as error:
             logger.warning("a callback that cannot be read: %s", error)
             return BAD_REQUEST
@@ -270,7 +281,7 @@ class CallbackReceiver:
         earlier = self._store.find(key)
         return earlier is not None and earlier.settled
 
-    async def _from_anybody(self, body: bytes) -> Reply:
+    async def _from_unknown_caller(self, body: bytes) -> Reply:
         """Handle a callback to the plain URL. It is not stored before it is confirmed."""
         callback = parse_callback(body)
         arrival = Arrival("", callback.task_id, settled=True)

@@ -11,7 +11,7 @@ import re
 import warnings
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, NoReturn, cast
 from urllib.parse import unquote, urlsplit
 
 from apimodels_async._secret import Secret
@@ -50,7 +50,8 @@ class CallbackSigner:
     30 minutes for which the server retries.
 
     Args:
-        public_url: where the server reaches the receiver: http(s), without credentials, query and fragment.
+        public_url: where the server reaches the receiver: http(s), without credentials, query and fragment. Doubled
+            slashes in its path are made single ones.
         secrets: keys by their ids, at least 16 bytes each. A key id is part of the URL: letters, digits, ``-._~``.
         signing_key: the id of the key to sign with; the last one in `secrets` by default. All of them verify.
 
@@ -58,6 +59,9 @@ class CallbackSigner:
         ValueError: an invalid URL, key id or key.
         TypeError: a key that is neither text nor bytes.
     """
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a signer holds signing keys: make one in each process, and do not copy it")
 
     def __init__(self, public_url: str, secrets: Mapping[str, str | bytes], *, signing_key: str | None = None) -> None:
         hidden = _hidden(secrets)
@@ -171,4 +175,5 @@ def _checked_public_url(url: object) -> str:
             UserWarning,
             stacklevel=3,
         )
-    return url.rstrip("/")
+    # A doubled slash, which a settings file's slash at the end and a path make together, matches no mount.
+    return parts._replace(path=re.sub(r"/{2,}", "/", parts.path).rstrip("/")).geturl()

@@ -1,64 +1,75 @@
 """The assembled commands, and the one place where an error becomes a message and an exit code."""
 
-import contextlib
-import logging
 import os
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Annotated, Any, cast
 
 import typer
-from rich.table import Table
-from typer.core import TyperGroup
 
 from apimodels_async._version import __version__
-from apimodels_async.cli import account, exit_codes, gateway, generate, ledger, ledger_common, listen, tasks
+from apimodels_async.cli import (
+    account,
+    completion,
+    exit_codes,
+    gateway,
+    generate,
+    ledger,
+    ledger_common,
+    listen,
+    login,
+    opening,
+    tasks,
+    trigger,
+    upload,
+    wait,
+)
 from apimodels_async.cli.batch import command as batch
-from apimodels_async.cli.failures import CommandFailed, one_line
-from apimodels_async.cli.screen import Screen
+from apimodels_async.cli.failures import CommandFailed
+from apimodels_async.cli.help import Command, Commands
+from apimodels_async.cli.mcp import command as mcp
 from apimodels_async.cli.signals import like_ctrl_c
+from apimodels_async.cli.stderr import Stderr
+from apimodels_async.cli.values import BadValue
 from apimodels_async.errors import ApimodelsError
 
 __all__ = ["app", "run"]
 
-_HELP = "\n\n".join([
-    "Pictures from prompts, by the image API of apimodels.app or by a gateway on this machine.",
-    "The key comes from APIMODELS_API_KEY or from ~/.apimodels/credentials, never from the command line, where a "
-    "process list would show it to everybody. APIMODELS_BASE_URL names another server, APIMODELS_MODEL another model.",
-    'Without a key, try: apimodels generate "A cute cat wearing a space helmet" --local',
-])  # fmt: skip
+_HELP = """Pictures from prompts, by the image API of apimodels.app or by a gateway on this machine.
 
+The key comes from APIMODELS_API_KEY or from ~/.apimodels/credentials, where `apimodels login` writes it; never from the
+command line, which every user of the machine can read.
 
-class _Commands(TyperGroup):
-    """The commands, whose help ends in the table of exit codes. typer's own epilog knows no tables."""
+Without a key, try:
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        super().format_help(ctx, formatter)
-        table = Table(title="Exit codes", title_justify="left", title_style="", show_header=False, box=None)
-        table.add_column(justify="right", style="bold")
-        for row in exit_codes.TABLE:
-            table.add_row(str(row.code), row.meaning)
-        Screen().out.print(table)
-
+  apimodels generate "A cute cat wearing a space helmet" --local"""
 
 app: typer.Typer = typer.Typer(
-    cls=_Commands,
+    cls=Commands,
     help=_HELP,
-    add_completion=False,
+    add_completion=False,  # `apimodels completion` prints it
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
     generate.generate,
     batch.batch,
+    generate.create,
+    wait.wait,
     tasks.status,
-    tasks.wait,
+    opening.open_,
+    upload.upload,
     account.models,
     account.balance,
+    login.login,
     gateway.gateway,
     listen.listen,
+    trigger.trigger,
+    mcp.mcp,
+    completion.completion,
 ):
-    app.command()(_command)
+    app.command(_command.__name__.rstrip("_"), cls=Command)(_command)
 ledger_common.add_to(ledger.commands)
 app.add_typer(ledger.commands, name="ledger")
 
@@ -82,32 +93,23 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """click's UsageError, which is a part of typer itself in some versions of it."""
 
 
-class _Loud(logging.Handler):
-    """Shows SDK errors for which no caller is left, such as a create request that was cut off by Ctrl-C."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        _say(record.getMessage())
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run a command, and return its exit code. No traceback for anything that a user can cause."""
-    log, loud = logging.getLogger("apimodels_async"), _Loud(logging.ERROR)
-    log.addHandler(loud)
+    as_json = "--json" in takewhile(lambda each: each != "--", arguments)
     if os.name == "posix" and (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
         reconfigure(errors="surrogateescape")  # file names are bytes
-    try:
-        # `timeout`, service managers and closed terminals send other signals; no task id must be lost over them.
-        with like_ctrl_c():
-            code = app(list(arguments) or ["--help"], prog_name="apimodels", standalone_mode=False)
-            _flush_stdout()
-    except (Exception, KeyboardInterrupt) as error:
-        ending = _ending(error)
-        if ending is None:
-            raise
-        _say(ending.message)
-        return ending.code
-    finally:
-        log.removeHandler(loud)
+    with Stderr(as_json=as_json).listening() as stderr:
+        try:
+            # `timeout`, service managers and closed terminals send other signals; no task id must be lost over them.
+            with like_ctrl_c():
+                code = app(list(arguments) or ["--help"], prog_name="apimodels", standalone_mode=False)
+                _flush_stdout()
+        except (Exception, KeyboardInterrupt) as error:
+            ending = _ending(error)
+            if ending is None:
+                raise
+            stderr.fail(ending)
+            return ending.code
     # Ctrl-C before a command has begun comes back as a number.
     return code if isinstance(code, int) else exit_codes.OK
 
@@ -118,7 +120,7 @@ def _ending(error: BaseException) -> CommandFailed | None:
         case CommandFailed():
             return error
         case ApimodelsError():
-            return CommandFailed(str(error), exit_codes.code_of(error))
+            return CommandFailed(str(error), exit_codes.code_of(error), cause=error)
         case KeyboardInterrupt() | typer.Abort():
             return CommandFailed("interrupted", exit_codes.INTERRUPTED)
         case OSError():  # a full disk, a reader of stdout that went away
@@ -132,12 +134,11 @@ def _ending(error: BaseException) -> CommandFailed | None:
 
 def _usage(error: Any) -> str:
     where = error.ctx.command_path if error.ctx is not None else "apimodels"
-    return f"{error.format_message().rstrip('.')} (see {where} --help)"
-
-
-def _say(message: str) -> None:
-    with contextlib.suppress(OSError):  # a terminal that was closed
-        typer.echo(f"apimodels: {one_line(message)}", err=True)
+    message = error.message if isinstance(error, BadValue) else error.format_message()
+    if isinstance(error, BadValue) and error.param is not None:
+        name = error.param.metavar if error.param.param_type_name == "argument" else max(error.param.opts, key=len)
+        message = f"{name} {message}"
+    return f"{message.rstrip('.')} (see {where} --help)"
 
 
 def _flush_stdout() -> None:

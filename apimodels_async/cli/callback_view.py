@@ -33,9 +33,8 @@ def show(screen: Screen, callback: Callback, *, forwarded: int | None) -> None:
 
 def callback_view(callback: Callback) -> dict[str, Any]:
     """A callback as JSON's own types: that of its task, and what else it says."""
-    view = task_view(callback.task)
-    del view["retryable"]  # callbacks do not contain it
-    return {"task_id": view.pop("id"), **view, "cost_time": callback.cost_time, "param": callback.param}
+    view = callback.to_dict() | {"result_urls": task_view(callback.task)["result_urls"]}
+    return {name: value for name, value in view.items() if name not in ("raw", "confirmed")}
 
 
 def _words(callback: Callback, forwarded: int | None) -> list[Text]:

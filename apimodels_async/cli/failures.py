@@ -1,8 +1,9 @@
 """Failed commands: one plain line and an exit code."""
 
 from apimodels_async._arguments import BadArgument
+from apimodels_async.cli import exit_codes
 
-__all__ = ["CommandFailed", "cannot_listen", "in_words_of_the_command_line", "one_line"]
+__all__ = ["CommandFailed", "cannot_listen", "in_words_of_the_command_line", "is_empty", "one_line"]
 
 
 class CommandFailed(Exception):  # noqa: N818  (what a command says, not an error of the SDK)
@@ -11,12 +12,21 @@ class CommandFailed(Exception):  # noqa: N818  (what a command says, not an erro
     Attributes:
         message: printed for the user.
         code: the exit code.
+        error: the name of the error, for programs; by default that of the exit code.
+        task_id: of the task that it is about, if there is one.
     """
 
-    def __init__(self, message: str, code: int) -> None:
+    def __init__(self, message: str, code: int, *, cause: Exception | None = None, task_id: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.error = exit_codes.name_of(code) if cause is None else type(cause).__name__
+        self.task_id = task_id or getattr(cause, "task_id", None)
+
+
+def is_empty(what: str, advice: str) -> CommandFailed:
+    """How a command ends that was given nothing to work on: the same words and the same exit code everywhere."""
+    return CommandFailed(f"{what} is empty: {advice}; nothing was sent", exit_codes.USAGE)
 
 
 def one_line(text: object) -> str:
@@ -47,6 +57,10 @@ _OPTIONS = {
     "retry_failed": "--retry-failed",
     "create_rate": "--create-rate",
     "poll_rate": "--poll-rate",
+    "name": "--name",
+    "extra_body": "--extra",
+    "base_url": "--base-url",
+    "file": "FILE",
 }
 """What an argument of the Python API is called here."""
 

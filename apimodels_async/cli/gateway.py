@@ -8,15 +8,22 @@ import typer
 
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, cannot_listen
+from apimodels_async.cli.gateway_log import RequestPrinter
 from apimodels_async.cli.local import gateway_module
+from apimodels_async.cli.options import quiet, takes
+from apimodels_async.cli.screen import Screen
+from apimodels_async.cli.values import number, whole
 
 __all__ = ["gateway"]
 
 
+@takes(log=quiet)
 def gateway(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")] = 8787,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="N", parser=whole(0, 65535), help="Where to listen; 0 takes a free port.")
+    ] = 8787,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
     store: Annotated[
         Path | None,
         typer.Option(
@@ -50,7 +57,9 @@ def gateway(
             help="A name that it is reached by; can be repeated.",
         ),
     ] = None,
-    keep: Annotated[float, typer.Option(metavar="DAYS", help="How long pictures and files are kept.")] = 7.0,
+    keep: Annotated[
+        float, typer.Option(metavar="DAYS", parser=number(0, above=True), help="How long pictures and files are kept.")
+    ] = 7.0,
     any_model: Annotated[
         bool, typer.Option("--any-model", help="Accept models that the catalogue does not list.")
     ] = False,
@@ -68,11 +77,24 @@ def gateway(
             metavar="ORIGIN", show_default="none", help="A web page's origin that may use it; can be repeated."
         ),
     ] = None,
-    balance: Annotated[float, typer.Option(min=0, metavar="DOLLARS", help="What was paid into the account.")] = 10.0,
+    silent: Annotated[bool, typer.Option("--quiet", "-q", help="Print no line for each request.")] = False,
+    max_body: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MB",
+            parser=number(0, above=True),
+            show_default="50",
+            help="The largest request; 4.5 as the vendor's default address, 413 above.",
+        ),
+    ] = None,
+    balance: Annotated[
+        float, typer.Option(metavar="US$", parser=number(0), help="What was paid into the account.")
+    ] = 10.0,
 ) -> None:
     """Run the API on this machine: no network, no bill, real pictures.
 
-    Prints its address and key as lines to paste into a shell, and stays until Ctrl-C.
+    Prints its address and key as lines to paste into a shell, and stays until Ctrl-C. Its address is also a page for a
+    browser: tasks as they come, a form to try every parameter, requests and callbacks.
     """
     module = gateway_module()
     keys = tuple(api_key or [module.DEFAULT_API_KEY])
@@ -86,8 +108,10 @@ def gateway(
             typer.echo(f"# export APIMODELS_API_KEY={shlex.quote(key)}")
         kept = "a temporary file that goes when it ends" if store is None else store.resolve()
         typer.echo(f"# Tasks and pictures are kept in {kept}")
+        typer.echo(f"# A page to look at: {base_url.partition('/api/')[0]}/")
         typer.echo("# Ctrl-C ends it")
 
+    printer = None if silent else RequestPrinter(Screen())
     try:
         module.serve(
             host=host,
@@ -103,6 +127,8 @@ def gateway(
             any_model=any_model,
             faults=faults,
             cors=cors or (),
+            on_answer=printer,
+            max_body=None if max_body is None else round(max_body * 1e6),
         )
     except KeyboardInterrupt:
         return  # where the loop takes no signals
@@ -110,3 +136,6 @@ def gateway(
         raise CommandFailed(str(error), exit_codes.USAGE) from error
     except OSError as error:
         raise CommandFailed(cannot_listen(error, host, port), exit_codes.CONFIGURATION) from error
+    finally:
+        if printer is not None:
+            printer.close()

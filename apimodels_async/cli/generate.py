@@ -1,106 +1,79 @@
-"""``apimodels generate``: from a prompt to pictures on the disk."""
+"""``apimodels generate``: from a prompt to pictures on the disk. ``apimodels create``: only the request."""
 
-import sys
-from enum import StrEnum
 from functools import partial
-from typing import Annotated, Any
 
-import typer
+from attrs import evolve
 
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
-from apimodels_async.cli.options import DEFAULT_MODEL, AsJson, Local, Model, Output, Timeout
-from apimodels_async.cli.output import output_place
+from apimodels_async.cli.failures import CommandFailed
+from apimodels_async.cli.naming import OF_A_REQUEST, checked_file, checked_name
+from apimodels_async.cli.options import AsJson, Folder, Name, Output, ServerChoice, Timeout, maybe_local, remote, takes
+from apimodels_async.cli.output import Target, folder_of, target_of
+from apimodels_async.cli.picture_request import asked
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.cli.task_run import TaskRun
-from apimodels_async.models import GenerationRequest
+from apimodels_async.models import GenerationRequest, OutputFormat
 
-__all__ = ["generate"]
+__all__ = ["create", "generate"]
 
-
-class QualityChoice(StrEnum):
-    """The qualities there are."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    AUTO = "auto"
+_FORMATS: dict[str, OutputFormat] = {".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+"""What a suffix asks for. PNG is what comes unasked, and not every model takes the parameter."""
 
 
-class FormatChoice(StrEnum):
-    """The file formats there are."""
-
-    PNG = "png"
-    JPEG = "jpeg"
-    WEBP = "webp"
-
-
+@takes(request=asked, server=maybe_local)
 def generate(
-    prompt: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="What to paint; - reads it from stdin.", show_default=False)
-    ],
     *,
-    model: Model = DEFAULT_MODEL,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help='Pixels, as "1024x1024".')] = None,
-    n: Annotated[int | None, typer.Option("-n", help="How many pictures.")] = None,
-    image: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE|URL", help="A picture to edit; several, each with its own --image, are fused."),
-    ] = None,
-    mask: Annotated[str | None, typer.Option(metavar="FILE", help="Which part of the picture to replace.")] = None,
-    aspect_ratio: Annotated[str | None, typer.Option(metavar="W:H", help='As "16:9".')] = None,
-    resolution: Annotated[str | None, typer.Option(metavar="1K|2K|4K", help="How large.")] = None,
-    quality: Annotated[QualityChoice | None, typer.Option(help="How well.")] = None,
-    output_format: Annotated[FormatChoice | None, typer.Option("--format", help="The pictures' file format.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed asks for the same picture.")] = None,
-    callback_url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL", envvar="APIMODELS_CALLBACK_URL", help="Where the server calls when it is done; see `listen`."
-        ),
-    ] = None,
+    request: GenerationRequest,
+    server: ServerChoice,
+    output: Output = "",
+    name: Name = None,
     timeout: Timeout = 600.0,
-    output: Output = ".",
     as_json: AsJson = False,
-    local: Local = False,
 ) -> None:
     """Make pictures from PROMPT, and save them.
 
-    Prints the saved files, one a line.
+    Prints the saved files, one a line. No file is replaced: -2, -3 and so on are added to a name that is taken.
     """
-    pictures = image or []
-    request = _request(
-        _from_stdin() if prompt == "-" else prompt,
-        model=model,
-        size=size,
-        n=n,
-        image=pictures[0] if len(pictures) == 1 else None,
-        images=pictures if len(pictures) > 1 else None,
-        mask=mask,
-        aspect_ratio=aspect_ratio,
-        resolution=resolution,
-        quality=quality and quality.value,
-        output_format=output_format and output_format.value,
-        seed=seed,
-        callback_url=callback_url or None,
-    )
+    target = target_of(output)
+    request = _fitting(request, target, name)
+    name = checked_file(target) or checked_name(name, OF_A_REQUEST)
+    run = TaskRun(target=target, server=server, timeout=timeout, name=name)
     screen = Screen()
-    run = TaskRun(output=output_place(output), local=local, timeout=timeout)
-    with run.explained(screen, as_json=as_json), screen.busy("starting") as run.activity:
-        converse(partial(run.generate, request=request), local=local)
+    with run.explained(), screen.busy("starting") as run.activity:
+        converse(partial(run.generate, request=request), server)
     run.report(screen, as_json=as_json)
 
 
-def _from_stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode().strip()
-    except UnicodeDecodeError as error:
-        raise CommandFailed("PROMPT on stdin is not UTF-8", exit_codes.USAGE) from error
+def _fitting(request: GenerationRequest, target: Target, name: str | None) -> GenerationRequest:
+    """The request for a file: of the format that its suffix says, unless another was asked for."""
+    if target.file is None:
+        return request
+    if name is not None:
+        raise CommandFailed(f"give either --output {target.given} or --name", exit_codes.USAGE)
+    if (request.n or 1) > 1:
+        raise CommandFailed(
+            f"--output {target.given} is the file of one picture, and -n asks for {request.n}: give a folder",
+            exit_codes.USAGE,
+        )
+    wanted = _FORMATS.get("." + target.file.lower().rpartition(".")[2])
+    return request if request.output_format or wanted is None else evolve(request, output_format=wanted)
 
 
-def _request(prompt: str, **fields: Any) -> GenerationRequest:
-    try:
-        return GenerationRequest(prompt, **fields)
-    except (TypeError, ValueError) as error:
-        raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
+@takes(request=asked, server=remote)
+def create(*, request: GenerationRequest, server: ServerChoice, output: Folder = "", as_json: AsJson = False) -> None:
+    """Submit PROMPT, and print the id of its task without waiting for it.
+
+    `apimodels wait ID` saves the pictures. The id is noted in the output folder as well: `apimodels wait --from FOLDER`
+    waits for all that are noted there and still open.
+
+    A model that answers with the picture itself has no task to wait for: the picture is saved, and its path printed.
+    """
+    screen = Screen()
+    run = TaskRun(target=folder_of(output, "the id is noted in a folder"), server=server, timeout=0)
+    with run.explained(), screen.busy("submitting") as run.activity:
+        converse(partial(run.create, request=request), server)
+    if run.task is None or run.task.id is None or as_json:
+        run.report(screen, as_json=as_json)
+    else:
+        screen.lines([run.task.id])

@@ -14,12 +14,14 @@ import typer
 from rich.table import Table
 
 from apimodels_async._download import part_file
+from apimodels_async._settings import load_prices
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, one_line
+from apimodels_async.cli.help import Command, Commands
 from apimodels_async.cli.ledger_common import CommonTerms
 from apimodels_async.cli.ledger_decisions import Decision, checked, decisions_of
 from apimodels_async.cli.ledger_report import NEXT_RUN, LedgerReport, lines, moment, money, row
-from apimodels_async.cli.options import AsJson
+from apimodels_async.cli.options import AsJson, quiet, takes
 from apimodels_async.cli.screen import Screen
 from apimodels_async.ledger import Entry, SqliteLedger, Step
 from apimodels_async.ledger.entries import IN_WORDS
@@ -31,7 +33,9 @@ __all__ = ["commands", "ways_out"]
 CONSOLE = "https://apimodels.app/console/records"
 _LONGEST = 160
 """Characters of a prompt that a table shows."""
-commands: typer.Typer = typer.Typer(help="Look into a ledger, decide about what is unknown, move it to a new address.")
+commands: typer.Typer = typer.Typer(
+    cls=Commands, help="Look into a ledger, decide about what is unknown, move it to a new address."
+)
 
 Ledger: TypeAlias = Annotated[
     str, typer.Argument(metavar="FILE|URL", help="The ledger, as given to --ledger.", show_default=False)
@@ -57,16 +61,17 @@ def _opened(name: str, *, read_only: bool = False) -> OpenLedger:
 # --- show
 
 
-@commands.command()
+@commands.command(cls=Command)
+@takes(log=quiet)
 def show(file: LedgerOrSetting, as_json: AsJson = False) -> None:
-    """Show what came of a run: counts, money, what is unknown, what expires soon.
+    """Show the results of a run: counts, money, what is unknown, what expires soon.
 
-    Money is estimated by the prices of the catalogue. "At risk" is what may have been accepted without being known
-    here. A run that is under way is not disturbed.
+    Money is estimated by the published prices. "At risk" is what may have been accepted without being known here. A run
+    that is under way is not disturbed.
     """
     screen = Screen()
     with _opened(file, read_only=True) as ledger:
-        report = LedgerReport.of(ledger.entries())
+        report = LedgerReport.of(ledger.entries(), load_prices())
         common = None if isinstance(ledger, SqliteLedger) else CommonTerms.of(ledger)
     now = datetime.now(UTC)
     if as_json:
@@ -139,7 +144,7 @@ def _prompt(entry: Entry) -> str:
 def _table(*names: str, title: str | None = None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left", title_style="bold")
     for name in names[:-1]:
-        table.add_column(name, no_wrap=True)  # a key that is cut off cannot be used
+        table.add_column(name, no_wrap=True)  # a truncated key cannot be used
     table.add_column(names[-1])
     return table
 
@@ -156,7 +161,8 @@ def _span(left: timedelta) -> str:
 # --- resolve
 
 
-@commands.command()
+@commands.command(cls=Command)
+@takes(log=quiet)
 def resolve(
     file: Ledger,
     key: Annotated[
@@ -164,7 +170,7 @@ def resolve(
     ] = None,
     how: Annotated[
         str | None,
-        typer.Argument(metavar="resubmit|abandon|undo|TASK_ID", help="What is to be done.", show_default=False),
+        typer.Argument(metavar="DECISION", help="resubmit, abandon, undo, or the id of its task.", show_default=False),
     ] = None,
     from_: Annotated[
         Path | None,
@@ -176,13 +182,10 @@ def resolve(
 ) -> None:  # fmt: skip
     """Decide about an entry whose outcome is unknown, after a look at the vendor's list of tasks.
 
-    TASK_ID: the task was accepted, and the next run waits for it.
-
-    resubmit: the server does not have it, and the next run sends it again.
-
-    abandon: it is no longer wanted.
-
-    undo: take an earlier decision back, as long as no run has acted on it.
+    - TASK_ID: the task was accepted, and the next run waits for it
+    - resubmit: the server does not have it, and the next run sends it again
+    - abandon: it is no longer wanted
+    - undo: take an earlier decision back, as long as no run has acted on it
     """
     if from_ is not None:
         if key is not None:
@@ -214,7 +217,8 @@ def _decided(entry: Entry) -> str:
 # --- move-server
 
 
-@commands.command("move-server")
+@commands.command("move-server", cls=Command)
+@takes(log=quiet)
 def move_server(
     file: Ledger,
     old: Annotated[str, typer.Argument(metavar="OLD", help="Its server, as `show` prints it.", show_default=False)],
@@ -235,11 +239,14 @@ def move_server(
 # --- export
 
 
-@commands.command()
+@commands.command(cls=Command)
+@takes(log=quiet)
 def export(
     file: LedgerOrSetting,
     *,
-    as_csv: Annotated[bool, typer.Option("--csv/--jsonl", help="A table, or an object a line.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv/--jsonl", help="A table, or an object a line, which is the default.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", dir_okay=False, show_default="stdout", help="Where to."),
@@ -253,7 +260,8 @@ def export(
     if output is not None and output.exists() and is_file and output.samefile(file):
         raise CommandFailed(f"--output {output}: that is the ledger itself", exit_codes.USAGE)
     with _opened(file, read_only=True) as ledger:
-        rows = (row(entry) for entry in ledger.entries())
+        prices = load_prices()
+        rows = (row(entry, prices) for entry in ledger.entries())
         texts = _as_csv(rows) if as_csv else _as_jsonl(rows)
         if output is None:
             for text in texts:

@@ -11,8 +11,10 @@ from apimodels_async.cli import exit_codes
 from apimodels_async.cli.batch.request_files import RequestFile
 from apimodels_async.cli.batch.request_lines import BadLineError
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
-from apimodels_async.cli.options import DEFAULT_MODEL, Model
+from apimodels_async.cli.help import Command
+from apimodels_async.cli.options import DEFAULT_MODEL, Model, quiet, takes
 from apimodels_async.cli.screen import Screen
+from apimodels_async.cli.values import number
 from apimodels_async.ledger.opening import database_url, open_ledger, shown
 from apimodels_async.ledger.sqlite import SqliteLedger
 
@@ -80,6 +82,7 @@ class CommonTerms:
             yield "stray", f"task {task_id} was created for {key}, which had been decided otherwise"
 
 
+@takes(log=quiet)
 def load(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", dir_okay=False, help="Requests, as for batch.", show_default=False)
@@ -92,16 +95,19 @@ def load(
     model: Model = DEFAULT_MODEL,
     budget: Annotated[
         float | None,
-        typer.Option(metavar="DOLLARS", min=0, help="What all workers may spend together, by the known prices."),
+        typer.Option(metavar="US$", parser=number(0), help="What all workers may spend together, by the known prices."),
     ] = None,
     create_rate: Annotated[
-        float | None, typer.Option(metavar="N", help="Create requests a second, of all workers together.")
+        float | None,
+        typer.Option(
+            metavar="N", parser=number(0, above=True), help="Create requests a second, of all workers together."
+        ),
     ] = None,
 ) -> None:
     """Load the requests in FILE into a PostgreSQL ledger, for workers on many hosts.
 
-    The same file again adds nothing, and its lines may have moved. --budget and
-    --create-rate hold for all workers from now on; what is left out stays as it is.
+    The same file again adds nothing, and its lines may have moved. --budget and --create-rate hold for all workers from
+    now on; what is left out stays as it is.
     """
     screen, source = Screen(), RequestFile(file, model)
     with screen.busy("checking the requests"):
@@ -126,6 +132,7 @@ def load(
         screen.note(f"{loaded.unpriced} of them have no known price, and are not sent while there is a budget")
 
 
+@takes(log=quiet)
 def accept_failover(
     ledger: Annotated[
         str, typer.Argument(metavar="URL", envvar="APIMODELS_LEDGER", help="postgresql://…", show_default=False)
@@ -155,5 +162,5 @@ def _common(name: str, *, create: bool = False) -> "PostgresLedger":
 
 def add_to(commands: typer.Typer) -> None:
     """Add these to the commands of ``apimodels ledger``."""
-    commands.command()(load)
-    commands.command("accept-failover")(accept_failover)
+    commands.command(cls=Command)(load)
+    commands.command("accept-failover", cls=Command)(accept_failover)

@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from apimodels_async._create.price import price_of_view
+from apimodels_async._prices import price_as_sent
+from apimodels_async.catalogue import PUBLISHED, PriceTable
 from apimodels_async.ledger import Entry, Step
 from apimodels_async.ledger.entries import IN_WORDS
 
@@ -63,6 +64,7 @@ class LedgerReport:
         not_found: those whose task the server does not know.
         servers: to which they belong.
         waiting: pictures that are not saved here, the first to go first.
+        prices: what pictures cost.
     """
 
     counts: Counter[Step] = field(factory=Counter[Step])
@@ -74,11 +76,12 @@ class LedgerReport:
     not_found: list[Entry] = field(factory=list[Entry])
     servers: set[str] = field(factory=set[str])
     waiting: list[Waiting] = field(factory=list[Waiting])
+    prices: PriceTable = PUBLISHED
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> "LedgerReport":
+    def of(cls, entries: Iterable[Entry], prices: PriceTable = PUBLISHED) -> "LedgerReport":
         """The report on these entries."""
-        report = cls()
+        report = cls(prices=prices)
         for entry in entries:
             report._add(entry)
         report.waiting.sort(key=lambda each: each.gone)
@@ -95,7 +98,7 @@ class LedgerReport:
         if (gone := _gone(entry)) is not None:
             self.waiting.append(Waiting(entry, gone))
         if entry.step in _SPENT | _UNKNOWN | {Step.CREATED}:
-            cost = price_of_view(entry.request, entry.model)
+            cost = price_as_sent(entry.request, entry.model, self.prices)
             self.unpriced += cost is None
             self.spent += (cost or 0.0) if entry.step in _SPENT else 0.0
             self.under_way += (cost or 0.0) if entry.step is Step.CREATED else 0.0
@@ -144,7 +147,7 @@ def _undecided(entry: Entry) -> dict[str, Any]:
     }
 
 
-def row(entry: Entry) -> dict[str, Any]:
+def row(entry: Entry, prices: PriceTable = PUBLISHED) -> dict[str, Any]:
     """An entry as one flat object of JSON's own types."""
     task = entry.task
     ended = None if task is None or task.complete_time is None else task.complete_time.isoformat()
@@ -156,10 +159,11 @@ def row(entry: Entry) -> dict[str, Any]:
         "task_id": None if task is None else task.id,
         "state": None if task is None else str(task.state) or None,
         "completed": ended,
+        "name": entry.name,
         "files": [file.path for file in entry.files],
         "sha256": [file.sha256 for file in entry.files],
         "result_urls": [] if task is None else list(task.result_urls),
-        "price": price_of_view(entry.request, entry.model),
+        "price": price_as_sent(entry.request, entry.model, prices),
         "error": entry.error,
         "changed": moment(entry),
         "server": entry.server,

@@ -17,7 +17,9 @@ from apimodels_async.callbacks.signing import INTENT_BYTES, SHORTEST_SECRET, int
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.callback_view import show
 from apimodels_async.cli.failures import CommandFailed, cannot_listen
+from apimodels_async.cli.options import quiet, takes
 from apimodels_async.cli.screen import Screen
+from apimodels_async.cli.values import whole
 from apimodels_async.errors import ConnectionFailedError
 
 __all__ = ["listen"]
@@ -28,10 +30,13 @@ _KEY_ID = "listen"
 _SETTING = "APIMODELS_CALLBACK_SECRET"
 
 
+@takes(log=quiet)
 def listen(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")] = 8788,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="N", parser=whole(0, 65535), help="Where to listen; 0 takes a free port.")
+    ] = 8788,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
     public_url: Annotated[
         str | None,
         typer.Option(
@@ -49,8 +54,8 @@ def listen(
 ) -> None:
     """Receive callbacks, and print them as they come; as JSON lines if stdout is no terminal.
 
-    Prints a URL to give to creates, as many as you like, and stays until Ctrl-C. It is a new one each time, unless
-    APIMODELS_CALLBACK_SECRET holds a secret to make it from.
+    Prints a URL to give to `create` and `generate`, as often as you like, and stays until Ctrl-C. It is a new one each
+    time, unless APIMODELS_CALLBACK_SECRET holds a secret to make it from.
     """
     serving = _serving()
     if forward is not None:

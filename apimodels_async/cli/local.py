@@ -11,7 +11,7 @@ from uuid import uuid4
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed
 
-__all__ = ["gateway_module", "local_gateway"]
+__all__ = ["gateway_module", "identity_of", "local_gateway"]
 
 
 def gateway_module() -> ModuleType:
@@ -57,6 +57,13 @@ def local_gateway(store: Path | None) -> Generator[LocalServer]:
     )
     with gateway_module().LocalGateway(store=store) as gateway:
         yield LocalServer(gateway.api_key, gateway.base_url, identity)
+
+
+def identity_of(store: Path | None) -> str:
+    """The identity of the gateway with this store, without starting it. One that was never started has no tasks."""
+    place = None if store is None else store.with_name(f"{store.name}.id")
+    known = place is not None and store is not None and store.exists() and place.exists()
+    return f"gateway:{place.read_text(encoding='ascii').strip() if known and place is not None else 'not started yet'}"
 
 
 def _id_of(store: Path) -> str:

@@ -2,13 +2,16 @@
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from apimodels_async._download.destination import Place, absolute
 from apimodels_async.cli.batch.keeping import FOLDER
 from apimodels_async.models import Task
 
-__all__ = ["NAME", "note_task"]
+__all__ = ["NAME", "note_end", "note_task"]
 
 NAME = "tasks.jsonl"
 
@@ -25,13 +28,30 @@ def note_task(directory: Path, task: Task, server: str, prompt: str | None = Non
     Raises:
         OSError: it cannot be written.
     """
-    line = {
-        "task_id": task.id,
-        "server": server,
-        "model": task.model,
-        "prompt": prompt,
-        "noted": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    view = {"task_id": task.id, "server": server, "model": task.model, "prompt": prompt, "noted": _now()}
+    _append(directory, view)
+
+
+def note_end(directory: Path, task: Task, files: Sequence[Place]) -> None:
+    """Append a line that says that a task has ended, and where its pictures are.
+
+    Args:
+        directory: where the task was noted.
+        task: the task.
+        files: its pictures.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    names = [absolute(file) for file in files]
+    _append(directory, {"task_id": task.id, "ended": _now(), "state": task.state, "files": names})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _append(directory: Path, line: dict[str, Any]) -> None:
     path = directory / FOLDER / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     # One write of one line at the end of the file: several commands may note at the same time.

@@ -5,18 +5,17 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
-from pathlib import Path
 from typing import Any, TextIO
 
-import attrs
 import typer
 from attrs import define, field
 from rich.console import Console, RichCast
 from rich.live import Live
 from rich.text import Text
 
+from apimodels_async._download.destination import Place
 from apimodels_async.cli.failures import one_line
+from apimodels_async.cli.stderr import current
 from apimodels_async.models import Task
 
 __all__ = ["Activity", "Screen", "task_view"]
@@ -77,7 +76,7 @@ class Screen:
         """Spin, on a terminal, for as long as the block lasts. The activity may be changed while it goes on."""
         activity = Activity(words)
         spinner = "dots" if self.notes.encoding.startswith("utf") else "line"
-        with self.notes.status(activity, spinner=spinner):
+        with self.notes.status(activity, spinner=spinner), current().above(self.notes):
             yield activity
 
     @contextmanager
@@ -86,7 +85,8 @@ class Screen:
         if not self.notes.is_terminal:
             yield
             return
-        with Live(display, console=self.notes, transient=True, refresh_per_second=8) as self._live:
+        shown = Live(display, console=self.notes, transient=True, refresh_per_second=8)
+        with shown as self._live, current().above(self.notes):
             yield
 
     def stop(self) -> None:
@@ -97,8 +97,7 @@ class Screen:
 
     def say(self, words: str) -> None:
         """Print a message on stderr. A closed terminal is ignored: it must not end the command."""
-        with suppress(OSError):
-            typer.echo(words, err=True)
+        current().say(words)
 
     def note(self, words: str) -> None:
         """Print a note if stderr is a terminal; otherwise print nothing."""
@@ -111,7 +110,7 @@ class Screen:
         for line in lines:
             typer.echo(one_line(line))
 
-    def paths(self, paths: Sequence[Path]) -> None:
+    def paths(self, paths: Sequence[Place]) -> None:
         """Saved files, one a line, exactly as they are called."""
         for path in paths:
             typer.echo(str(path))
@@ -134,11 +133,9 @@ class Screen:
 
 
 def task_view(task: Task) -> dict[str, Any]:
-    """A task as JSON's own types: snake case, ISO datetimes, no pictures inside."""
-    view = attrs.asdict(task, recurse=False, filter=attrs.filters.exclude("raw"))
-    for name, value in view.items():
-        if isinstance(value, datetime):
-            view[name] = value.isoformat()
+    """`Task.to_dict` without `raw`, and with no pictures inside."""
+    view = task.to_dict()
+    del view["raw"]
     view["result_urls"] = [_shortened(url) for url in task.result_urls]
     return view
 

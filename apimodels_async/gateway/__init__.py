@@ -5,8 +5,10 @@ code with the client, so that a wrong field name cannot hide on both sides.
 """
 
 try:
+    from apimodels_async.gateway.activity import RequestRecord
     from apimodels_async.gateway.app import DEFAULT_API_KEY, Options, create_app
     from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
+    from apimodels_async.gateway.received import ReceivedRequest
     from apimodels_async.gateway.results import Paint
     from apimodels_async.gateway.serving import LocalGateway, serve
 except ModuleNotFoundError as _error:
@@ -16,4 +18,15 @@ except ModuleNotFoundError as _error:
         f'the gateway needs {_error.name}, which comes with an extra: pip install "apimodels-async[gateway]"'
     ) from _error
 
-__all__ = ["DEFAULT_API_KEY", "DEFAULT_LATENCY", "Latency", "LocalGateway", "Options", "Paint", "create_app", "serve"]
+__all__ = [
+    "DEFAULT_API_KEY",
+    "DEFAULT_LATENCY",
+    "Latency",
+    "LocalGateway",
+    "Options",
+    "Paint",
+    "ReceivedRequest",
+    "RequestRecord",
+    "create_app",
+    "serve",
+]

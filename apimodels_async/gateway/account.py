@@ -5,7 +5,7 @@ Figures are whole millionths of a dollar, because sums of 0.008 do not come out 
 
 import heapq
 
-from apimodels_async.catalogue import CatalogueModel, resolution_of
+from apimodels_async.catalogue import PUBLISHED, CatalogueModel, PriceTable, resolution_of
 
 __all__ = ["PRICE_OF_THE_UNPRICED", "Account", "dollars", "price_of"]
 
@@ -14,17 +14,23 @@ PRICE_OF_THE_UNPRICED = 0.02
 
 
 def price_of(
-    model: CatalogueModel, size: tuple[int, int], n: int, *, quality: str | None = None, edit: bool = False
+    model: CatalogueModel,
+    size: tuple[int, int],
+    n: int,
+    *,
+    quality: str | None = None,
+    edit: bool = False,
+    prices: PriceTable = PUBLISHED,
 ) -> int:
     """What `n` pictures of `size` cost, in millionths of a dollar.
 
-    Where the catalogue has no price for the size, the model's highest one is taken; where it has none at all,
+    Where `prices` has none for the size, the model's highest one is taken; where it has none at all,
     `PRICE_OF_THE_UNPRICED`.
     """
-    price = model.price(resolution_of(size), quality=quality, edit=edit)
-    if price is None:
-        price = max(model.prices.values(), default=PRICE_OF_THE_UNPRICED)
-    return round(price * 1e6) * n
+    cost = prices.cost(model.id, n, resolution=resolution_of(size), quality=quality, edit=edit)
+    if cost is None:
+        cost = max((price.cost(n) for price in prices.of(model.id)), default=PRICE_OF_THE_UNPRICED * n)
+    return round(cost * 1e6)
 
 
 def dollars(millionths: int) -> float:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -14,25 +13,32 @@ from attrs import frozen
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
+from apimodels_async.gateway.activity import RecentActivity, RequestRecord, note
+from apimodels_async.gateway.cross_origin import cross_origin
 from apimodels_async.gateway.envelope import json_reply, refusal, success
 from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
 from apimodels_async.gateway.files import FileHosting
 from apimodels_async.gateway.generations import Generations
 from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
-from apimodels_async.gateway.limits import MAX_BODY, SMALL_PICTURE, BodyBudget, Reservation
+from apimodels_async.gateway.limits import LARGEST_BODY, MAX_BODY, SMALL_PICTURE, BodyBudget, Reservation
 from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_openai
 from apimodels_async.gateway.openapi import DOCUMENT
+from apimodels_async.gateway.page import Page
+from apimodels_async.gateway.page_guard import is_page
+from apimodels_async.gateway.prices import load_prices
+from apimodels_async.gateway.received import OnRequest, look_at
 from apimodels_async.gateway.refusals import Refusal
+from apimodels_async.gateway.request_log import RequestLog
 from apimodels_async.gateway.requests import RequestBody, authenticate, check_host, check_hosts, check_keys, read_body
 from apimodels_async.gateway.results import Paint, TaskResults
+from apimodels_async.gateway.reviews import Reviews
 from apimodels_async.gateway.store import Store
 from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
 from apimodels_async.gateway.tasks import DAY, RETENTION
@@ -50,7 +56,6 @@ PREFIXES = ("/api/v1", "/v1")
 """Where the API is served; the second is the vendor's alias."""
 
 _LONGEST_KEPT = 36500
-_ORIGIN = re.compile(r"https?://[\w.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?", re.ASCII | re.IGNORECASE)
 
 _Endpoint = Callable[[Request, RequestBody], Awaitable[Response]]
 
@@ -69,7 +74,10 @@ class Options(TypedDict, total=False):
     keep: float
     any_model: bool
     faults: str
+    on_request: OnRequest | None
     cors: Collection[str]
+    on_answer: Callable[[RequestRecord], object] | None
+    max_body: int | None
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     rng: random.Random | None
@@ -88,7 +96,10 @@ def create_app(
     keep: float = RETENTION / DAY,
     any_model: bool = False,
     faults: str = "",
+    on_request: OnRequest | None = None,
     cors: Collection[str] = (),
+    on_answer: Callable[[RequestRecord], object] | None = None,
+    max_body: int | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -115,19 +126,26 @@ def create_app(
         faults: how often requests fail, as ``"429:0.05,500:0.02"``: the share of requests to the API that are answered
             429, 500 or 413, get no answer for 100 s (``524``) or a closed connection (``drop``); and the share of tasks
             whose states have other words (``state``).
+        on_request: called with each request to the API, and may return the name of a fault to answer it with.
         cors: the origins whose web pages may use the gateway, as ``"http://localhost:5173"``; ``"*"`` for all.
+        on_answer: called with the record of each request when it has been answered; it must return at once.
+        max_body: bytes that the body of a request to the API may have. Larger ones are answered 413 as by the host in
+            front of the vendor's default address, which takes 4,500,000. ``None`` for 50 MiB, answered 400.
         clock: the time, epoch seconds.
         sleep: waits some seconds; used by synchronous models and webhooks.
         rng: draws durations and missing seeds, and spreads the retries of webhooks.
 
     Raises:
-        ValueError: a bad latency, key, host, origin, rate or number of days.
+        ValueError: a bad latency, key, host, origin, rate, size or number of days, or the file of prices that
+            ``APIMODELS_PRICES`` names cannot be read.
     """
     eager = paint is not None
     if paint is None:
         from apimodels_async.gateway import painter  # noqa: PLC0415  (not needed with a painter given)
 
         paint = painter.paint
+    if max_body is not None and not 0 < max_body <= LARGEST_BODY:
+        raise ValueError(f"max_body {max_body!r}: give bytes, {LARGEST_BODY} at most")
     if not 0 < keep < _LONGEST_KEPT:
         raise ValueError(f"keep {keep!r}: give days, more than 0")
     kept = round(keep * DAY)
@@ -140,29 +158,44 @@ def create_app(
     workers = PictureWorkers(SMALL_PICTURE)
     store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6), now, kept)
     results = TaskResults(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
-    hosting = FileHosting(store=store_thread, readers=readers, budget=budget, now=now, keep=kept)
+    hosting = FileHosting(store=store_thread, readers=readers, budget=budget, now=now, keep=kept, max_body=max_body)
     hosts = AllowedHosts.parse(callback_hosts)
     webhook_client = WebhookClient(hosts, sleep)
     rng = rng or random.Random()  # noqa: S311  (draws durations, no secrets)
+    activity = RecentActivity(on_answer)
     delivery = WebhookDelivery(
-        store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng
-    )
+        store=store_thread, post=webhook_client.post, settle=results.settle, now=now, sleep=sleep, rng=rng,
+        activity=activity,
+    )  # fmt: skip
     rates = FaultRates.parse(faults)
+    loader = InputLoader(results=results, hosting=hosting, workers=workers, budget=budget)
+    reviews = Reviews(loader=loader, readers=readers, now=now)
     generations = Generations(
         store=store_thread,
         results=results,
-        loader=InputLoader(results=results, hosting=hosting, workers=workers, budget=budget),
+        loader=loader,
         readers=readers,
         delivery=delivery,
         hosts=hosts,
         latency=Latency.parse(latency) if isinstance(latency, str) else latency,
         faults=rates,
         any_model=any_model,
+        prices=load_prices(),
         now=now,
         sleep=sleep,
         rng=rng,
     )
-    guard = _Guard(check_keys(api_keys), check_hosts(allowed_hosts), budget, lambda: rates.draw(rng), sleep)
+    keys, own_hosts = check_keys(api_keys), check_hosts(allowed_hosts)
+
+    def fault_of(request: Request, body: RequestBody) -> Fault | None:
+        wanted = None if on_request is None else look_at(request, body.data, on_request)
+        return wanted or rates.draw(rng)
+
+    guard = _Guard(keys, own_hosts, budget, fault_of, sleep, max_body)
+    page = Page(
+        store=store_thread, results=results, readers=readers, activity=activity, budget=budget, now=now,
+        hosts=own_hosts, keys=keys, default_key=DEFAULT_API_KEY, api=PREFIXES[0],
+    )  # fmt: skip
     handlers = _ErrorHandlers(refusals_status=200 if errors_in_envelope else None)
 
     async def balance_left(_: Request, __: RequestBody) -> Response:
@@ -181,6 +214,7 @@ def create_app(
             *guard.routes("/images/generations-sync", {"POST": generations.create_synchronously}),
             *guard.routes("/images/edit", {"POST": generations.create_synchronously}),
             *guard.routes(EDITS, {"POST": generations.edit}),
+            *guard.routes("/chat/completions", {"POST": reviews.answer}),
             *guard.routes("/models", {"GET": _models}),
             *guard.routes("/balance", {"GET": balance_left}),
             *guard.routes("/files", {"POST": hosting.upload}),
@@ -188,6 +222,7 @@ def create_app(
             guard.open_route("/hosted/{id}", hosting.get),
             guard.open_route("/uploads/{id}", hosting.put, "PUT"),
             guard.open_route("/openapi.json", _openapi),
+            *page.routes(),
         ],
         exception_handlers={
             Refusal: handlers.on_refusal,
@@ -197,26 +232,11 @@ def create_app(
             Exception: handlers.on_fault,
         },
         lifespan=lifespan,
-        middleware=_cross_origin(cors),
+        middleware=[Middleware(RequestLog, activity=activity, now=now, is_page=is_page), *cross_origin(cors)],
     )
     app.router.redirect_slashes = False
     app.state.store = store_thread
     return app
-
-
-def _cross_origin(origins: Collection[str]) -> list[Middleware]:
-    origins = (origins,) if isinstance(origins, str) else tuple(origins)
-    for origin in origins:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise ValueError(f"cors: {origin!r} is not an origin: give it as http://localhost:5173, without a path")
-    if not origins:
-        return []
-    methods, exposed = ["GET", "POST", "PUT", "HEAD"], ["Retry-After", "Content-Length"]
-    return [
-        Middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=exposed
-        )
-    ]
 
 
 async def _models(_: Request, __: RequestBody) -> Response:
@@ -235,15 +255,17 @@ class _Guard:
         keys: the API keys.
         hosts: the allowed host names.
         budget: the memory for bodies.
-        fault: draws the fault of a request.
+        fault: decides about the fault of a request.
         sleep: waits some seconds.
+        max_body: bytes that a body may have; ``None`` for the default, which is answered otherwise.
     """
 
     keys: tuple[bytes, ...]
     hosts: frozenset[str]
     budget: BodyBudget
-    fault: Callable[[], Fault | None]
+    fault: Callable[[Request, RequestBody], Fault | None]
     sleep: Callable[[float], Awaitable[object]]
+    max_body: int | None
 
     def routes(self, path: str, endpoints: Mapping[str, _Endpoint]) -> list[Route]:
         """The routes to an endpoint of the API, below every prefix."""
@@ -251,12 +273,18 @@ class _Guard:
         async def answer(request: Request) -> Response:
             check_host(request, self.hosts)
             # A refusal is sent after the body was received: a client that is still sending would not read it.
-            body = await read_body(request, self.budget) if request.method == "POST" else _no_body()
+            body = (
+                await read_body(request, self.budget, self.max_body or MAX_BODY)
+                if request.method == "POST"
+                else _no_body()
+            )
             try:
                 authenticate(request, self.keys)
+                if body is None and self.max_body is not None:
+                    return await fault_reply(Fault.TOO_LARGE, self.sleep)
                 if body is None:
                     raise Refusal(400, f"the body has more than {MAX_BODY >> 20} MB")
-                if (fault := self.fault()) is not None:
+                if (fault := self.fault(request, body)) is not None:
                     body.release()
                     return await fault_reply(fault, self.sleep)
                 return await endpoints["GET" if request.method == "HEAD" else request.method](request, body)
@@ -291,6 +319,7 @@ class _ErrorHandlers:
     refusals_status: int | None
 
     def _answer(self, request: Request, code: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+        note(request.scope, reason=message)
         of_the_api = request.scope["path"].startswith(tuple(f"{prefix}/" for prefix in PREFIXES))
         error = None
         if of_the_api and speaks_openai(request.scope["path"], request.headers):

@@ -35,6 +35,7 @@ __all__ = [
     "CreateBody",
     "ImageSource",
     "create_body",
+    "picture_source",
     "read_create_body",
 ]
 
@@ -177,6 +178,15 @@ def _url(name: str, value: object) -> str:
     return value
 
 
+def picture_source(name: str, value: object) -> ImageSource:
+    """A picture given as its URL or in base64.
+
+    Raises:
+        Refusal: it is neither.
+    """
+    return ImageSource(name, _url(name, value)) if _is_web(value) else _encoded(name, value)
+
+
 def _encoded(name: str, value: object) -> ImageSource:
     if isinstance(value, bytes):  # of a form
         return ImageSource(name, value)
@@ -207,7 +217,7 @@ def _sources(body: Mapping[str, object]) -> tuple[ImageSource, ...]:
         sources.append(ImageSource("image_url", _url("image_url", body["image_url"])))
     for index, value in enumerate(_list(body, "images")):
         name = f"images[{index}]"
-        sources.append(ImageSource(name, _url(name, value)) if _is_web(value) else _encoded(name, value))
+        sources.append(picture_source(name, value))
     for index, value in enumerate(_list(body, "image_urls")):
         sources.append(ImageSource(f"image_urls[{index}]", _url(f"image_urls[{index}]", value)))
     if len(sources) > MOST_INPUTS:

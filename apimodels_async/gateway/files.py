@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from apimodels_async.gateway.envelope import success
 from apimodels_async.gateway.inputs import content_type_of
 from apimodels_async.gateway.json_body import json_object
-from apimodels_async.gateway.limits import MAX_BODY, BodyBudget
+from apimodels_async.gateway.limits import LARGEST_BODY, MAX_BODY, BodyBudget
 from apimodels_async.gateway.multipart import boundary_of, form_files
 from apimodels_async.gateway.refusals import Refusal, quoted
 from apimodels_async.gateway.requests import RequestBody, origin_of, read_body
@@ -51,11 +51,22 @@ class FileHosting:
         budget: the memory for bodies.
         now: the clock, epoch milliseconds.
         keep: milliseconds that files are kept.
+        max_body: bytes that the body of a request to the API may have, if that was configured: then the storage takes
+            as much as can be configured, as another host would.
     """
 
     def __init__(
-        self, *, store: StoreThread, readers: Workers, budget: BodyBudget, now: Callable[[], int], keep: int
+        self,
+        *,
+        store: StoreThread,
+        readers: Workers,
+        budget: BodyBudget,
+        now: Callable[[], int],
+        keep: int,
+        max_body: int | None = None,
     ) -> None:
+        self._max_body = max_body or MAX_BODY
+        self._max_file = MAX_BODY if max_body is None else LARGEST_BODY
         self._store = store
         self._readers = readers
         self._budget = budget
@@ -84,8 +95,9 @@ class FileHosting:
         length = fields.get("fileSize")
         if length is None:
             length = 0  # not known yet
-        elif not isinstance(length, int) or isinstance(length, bool) or not 0 < length <= MAX_BODY:
-            raise Refusal(400, f"fileSize {quoted(length)}: give the number of bytes, {MAX_BODY} at most, or nothing")
+        elif not isinstance(length, int) or isinstance(length, bool) or not 0 < length <= self._max_file:
+            most = self._max_file
+            raise Refusal(400, f"fileSize {quoted(length)}: give the number of bytes, {most} at most, or nothing")
         file = self._new_file(content_type.lower(), length, None)
         await self._store.ask(Store.save_file, file)
         origin = origin_of(request)
@@ -94,6 +106,8 @@ class FileHosting:
                 "uploadUrl": f"{origin}/uploads/{file.id}",
                 "publicUrl": f"{origin}/hosted/{file.id}",
                 "expiresAt": _iso(file.upload_until),
+                # Not the vendor's: clients that ask may send pictures of this size in the request itself.
+                "maxBody": self._max_body,
             }
         )
 
@@ -110,7 +124,7 @@ class FileHosting:
 
     async def put(self, request: Request) -> Response:
         """Receive the bytes of a file that was announced. Needs no key: the URL is one."""
-        body = await read_body(request, self._budget)
+        body = await read_body(request, self._budget, self._max_file)
         try:
             file = await self._store.ask(Store.file, request.path_params["id"])
             if file is None or self._now() >= file.upload_until:
@@ -119,7 +133,7 @@ class FileHosting:
             if _type_of(content_type) != file.content_type:
                 raise Refusal(400, f"Content-Type {quoted(content_type)}: it was announced as {file.content_type}")
             if body is None:
-                raise Refusal(400, f"the body has more than {MAX_BODY >> 20} MB")
+                raise Refusal(400, f"the body has more than {self._max_file >> 20} MB")
             if not body.data or file.length not in {0, len(body.data)}:
                 raise Refusal(400, f"the body is not as long as announced: fileSize was {file.length}")
             uploaded = evolve(file, expires=self._now() + self._keep, data=body.data)

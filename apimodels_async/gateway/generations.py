@@ -12,7 +12,9 @@ from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from apimodels_async.catalogue import PriceTable
 from apimodels_async.gateway.account import dollars, price_of
+from apimodels_async.gateway.activity import note
 from apimodels_async.gateway.create_request import OPENAI_SHAPED, CreateBody, create_body, read_create_body
 from apimodels_async.gateway.disconnect import Disconnect
 from apimodels_async.gateway.envelope import json_reply, success
@@ -62,6 +64,7 @@ class Generations:
         latency: how long a task takes.
         faults: how often what goes wrong.
         any_model: whether models are accepted that the catalogue does not list.
+        prices: what pictures cost.
         now: the clock, epoch milliseconds.
         sleep: waits some seconds, for synchronous models.
         rng: draws durations and seeds.
@@ -79,6 +82,7 @@ class Generations:
         latency: Latency,
         faults: FaultRates,
         any_model: bool,
+        prices: PriceTable,
         now: Callable[[], int],
         sleep: Sleep,
         rng: random.Random,
@@ -92,6 +96,7 @@ class Generations:
         self._latency = latency
         self._faults = faults
         self._any_model = any_model
+        self._prices = prices
         self._now = now
         self._sleep = sleep
         self._rng = rng
@@ -146,6 +151,7 @@ class Generations:
         openai_shaped, response_format = asked.openai_shaped, asked.response_format
         del asked, inputs
         body.release()
+        note(request.scope, task_id=task.id)
         if notified and Behaviour.EARLY in behaviours:
             await self._delivery.first_attempt(task.id)
         if fault is Fault.SILENCE:
@@ -165,7 +171,7 @@ class Generations:
         task = await self._results.settle(task)
         if task.failure is not None:
             data = task_data(task, State.FAILED, origin)
-            if openai_shaped and speaks_openai(request.url.path, request.headers):
+            if openai_shaped:
                 return _as_openai_error(task.failure, data)
             return success(data)
         if openai_shaped:
@@ -177,7 +183,9 @@ class Generations:
         size = final_size(asked.size, asked.ratio, asked.longer, inputs.size)
         task = self._new_task(asked, edit=bool(inputs.pictures))
         seed = self._rng.getrandbits(32) if asked.seed is None else asked.seed
-        price = price_of(asked.model, size, asked.n, quality=asked.quality, edit=bool(inputs.pictures))
+        price = price_of(
+            asked.model, size, asked.n, quality=asked.quality, edit=bool(inputs.pictures), prices=self._prices
+        )
         progress = None if asked.callback is None else first_progress(task.ended, asked.behaviours)
         available = await self._store.ask(
             Store.accept,

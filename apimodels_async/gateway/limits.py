@@ -16,6 +16,7 @@ __all__ = [
     "FETCHES_TIME",
     "FETCH_TIME",
     "HEAD_TIME",
+    "LARGEST_BODY",
     "MAX_BODY",
     "MAX_DEPTH",
     "MAX_KEPT_PIXELS",
@@ -35,7 +36,9 @@ __all__ = [
 _MB: Final = 1 << 20
 
 MAX_BODY = 50 * _MB
-"""Bytes of a request's body, and of a picture that is fetched by its URL."""
+"""Bytes of a request's body, unless the gateway is configured otherwise, and of a picture fetched by its URL."""
+LARGEST_BODY = 100 * _MB
+"""The most that a gateway can be configured to take: as much as the vendor's other address."""
 MAX_PICTURE_BYTES = 64 * _MB
 """Bytes of all the pictures of one create request."""
 SMALL_BODY = _MB

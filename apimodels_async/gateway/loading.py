@@ -81,6 +81,22 @@ class InputLoader:
         mask = files.pop() if body.mask is not None else None
         return LoadedInputs(files, mask, inspected[0].size)
 
+    async def fetch(self, source: ImageSource, origin: str) -> bytes:
+        """The bytes of one picture, not looked into.
+
+        Raises:
+            Refusal: it cannot be had; the message names its field.
+        """
+        reservations: list[Reservation] = []
+        try:
+            async with asyncio.timeout(FETCHES_TIME):
+                return await self._bytes_of(source, origin, reservations)
+        except TimeoutError:
+            raise Refusal(400, f"{source.name}: the picture took more than {FETCHES_TIME:g} s to fetch") from None
+        finally:
+            for reservation in reservations:
+                reservation.release()
+
     async def _collect(
         self, sources: tuple[ImageSource, ...], origin: str, reservations: list[Reservation]
     ) -> list[InputPicture]:

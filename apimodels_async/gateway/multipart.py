@@ -4,7 +4,7 @@ import python_multipart
 from python_multipart.exceptions import FormParserError
 from starlette.requests import Request
 
-from apimodels_async.gateway.limits import MAX_BODY
+from apimodels_async.gateway.limits import LARGEST_BODY
 from apimodels_async.gateway.refusals import Refusal
 
 __all__ = ["boundary_of", "form_files", "form_parts"]
@@ -39,7 +39,7 @@ def form_parts(body: bytes, boundary: bytes) -> tuple[list[tuple[str, str]], lis
         fields.append,
         files.append,
         boundary=boundary,
-        config={"MAX_MEMORY_FILE_SIZE": MAX_BODY},
+        config={"MAX_MEMORY_FILE_SIZE": LARGEST_BODY},
     )
     try:
         parser.write(body)

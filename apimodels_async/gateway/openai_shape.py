@@ -1,5 +1,6 @@
 """OpenAI's shape: forms with pictures, errors, and which requests are OpenAI's."""
 
+import re
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
@@ -12,14 +13,17 @@ __all__ = ["EDITS", "error_object", "form_fields", "speaks_openai", "task_error"
 EDITS = "/images/edits"
 """The path of OpenAI's edits, below every prefix."""
 
+_CLIENTS = re.compile("openai|ai-sdk", re.IGNORECASE)
+"""The names by which clients of OpenAI's shape introduce themselves."""
 _NUMBERS = frozenset({"n", "seed", "width", "height"})
 _TYPES = {401: "authentication_error", 402: "insufficient_quota", 429: "rate_limit_error"}
 _CODES = {401: "invalid_api_key", 402: "insufficient_quota", 429: "rate_limit_exceeded"}
 
 
 def speaks_openai(path: str, headers: Headers) -> bool:
-    """Whether a request comes from OpenAI's own client, or goes to a path that only it has."""
-    return path.endswith(EDITS) or "x-stainless-lang" in headers
+    """Whether a request comes from OpenAI's own client or one like it, or goes to a path that only those have."""
+    named = _CLIENTS.search(headers.get("user-agent", ""))
+    return path.endswith(EDITS) or "x-stainless-lang" in headers or named is not None
 
 
 def error_object(code: int, message: str, *, error_code: str | None = None) -> dict[str, object]:

@@ -119,6 +119,31 @@ DOCUMENT: Json = {
                 ),
             }
         },
+        "/api/v1/chat/completions": {
+            "post": {
+                "operationId": "review",
+                "summary": "Compare a picture with a brief.",
+                "description": "Answers the vendor's MCP server; other questions are refused.",
+                "security": KEY,
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {
+                            "schema": object_of(
+                                {"model": {"type": "string"}, "messages": {"type": "array", "items": {}}}
+                            )
+                        }
+                    },
+                },
+                "responses": responses(
+                    json_of(
+                        "The answer, in the shape of a chat.", object_of({"choices": {"type": "array", "items": {}}})
+                    ),
+                    400,
+                    401,
+                ),
+            }
+        },
         "/api/v1/balance": {
             "get": {
                 "operationId": "balance",

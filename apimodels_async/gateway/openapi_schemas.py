@@ -219,6 +219,7 @@ UPLOAD = object_of(
             "description": "PUT the bytes here, with the same Content-Type; valid for 10 minutes.",
         },
         "expiresAt": {"type": "string", "format": "date-time", "description": "When uploadUrl stops working."},
+        "maxBody": {"type": "integer", "description": "Bytes that the body of a request may have; not the vendor's."},
     }
 )
 

@@ -8,12 +8,12 @@ from collections.abc import Collection
 
 from starlette.requests import Request
 
-from apimodels_async.gateway.limits import BODY_SILENCE, BODY_TIME, MAX_BODY, BodyBudget, Reservation
+from apimodels_async.gateway.limits import BODY_SILENCE, BODY_TIME, LARGEST_BODY, MAX_BODY, BodyBudget, Reservation
 from apimodels_async.gateway.refusals import Refusal, quoted
 
 __all__ = ["RequestBody", "authenticate", "check_host", "check_hosts", "check_keys", "origin_of", "read_body"]
 
-_DRAINED = 4 * MAX_BODY
+_DRAINED = 2 * LARGEST_BODY
 _LONGEST_LENGTH = 20
 _HOST = re.compile(r"(?P<name>[\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
@@ -110,8 +110,8 @@ class RequestBody:
         self._reservation.release()
 
 
-async def read_body(request: Request, budget: BodyBudget) -> RequestBody | None:
-    """Receive the body; ``None`` if it is too large.
+async def read_body(request: Request, budget: BodyBudget, most: int = MAX_BODY) -> RequestBody | None:
+    """Receive the body; ``None`` if it has more than `most` bytes.
 
     The received bytes are counted, whatever Content-Length says. A body that is too large is read and dropped, up to
     a point: a client that is still sending would not read the answer.
@@ -121,9 +121,9 @@ async def read_body(request: Request, budget: BodyBudget) -> RequestBody | None:
     """
     length = request.headers.get("content-length", "")
     # A chunked body may turn out to be as large as any; without either header there is none.
-    unknown = MAX_BODY if "transfer-encoding" in request.headers else 0
+    unknown = most if "transfer-encoding" in request.headers else 0
     expected = int(length) if length.isdecimal() and len(length) < _LONGEST_LENGTH else unknown
-    reservation = await budget.reserve(min(MAX_BODY, expected))
+    reservation = await budget.reserve(min(most, expected))
     chunks: list[bytes] = []
     size = 0
     try:
@@ -135,13 +135,13 @@ async def read_body(request: Request, budget: BodyBudget) -> RequestBody | None:
                 if piece is None:
                     break
                 size += len(piece)
-                if size <= MAX_BODY:
+                if size <= most:
                     chunks.append(piece)
                 elif size > _DRAINED:
                     break
                 else:
                     chunks.clear()
-        if size <= MAX_BODY:
+        if size <= most:
             return RequestBody(b"".join(chunks), reservation)
     except TimeoutError:
         reservation.release()

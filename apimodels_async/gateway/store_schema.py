@@ -3,6 +3,8 @@
 import sqlite3
 from pathlib import Path
 
+from apimodels_async import _sqlite
+
 __all__ = ["open_database"]
 
 _TASKS_AND_FILES = """
@@ -37,9 +39,13 @@ CREATE INDEX tasks_in_flight ON tasks (ended) WHERE over = 0;
 CREATE INDEX tasks_ended ON tasks (ended);
 CREATE INDEX files_expires ON files (expires);
 """
-_STEPS = (_TASKS_AND_FILES, _CALLS, _OVER)
-"""The migration to each version from the one before. Version 1 sent no webhooks and accepted any URL: its tasks get
-none."""
+_FORMAT = _sqlite.Format(
+    name="the gateway's store",
+    application_id=0x41504757,  # "APGW"
+    migrations=[[each for each in step.split(";") if each.strip()] for step in (_TASKS_AND_FILES, _CALLS, _OVER)],
+    unmarked=True,
+)
+"""Version 1 sent no webhooks and accepted any URL: its tasks get none."""
 _TYPES: dict[str, dict[str, tuple[str, ...]]] = {
     "tasks": {
         "text": ("id", "model", "output_format", "prompt", "inputs", "request"),
@@ -59,7 +65,7 @@ def open_database(path: Path, *, temporary: bool = False) -> sqlite3.Connection:
         OSError: the file is not a store, is damaged, is a store of another version, or is in use by another gateway.
     """
     try:
-        db = sqlite3.connect(path, timeout=1, isolation_level=None)
+        db = _sqlite.connect(str(path), timeout=1)
     except sqlite3.Error as error:
         raise OSError(f"cannot use {path} as the gateway's store: {error}") from error
     try:
@@ -70,6 +76,8 @@ def open_database(path: Path, *, temporary: bool = False) -> sqlite3.Connection:
         db.close()
         if not isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
             raise
+        if isinstance(error, _sqlite.UnusableError):
+            raise OSError(f"{path} {error}") from error
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CORRUPT:
             raise _damaged(path, error) from error
         used = ": another gateway uses it" if "locked" in str(error) else ""
@@ -81,16 +89,11 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     # For a new file, before its first table; an older one takes it with its first VACUUM.
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # The balance is kept in memory, so the file must not be shared with a second gateway.
-    db.executescript("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > len(_STEPS):
-        raise OSError(f"{path} is the store of another version of the gateway")
-    if version == 0 and db.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone() is not None:
-        raise OSError(f"{path} is a database, but not the gateway's store")
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("PRAGMA synchronous = NORMAL")
+    _sqlite.version_of(db, _FORMAT)
     _check_pages(db, path)
-    steps = "".join(_STEPS[version:])
-    if steps:
-        db.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {len(_STEPS)}; COMMIT;")
+    _sqlite.prepare(db, _FORMAT)
     _check_values(db, path)
 
 

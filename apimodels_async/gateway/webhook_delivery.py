@@ -21,6 +21,7 @@ from typing import Self
 
 from attrs import evolve
 
+from apimodels_async.gateway.activity import CallbackRecord, RecentActivity
 from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
 from apimodels_async.gateway.tasks import TaskRecord
 from apimodels_async.gateway.timeouts import Sleep, within
@@ -49,6 +50,7 @@ class WebhookDelivery:
         now: the clock, epoch milliseconds.
         sleep: waits some seconds.
         rng: spreads the attempts of the background job.
+        activity: records every attempt.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class WebhookDelivery:
         now: Callable[[], int],
         sleep: Sleep,
         rng: Random,
+        activity: RecentActivity | None = None,
     ) -> None:
+        self._activity = activity
         self._store = store
         self._post = post
         self._settle = settle
@@ -161,12 +165,26 @@ class WebhookDelivery:
     async def _post_once(self, task_id: str, receiver: str) -> DeliveryProgress:
         webhook = await self._store.ask(webhook_of, task_id, self._now())
         webhook = evolve(webhook, task=await self._settle(webhook.task))
+        body = webhook_body(webhook)
+        status: int | None = None
         try:
-            status = await self._post(parse_url("callback_url", webhook.url), webhook_body(webhook))
+            status = await self._post(parse_url("callback_url", webhook.url), body)
             succeeded, outcome = 200 <= status < 300, f"the answer is {status}"
         except OSError as error:
             succeeded, outcome = False, f"{type(error).__name__}: {error}"
         progress = next_progress(webhook.progress, succeeded=succeeded, now=self._now(), rng=self._rng)
+        if self._activity is not None:
+            self._activity.add_callback(
+                CallbackRecord(
+                    at=self._now(),
+                    task_id=task_id,
+                    url=webhook.url,
+                    body=body,
+                    status=status,
+                    outcome=outcome,
+                    next_at=progress.due,
+                )
+            )
         this = asyncio.current_task()
         self._saving.add(this)
         try:

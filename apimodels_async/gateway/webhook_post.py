@@ -18,7 +18,7 @@ TIME_LIMIT = 10.0
 """Seconds that an attempt may take until the head of the answer has been received."""
 
 _DRAIN_TIME = 1.0
-"""Seconds to go on reading the answer, so that a simple server is not cut off while it sends."""
+"""Seconds to go on reading the answer, so that a simple server is not interrupted while it sends."""
 _DRAIN_BYTES = 64 * 1024
 
 

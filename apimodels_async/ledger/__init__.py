@@ -1,4 +1,4 @@
-"""The ledger: which requests were made, what was sent and what came of it, in a file or database, before it matters."""
+"""The ledger: which requests were made, what was sent, and with which result, in a file or a database."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -106,6 +106,7 @@ class Entry(NamedTuple):
         server: the service that it belongs to, as `server_identity` names it; ``None`` in a ledger of an older version
             that no run has opened since.
         attempt: of its last mark at ``sending``, where several processes share the ledger.
+        name: what its pictures are called, if a name was chosen: ``{index}`` stands for the number of a picture.
     """
 
     key: str
@@ -120,6 +121,7 @@ class Entry(NamedTuple):
     intent_id: str | None = None
     server: str | None = None
     attempt: int | None = None
+    name: str | None = None
 
 
 class Plan(Enum):

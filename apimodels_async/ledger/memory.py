@@ -64,6 +64,7 @@ class MemoryLedger:
             files=entry.files if change.files is None else tuple(change.files),
             error=change.error,
             intent_id=change.intent_id or entry.intent_id,
+            name=change.name or entry.name,
             changed=at,
         )
         return 1

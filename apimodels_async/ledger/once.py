@@ -1,10 +1,9 @@
 """A single create request with a ledger: sent at most once for each key, however often it is called."""
 
+import time
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
 
-from apimodels_async._create.journal import Journal
+from apimodels_async._create.engine import Engine
 from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async.errors import NotSubmittedError
 from apimodels_async.ledger.entries import Plan, Step, plan
@@ -12,23 +11,7 @@ from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import Task
 
 
-class Send(Protocol):
-    """Sends a prepared create request."""
-
-    def __call__(
-        self, prepared: PreparedRequest, keep: Callable[[Task], object] | None, journal: Journal | None
-    ) -> Awaitable[Task]:
-        """Send it."""
-        ...
-
-
-Recover: TypeAlias = Callable[[str | None, str, float], Awaitable[Task | None]]
-"""Finds the task of a create request that lost its answer, by intent id, model and time, if it can."""
-
-
-async def create_once(
-    records: LedgerRun, prepared: PreparedRequest, key: str | None, send: Send, recover: Recover
-) -> Task:
+async def create_once(records: LedgerRun, prepared: PreparedRequest, key: str | None, engine: Engine) -> Task:
     """The task of the request with this key: an earlier call's, or a new one.
 
     The caller of a create request may be cancelled while the request goes on. A second call with its key then waits
@@ -48,13 +31,15 @@ async def create_once(
             raise ValueError(f"key={key!r} was used for another request: give each request a key of its own")
         if entry is None or plan(entry.step) is Plan.SUBMIT:
             records.begin(named, prepared)
-            return await send(prepared, None, records.journal(named, prepared))
+            return await engine.send(prepared, None, records.journal(named, prepared))
         if plan(entry.step) is Plan.REPORT_UNKNOWN:
-            task = await recover(entry.intent_id, entry.model, entry.changed)
+            task = await engine.recover(entry.intent_id, entry.model, entry.changed)
             if task is None:
                 raise records.unknown(entry)
             await records.found(entry, task)
             return task
         if entry.step is Step.ABANDONED or entry.task is None:
             raise NotSubmittedError(f"entry {named!r} was abandoned")
+        # The server may not know a new task yet.
+        engine.poller.note_created(entry.task, age=time.time() - entry.changed)
         return entry.task

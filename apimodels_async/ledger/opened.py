@@ -8,13 +8,16 @@ import anyio
 
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._threads import WorkerThreads
-from apimodels_async.errors import LedgerError
+from apimodels_async.errors import LedgerError, TaskNotFoundError
 from apimodels_async.ledger.opening import database_url, open_ledger
 from apimodels_async.ledger.port import Ledger
 from apimodels_async.ledger.recorder import LedgerWriter
 from apimodels_async.ledger.run import LedgerRun
+from apimodels_async.models import Task
 
 _OPENING = WorkerThreads("ledgers", 4)
+_TASKS = 1000
+"""The tasks of single create requests of which it is known to which entry they belong."""
 
 
 class OpenLedgers:
@@ -37,6 +40,7 @@ class OpenLedgers:
         self._closed = False
         self._opened: dict[str, Ledger] = {}
         self._writers: dict[int, LedgerWriter] = {}
+        self._entries: dict[str, tuple[LedgerRun, str]] = {}
 
     async def records(self, ledger: Ledger | str | os.PathLike[str], *, identity: str, match: bool) -> LedgerRun:
         """A run's records in `ledger`.
@@ -62,16 +66,16 @@ class OpenLedgers:
     async def _records(self, ledger: Ledger | str | os.PathLike[str], identity: str, *, match: bool) -> LedgerRun:
         async with self._turn:
             if isinstance(ledger, str | os.PathLike):
-                name = database_url(ledger) or os.path.abspath(ledger)  # noqa: ASYNC240, PTH100
-                ledger = await _OPENING.run(partial(self._open, name))
+                ledger = await _OPENING.run(partial(self._open, ledger))
             await _OPENING.run(partial(ledger.bind, identity))
             if id(ledger) not in self._writers:
                 self._writers[id(ledger)] = LedgerWriter(ledger)
             steps = await _OPENING.run(ledger.steps) if match else {}
             return LedgerRun(self._writers[id(ledger)], steps)
 
-    def _open(self, name: str) -> Ledger:
-        """In a thread: the ledger of that name. Noted here, because a thread cannot be cancelled and its caller can."""
+    def _open(self, given: str | os.PathLike[str]) -> Ledger:
+        """In a thread: the ledger at a path or a URL. Noted here: a thread cannot be cancelled, and its caller can."""
+        name = database_url(given) or os.path.abspath(given)  # noqa: PTH100
         if name not in self._opened:
             opened = open_ledger(name)
             with self._guard:
@@ -79,6 +83,20 @@ class OpenLedgers:
                     opened.close()
                 self._opened[name] = opened
         return self._opened[name]
+
+    def note_entry(self, task: Task, records: LedgerRun, key: str) -> None:
+        """Note to which entry the task of a single create request belongs."""
+        if task.id is None:
+            return
+        if len(self._entries) >= _TASKS:
+            del self._entries[next(iter(self._entries))]
+        self._entries[task.id] = records, key
+
+    def note_not_found(self, task_id: str, error: TaskNotFoundError) -> None:
+        """Record that the server does not know a task, so that a person can decide about its entry."""
+        if task_id in self._entries:
+            records, key = self._entries[task_id]
+            records.not_found(key, error)
 
     async def aclose(self) -> None:
         """Write what is left to be written, and close what was opened here."""

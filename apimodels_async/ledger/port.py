@@ -33,6 +33,7 @@ class Change(NamedTuple):
         files: where its pictures are.
         error: why it failed, was rejected or is unknown.
         intent_id: of the callback that its create request ordered.
+        name: what its pictures are called.
         at: when it happened, epoch seconds; by default when it is written.
         before: the steps from which it may come; by default those that `FOLLOWS` allows.
         attempt: the number that a mark at ``sending`` sets, and that news about it must match; ``None`` matches all.
@@ -47,6 +48,7 @@ class Change(NamedTuple):
     files: Sequence[SavedFile] | None = None
     error: str | None = None
     intent_id: str | None = None
+    name: str | None = None
     at: float | None = None
     before: frozenset[Step] | None = None
     attempt: int | None = None

@@ -12,6 +12,8 @@ from apimodels_async._create.journal import BudgetUsedUpError, Journal, TakenEls
 from apimodels_async._group_commit import GATHER, GroupCommit
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.errors import LedgerError
+from apimodels_async.instrumentation import port
+from apimodels_async.instrumentation.details import LedgerWriteDetails
 from apimodels_async.ledger.entries import Entry, Step
 from apimodels_async.ledger.port import Change, Ledger, Result
 from apimodels_async.ledger.slots import SlotQueue, is_late
@@ -20,6 +22,18 @@ from apimodels_async.models import Task
 logger: logging.Logger = logging.getLogger("apimodels_async")
 
 _READS = WorkerThreads("ledger", 4)
+
+
+def _step(change: Change) -> str:
+    return str(change.step)
+
+
+def _write_details(_: "LedgerWriter", *changes: Change) -> LedgerWriteDetails:
+    return LedgerWriteDetails(tuple(map(_step, changes)), waited=True)
+
+
+def _written(*_: object) -> dict[str, object]:
+    return {}
 
 
 class LedgerWriter:
@@ -86,10 +100,22 @@ class LedgerWriter:
         """
         return self.ledger.shared and await _READS.run(partial(self.ledger.is_being_sent, key))
 
+    async def entries(self) -> list[Entry]:
+        """Every entry, with everything that was posted.
+
+        Raises:
+            LedgerError: the ledger cannot be read or written.
+        """
+        await self.flush()
+        return await _READS.run(lambda: list(self.ledger.entries()))
+
     def post(self, *changes: Change) -> None:
         """Write with the next transaction, or within half a second, without waiting for it."""
         self._commit.post(*changes)
+        if port.active is not None:
+            port.note(LedgerWriteDetails(tuple(map(_step, changes)), waited=False))
 
+    @port.observes(_write_details, _written)
     async def write(self, *changes: Change) -> Sequence[int]:
         """Write now, and return when it is durable: how many entries each change changed.
 

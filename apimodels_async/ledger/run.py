@@ -8,7 +8,7 @@ from typing import NoReturn
 import anyio
 
 from apimodels_async._create.prepare import PreparedRequest
-from apimodels_async._download.destination import Place, is_url, sum_of
+from apimodels_async._download.destination import Place, absolute, is_url, sum_of
 from apimodels_async._download.downloader import SavedPicture
 from apimodels_async._threads import FILES
 from apimodels_async.errors import SubmissionUnknownError
@@ -83,6 +83,14 @@ class LedgerRun:
                 break
         return entry
 
+    async def entries(self) -> list[Entry]:
+        """Every entry, of this run and of earlier ones.
+
+        Raises:
+            LedgerError: the ledger cannot be read or written.
+        """
+        return await self._writer.entries()
+
     def begin(self, key: str, prepared: PreparedRequest) -> None:
         """Record an intent, with what is written next."""
         change = Change(key, Step.INTENT, prepared.digest, prepared.model, prepared.view)
@@ -124,10 +132,14 @@ class LedgerRun:
         step = Step.FAILED if task.state == TaskState.FAILED else Step.DONE
         self._writer.post(Change(key, step, task=task, error=task.fail_msg))
 
-    def saved(self, key: str, pictures: Sequence[SavedPicture]) -> None:
+    def named(self, key: str, name: str) -> None:
+        """A name was chosen for the pictures of a completed task, which are saved next: the next run takes the same."""
+        self._writer.post(Change(key, Step.DONE, name=name, before=frozenset({Step.DONE})))
+
+    def saved(self, key: str, pictures: Sequence[SavedPicture], name: str | None = None) -> None:
         """A task's pictures are saved."""
-        kept = [SavedFile(_absolute(picture.path), picture.sha256) for picture in pictures]
-        self._writer.post(Change(key, Step.SAVED, files=kept))
+        kept = [SavedFile(absolute(picture.path), picture.sha256) for picture in pictures]
+        self._writer.post(Change(key, Step.SAVED, files=kept, name=name))
 
     async def whole_files(self, entry: Entry) -> list[Place] | None:
         """The files of an entry, if all of them are there as they were saved."""
@@ -157,7 +169,3 @@ class LedgerRun:
             LedgerError: it cannot be.
         """
         await self._writer.flush()
-
-
-def _absolute(saved: Place) -> str:
-    return str(saved.absolute()) if isinstance(saved, Path) else saved

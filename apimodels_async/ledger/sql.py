@@ -30,11 +30,12 @@ _WITH_SERVERS = (
     "ALTER TABLE entries ADD COLUMN server TEXT",
     "CREATE TABLE ledger (server TEXT NOT NULL)",  # one row, once it is bound
 )
+_WITH_NAMES = "ALTER TABLE entries ADD COLUMN name TEXT"
 
-FORMAT = Format("a ledger", 0x41504D4C, ((_ENTRIES,), (_WITH_CALLBACKS,), _WITH_SERVERS))  # "APML"
+FORMAT = Format("a ledger", 0x41504D4C, ((_ENTRIES,), (_WITH_CALLBACKS,), _WITH_SERVERS, (_WITH_NAMES,)))  # "APML"
 SCHEMA_VERSION = len(FORMAT.migrations)
 
-READ = "SELECT key, digest, model, request, step, task, files, error, changed, intent_id, server FROM entries"
+READ = "SELECT key, digest, model, request, step, task, files, error, changed, intent_id, server, name FROM entries"
 """What `entry_of` takes."""
 
 UNBOUND = "SELECT key, task FROM entries WHERE server IS NULL"
@@ -42,8 +43,8 @@ OWN_SERVER = "SELECT server FROM ledger"
 SERVERS = "SELECT server FROM ledger UNION SELECT server FROM entries WHERE server IS NOT NULL"
 
 _COLUMNS = (
-    *("key", "digest", "model", "request", "step", "task_id", "task", "files", "error", "intent_id", "at"),
-    "allowed_from",
+    *("key", "digest", "model", "request", "step", "task_id", "task", "files", "error", "intent_id"),
+    *("name", "at", "allowed_from"),
 )
 _AT = "coalesce(NEW.at, (julianday('now') - 2440587.5) * 86400.0)"  # epoch seconds, in every version of SQLite
 
@@ -62,7 +63,7 @@ PREPARATION: Sequence[str] = (
         UPDATE entries
         SET step = NEW.step, task_id = coalesce(NEW.task_id, task_id), task = coalesce(NEW.task, task),
             files = coalesce(NEW.files, files), error = NEW.error, intent_id = coalesce(NEW.intent_id, intent_id),
-            changed = {_AT}
+            name = coalesce(NEW.name, name), changed = {_AT}
         WHERE key = NEW.key AND instr(NEW.allowed_from, ' ' || step || ' ');
     END
     """,  # noqa: S608
@@ -97,6 +98,7 @@ def row_of(change: Change) -> Row:
         None if change.files is None else json.dumps(change.files),
         _storable(change.error),
         change.intent_id,
+        _storable(change.name),
         change.at,
         None if change.digest is not None else _spaced(change.allowed_from),
     )
@@ -118,7 +120,7 @@ def entry_of(row: Row) -> Entry:
     Raises:
         ValueError, KeyError, TypeError: the row is not one that was written here.
     """
-    key, digest, model, request, step, task, files, error, changed, intent_id, server = row
+    key, digest, model, request, step, task, files, error, changed, intent_id, server, name = row
     return Entry(
         key=key,
         digest=digest,
@@ -131,4 +133,5 @@ def entry_of(row: Row) -> Entry:
         changed=changed,
         intent_id=intent_id,
         server=server,
+        name=name,
     )

@@ -1,4 +1,4 @@
-"""`SqliteLedger`: which requests were made, what was sent and what came of it, on the disk before it matters.
+"""`SqliteLedger`: requests, sends and results, each on the disk before it matters.
 
 The file is a plain SQLite database in WAL mode with ``synchronous=FULL``: what was written and acknowledged survives a
 crash of the process and of the machine. Prompts and task ids are in it; keys, tokens and pictures are not.
@@ -315,7 +315,7 @@ def _carry_out(database: Any, groups: Iterable[Sequence[sql.Row]]) -> list[int]:
     before = database.total_changes
     for rows in groups:
         database.execute(*sql.inserted(rows))
-        # Not by a query: each lets go of the interpreter, and has to wait for it where the loop is busy.
+        # Not by a query: each releases the interpreter lock, and has to wait for it where the loop is busy.
         total = database.total_changes
         changed.append(total - before)
         before = total

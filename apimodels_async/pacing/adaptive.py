@@ -252,3 +252,8 @@ def _checked(name: str, prior: tuple[float, float]) -> tuple[float, float]:
             f"{name} is the median and the 90th percentile of durations in seconds, as in (48.0, 83.0): not {prior!r}"
         )
     return float(median), float(p90)
+
+
+def prepare() -> None:
+    """Compute the tables that all keys share."""
+    AdaptivePacing().next_delay("", 0.0)

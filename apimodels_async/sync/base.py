@@ -4,6 +4,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
+# Its names are imported when they are used first; annotations are resolved by it at run time.
+from apimodels_async import callbacks  # noqa: TC001
 from apimodels_async._batch.batch import Batch
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import ConfigurationError
@@ -12,7 +14,7 @@ from apimodels_async.sync.host import Manager, TaskHost
 from apimodels_async.sync.portal import Portal
 
 if TYPE_CHECKING:
-    from apimodels_async.callbacks import CallbackReceiver, CallbackSigner
+    from apimodels_async.callbacks import CallbackReceiver
 
 M = TypeVar("M", bound=Manager)
 T = TypeVar("T")
@@ -65,15 +67,18 @@ class _Iterating(Portal):
 class MirroredReceiver:
     """A receiver that is iterated in an event loop of its own. It can still be mounted as an ASGI app."""
 
-    _async: "CallbackReceiver"
+    _async: "callbacks.CallbackReceiver"
     _portal: Portal
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a receiver holds signing keys: make one in each process, and do not copy it")
 
     def _mirror(self, receiver: "CallbackReceiver") -> None:
         self._async = receiver
         self._portal = _Iterating(receiver)
 
     @property
-    def signer(self) -> "CallbackSigner":
+    def signer(self) -> "callbacks.CallbackSigner":
         """The signer that makes and verifies the URLs."""
         return self._async.signer
 

@@ -32,8 +32,8 @@ class Batch(Companion[AsyncBatch]):
     def detached(self) -> list[Task]:
         """After the block was left early: every task that the server accepted and whose outcome was not taken.
 
-        A create whose answer was still under way adds its task when it comes. The vendor has no call to cancel a
-        task: these go on, and ``client.wait`` takes each up again.
+        A create request whose answer was still under way adds its task when the answer comes. The vendor has no call to
+        cancel a task: these go on, and ``client.wait`` can wait for each.
         """
         return self._portal.run(lambda: self._async.detached)
 

@@ -105,7 +105,10 @@ class ImagesClient(MirroredClient):
         self._portal.last(self._async.__aexit__(kind, error, traceback))
 
     def close(self) -> None:
-        """Close the client. Waits up to five seconds for create requests under way. May be called twice."""
+        """Close the client; wait up to five seconds for create requests under way. May be called twice.
+
+        From another event loop it is closed in its own; if that has ended, its connections are cut off. It is logged.
+        """
         self._portal.last(self._async.aclose())
 
     @property
@@ -145,16 +148,16 @@ class ImagesClient(MirroredClient):
         Args:
             prompt: what to paint; or a `GenerationRequest`, whose fields the other arguments replace.
             model: the model id, ``provider/name`` or short; a model that this SDK does not know is sent unchanged.
-            size: pixels, ``"1024x1024"``.
+            size: pixels, ``"1024x1024"``; some models take ``"2K"``, ``"4K"`` or ``"auto"``.
             n: number of pictures, at least 1.
             image: one picture to edit: an ``http(s)`` URL (sent as ``image_url``), a ``data:`` URI, a path, bytes, a
                 binary file, or anything with Pillow's ``save`` (sent as base64).
             images: several pictures to edit or to fuse, each as `image`.
             mask: which part of the picture to replace; local, and of the same pixel size.
             callback_url: where the server POSTs once when the task has ended.
-            aspect_ratio: ``"16:9"``.
-            resolution: ``"1K"``, ``"2K"`` or ``"4K"``.
-            quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``.
+            aspect_ratio: ``"16:9"``; some models take words, as ``"auto"`` or ``"match_input_image"``.
+            resolution: ``"1K"``, ``"2K"`` or ``"4K"``; some models take others, as ``"512"``.
+            quality: ``"low"``, ``"medium"``, ``"high"`` or ``"auto"``; some models take others, as ``"max"``.
             output_format: ``"png"``, ``"jpeg"`` or ``"webp"``.
             seed: the same seed asks for the same picture.
             extra_body: request fields this SDK does not know, merged over the others.
@@ -293,6 +296,7 @@ class ImagesClient(MirroredClient):
         ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
+        allow_unpriced: bool = False,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
@@ -300,6 +304,8 @@ class ImagesClient(MirroredClient):
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        name: str | Callable[[int, GenerationRequest], str] | None = None,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> "Batch":
         """Make many pictures: ``with client.batch(requests) as batch: for outcome in batch: …``.
 
@@ -323,8 +329,9 @@ class ImagesClient(MirroredClient):
             download_to: a directory, or the URL of a store that fsspec knows (``s3://bucket/prefix``), in which the
                 pictures of completed tasks are saved before their outcome is returned. It is tested when the batch is
                 entered, before anything is sent. A full disk ends the sending, as missing credits do.
-            budget: maximum cost of the batch in US dollars, by the catalogue's dated prices. A request that would
-                exceed it is not sent, nor one for a model without a known price.
+            budget: maximum cost of the batch in US dollars, by the catalogue's dated prices and those of the file that
+                ``APIMODELS_PRICES`` names. A request that would exceed it is not sent, nor one without a known price.
+            allow_unpriced: with a budget, also send requests without a known price; they count as free.
             retry_failed: how often a failed task is submitted again, if the vendor says that a retry may help.
             create_rate: maximum create requests a second, for the whole client.
             poll_rate: maximum queries a second, for the whole client; when it binds, the tasks most likely to be done
@@ -336,12 +343,22 @@ class ImagesClient(MirroredClient):
             on_event: called with each `BatchEvent`: an async function is awaited, a plain one runs in a worker
                 thread. Its errors are logged, and a slow one does not delay the batch.
             sidecar: write a ``.json`` beside the pictures of each task: prompt, parameters, task id.
+            name: what the pictures are called, as ``"{line:04}-{prompt}"``; by default by the ids of their tasks. The
+                fields are ``line`` (of the request, from 1), ``id``, ``model``, ``key`` (of the ledger's entry),
+                ``index`` (of a picture; ``-{index}`` is added where a task has several), and those of the request. No
+                file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken. A function is called with
+                the index of a request and the request, and returns such a text.
+            page: an HTML file that shows the batch, replaced by a newer one every few seconds while it runs; ``True``
+                for ``index.html`` in `download_to`. It is one file that loads nothing from a network, with a thumbnail
+                of each picture, made by Pillow (extra ``page``). A page that cannot be written is logged and does not
+                end the batch.
 
         Raises:
             TypeError: `requests` is a single prompt, bytes or a mapping.
             ValueError: a number out of range.
             DownloadError: on entering, if `download_to` cannot be written to: nothing was sent.
-            ConfigurationError: on entering, if the extra ``storage`` is missing: nothing was sent.
+            ConfigurationError: on entering, if an extra is missing (``storage``, ``page``), or if `page` is there and
+                is no page of a batch: nothing was sent.
         """
         return Batch(
             self._portal,
@@ -352,6 +369,7 @@ class ImagesClient(MirroredClient):
                 ledger=ledger,
                 download_to=download_to,
                 budget=budget,
+                allow_unpriced=allow_unpriced,
                 retry_failed=retry_failed,
                 create_rate=create_rate,
                 poll_rate=poll_rate,
@@ -359,6 +377,8 @@ class ImagesClient(MirroredClient):
                 outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
+                name=name,
+                page=page,
             ),
         )
 
@@ -370,6 +390,7 @@ class ImagesClient(MirroredClient):
         ledger: "ledgers.Ledger | str | os.PathLike[str] | None" = None,
         download_to: str | os.PathLike[str] | None = None,
         budget: float | None = None,
+        allow_unpriced: bool = False,
         retry_failed: int = 0,
         create_rate: float | None = None,
         poll_rate: float | None = None,
@@ -377,6 +398,8 @@ class ImagesClient(MirroredClient):
         outage_timeout: float | None = 300.0,
         on_event: Callable[[BatchEvent], object] | None = None,
         sidecar: bool = False,
+        name: str | Callable[[int, GenerationRequest], str] | None = None,
+        page: str | os.PathLike[str] | bool | None = None,
     ) -> list[Outcome]:
         """Run `batch` and return its outcomes in the order of the requests; the arguments are those of `batch`.
 
@@ -389,6 +412,7 @@ class ImagesClient(MirroredClient):
                 ledger=ledger,
                 download_to=download_to,
                 budget=budget,
+                allow_unpriced=allow_unpriced,
                 retry_failed=retry_failed,
                 create_rate=create_rate,
                 poll_rate=poll_rate,
@@ -396,6 +420,8 @@ class ImagesClient(MirroredClient):
                 outage_timeout=outage_timeout,
                 on_event=on_event,
                 sidecar=sidecar,
+                name=name,
+                page=page,
             )
         )
 
@@ -408,11 +434,12 @@ class ImagesClient(MirroredClient):
         timeout: float | None = 600.0,
         min_rate: int = 1024,
         check: bool = True,
+        name: str | None = None,
     ) -> list[Path]:
         """Save a completed task's pictures in `directory`, which is made if need be.
 
-        Each is written to a part file, flushed, and renamed: it is there whole or not at all, as in a store. The names
-        are ours: task id, index, and the suffix of the format that its bytes show.
+        Each is written to a part file, flushed, and renamed: it is there whole or not at all, as in a store. Without a
+        `name`, the names are ours: task id, index, and the suffix of the format that its bytes show.
 
         Args:
             task: a completed task.
@@ -421,6 +448,8 @@ class ImagesClient(MirroredClient):
             timeout: seconds for one picture, all attempts together; ``None`` for no limit.
             min_rate: bytes a second; what is slower over ten seconds is given up and tried again.
             check: if ``False``, what the server has is saved as it is, also if it breaks off.
+            name: what they are called, as ``"cat"`` or ``"{model}-{id}"``; ``-{index}`` is added where there are
+                several. No file is replaced: ``-2``, ``-3`` and so on are added to a name that is taken.
 
         Returns:
             The paths, in the order of ``task.result_urls``; in a store, the URLs.
@@ -430,7 +459,9 @@ class ImagesClient(MirroredClient):
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         return self._portal.call(
-            self._async.download(task, directory, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
+            self._async.download(
+                task, directory, max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check, name=name
+            )
         )
 
     def fetch(
@@ -467,6 +498,8 @@ class ImagesClient(MirroredClient):
 
     def upload(self, file: ImageInput) -> str:
         """Upload a picture, which the vendor then hosts for 7 days.
+
+        A picture above 3 MB is announced first and then sent to the storage; a file is read while it is sent.
 
         Args:
             file: a local picture, in any form that `create` accepts as `image`.

@@ -1,13 +1,13 @@
 """Calls from blocking threads into a client's own event loop."""
 
 import os
-import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from apimodels_async.errors import ConfigurationError
+from apimodels_async.sync.patched import check_not_patched
 from apimodels_async.sync.runner import CLOSING, PortalCall, Runner
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class Portal:
     """
 
     def __init__(self, aclose: Callable[[], Awaitable[None]], undelivered: Callable[[object], object]) -> None:
-        _check_threads()
+        check_not_patched()
         self._aclose = aclose
         self._undelivered = undelivered
         self._pid = os.getpid()
@@ -99,6 +99,7 @@ class Portal:
         if self._runner is None:
             with self._starting:
                 if self._runner is None:
+                    check_not_patched()  # it may have happened since the client was made
                     runner = Runner(self._aclose)
                     runner.start()
                     weakref.finalize(self, runner.stop_soon).atexit = False  # `close_all` of the runner does that
@@ -113,27 +114,6 @@ class Portal:
     def _check_process(self) -> None:
         if self._pid != os.getpid():
             raise ConfigurationError("this client was made before a fork: make one in each process")
-
-
-def _check_threads() -> None:
-    """Check that the threading module starts real threads.
-
-    gevent and eventlet can replace the threading module: a "thread" is then a green thread of its starter, and an event
-    loop in it would be taken for the running loop of the whole program.
-
-    Raises:
-        ConfigurationError: the threading module is replaced.
-    """
-    for library, module, function, name in (
-        ("gevent", "gevent.monkey", "is_module_patched", "threading"),
-        ("eventlet", "eventlet.patcher", "is_monkey_patched", "thread"),
-    ):
-        is_patched = getattr(sys.modules.get(module), function, None)
-        if is_patched is not None and is_patched(name):
-            raise ConfigurationError(
-                f"{library} has replaced the threading module, and the blocking client needs a real thread: patch with "
-                f"thread=False, or use AsyncImagesClient in a process or thread that is not patched"
-            )
 
 
 async def _awaited(function: Callable[[], T]) -> T:

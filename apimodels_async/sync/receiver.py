@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from apimodels_async.callbacks.asgi import MOST_BYTES
 from apimodels_async.callbacks.delivery import Confirm, Handler
 from apimodels_async.callbacks.parsing import Callback
 from apimodels_async.callbacks.receiver import CallbackReceiver as AsyncCallbackReceiver
@@ -30,9 +31,9 @@ class CallbackReceiver(MirroredReceiver):
 
         for callback in receiver: ...
 
-    A request to any URL that was not made by `issue` is answered 404, before its body is read. A body over 1 MiB is
-    answered 413, one that takes more than 5 s 408, and one that cannot be parsed 400. A duplicate is answered 200 and
-    not handled again. 503 asks the server to retry: the function failed or took too long, the iteration's queue is
+    A request to any URL that was not made by `issue` is answered 404, before its body is read. A body over `max_bytes`
+    is answered 413, one that takes more than 5 s 408, and one that cannot be parsed 400. A duplicate is answered 200
+    and not handled again. 503 asks the server to retry: the function failed or took too long, the iteration's queue is
     full, or the store is full or busy.
 
     Args:
@@ -53,6 +54,9 @@ class CallbackReceiver(MirroredReceiver):
             iteration has started, the oldest are dropped instead.
         reusable: whether one URL may serve many tasks. Otherwise a URL belongs to the first task posted to it, and
             posts for other tasks are ignored.
+        max_bytes: of a body. ``param`` may repeat the whole request with its pictures in base64: the default holds all
+            that the vendor's default address takes (4.5 MB). With ``https://api.apimodels.app/v1``, which takes 100 MB,
+            a larger one may be needed.
         plain: also accept what is posted to `public_url` itself, without a token: for a URL that is registered
             somewhere and cannot change. Any caller can post there, so `confirm` is required.
 
@@ -75,6 +79,7 @@ class CallbackReceiver(MirroredReceiver):
         queue_size: int = 256,
         reusable: bool = False,
         plain: bool = False,
+        max_bytes: int = MOST_BYTES,
     ) -> None:
         try:
             self._mirror(
@@ -90,6 +95,7 @@ class CallbackReceiver(MirroredReceiver):
                     queue_size=queue_size,
                     reusable=reusable,
                     plain=plain,
+                    max_bytes=max_bytes,
                 )
             )
         finally:

@@ -21,6 +21,7 @@ from apimodels_async import (
     RateLimitError,
     SubmissionUnknownError,
 )
+from apimodels_async._poll.gate import LONGEST_PAUSE
 from apimodels_async.pacing import FixedPacing
 from tests.batch.test_in_virtual_time import client_of
 from tests.support.envelopes import envelope
@@ -131,6 +132,29 @@ async def test_refused_connections_cost_no_request_anything(
     assert errors(outcomes) == {}
     assert front.refused > 0
     assert max(at for _, at in front.log) < 30.0 + seconds + 10.0
+
+
+@virtually
+async def test_while_the_server_is_away_queries_are_held_back_together(anyio_backend: str) -> None:
+    front = Front(duration=lambda random, _prompt: random.uniform(5.0, 60.0), trouble=from_to(4.0, 64.0, "refused"))
+
+    outcomes, _ = await run(front, 64, max_in_flight=64)
+
+    assert errors(outcomes) == {}
+    held = [at for method, at in front.log if method == "GET" and 6.0 <= at < 64.0]
+    assert 12 <= len(held) <= 40  # one probe at a time, each followed by a pause of up to 4 s
+    assert max(at for _, at in front.log) < 64.0 + LONGEST_PAUSE + 2.0
+
+
+@virtually
+async def test_a_batch_ends_its_waits_in_time_although_queries_are_held_back(anyio_backend: str) -> None:
+    front = Front(duration=lambda _random, _prompt: 20.0, trouble=from_to(4.0, 500.0, "refused"))
+    async with client_of(front, wait_timeout=30.0, pacing=FixedPacing(1.0), model=PRICED) as client:
+        outcomes = await client.generate_many(map_of(40), max_in_flight=40)
+
+    assert errors(outcomes) == {"WaitTimeoutError": 40}
+    assert all("Connection refused" in str(outcome.error) for outcome in outcomes)
+    assert max(at for _, at in front.log) < 33.0
 
 
 @virtually

@@ -97,9 +97,9 @@ def test_the_ledger_holds_the_sum_of_what_came_not_of_what_lies_there(
     world = World(tmp_path)
     notes = sidecar.write_sidecar
 
-    def tampering(request: Any, task: Task, files: Any) -> Path:
+    def tampering(request: Any, task: Task, files: Any, name: str | None) -> Any:
         files[0].write_bytes(b"another program's")
-        return notes(request, task, files)
+        return notes(request, task, files, name)
 
     monkeypatch.setattr(saver, "write_sidecar", tampering)
 

@@ -23,10 +23,14 @@ if __name__ == "__main__":
 
 from tests.bench.rows import Row, at_most, just, show
 from tests.bench.servers.cheap import PICTURE
-from tests.bench.servers.vendor import vendor
+from tests.bench.servers.vendor import ROOMY, vendor
 
 LARGE, BATCHED, REQUESTS = 20_000_000, 10_000_000, 64
 """Bytes of a picture, bytes of one in the batch, and how many of those."""
+LARGEST = 60_000_000
+"""Bytes of another picture."""
+FLAT = 16_000_000
+"""Bytes that a picture may take on its way, whatever its size."""
 RUNS = 5
 LONGEST = 50.0
 """Milliseconds that the loop may be held up."""
@@ -48,7 +52,7 @@ async def watch(lags):
         lags.append(time.perf_counter() - began - 0.005)
 
 async def main():
-    async with AsyncImagesClient("sk_x", base_url=base_url + "/v1", model="bench") as client:
+    async with AsyncImagesClient("sk_x", base_url=base_url, model="bench") as client:
         await work(client, True)
         lags = []
         watching = asyncio.create_task(watch(lags))
@@ -91,19 +95,19 @@ class Taken(NamedTuple):
     seconds: float
 
 
-def measure(work: str, folder: Path, at_once: int = REQUESTS) -> Taken:
-    """In a fresh interpreter, with the pictures that `pictures` laid out."""
+def measure(work: str, folder: Path, at_once: int = REQUESTS, *, large: str = "large.png", path: str = "/v1") -> Taken:
+    """In a fresh interpreter, with the pictures that `pictures` laid out; `path` is that of the server's API."""
     with vendor(0.05, 0.1) as base_url:
         code = COMMON + work + "\nasyncio.run(main())\n"
-        paths = (folder / "small.png", folder / "large.png", folder / "batch")
-        command = [sys.executable, "-c", code, base_url, *map(str, paths), str(at_once)]
+        paths = (folder / "small.png", folder / large, folder / "batch")
+        command = [sys.executable, "-c", code, base_url + path, *map(str, paths), str(at_once)]
         return Taken(*json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=240).stdout))
 
 
 def pictures(folder: Path) -> None:
     """Lay them out."""
     (folder / "batch").mkdir()
-    sizes = {folder / "small.png": len(PICTURE), folder / "large.png": LARGE}
+    sizes = {folder / "small.png": len(PICTURE), folder / "large.png": LARGE, folder / "largest.png": LARGEST}
     for path, size in [*sizes.items(), *((folder / "batch" / f"{at}.png", BATCHED) for at in range(REQUESTS))]:
         path.write_bytes(PICTURE)
         os.truncate(path, size)  # the rest takes no room on the disk
@@ -119,6 +123,13 @@ def rows() -> Iterator[Row]:
             words = f"{what} of a picture of 20 MB"
             yield at_most(f"{words}: memory", "its size", memory / LARGE, bound, told=f"{memory / 1e6:.0f} MB")
             yield at_most(f"{words}: the loop is held up for", "", min(each.lag for each in taken), LONGEST, "ms")
+        for what, work, path in (
+            ("uploaded", UPLOAD, "/v1"),
+            ("uploaded before its create request", CREATE, "/v1"),
+            ("sent in its create request", CREATE, ROOMY),
+        ):
+            most = max(measure(work, folder, large="largest.png", path=path).memory for _ in range(RUNS))
+            yield at_most(f"a file of 60 MB, {what}: memory", "", most / 1e6, FLAT / 1e6, "MB")
         many, few = measure(BATCH, folder), measure(BATCH, folder, 8)
         what = f"batch of {REQUESTS} with 10 MB each"
         told = f"{many.memory / 1e6:.0f} MB : {few.memory / 1e6:.0f} MB"

@@ -37,8 +37,20 @@ class Row(NamedTuple):
             return False
         return not (self.figure >= self.bound if self.least else self.figure <= self.bound)
 
+    def for_readers(self) -> tuple[str, ...]:
+        """As the page shows it: without what was asked for."""
+        return self.what, self.against, self.compared(), self.told
+
+    def compared(self) -> str:
+        """The figure in words that need no calculation: a ratio of 0.09 is 11 times less."""
+        if self.unit == RATIO and 0 < self.figure < 0.95:
+            return f"{_number(1 / self.figure)} {RATIO} less"
+        if self.unit == "s" and self.figure < 0.1:
+            return f"{_number(1000 * self.figure)} ms"
+        return f"{_number(self.figure)} {self.unit}".rstrip()
+
     def cells(self) -> tuple[str, ...]:
-        """As the table shows it."""
+        """As a terminal shows it, with what was asked for."""
         if self.bound is None:
             asked = verdict = ""
         else:
@@ -48,6 +60,7 @@ class Row(NamedTuple):
 
 
 HEAD = ("what", "against", "figure", "asked for", "", "measured")
+PAGE_HEAD = ("what", "beside", "figure", "measured")
 
 
 def _number(value: float) -> str:
@@ -80,7 +93,7 @@ def as_text(rows: Iterable[Row]) -> str:
 
 def as_markdown(rows: Iterable[Row]) -> str:
     """For a page."""
-    lines = [HEAD, ("---",) * len(HEAD), *(row.cells() for row in rows)]
+    lines = [PAGE_HEAD, ("---",) * len(PAGE_HEAD), *(row.for_readers() for row in rows)]
     return "\n".join("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in lines)
 
 

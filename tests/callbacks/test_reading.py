@@ -20,6 +20,11 @@ def body(**data: Any) -> bytes:
     return json.dumps(envelope(**data)).encode()
 
 
+def test_a_callback_of_far_too_many_values_is_not_parsed() -> None:
+    with pytest.raises(UnreadableCallbackError, match="more than 1000000 values"):
+        parse_callback(b'{"taskId": "t", "x": [' + b"[]," * 600_000 + b"[]]}")
+
+
 def test_the_pages_callback_is_read_whole() -> None:
     callback = parse_callback(body_of("clxxx"))
 

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -114,12 +115,32 @@ async def test_every_key_verifies_and_the_last_one_signs() -> None:
 # --- size and time
 
 
-async def test_a_body_of_a_mebibyte_is_read_and_one_byte_more_is_not(receiver: CallbackReceiver) -> None:
+async def test_a_body_of_the_greatest_size_is_read_and_one_byte_more_is_not(receiver: CallbackReceiver) -> None:
     body = body_of().ljust(asgi.MOST_BYTES)
     _, url = receiver.issue()
 
     assert await post(receiver, url, body + b" ") == 413
     assert await post(receiver, url, body) == 200
+
+
+async def test_a_callback_whose_param_repeats_all_that_the_default_address_takes_is_read_by_default(
+    receiver: CallbackReceiver,
+) -> None:
+    param = json.dumps({"prompt": "a", "image": "A" * 4_500_000})
+
+    assert await post(receiver, receiver.issue()[1], body_of(param=param)) == 200
+
+
+@pytest.mark.parametrize("most", [2000, 20 << 20])
+async def test_the_size_of_a_body_is_an_argument(most: int) -> None:
+    receiver = CallbackReceiver(PUBLIC_URL, SECRETS, max_bytes=most)
+    body = body_of().ljust(most)
+    _, url = receiver.issue()
+
+    assert await post(receiver, url, body + b" ") == 413
+    assert await post(receiver, url, body) == 200
+    with pytest.raises(ValueError, match="max_bytes=0: give more than 0"):
+        CallbackReceiver(PUBLIC_URL, SECRETS, max_bytes=0)
 
 
 async def test_a_body_without_end_is_cut_off(receiver: CallbackReceiver) -> None:

@@ -372,11 +372,9 @@ class Member:
 def test_a_callback_that_reaches_the_wrong_process_wakes_the_right_one(tmp_path: Path) -> None:
     right, wrong = Member(tmp_path / "s"), Member(tmp_path / "s")
     url = right("issue")
-    began = time.monotonic()
 
     assert wrong("post", url, "task-1") == 200
     assert right("heard") == ["task-1"]
-    assert time.monotonic() - began < 5.0  # a look every 0.2 s
     assert right("post", url, "task-1") == 200
     right.end()
     wrong.end()

@@ -92,7 +92,7 @@ def test_stdin_is_worked_on_as_it_comes(apimodels: Any, here: Any) -> None:
     process.stdin.write("a fox\n")
     process.stdin.flush()
 
-    assert process.stdout.readline().endswith("-0.png\n")
+    assert re.fullmatch(r"000001-\w+\.png\n", process.stdout.readline())
 
     out, err = process.communicate("a kite\n", timeout=PATIENCE)
     assert process.returncode == 0, err
@@ -138,9 +138,17 @@ def test_what_cannot_be_used_costs_nothing(apimodels: Any, server: Any) -> None:
         ("batch",): "Missing argument 'FILE'",
         ("batch", "none.txt"): "FILE none.txt: No such file",
         ("batch", "p.json"): "FILE p.json: its name ends in none of .jsonl, .ndjson, .csv, .tsv, .txt",
-        ("batch", "p.txt", "-o", "taken"): "taken",
+        ("batch", "p.txt", "-o", "taken"): "--output taken: File exists",
+        ("batch", "p.txt", "-o", "cat.png"): "--output cat.png: a batch makes many pictures: give a folder",
+        ("batch", "p.txt", "--name", "{produkt}"): "p.txt: no line has {produkt}",
+        ("batch", "p.txt", "--name", "a/b"): "/ and \\ are for folders",
+        ("batch", "p.txt", "--prompt", "{"): "--prompt '{': a brace stands alone",
+        ("batch", "p.txt", "--prompt", "{colour}"): "p.txt, line 1: there is no colour, which --prompt asks for",
+        ("batch", "p.txt", "--no-ledger", "--name", "{key}"): "--name: {key} is that of the ledger",
+        ("batch", "-", "--confirm-above", "1"): "--confirm-above needs a FILE",
+        ("batch", "p.txt", "--again", "some"): "--again some: give all or failed",
         ("batch", "p.txt", "--max-in-flight", "0"): "--max-in-flight",
-        ("batch", "p.txt", "--budget", "0"): "--budget 0.0: give a number above 0",
+        ("batch", "p.txt", "--budget", "0"): "--budget 0: give a number above 0",
         ("batch", "p.txt", "--poll-rate", "nan"): "--poll-rate nan: give a number above 0",
         ("batch", "p.txt", "--create-rate", "-1"): "--create-rate",
         ("batch", "p.txt", "--retry-failed", "-1"): "--retry-failed",
@@ -156,11 +164,16 @@ def test_what_cannot_be_used_costs_nothing(apimodels: Any, server: Any) -> None:
     assert not server.asked.is_set()
 
 
-def test_an_empty_file_is_no_mistake(apimodels: Any) -> None:
-    done = apimodels("batch", write(apimodels, "p.txt", "# nothing yet\n\n"))
+def test_an_empty_input_is_a_mistake_wherever_it_comes_from(apimodels: Any, server: Any) -> None:
+    file = write(apimodels, "p.txt", "# nothing yet\n\n")
+    done = apimodels("batch", file, settings=server.settings)
+    process = apimodels.start("batch", "-", settings=server.settings)  # whose stdin is empty
+    _, err = process.communicate(timeout=PATIENCE)
 
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "no request in p.txt: nothing was sent\n"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "apimodels: FILE p.txt is empty: give a request a line; nothing was sent\n"
+    assert process.returncode == 2
+    assert err == "apimodels: FILE - is empty: give a request a line; nothing was sent\n"
     assert not (apimodels.folder / "results.jsonl").exists()
 
 
@@ -259,10 +272,8 @@ class TestInterrupted:
         assert server.looked.wait(PATIENCE)  # the first is created; the second has no room
 
         process.send_signal(number)
-        began = time.monotonic()
         out, err = process.communicate(timeout=PATIENCE)
 
-        assert time.monotonic() - began < 3.0  # it takes tenths of a second where nothing else runs
         assert (process.returncode, out) == (130, "")
         assert err.splitlines()[0].startswith("0 of 9 requests done")
         assert err.splitlines()[1] == (
@@ -306,10 +317,8 @@ class TestInterrupted:
             assert process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        began = time.monotonic()
         _, err = process.communicate(timeout=PATIENCE)
 
-        assert time.monotonic() - began < 2.0
         assert process.returncode == 130
         assert "interrupted" in err
         assert states(apimodels.folder) == ["unknown"] * 2

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -27,22 +28,40 @@ BAD_ARGUMENTS: list[tuple[list[str], str]] = [
     (["generate"], "Missing argument 'PROMPT'"),
     (["generate", "a fox", "--frob"], "--frob"),
     (["frobnicate"], "frobnicate"),
-    (["generate", " "], "PROMPT"),
+    (["generate", " "], "PROMPT is empty: say what to paint; nothing was sent"),
     (["generate", "a fox", "--size", "big"], "--size 'big': give pixels"),
     (["generate", "a fox", "-n", "0"], "-n 0: give at least 1"),
-    (["generate", "a fox", "-n", "two"], "'-n'"),
-    (["generate", "a fox", "--format", "gif"], "gif"),
-    (["generate", "a fox", "--quality", "best"], "best"),
-    (["generate", "a fox", "--timeout", "-1"], "--timeout"),
-    (["generate", "a fox", "--timeout", "nan"], "--timeout"),
+    (["generate", "a fox", "-n", "two"], "-n two: give a whole number"),
+    (["generate", "a fox", "--format", "gif"], "--format gif: give png, jpeg or webp"),
+    (["generate", "a fox", "--quality", "best"], "--quality best: give low, medium, high or auto"),
+    (["generate", "a fox", "--timeout", "-1"], "--timeout -1: give a number from 0 on"),
+    (["generate", "a fox", "--timeout", "nan"], "--timeout nan: give a number from 0 on"),
     (["generate", "a fox", "--mask", "mask.png"], "--mask: give the image it belongs to"),
     (["generate", "a fox", "--image", "none.png"], "--image 'none.png': no such file"),
     (["generate", "a fox", "--image", "http://127.0.0.1:9/a", "--image", "none.png"], "--image 'none.png'"),
     (["generate", "a fox", "-o", "a-file/inside"], "--output a-file/inside"),
     (["wait", "an-id", "-o", "a-file/inside"], "--output a-file/inside"),
-    (["wait", ""], "ID is empty"),
+    (["wait", ""], "ID is empty: give the id of a task; nothing was sent"),
+    (["wait", "an-id", " "], "ID is empty"),
+    (["wait"], "give the ID of a task, or --from"),
+    (["wait", "an-id", "--from", "."], "give either IDs or --from"),
+    (["wait", "an-id", "another", "-o", "cat.png"], "--output cat.png: several tasks have several pictures"),
+    (["wait", "--from", "none.jsonl"], "--from none.jsonl: no such file or folder"),
+    (["wait", "--from", "a-file"], "--from a-file is empty: give a results.jsonl, or a folder that has one"),
+    (["wait", "--from", "notes.txt"], "--from notes.txt, line 2: no JSON object"),
+    (["create", " "], "PROMPT is empty"),
+    (["upload", ""], "FILE is empty"),
+    (["upload", "none.png"], "FILE 'none.png': no such file"),
+    (["open", ""], "ID is empty"),
+    (["completion", "tcsh"], "SHELL tcsh: give bash, zsh or fish"),
+    (["generate", "a fox", "-n", "2", "-o", "cat.png"], "cat.png is the file of one picture, and -n asks for 2"),
+    (["generate", "a fox", "--name", "{produkt}"], "--name '{produkt}': there is no {produkt}; there are {id}"),
+    (["generate", "a fox", "--name", "x", "-o", "cat.png"], "give either --output cat.png or --name"),
+    (["generate", "a fox", "-o", "a{b}.png"], "--output 'a{b}': there is no {b}"),
+    (["generate", "a fox", "--extra", "[1]"], '--extra: give a JSON object, as {"style": "ink"}'),
+    (["models", "--local", "--base-url", "http://127.0.0.1:9"], "give either --local or --base-url"),
     (["status", " "], "ID is empty"),
-    (["gateway", "--port", "70000"], "'--port'"),
+    (["gateway", "--port", "70000"], "--port 70000: give a whole number from 0 to 65535"),
     (["gateway", "--port", "0", "--latency", "soon"], "soon"),
     (["gateway", "--port", "0", "--api-key", "two words"], "key"),
 ]
@@ -50,6 +69,7 @@ BAD_ARGUMENTS: list[tuple[list[str], str]] = [
 
 def test_a_bad_argument_is_said_in_the_words_of_the_command_line(apimodels: Any, here: Any) -> None:
     (apimodels.folder / "a-file").touch()
+    (apimodels.folder / "notes.txt").write_text('{"task_id": "a"}\nno\n')
 
     endings = apimodels.all(*(arguments for arguments, _ in BAD_ARGUMENTS), settings=here)
 
@@ -184,19 +204,44 @@ def test_a_create_of_unknown_fate_is_shouted(apimodels: Any, server: Any) -> Non
     assert "may be accepted and billed" in line(done)
 
 
-def test_a_failed_generation_says_why_and_json_still_tells_the_task(apimodels: Any, here: Any) -> None:
+def test_with_json_an_error_is_one_object_on_stderr_that_names_the_task(apimodels: Any, here: Any) -> None:
     done = apimodels("generate", "brownout", "--json", settings=here)
 
-    assert done.returncode == 11
-    task = json.loads(done.stdout)
-    assert (task["state"], task["fail_code"], task["files"]) == ("failed", "UPSTREAM_BUSY", [])
-    assert task["id"] in line(done)
+    assert (done.returncode, done.stdout) == (11, "")
+    told = json.loads(done.stderr)
+    assert set(told) == {"error", "message", "task_id", "exit_code"}
+    assert (told["error"], told["exit_code"]) == ("GenerationFailedError", 11)
+    assert "UPSTREAM_BUSY" in told["message"]
+    status = json.loads(apimodels("status", told["task_id"], "--json", settings=here).stdout)
+    assert status["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "code"),
+    [
+        (["generate", "--json"], "UsageError", 2),
+        (["generate", "--json", "a fox", "-n", "two"], "UsageError", 2),
+        (["frobnicate", "--json"], "UsageError", 2),
+        (["status", "no-such-task", "--json"], "TaskNotFoundError", 7),
+        (["balance", "--json", "--base-url", "ftp://nowhere"], "ConfigurationError", 3),
+        (["ledger", "show", "none.db", "--json"], "LedgerError", 16),
+        (["batch", "none.txt", "--json"], "UsageError", 2),
+    ],
+)
+def test_every_error_is_such_an_object(apimodels: Any, here: Any, arguments: list[str], error: str, code: int) -> None:
+    done = apimodels(*arguments, settings=here)
+
+    told = json.loads(done.stderr)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert (told["error"], told["exit_code"]) == (error, code)
+    assert told["task_id"] == ("no-such-task" if code == 7 else None)
+    assert not re.search(r"Input should|pydantic|NoneType|base_url", told["message"])
 
 
 def test_moderation_has_its_own_code_for_wait_as_well(apimodels: Any, here: Any) -> None:
     first = apimodels("generate", "contraband", "--json", settings=here)
 
-    again = apimodels("wait", json.loads(first.stdout)["id"], settings=here)
+    again = apimodels("wait", json.loads(first.stderr)["task_id"], settings=here)
 
     assert (first.returncode, again.returncode) == (12, 12)
     assert "CONTENT_MODERATION" in line(again)
@@ -205,11 +250,11 @@ def test_moderation_has_its_own_code_for_wait_as_well(apimodels: Any, here: Any)
 def test_a_wait_that_takes_too_long_says_how_to_go_on(apimodels: Any, slow: Any) -> None:
     done = apimodels("generate", "a fox", "--timeout", "0.2", "-o", "my pictures", "--json", settings=slow)
 
-    assert done.returncode == 13
-    task = json.loads(done.stdout)
-    assert line(done).replace("processing", "pending") == (
-        f"task {task['id']} is still pending after 0.2 s; it is not lost, take it up again with: "
-        f"apimodels wait {task['id']} -o 'my pictures'"
+    assert (done.returncode, done.stdout) == (13, "")
+    told = json.loads(done.stderr)
+    assert told["message"].replace("processing", "pending") == (
+        f"task {told['task_id']} is still pending after 0.2 s; it is not lost, take it up again with: "
+        f"apimodels wait {told['task_id']} -o 'my pictures'"
     )
 
 
@@ -259,10 +304,13 @@ class TestInterrupted:
         out, err = process.communicate(timeout=30)
 
         assert process.returncode == 130
-        assert err == (
-            "apimodels: interrupted; task made is not lost, take it up again with: apimodels wait made -o out\n"
-        )
-        assert json.loads(out)["id"] == "made"
+        assert json.loads(err) == {
+            "error": "Interrupted",
+            "message": "interrupted; task made is not lost, take it up again with: apimodels wait made -o out",
+            "task_id": "made",
+            "exit_code": 130,
+        }
+        assert out == ""
 
     def test_while_submitting_it_waits_for_the_id(self, apimodels: Any, server: Any) -> None:
         server.may_answer.clear()

@@ -5,10 +5,15 @@ import os
 import re
 import shlex
 import signal
+import threading
 from typing import Any
 
 import httpx
 import pytest
+
+from apimodels_async.cli.gateway_log import RequestPrinter
+from apimodels_async.cli.screen import Screen
+from apimodels_async.gateway.activity import RequestRecord
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="ended by POSIX signals")
 
@@ -40,8 +45,53 @@ def test_it_prints_lines_to_paste_and_ends_cleanly(apimodels: Any, number: signa
     assert apimodels("balance", settings=settings).stdout == "3.0\n"
 
     process.send_signal(number)
-    assert process.communicate(timeout=30) == ("", "")
+    out, err = process.communicate(timeout=30)
+    assert out == ""
+    assert re.fullmatch(r"\d\d:\d\d:\d\d GET /api/v1/balance 200 \d+ ms\n", err)
     assert process.returncode == 0
+
+
+def test_quiet_prints_no_line_for_a_request(apimodels: Any) -> None:
+    process = apimodels.start("gateway", "--port", "0", "--latency", "0/0", "--quiet")
+    assert apimodels("balance", settings=exported(announced(process))).returncode == 0
+
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == ("", "")
+
+
+def test_a_refused_request_is_printed_on_one_line_with_its_reason(apimodels: Any) -> None:
+    process = apimodels.start("gateway", "--port", "0", "--latency", "0/0")
+    base = exported(announced(process))["APIMODELS_BASE_URL"]
+    with httpx.Client(trust_env=False) as client:
+        client.get(f"{base}/balance")
+        client.get(f"{base}/x%0A%1B[31m?y=%E2%80%AE")
+        client.get(base.removesuffix("/api/v1") + "/")
+        client.get(base.removesuffix("/api/v1") + "/page/live")
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    first, second = err.splitlines()
+    assert re.search(r" GET /api/v1/balance 401 \d+ ms the Authorization header is missing", first)
+    assert re.search(r" GET /api/v1/x \[31m\?y=%E2%80%AE 404 \d+ ms Not Found$", second)
+
+
+def test_a_stopped_terminal_does_not_stop_the_gateway() -> None:
+    stopped, seen = threading.Event(), []
+
+    class Stopped(Screen):
+        def say(self, words: str) -> None:
+            assert stopped.wait(60)
+            seen.append(words)
+
+    printer = RequestPrinter(Stopped())
+    record = RequestRecord(at=0, method="GET", path="/", status=None, seconds=0.5, reason="closed")
+    for _ in range(3000):
+        printer(record)  # returns at once
+    stopped.set()
+    printer.close()
+
+    assert 1000 <= len(seen) <= 1002
+    assert seen[0].endswith("GET / closed 500 ms closed")
 
 
 def test_a_store_keeps_tasks_over_a_restart_and_serves_one_gateway_at_a_time(apimodels: Any) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from apimodels_async.cli.batch.progress import BatchProgress
+
 fcntl = pytest.importorskip("fcntl", reason="a terminal of this kind is a Unix thing")
 termios = pytest.importorskip("termios")
 
@@ -34,6 +36,11 @@ class Terminal:
                 self.shown += os.read(self._ours, 65536).decode(errors="replace")
         return self.shown
 
+    def until_more(self) -> None:
+        """Return when more has appeared."""
+        assert select.select([self._ours], [], [], PATIENCE)[0], f"nothing follows {self.shown!r}"
+        self.shown += os.read(self._ours, 65536).decode(errors="replace")
+
     def wait(self, process: Any) -> int:
         """The exit code of a command; what it shows is read meanwhile, or a full terminal would stop it."""
         ends = time.monotonic() + PATIENCE
@@ -43,6 +50,10 @@ class Terminal:
                 self.shown += os.read(self._ours, 65536).decode(errors="replace")
         code: int = process.returncode
         return code
+
+    def type(self, keys: bytes) -> None:
+        """What a person types."""
+        os.write(self._ours, keys)
 
     def drain(self) -> str:
         """Everything shown by a command that has ended."""
@@ -139,13 +150,11 @@ def test_the_balance_names_its_currency(watched: Any, terminal: Terminal, here: 
 def test_a_wait_shows_the_state_of_a_task_from_before(
     watched: Any, apimodels: Any, terminal: Terminal, slow: Any
 ) -> None:
-    import json
+    task_id = apimodels("create", "a fox", settings=slow).stdout.strip()
 
-    task = json.loads(apimodels("generate", "a fox", "--timeout", "0", "--json", settings=slow).stdout)
+    process = watched("wait", task_id, settings=slow)
 
-    process = watched("wait", task["id"], settings=slow)
-
-    terminal.until("waiting for the picture (p", task["id"])
+    terminal.until("waiting for the picture (p", task_id)
     process.send_signal(signal.SIGINT)
     assert terminal.wait(process) == 130
 
@@ -172,15 +181,18 @@ def test_a_batch_shows_how_far_it_is_and_a_summary_at_the_end(
 def test_a_batch_is_left_with_one_ctrl_c(watched: Any, apimodels: Any, terminal: Terminal, slow: Any) -> None:
     (apimodels.folder / "p.txt").write_text("a fox\n" * 9)
 
-    process = watched("batch", "p.txt", "-o", "out", "--max-in-flight", "4", "--no-ledger", settings=slow)
+    process = watched("batch", "p.txt", "-o", "out", "--max-in-flight", "4", "--no-ledger", "-v", settings=slow)
     terminal.until("0/9", "in flight 4")
+    while len(re.findall(r"task \w+ created", plain(terminal.shown))) < 4:
+        terminal.until_more()
     process.send_signal(signal.SIGINT)
 
     assert terminal.wait(process) == 130
     shown = plain(terminal.drain())
-    assert "4 tasks are under way and not lost: the ids are in out/results.jsonl" in shown
-    assert "with: apimodels wait ID -o out" in shown
-    assert terminal.shown.rstrip().endswith("-o out")
+    assert (
+        "4 tasks are under way and not lost: take them up again with: apimodels wait --from out/results.jsonl" in shown
+    )
+    assert terminal.shown.rstrip().endswith("--from out/results.jsonl")
     assert (apimodels.folder / "out" / "results.jsonl").read_text().count('"detached"') == 4
 
 
@@ -190,7 +202,42 @@ def test_a_batch_whose_paths_are_piped_shows_how_far_it_is_all_the_same(
     import subprocess
 
     process = watched("batch", "-", settings=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    out, _ = process.communicate("a fox\na kite\n", timeout=PATIENCE)
+    process.stdin.write("a fox\na kite\n")
+    process.stdin.close()
+    assert terminal.wait(process) == 0
+    out = process.stdout.read()
 
-    assert re.fullmatch(r"(\S+-0\.png\n){2}", out)
+    assert re.fullmatch(r"(00000\d-\w+\.png\n){2}", out)
     assert re.search(r"2  in flight 0  failed 0  \d+\.\d/s  US\$ 0\.06", plain(terminal.drain()))
+
+
+@pytest.mark.parametrize("answer", [b"y\n", b"n\n"])
+def test_a_person_is_asked_before_much_is_spent(
+    watched: Any, apimodels: Any, terminal: Terminal, here: Any, answer: bytes
+) -> None:
+    code = {b"y\n": 0, b"n\n": 18}[answer]
+    (apimodels.folder / "p.jsonl").write_text('{"prompt": "a fox", "size": "64x64"}\n' * 2)
+
+    process = watched("batch", "p.jsonl", "-o", "out", "--confirm-above", "0.05", settings=here)
+    terminal.until("2 new requests would cost about US$ 0.06. Send them? [y/N]:")
+    terminal.type(answer)
+
+    assert terminal.wait(process) == code
+    assert ("not confirmed: nothing was sent" in terminal.drain()) == (code == 18)
+    assert (apimodels.folder / "out").exists() == (code == 0)
+
+
+def test_the_time_left_counts_only_the_work_of_this_run() -> None:
+    now = 0.0
+    shown = BatchProgress(1000, clock=lambda: now)
+    shown.figures()
+    for done in range(1, 901):  # at once, from the ledger
+        shown.count(done, 0, own=False)
+    now = 10.0
+    assert "-:--:-- left" in shown.figures()
+    for done in range(901, 911):
+        shown.count(done, 0, own=True)
+    now = 20.0
+
+    assert "910/1000" in shown.figures()
+    assert "0.5/s  0:03:00 left" in shown.figures()

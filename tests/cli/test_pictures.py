@@ -63,6 +63,18 @@ def test_every_option_reaches_the_server(apimodels: Any, here: Any) -> None:
     assert picture.width == 2 * picture.height
 
 
+def test_any_field_reaches_the_server(apimodels: Any, here: Any) -> None:
+    extra = '{"aspect_ratio": "custom", "width": 256, "height": 1024}'
+    done = apimodels("generate", "a fox", "--extra", extra, "--set", "height=512", "--quality", "max", settings=here)
+
+    assert done.returncode == 0, done.stderr
+    [picture] = saved(apimodels.folder, done.stdout)
+    assert picture.size == (256, 512)
+    wrong = apimodels("generate", "a fox", "--set", "height", settings=here)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "--set 'height': give NAME=VALUE" in wrong.stderr
+
+
 def test_the_model_comes_from_the_environment(apimodels: Any, here: Any) -> None:
     done = apimodels("generate", "a fox", "--json", settings={**here, "APIMODELS_MODEL": "sparkpix-image"})
 
@@ -121,9 +133,9 @@ def test_status_tells_of_a_task_in_lines_and_in_json(apimodels: Any, here: Any, 
 
 
 def test_status_of_a_failed_task_is_an_answer_and_no_error(apimodels: Any, here: Any) -> None:
-    failed = json.loads(apimodels("generate", "contraband", "--json", settings=here).stdout)
+    failed = json.loads(apimodels("generate", "contraband", "--json", settings=here).stderr)
 
-    done = apimodels("status", failed["id"], settings=here)
+    done = apimodels("status", failed["task_id"], settings=here)
 
     assert done.returncode == 0
     assert "CONTENT_MODERATION" in done.stdout

@@ -107,6 +107,8 @@ BAD: list[tuple[str, Any, str]] = [
     (".csv", "prompt,prompt\na,b", "line 1: 'prompt' stands there twice"),
     (".csv", "prompt\na\na, b", "line 3: 2 cells under a header of 1"),
     (".csv", "prompt,n\na,two", "line 2: n='two': give a whole number"),
+    (".csv", "prompt,n\na,1_0", "line 2: n='1_0': give a whole number"),
+    (".csv", "prompt,seed\na,1E+05", "line 2: seed='1E+05': give a whole number"),
     (".csv", "prompt,images\na,room.png", "line 2: images='room.png': give JSON"),
     (".csv", "prompt,n\n,2", "line 2: there is no prompt"),
     (".csv", 'prompt\na\n"never closed\n\n', "line 3: no CSV"),

@@ -232,19 +232,17 @@ async def test_an_outage_timeout_below_nothing_is_refused(seconds: float) -> Non
     [
         lambda: Secret("sk"),
         lambda: AsyncImagesClient("sk", base_url="http://127.0.0.1/v1"),
+        lambda: CallbackSigner("https://a.example/cb", {"k": "a signing secret of 32 characters"}),
+        lambda: CallbackReceiver("https://a.example/cb", {"k": "a signing secret of 32 characters"}),
+        lambda: sync.CallbackReceiver("https://a.example/cb", {"k": "a signing secret of 32 characters"}),
     ],
-    ids=["secret", "client"],
+    ids=["secret", "client", "signer", "receiver", "blocking receiver"],
 )
 def test_what_holds_a_secret_is_neither_pickled_nor_copied(
     make: Callable[[], object], way: Callable[[Any], Any]
 ) -> None:
     with pytest.raises(TypeError, match="in each process"):
         way(make())
-
-
-def test_a_signer_is_not_pickled() -> None:
-    with pytest.raises(TypeError, match="in each process"):
-        pickle.dumps(CallbackSigner("https://a.example/cb", {"k": "a signing secret of 32 characters"}))
 
 
 def test_a_blocking_client_is_neither_pickled_nor_copied() -> None:

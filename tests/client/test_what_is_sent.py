@@ -24,7 +24,7 @@ B64 = base64.b64encode(png()).decode()
 
 
 async def sent(*args: Any, **fields: Any) -> dict[str, Any]:
-    """The JSON body of a create called like this."""
+    """The JSON body of a create request called like this."""
     with respx.mock:
         route = respx.post(f"{API}/images/generations").mock(httpx.Response(200, json=PENDING))
         async with AsyncImagesClient("sk_test", model="m") as client:

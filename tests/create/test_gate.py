@@ -125,6 +125,16 @@ def test_a_few_unknown_outcomes_in_a_row_close_it_and_ask_for_a_query_first() ->
     assert gate.cause is LOST
 
 
+def test_a_5xx_that_says_when_to_come_back_is_heeded() -> None:
+    gate = CreateGate(longest_pause)
+    for each in [gate.enter(0.0) for _ in range(UNKNOWN_IN_A_ROW)]:
+        gate.unknown(each, 1.0, LOST, 7.0)
+
+    assert gate.pause(1.0) == 7.0
+    gate.unknown(gate.enter(8.0), 8.0, LOST, 1e9)
+    assert gate.pause(8.0) == LONGEST_RETRY_AFTER
+
+
 def test_a_success_between_them_starts_the_count_again() -> None:
     gate = CreateGate(longest_pause)
     for _ in range(10):

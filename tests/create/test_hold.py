@@ -190,7 +190,7 @@ async def test_the_next_batch_of_the_client_has_its_own_outage_timeout(anyio_bac
 
 @virtually
 async def test_without_a_limit_it_waits_for_as_long_as_it_takes(anyio_backend: str) -> None:
-    vendor = Vendor((0.0, 20_000.0, refused))
+    vendor = Vendor((0.0, 2_000.0, refused))  # beyond the default limit
     async with vendor.server.client() as client:
         outcomes = await send_many(client, client._engine.hold(None), 5)
 

@@ -87,6 +87,17 @@ def test_a_stream_is_read_once_and_then_refused_as_read() -> None:
         read_picture(stream, "image")
 
 
+def test_a_file_that_gives_less_than_it_was_asked_for_is_read_to_its_end() -> None:
+    class Pieces:
+        left = io.BytesIO(PNG)
+
+        def read(self, _: int = -1) -> bytes:
+            return self.left.read(100)
+
+    pieces: Any = Pieces()
+    assert read_picture(pieces, "image").data == PNG
+
+
 @pytest.mark.anyio
 async def test_one_file_in_many_threads_is_read_whole_in_each(tmp_path: Path) -> None:
     path = tmp_path / "a.png"

@@ -127,6 +127,8 @@ def test_a_picture_with_data_behind_it_is_sent_as_it_is() -> None:
         (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
         (b"8BPS\x00\x01", "Photoshop (PSD)"),
         (b"%PDF-1.7", "PDF"),
+        (b"qoif\x00\x00", "QOI"),
+        (b"P6\n8 8\n255\n", "PNM (PPM, PGM, PBM)"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\x00\x00\x01\x00\x01\x00\x10\x10", "ICO"),
         (b"\x00\x00\x00\x18ftypmp42", "MP4 video"),

@@ -74,7 +74,7 @@ class _OddError(BaseException):
 
 
 def caught_by(anyio_backend: str, transport: httpx.AsyncBaseTransport) -> BaseException:
-    """What a create over a transport raises."""
+    """What a create request over a transport raises."""
 
     async def create() -> BaseException:
         async with (

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,12 @@ from apimodels_async.gateway import LocalGateway
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *(page for page in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in page.parts)]
-WITH_CODE = [page for page in PAGES if "\n```python\n" in page.read_text(encoding="utf-8")]
+WITH_CODE = [
+    page
+    for page in PAGES
+    if "\n```python\n" in (text := page.read_text(encoding="utf-8"))
+    and ("\nfrom mcp import" not in text or find_spec("mcp") is not None)  # an extra with dependencies of its own
+]
 
 
 def run(source: str, name: str) -> None:
@@ -36,7 +42,8 @@ def run_by_pytest(source: str, name: str) -> None:
     """Run a block that is a test file."""
     Path("test_block.py").write_text(source, encoding="utf-8")
     Path("pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # or a folder above might have other ideas
-    options = ["-q", "-W", "error", "-p", "anyio.pytest_plugin", "-p", "no:cacheprovider", "--rootdir=."]
+    plugins = ["-p", "anyio.pytest_plugin", "-p", "apimodels_async.pytest_plugin", "-p", "no:cacheprovider"]
+    options = ["-q", "-W", "error", *plugins, "--rootdir=."]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, "test_block.py"],
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # some of ours take seconds to load

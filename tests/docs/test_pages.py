@@ -225,7 +225,10 @@ def test_every_dependency_has_its_reason() -> None:
 # --- the reference
 
 
-MODULES = ("", ".errors", ".models", ".sync", ".ledger", ".callbacks", ".pacing", ".catalogue", ".gateway")
+MODULES = (
+    *("", ".errors", ".models", ".sync", ".ledger", ".callbacks", ".pacing", ".catalogue", ".gateway"),
+    ".instrumentation",
+)
 
 
 def documented() -> list[str]:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apimodels_async._download.links import check_link, file_stem, next_hop
-from apimodels_async._urls import is_loopback
+from apimodels_async._download.links import file_stem, next_hop
+from apimodels_async._urls import check_link, is_loopback
 
 VENDOR = "https://apimodels.app/api/v1"
 LOCAL = "http://127.0.0.1:8787/api/v1"
@@ -164,13 +164,11 @@ def test_a_redirect_to_anywhere_else_is_refused_with_the_reason(location: str | 
         ("half a \ud800", 0, "half_a__-DIGEST-0"),
         ("x" * 500, 3, "x" * 87 + "-DIGEST-3"),
         ("a_b-0123456789ab", 0, "a_b-0123456789ab-DIGEST-0"),
-        (None, 0, "picture-0"),
-        ("", 0, "picture-0"),
     ],
 )
-def test_a_file_is_named_after_its_task_and_its_place(task_id: str | None, index: int, stem: str) -> None:
-    digest = hashlib.sha256((task_id or "picture").encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    assert file_stem(task_id, "picture", index) == stem.replace("DIGEST", digest)
+def test_a_file_is_named_after_its_task_and_its_place(task_id: str, index: int, stem: str) -> None:
+    digest = hashlib.sha256(task_id.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    assert file_stem(task_id, index) == stem.replace("DIGEST", digest)
 
 
 ALIKE = [
@@ -195,20 +193,20 @@ ALIKE = [
 
 
 def test_two_ids_never_share_a_name_not_even_where_capitals_are_not_told_apart() -> None:
-    ids = [*ALIKE, *(file_stem(each, "picture", 0).removesuffix("-0") for each in ALIKE)]
-    stems = {each: file_stem(each, "picture", 0).lower() for each in ids}
+    ids = [*ALIKE, *(file_stem(each, 0).removesuffix("-0") for each in ALIKE)]
+    stems = {each: file_stem(each, 0).lower() for each in ids}
 
     assert len(set(stems.values())) == len(set(ids))
 
 
 @given(st.lists(st.text(alphabet="aAbB01-_/\u00e9.", min_size=1, max_size=130), unique=True, min_size=2, max_size=20))
 def test_no_two_ids_of_a_few_odd_letters_share_a_name(ids: list[str]) -> None:
-    assert len({file_stem(each, "picture", 0).lower() for each in ids}) == len(ids)
+    assert len({file_stem(each, 0).lower() for each in ids}) == len(ids)
 
 
-@given(st.none() | st.text(max_size=200), st.text(max_size=200), st.integers(0, 99))
-def test_no_id_leads_out_of_the_directory(task_id: str | None, fallback: str, index: int) -> None:
-    stem = file_stem(task_id, fallback, index)
+@given(st.text(max_size=200), st.integers(0, 99))
+def test_no_id_leads_out_of_the_directory(task_id: str, index: int) -> None:
+    stem = file_stem(task_id, index)
 
     assert (Path("out") / stem).parent == Path("out")
     assert PurePosixPath(stem).parts == PureWindowsPath(stem).parts == (stem,)

@@ -324,3 +324,61 @@ def test_a_disk_that_is_full_only_at_the_last_flush_leaves_nothing(out: Path) ->
 
     assert names(out) == []
     assert full.closed
+
+
+class TestANameThatIsTaken:
+    """`finish_new` never replaces a file."""
+
+    def names(self) -> Iterator[str]:
+        yield from (f"cat{end}.png" for end in ("", "-2", "-3"))
+
+    def finished(self, out: Path, data: bytes, *, again: bool = False) -> Path:
+        part = begun(out, "cat")
+        part.write(data)
+        try:
+            return part.finish_new(self.names(), again=again)
+        finally:
+            part.discard()
+
+    def test_the_next_one_is_taken(self, out: Path) -> None:
+        places = [self.finished(out, data) for data in (b"one", b"two", b"one")]
+
+        assert [place.name for place in places] == ["cat.png", "cat-2.png", "cat-3.png"]
+        assert [place.read_bytes() for place in places] == [b"one", b"two", b"one"]
+        assert names(out) == ["cat-2.png", "cat-3.png", "cat.png"]
+
+    def test_a_file_that_an_earlier_run_has_saved_is_not_saved_twice(self, out: Path) -> None:
+        self.finished(out, b"another's")
+        self.finished(out, b"one")
+
+        assert self.finished(out, b"one", again=True) == out / "cat-2.png"
+        assert self.finished(out, b"new", again=True) == out / "cat-3.png"
+        assert names(out) == ["cat-2.png", "cat-3.png", "cat.png"]
+
+    def test_on_a_file_system_without_links_as_well(self, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def no_links(*_: object) -> None:
+            raise OSError(errno.EPERM, "no links here")
+
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
+
+        assert [self.finished(out, data).read_bytes() for data in (b"one", b"two")] == [b"one", b"two"]
+        assert names(out) == ["cat-2.png", "cat.png"]
+
+    def test_two_processes_at_once_lose_nothing(self, out: Path) -> None:
+        parts = [begun(out, "cat") for _ in range(3)]
+        for number, part in enumerate(parts):
+            part.write(b"%d" % number)
+        threads = [threading.Thread(target=part.finish_new, args=(self.names(),)) for part in parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert sorted(path.read_bytes() for path in out.iterdir()) == [b"0", b"1", b"2"]
+        assert names(out) == ["cat-2.png", "cat-3.png", "cat.png"]
+
+    def test_where_every_name_is_taken_it_says_so(self, out: Path) -> None:
+        for _ in range(3):
+            self.finished(out, b"x")
+        with pytest.raises(FileExistsError, match="every name is taken"):
+            self.finished(out, b"y")

@@ -33,8 +33,8 @@ from apimodels_async import (
     SubmissionUnknownError,
     Task,
     TaskState,
-    client,
 )
+from apimodels_async._create import closing
 from apimodels_async._download import picture_fetch, writer
 from apimodels_async._http import trace
 from apimodels_async.pacing import FixedPacing
@@ -482,20 +482,20 @@ async def test_closing_waits_for_the_answers_of_creates(server: PictureServer) -
 async def test_closing_gives_up_on_an_answer_after_its_grace_and_says_so(
     server: PictureServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(client, "_CLOSING_GRACE", 0.1)
+    monkeypatch.setattr(closing, "GRACE", 0.1)
     release = threading.Event()
     server.create(held(release, server.accepted()))
     images = AsyncImagesClient(KEY, base_url=server.base_url, model="m")
 
     async def make() -> None:
-        with pytest.raises(SubmissionUnknownError, match=r"closed while a create was under way.*console/records"):
+        with pytest.raises(SubmissionUnknownError, match=r"closed while a create request was .*console/records"):
             await images.create("a cat")
 
     async with anyio.create_task_group() as group:
         group.start_soon(make)
         await asked(server)
         await images.aclose()
-    assert "a create was cut off" in caplog.text
+    assert "a create request was cut off" in caplog.text
     assert server.posts == 1
     release.set()
 
@@ -503,7 +503,7 @@ async def test_closing_gives_up_on_an_answer_after_its_grace_and_says_so(
 async def test_closing_ends_a_create_that_is_between_two_attempts_as_unsent(
     server: PictureServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_CLOSING_GRACE", 0.1)
+    monkeypatch.setattr(closing, "GRACE", 0.1)
     server.create(answer(429, b"{}", ("Retry-After", "20")))
     images = AsyncImagesClient(KEY, base_url=server.base_url, model="m")
 

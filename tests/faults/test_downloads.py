@@ -242,10 +242,8 @@ async def test_the_rate_may_be_as_low_as_one_likes(
     ids=["before the answer", "in the body", "drip by drip"],
 )
 async def test_a_picture_has_a_deadline(server: PictureServer, tmp_path: Path, reply: Reply) -> None:
-    started = time.monotonic()
     with pytest.raises(DownloadError, match=r"not saved within 0\.3 s") as caught:
         await fetch(server, done(server.play("/a", reply)), tmp_path, timeout=0.3)
-    assert time.monotonic() - started < 2.0
     assert caught.value.task_id == "task-1"
     assert names(tmp_path) == []
 
@@ -338,6 +336,36 @@ async def test_a_refusal_by_the_host_keeps_its_words(
     server.query(server.completed(url))
     with pytest.raises(DownloadError, match=f"its host says HTTP 403: {words}"):
         await fetch(server, done(url), tmp_path)
+
+
+@pytest.mark.parametrize("age", [1.0, 30 * DAY], ids=["fresh", "a month old"])
+@pytest.mark.parametrize("status", [400, 401, 402, 405, 406, 409, 414, 416, 431, 451])
+async def test_a_refusal_that_will_not_change_is_an_error_at_once(
+    server: PictureServer, tmp_path: Path, status: int, age: float
+) -> None:
+    url = server.play("/a", answer(status, b"<Message>not for you</Message>"))
+    server.query(server.completed(url))
+    with pytest.raises(DownloadError, match=f"its host says HTTP {status}: not for you") as caught:
+        await fetch(server, done(url, age=age), tmp_path)
+    assert not isinstance(caught.value, ResultExpiredError)
+    assert (server.count("/a"), server.queries, server.posts) == (1, 1, 0)
+    assert names(tmp_path) == []
+
+
+async def test_a_new_link_is_taken_after_a_refusal_too(server: PictureServer, tmp_path: Path) -> None:
+    refused, live = server.play("/refused", answer(400, b"token has expired")), server.play("/live", picture())
+    server.query(server.completed(live))
+    (path,) = await fetch(server, done(refused), tmp_path)
+    assert path.name == "task-1-0.png"
+    assert (server.count("/refused"), server.count("/live")) == (1, 1)
+
+
+@pytest.mark.parametrize("status", [408, 421, 423, 425, 429])
+async def test_a_refusal_of_the_moment_is_tried_again(server: PictureServer, tmp_path: Path, status: int) -> None:
+    url = server.play("/a", answer(status), picture())
+    (path,) = await fetch(server, done(url), tmp_path)
+    assert path.name == "task-1-0.png"
+    assert (server.count("/a"), server.queries) == (2, 0)
 
 
 async def test_a_task_with_more_pictures_than_any_has_is_refused_at_once(server: PictureServer, tmp_path: Path) -> None:

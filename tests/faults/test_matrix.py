@@ -166,16 +166,16 @@ What happens when something breaks between this client and the server. `tests/fa
 against a server of bare sockets, on asyncio and on trio, and compares all that is said here; this page is written by
 that test (`WRITE_FAULT_TABLE=1 pytest tests/faults/test_matrix.py`).
 
-The client may try a create twice more and has two retries left in the quota that all its tasks share. A *broken
+The client may try a create request twice more and has two retries left in the quota that all its tasks share. A *broken
 exchange* is one of httpx's `ReadError`, `WriteError` and `RemoteProtocolError`: which of them follows a reset is
 chance, so nothing is decided by it.
 """
 CREATES_SAID = """
 ## Creates
 
-A create is paid for and has no idempotency key. *POSTs* counts those of which the server read at least the first
-bytes, *accepted* those that a real server would bill. It is never sent twice unless the one before was provably not
-sent, or was answered with 429.
+A create request is paid for and has no idempotency key. *POSTs* counts those of which the server read at least the
+first bytes, *accepted* those that a real server would bill. It is never sent twice unless the one before was provably
+not sent, or was answered with 429.
 """
 QUERIES_SAID = """
 ## Queries

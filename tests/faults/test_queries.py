@@ -30,7 +30,7 @@ from apimodels_async import (
     TaskState,
     WaitTimeoutError,
 )
-from apimodels_async._poll.poller import LONGEST_HOLD
+from apimodels_async._poll.gate import LONGEST_HOLD
 from apimodels_async.pacing import FixedPacing
 from tests.support.envelopes import envelope
 from tests.support.server import FaultServer, accept, drip, read_then, reply, say, take_then

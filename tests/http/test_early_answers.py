@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -55,6 +56,7 @@ def way(
 
 async def created(server: EarlyServer, picture: bytes | None = PICTURE) -> object:
     async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m", max_retries=0) as client:
+        client._engine.uploads._learned = 2 * len(PICTURE)  # else it would be uploaded first
         return await client.create("a cat", image=picture)
 
 
@@ -83,6 +85,15 @@ async def test_a_refusal_right_after_the_head_is_that_refusal(
                 await created(server, picture)
             assert refused.value.status == 407
         assert server.connections == 10
+
+
+@pytest.mark.anyio
+async def test_an_upload_that_is_refused_before_it_was_sent_is_that_refusal(way: ssl.SSLContext | None) -> None:
+    with EarlyServer(answered(413, b"<title>Too large, says the proxy</title>", after=300_000), way) as server:
+        async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
+            for _ in range(3):
+                with pytest.raises(APIError, match=r"Too large, says the proxy .*by early"):
+                    await client.upload(PICTURE[:2_900_000])
 
 
 @pytest.mark.anyio
@@ -144,6 +155,18 @@ async def test_a_create_whose_connection_breaks_without_an_answer_is_unknown(
     with EarlyServer(behave, way) as server:
         with pytest.raises(SubmissionUnknownError):
             await created(server, picture)
+        assert server.connections == 1
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_is_reset_in_the_middle_of_the_body_is_told_as_that(way: ssl.SSLContext | None) -> None:
+    def behave(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with EarlyServer(behave, way) as server:
+        with pytest.raises(SubmissionUnknownError, match=r"Connection reset by peer|Broken pipe"):
+            await created(server)
         assert server.connections == 1
 
 

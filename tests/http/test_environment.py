@@ -104,6 +104,14 @@ async def test_a_key_log_that_cannot_be_written_is_named(monkeypatch: pytest.Mon
             await client.balance()
 
 
+@pytest.mark.anyio
+async def test_what_cannot_be_used_is_said_once_for_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", "/no/such/directory/keys.log")
+    async with client_of() as client:
+        with pytest.raises(ConfigurationError, match="SSLKEYLOGFILE"):
+            await client.generate_many(["a cat"] * 200)
+
+
 # --- proxies
 
 

@@ -27,8 +27,8 @@ from apimodels_async import (
 from apimodels_async._http.decoding import STEP, Decoder
 from apimodels_async._http.redaction import PLACEHOLDER, Redactor
 from apimodels_async._secret import Secret
+from apimodels_async._text import printable
 from apimodels_async._wire.parsing import MOST_VALUES, json_object
-from apimodels_async._wire.printable import printable
 from tests.support.picture_server import KEY, PictureServer, answer, enveloped, raw
 
 TASK = {"taskId": "task-1", "state": "pending"}

@@ -106,6 +106,11 @@ def caused(*errors: BaseException) -> BaseException:
             "ConnectError: ('certificate has expired',)",
         ),
         (caused(httpx.ReadError(""), OSError(" ")), "ReadError: the connection broke off"),
+        (
+            caused(httpx.ConnectError("all failed"), OSError("all failed"), ConnectionRefusedError(111, "no")),
+            "ConnectError: all failed: Connection refused",
+        ),
+        (caused(httpx.ConnectError("connection refused"), OSError(111, "no")), "ConnectError: connection refused"),
         (httpx.ReadTimeout(""), "ReadTimeout: no answer came in time"),
         (KeyError(), "KeyError"),
     ],

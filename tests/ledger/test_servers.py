@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient
+from apimodels_async._poll import poller
 from apimodels_async._urls import server_identity
 from apimodels_async.errors import LedgerError, TaskNotFoundError
 from apimodels_async.ledger import SqliteLedger, Step
@@ -27,6 +28,7 @@ HERE = "https://api.example/v1"
 THERE = "https://another.example/v1"
 GOLDEN = Path(__file__).parent / "golden"
 KEY = "sk_canary_0123456789"
+NOT_FOUND = reply(404, envelope(404, "no such task"))
 
 
 def client_of(vendor: Vendor, base_url: str) -> AsyncImagesClient:
@@ -230,5 +232,42 @@ async def test_an_entry_whose_task_the_server_does_not_know_can_be_resolved(tmp_
         assert entry.error is not None
         expected = {"resubmit": Step.INTENT, "abandon": Step.ABANDONED, "task-9": Step.CREATED}
         assert ledger.resolve(entry.key, how).step is expected[how]
-        with pytest.raises(LedgerError, match="nothing to resolve"):  # nobody has asked for its task
+        with pytest.raises(LedgerError, match="nothing to resolve"):  # no run has waited for its task
             ledger.resolve(keyed.key, how)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ["resubmit", "abandon", "task-9"])
+@pytest.mark.parametrize("later", [False, True], ids=["in the same client", "in a later client"])
+async def test_a_keyed_entry_whose_task_the_server_does_not_know_can_be_resolved(
+    tmp_path: Path, how: str, later: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller, "NOT_FOUND_YET", 0.05)
+    path = tmp_path / "run.db"
+    with FaultServer(post=[accept()], get=[lambda exchange: exchange.visit.send(NOT_FOUND)]) as server:
+        async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
+            task = await client.create("a", ledger=path, key="k")
+            if not later:
+                with pytest.raises(TaskNotFoundError):
+                    await client.wait(task, pacing=FixedPacing(0.01))
+        if later:
+            async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
+                task = await client.create("a", ledger=path, key="k")
+                with pytest.raises(TaskNotFoundError):
+                    await client.wait(task, pacing=FixedPacing(0.01))
+
+    with SqliteLedger(path) as ledger:
+        expected = {"resubmit": Step.INTENT, "abandon": Step.ABANDONED, "task-9": Step.CREATED}
+        assert ledger.resolve("k", how).step is expected[how]
+
+
+@pytest.mark.anyio
+async def test_the_task_of_an_earlier_calls_entry_may_be_too_new_for_the_server(tmp_path: Path) -> None:
+    done = reply(200, envelope(taskId="task-1", state="completed", resultUrls=["https://pictures.example/a.png"]))
+    answers = [done, NOT_FOUND]
+    with FaultServer(post=[accept()], get=[lambda exchange: exchange.visit.send(answers.pop())]) as server:
+        async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
+            await client.create("a", ledger=tmp_path / "run.db", key="k")
+        async with AsyncImagesClient("sk_test", base_url=server.base_url, model="m") as client:
+            task = await client.create("a", ledger=tmp_path / "run.db", key="k")
+            assert (await client.wait(task, pacing=FixedPacing(0.01))).state is TaskState.COMPLETED

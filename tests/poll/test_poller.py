@@ -2,7 +2,9 @@
 
 import ssl
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from functools import partial
+from itertools import pairwise
 
 import anyio
 import anyio.lowlevel
@@ -11,6 +13,7 @@ import pytest
 
 from apimodels_async import (
     APIError,
+    AsyncImagesClient,
     AuthenticationError,
     ConnectionFailedError,
     Task,
@@ -18,6 +21,7 @@ from apimodels_async import (
     TaskState,
     WaitTimeoutError,
 )
+from apimodels_async._poll.gate import LONGEST_PAUSE
 from apimodels_async._poll.poller import NOT_FOUND_YET, Poller
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async.pacing import FixedPacing
@@ -205,6 +209,102 @@ async def test_a_wait_without_a_single_answer_says_what_it_met(anyio_backend: st
 
     assert caught.value.task.id == "task-1"
     assert "still" not in str(caught.value)
+
+
+# --- the server is away
+
+
+def away(between: tuple[float, float], error: Callable[[], Exception]) -> Server:
+    """A server that is away for some time, before which no task has ended."""
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        now = server.now()
+        if between[0] <= now < between[1]:
+            raise error()
+        return done() if now >= between[1] else pending()
+
+    server = Server(get=answer)
+    return server
+
+
+def refused_connection() -> Exception:
+    return httpx.ConnectError("all connection attempts failed")
+
+
+async def wait_for_many(server: Server, count: int, timeout: float = 300.0) -> list[Task | Exception]:
+    outcomes: list[Task | Exception] = []
+
+    async def wait(client: AsyncImagesClient) -> None:
+        try:
+            outcomes.append(await client.wait("task-1", timeout=timeout))
+        except WaitTimeoutError as error:
+            outcomes.append(error)
+
+    async with server.client(pacing=FixedPacing(1.0)) as client, anyio.create_task_group() as group:
+        for _ in range(count):
+            group.start_soon(wait, client)
+    return outcomes
+
+
+@virtually
+async def test_while_the_server_is_away_one_query_at_a_time_finds_out_for_all(anyio_backend: str) -> None:
+    server = away((10.0, 70.0), refused_connection)
+    outcomes = await wait_for_many(server, 100)
+
+    assert [getattr(outcome, "state", None) for outcome in outcomes] == [TaskState.COMPLETED] * 100
+    held = [now for now in server.gets if 12.0 <= now < 70.0]
+    assert 12 <= len(held) <= 40
+    assert min(later - earlier for earlier, later in pairwise(held)) >= 0.25
+    assert 70.0 <= server.gets[-1] <= 70.0 + LONGEST_PAUSE + 1.0
+
+
+@virtually
+async def test_a_wait_ends_in_time_although_its_queries_are_held_back(anyio_backend: str) -> None:
+    server = away((10.0, 500.0), refused_connection)
+    outcomes = await wait_for_many(server, 20, timeout=60.0)
+
+    assert [type(outcome) for outcome in outcomes] == [WaitTimeoutError] * 20
+    assert all("all connection attempts failed" in str(outcome) for outcome in outcomes)
+    assert 58.0 <= server.now() <= 61.0
+
+
+@virtually
+async def test_a_probe_that_is_cancelled_does_not_hold_up_the_others(anyio_backend: str) -> None:
+    """The first probe hangs; its wait is cancelled, and the next probe, at once, is answered."""
+    waiting: ContextVar[anyio.CancelScope] = ContextVar("waiting")
+    hung: list[float] = []
+    ended: list[float] = []
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        if server.now() < 10.0:
+            raise refused_connection()
+        if not hung:
+            hung.append(server.now())
+            waiting.get().cancel()
+            await anyio.sleep_forever()
+        return done()
+
+    async def wait(client: AsyncImagesClient) -> None:
+        with anyio.CancelScope() as scope:
+            waiting.set(scope)
+            await client.wait("task-1", timeout=300.0)
+            ended.append(server.now())
+
+    server = Server(get=answer)
+    async with server.client(pacing=FixedPacing(1.0), timeout=None) as client, anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(wait, client)
+
+    assert len(ended) == 4
+    assert ended[0] == pytest.approx(hung[0], abs=0.01)
+
+
+@virtually
+async def test_connections_that_break_hold_nothing_back(anyio_backend: str) -> None:
+    server = away((10.0, 20.0), lambda: httpx.ReadError("reset"))
+    await wait_for_many(server, 8)
+
+    assert len([now for now in server.gets if 12.0 <= now < 20.0]) >= 8
 
 
 # --- a blocked loop

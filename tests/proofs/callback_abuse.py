@@ -51,7 +51,9 @@ def serve(store: str) -> None:
     async def handler(callback: Callback) -> None:
         handled[callback.task_id] += 1
 
-    receiver = CallbackReceiver("http://127.0.0.1/callbacks", SECRETS, on_callback=handler, store=store or None)
+    receiver = CallbackReceiver(
+        "http://127.0.0.1/callbacks", SECRETS, on_callback=handler, store=store or None, max_bytes=1 << 20
+    )
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"] == "/figures":

@@ -7,7 +7,8 @@ folder fail, from the k-th one on, for k = 1, 2, 3, ... until the command ends w
 
 - every task id that the server accepted stands in results.jsonl, in a ledger, on stdout or on stderr;
 - no traceback was printed, and the command ended by itself;
-- the exit code is 14, or 2, 14 or 16 if nothing was bought, or 0 if nothing is missing;
+- the exit code is 14, or 16 if the ledger could not be written and the command says so; 2 as well if nothing was
+  bought, or 0 if nothing is missing;
 - no create was sent after the disk was full, except for those under way;
 - with space again, the same command finishes the batch, and pays for no request twice. It may leave out what its ledger
   could not learn, if that task's id was printed, or it was never bought.
@@ -44,7 +45,8 @@ MOST_CALLS = 1000
 """Writes of one run: more means that the command tries without end."""
 CANNOT_BE_SAVED = 14
 SUBMISSION_UNKNOWN = 10
-BEFORE_ANYTHING_WAS_SENT = (2, 14, 16)
+LEDGER_UNUSABLE = 16
+BEFORE_ANYTHING_WAS_SENT = (2, CANNOT_BE_SAVED, LEDGER_UNUSABLE)
 
 
 class Series(NamedTuple):
@@ -209,15 +211,17 @@ class Run:
         figures.fault("ids lost", len(lost), said)
         figures.fault("tracebacks", "Traceback" in ended.output, said)
         figures.fault("hung", ended.code is None, said)
-        figures.fault("exit codes", not self._is_right(ended.code, accepted), said)
+        figures.fault("exit codes", not self._is_right(ended.code, ended.output, accepted), said)
         later = [task for task in accepted if task.when > when]
         figures.fault("bought later", max(len(later) - AT_ONCE, 0), f"{len(later)} after the disk was full: {said}")
         if accepted and self.series.can_be_repeated:
             self._again(name, ended.output, figures)
 
-    def _is_right(self, code: int | None, accepted: list[Accepted]) -> bool:
+    def _is_right(self, code: int | None, output: str, accepted: list[Accepted]) -> bool:
         if not accepted:
             return code in BEFORE_ANYTHING_WAS_SENT
+        if code == LEDGER_UNUSABLE:
+            return ".db cannot be written" in output
         return code == CANNOT_BE_SAVED or (code == 0 and not self._unfinished(accepted))
 
     def _unfinished(self, accepted: list[Accepted]) -> set[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 240.0
+PATIENCE = 1200.0
 """Seconds for the search for one mutant."""
 
 
@@ -152,7 +152,7 @@ def search(mutant: Mutant, seed: int) -> tuple[str, str]:
         env = {**os.environ, "PYTHONPATH": str(home), "LEDGER_EXAMPLES": "150"}
         words = ""
         for finder in ("test_machine.py", "."):
-            command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "--show-capture=no", "--timeout=200"]
+            command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "--show-capture=no", "--timeout=1100"]
             command += [f"--hypothesis-seed={seed}", "-p", "no:cacheprovider", f"tests/ledger/{finder}"]
             command += ["--ignore=tests/ledger/test_kills.py", "--ignore=tests/ledger/test_power_cuts.py"]
             done = subprocess.run(

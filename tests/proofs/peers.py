@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.support.server import FaultServer, Visit, take_then
 
 READ_TIMEOUT = 1.5
-"""Seconds, for every one of them. Of replicate's, `wait=1` makes that; without it a create has no timeout at all."""
+"""Seconds, for every one of them. Of replicate's, `wait=1` makes that; without it creating has no timeout at all."""
 PATIENCE = 180.0
 """Seconds: nobody gets more."""
 

@@ -61,7 +61,7 @@ class Result(NamedTuple):
         created: rows in the gateway's store.
         known: of those, how many ids the caller was given.
         unknown: `SubmissionUnknownError`s.
-        other: any other end of a create.
+        other: any other end of a create request.
         duplicates: prompts that stand in the store more than once.
         strangers: ids that the caller was given and that are not in the store.
         seconds: of the whole run.

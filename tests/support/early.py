@@ -57,11 +57,13 @@ class EarlyServer:
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(30)
-        with suppress(OSError):
-            if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-            self._behave(connection)
-        connection.close()
+        try:
+            with suppress(OSError):
+                if self._tls is not None:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                self._behave(connection)
+        finally:
+            connection.close()
 
     def __enter__(self) -> Self:
         self._accepting.start()

@@ -3,6 +3,7 @@
 `test_matrix.py` plays each on both back ends and writes them down as `docs/faults.md`.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -58,14 +59,14 @@ class Row:
 
     Attributes:
         fault: what the server did, in words.
-        counted: how many POSTs (to a create) or GETs (to a query) it read, wholly or partly.
+        counted: how many POSTs (to a create request) or GETs (to a query) it read, wholly or partly.
         got: what the user got; on trio `got_on_trio`, where that differs.
         taken: how many creates it accepted.
         plays: how the server is set up.
         way: how the client gets there.
         timeout: of one exchange, seconds, where a part of it is not 10.
-        prompt: of a create.
-        warm: a create that goes well comes first, and its connection is kept alive.
+        prompt: of a create request.
+        warm: a create request that goes well comes first, and its connection is kept alive.
         down_once: nobody listens until the client pauses before its first retry.
         own: a query about a task of the client's own making (else about a foreign id).
         bound: seconds of the whole wait.
@@ -141,8 +142,31 @@ _OPENAI_URL = {"created": 1705123465, "data": [{"url": "https://r2.example/a.png
 _OPENAI_B64 = {"created": 1705123465, "data": [{"b64_json": "iVBORw0KGgo="}]}
 
 
+_LINK = "https://r2.example/a.png"
+_RESULT = json.dumps({"resultUrls": [_LINK]})
+_MODERATED = {"failCode": "CONTENT_MODERATION", "failMsg": "nsfw"}
+
+
+def _accept_as(**data: Any) -> Any:
+    """Take it, and answer with its id and these fields."""
+    return accept(lambda task_id: reply(200, envelope(taskId=task_id, **data)))
+
+
+def _payload(status: int, **payload: Any) -> Any:
+    """An answer of this JSON, without an envelope."""
+    return say(reply(status, payload))
+
+
+def _too_large_for_the_host() -> Any:
+    text = b"Request Entity Too Large\n\nFUNCTION_PAYLOAD_TOO_LARGE\n"
+    return say(reply(413, body=text, headers={"Content-Type": "text/plain"}))
+
+
 def _unknown(cause: str) -> str:
     return f"SubmissionUnknownError from {cause}"
+
+
+_MODERATION = "ContentPolicyError from BadRequestError"
 
 
 def _unsent(cause: str) -> str:
@@ -407,6 +431,15 @@ CREATES = [
         plays=_post(say(reply(503, {}, headers={"Retry-After": "0"}))),
     ),
     Row("Code 500 under HTTP 200", 1, _unknown("ServerError"), plays=_post(_refuse_inside(500))),
+    Row(
+        "Takes it, HTML with HTTP 524",
+        1,
+        _unknown("ServerTimeoutError"),
+        taken=1,
+        plays=_post(accept(lambda _: html(524))),
+    ),
+    Row("Code 501 under HTTP 200, no task", 1, _unknown("ServerError"), plays=_post(_refuse_inside(501))),
+    Row("Code 505 (switched off) under HTTP 200", 1, _unknown("ServerError"), plays=_post(_refuse_inside(505))),
     Row("Code 999 under HTTP 200", 1, _unknown("APIError"), plays=_post(_refuse_inside(999))),
     Row(
         "HTTP 302 to another place",
@@ -526,8 +559,85 @@ CREATES = [
         taken=1,
         plays=_post(accept(lambda _: reply(200, {"data": [{"b64_json": "é"}]}))),
     ),
+    # --- accepted, in the words and shapes of the family
+    *[
+        Row(f'State "{word}"', 1, f"task-1 {state}", taken=1, plays=_post(_accept_as(state=word)))
+        for word, state in (("waiting", "pending"), ("Queuing", "pending"), ("generating", "processing"))
+    ],
+    Row(
+        'State "success", links in resultJson',
+        1,
+        "task-1 completed, 1 link",
+        taken=1,
+        plays=_post(_accept_as(state="success", resultJson=_RESULT)),
+    ),
+    Row(
+        "An unknown state with a link",
+        1,
+        "task-1 completed, 1 link",
+        taken=1,
+        plays=_post(_accept_as(state="baked", resultUrls=[_LINK])),
+    ),
+    Row(
+        '"status" for the state, resultUrls as a text of JSON',
+        1,
+        "task-1 completed, 1 link",
+        taken=1,
+        plays=_post(_accept_as(status="done", resultUrls=json.dumps([_LINK]))),
+    ),
+    Row(
+        "resultUrls as objects",
+        1,
+        "task-1 completed, 1 link",
+        taken=1,
+        plays=_post(_accept_as(state="finished", resultUrls=[{"url": _LINK}])),
+    ),
+    Row(
+        'State "fail", the words in "error"',
+        1,
+        "task-1 failed",
+        taken=1,
+        plays=_post(_accept_as(state="fail", error={"message": "no"})),
+    ),
+    Row(
+        "The id under task_id",
+        1,
+        "task-1 pending",
+        taken=1,
+        plays=_post(accept(lambda task_id: reply(200, envelope(task_id=task_id)))),
+    ),
+    Row(
+        "A taskId at the top",
+        1,
+        "task-1 pending",
+        taken=1,
+        plays=_post(accept(lambda task_id: reply(200, {"taskId": task_id}))),
+    ),
+    Row(
+        "Code 501 with a failed task",
+        1,
+        "task-1 failed",
+        taken=1,
+        plays=_post(accept(lambda task_id: reply(200, envelope(501, "no", taskId=task_id, state="fail")))),
+    ),
     # --- rejected
     Row("HTTP 400", 1, "BadRequestError", plays=_post(_refuse(400))),
+    Row("HTTP 400, only failCode and failMsg", 1, _MODERATION, plays=_post(_payload(400, data=_MODERATED))),
+    Row(
+        "HTTP 400, failCode INVALID_INPUT",
+        1,
+        "BadRequestError",
+        plays=_post(_payload(400, data={"failCode": "INVALID_INPUT", "failMsg": "size"})),
+    ),
+    Row(
+        'HTTP 400, {"error": {"message": …}}', 1, "BadRequestError", plays=_post(_payload(400, error={"message": "no"}))
+    ),
+    Row('HTTP 400, {"error": "…"}', 1, "BadRequestError", plays=_post(_payload(400, error="no"))),
+    Row("HTTP 422", 1, "BadRequestError", plays=_post(_refuse(422))),
+    Row("HTTP 422, words about moderation", 1, _MODERATION, plays=_post(_refuse(422, "content moderation"))),
+    Row(
+        "Code 422 under HTTP 200, moderation", 1, _MODERATION, plays=_post(say(reply(200, envelope(422, **_MODERATED))))
+    ),
     Row("HTTP 401", 1, "AuthenticationError", plays=_post(_refuse(401))),
     Row("HTTP 402", 1, "InsufficientCreditsError", plays=_post(_refuse(402))),
     Row("HTTP 403", 1, "APIError", plays=_post(_refuse(403))),
@@ -537,15 +647,26 @@ CREATES = [
     Row("Code 402 under HTTP 200", 1, "InsufficientCreditsError", plays=_post(_refuse_inside(402))),
     Row("HTML with HTTP 400", 1, "APIError", plays=_post(say(html(400)))),
     Row("HTML with HTTP 403", 1, "APIError", plays=_post(say(html(403)))),
-    Row("HTML with HTTP 413", 1, "APIError", plays=_post(say(html(413)))),
+    Row("HTML with HTTP 413", 1, "RequestTooLargeError", plays=_post(say(html(413)))),
+    Row("HTTP 413", 1, "RequestTooLargeError", plays=_post(_refuse(413))),
+    Row("Code 413 under HTTP 200", 1, "RequestTooLargeError", plays=_post(_refuse_inside(413))),
+    Row("HTTP 413, FUNCTION_PAYLOAD_TOO_LARGE", 1, "RequestTooLargeError", plays=_post(_too_large_for_the_host())),
     Row(
         "HTTP 413 while the client still writes",
         1,
-        "APIError",
+        "RequestTooLargeError",
         plays=_post(_early_413),
         prompt=BIG,
     ),
     # --- not accepted yet
+    Row(
+        "Code 455 (maintenance) under HTTP 200, once",
+        2,
+        "task-1 pending",
+        taken=1,
+        plays=_post(_refuse_inside(455), accept()),
+    ),
+    Row("HTTP 455 (maintenance) for ever", 3, "ServerError", plays=_post(_refuse(455))),
     Row("HTTP 429 once, no Retry-After", 2, "task-1 pending", taken=1, plays=_post(_busy(), accept())),
     Row("Code 429 under HTTP 200, once", 2, "task-1 pending", taken=1, plays=_post(_refuse_inside(429), accept())),
     Row("HTML with HTTP 429, once", 2, "task-1 pending", taken=1, plays=_post(say(html(429)), accept())),
@@ -581,6 +702,10 @@ _ODD = say(reply(200, envelope(taskId="task-1", state="dreaming")))
 _LINKED = "task-1 completed, 1 link"
 
 
+def _task(**fields: Any) -> Any:
+    return say(reply(200, {"code": 200, "msg": "success", "data": {"taskId": "task-1", **fields}}))
+
+
 def _rides_out(fault: str, *plays: Any, **more: Any) -> Row:
     return Row(f"{fault}, twice, then done", 3, _LINKED, plays=_get(*plays, *plays, _DONE), **more)
 
@@ -588,6 +713,42 @@ def _rides_out(fault: str, *plays: Any, **more: Any) -> Row:
 QUERIES = [
     Row("Done at once", 1, _LINKED, plays=_get(_DONE)),
     Row("Failed", 1, "task-1 failed", plays=_get(_FAILED)),
+    *[
+        Row(f'State "{word}"', 1, _LINKED, plays=_get(_task(state=word, resultUrls=[_LINK])))
+        for word in ("success", "Succeeded", "done", "finished")
+    ],
+    *[
+        Row(f'State "{word}"', 1, "task-1 failed", plays=_get(_task(state=word)))
+        for word in ("fail", "error", "CANCELLED", "canceled", "expired")
+    ],
+    Row("An unknown state with a link", 1, _LINKED, plays=_get(_task(state="baked", resultUrls=[_LINK]))),
+    Row('"status" for the state', 1, _LINKED, plays=_get(_task(status="completed", resultUrls=[_LINK]))),
+    Row("Links in resultJson, a text of JSON", 1, _LINKED, plays=_get(_task(state="success", resultJson=_RESULT))),
+    Row("resultUrls as a text of JSON", 1, _LINKED, plays=_get(_task(state="done", resultUrls=json.dumps([_LINK])))),
+    *[
+        Row(
+            f'resultUrls as objects with "{name}"',
+            1,
+            _LINKED,
+            plays=_get(_task(state="success", resultUrls=[{name: _LINK}])),
+        )
+        for name in ("url", "resultUrl")
+    ],
+    Row(
+        "The task without an envelope",
+        1,
+        _LINKED,
+        plays=_get(say(reply(200, {"taskId": "task-1", "state": "completed", "resultUrls": [_LINK]}))),
+    ),
+    *[
+        Row(
+            f"{where} with a failed task",
+            1,
+            "task-1 failed",
+            plays=_get(say(reply(status, envelope(501, "no", taskId="task-1", state="fail", failMsg="no")))),
+        )
+        for where, status in (("Code 501 under HTTP 200", 200), ("HTTP 501", 501))
+    ],
     # --- ridden out
     Row(
         "Refuses the first connection, then is there",
@@ -624,6 +785,15 @@ QUERIES = [
     _rides_out("Says gzip, sends plain text", say(reply(200, envelope(), headers={"Content-Encoding": "gzip"}))),
     _rides_out("Answers about another task", say(reply(200, envelope(taskId="task-9", state="failed")))),
     _rides_out("An unknown state", _ODD, pace=0.01),
+    *[
+        _rides_out(f'State "{word}"', _task(state=word), pace=0.01)
+        for word in ("wait", "waiting", "queueing", "queuing", "Generating")
+    ],
+    _rides_out("HTTP 455 (maintenance)", _refuse(455)),
+    _rides_out("Code 455 (maintenance) under HTTP 200", _refuse_inside(455)),
+    _rides_out("Code 501 under HTTP 200, no task", _refuse_inside(501)),
+    _rides_out("Code 505 (switched off) under HTTP 200", _refuse_inside(505)),
+    _rides_out("HTTP 524, HTML", say(html(524))),
     Row(
         "HTTP 404 twice about a task just made, then done",
         3,
@@ -658,6 +828,9 @@ QUERIES = [
     Row("HTTP 402", 1, "InsufficientCreditsError, task-1", plays=_get(_refuse(402))),
     Row("Code 401 under HTTP 200", 1, "AuthenticationError, task-1", plays=_get(_refuse_inside(401))),
     Row("HTTP 403", 1, "APIError, task-1", plays=_get(_refuse(403))),
+    Row("HTTP 413", 1, "RequestTooLargeError, task-1", plays=_get(_refuse(413))),
+    Row("HTTP 422", 1, "BadRequestError, task-1", plays=_get(_refuse(422))),
+    Row('HTTP 400, {"error": "…"}', 1, "BadRequestError, task-1", plays=_get(_payload(400, error="no"))),
     Row("HTTP 404 about a foreign id", 1, "TaskNotFoundError, task-1", plays=_get(_refuse(404))),
     Row("HTTP 302", 1, "APIError, task-1", plays=_get(say(reply(302, body=b"", headers={"Location": "/x"})))),
     Row(

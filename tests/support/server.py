@@ -224,7 +224,7 @@ class FaultServer:
             self.count("whole_posts")
 
     def note_taken(self) -> str:
-        """A create is accepted."""
+        """A create request is accepted."""
         return f"task-{self.count('taken')}"
 
     def _accept(self) -> None:
@@ -356,7 +356,7 @@ def say(data: bytes, *, close: bool = False) -> Play:
 
 
 def accept(render: Callable[[str], bytes] | None = None, *, close: bool = False) -> Play:
-    """Read a create whole, take it (it is paid for), and answer with `render` of its new task id."""
+    """Read a create request whole, take it (it is paid for), and answer with `render` of its new task id."""
 
     def play(exchange: Exchange) -> None:
         exchange.read()
@@ -371,7 +371,7 @@ def accept(render: Callable[[str], bytes] | None = None, *, close: bool = False)
 
 
 def take_then(then: Callable[[Visit], None]) -> Play:
-    """Read a create whole, take it (it is paid for), and do something that is no answer."""
+    """Read a create request whole, take it (it is paid for), and do something that is no answer."""
 
     def play(exchange: Exchange) -> None:
         exchange.read()

@@ -111,7 +111,7 @@ _ids = iter(range(1, 1 << 30))
 
 
 async def accepted(_: httpx.Request) -> httpx.Response:
-    """A create is accepted, under a new id."""
+    """A create request is accepted, under a new id."""
     return success(taskId=f"task-{next(_ids)}", state="pending")
 
 

@@ -83,6 +83,6 @@ def account() -> str:
 def mistakes(client: ImagesClient) -> None:
     """Each is one: a checker that sees nothing wrong complains of the comment instead."""
     client.generat("a boat")  # type: ignore[attr-defined]
-    client.create("a boat", quality="best")  # type: ignore[arg-type]
+    client.create("a boat", quality=1)  # type: ignore[arg-type]
     client.wait()  # type: ignore[call-arg]
     apimodels_async.ImageClient()  # type: ignore[attr-defined]

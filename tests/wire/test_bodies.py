@@ -1,4 +1,4 @@
-"""Pictures in the JSON of a create."""
+"""Pictures in the JSON of a create request."""
 
 import base64
 import json

@@ -208,7 +208,10 @@ def test_a_photo_without_its_announced_second_picture_is_whole_in_its_first_only
                 assert image.tobytes() == first
 
 
-@pytest.mark.parametrize("start", [b"\x89PNG", b"", b"GIF8", b"RIFF", b"<html>", b"{}", b"BM25 is a ranking function"])
+NO_PICTURES = [b"\x89PNG", b"", b"GIF8", b"RIFF", b"<html>", b"{}", b"BM25 is a ranking function", b"P2 is a processor"]
+
+
+@pytest.mark.parametrize("start", NO_PICTURES)
 def test_bytes_of_no_known_format_are_unknown(start: bytes) -> None:
     verdict = examine(start)
     assert (verdict.format, verdict.completeness) == (None, Completeness.UNKNOWN)
@@ -225,6 +228,11 @@ def test_bytes_of_no_known_format_are_unknown(start: bytes) -> None:
         (b"\x00\x00\x01\x00\x01\x00\x10\x10", Format.ICO),
         (b"8BPS\x00\x01", Format.PSD),
         (b"%PDF-1.7", Format.PDF),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", Format.EPS),
+        (b"P6\n# by hand\n12 9\n255\n", Format.PNM),
+        (b"P2 12 9 255 ", Format.PNM),
+        (b"qoif\x00\x00\x00\x01", Format.QOI),
+        (b"v/1\x01\x02", Format.EXR),
         (b'<svg xmlns="http://www.w3.org/2000/svg">', Format.SVG),
         (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- by hand -->\n<svg width="1">', Format.SVG),
         (b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN">\n<svg>', Format.SVG),
@@ -278,6 +286,28 @@ def test_a_box_up_to_the_end_of_the_file_is_measured_by_the_index() -> None:
 
 def box(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def test_the_size_of_a_picture_is_that_of_the_part_that_is_shown() -> None:
+    """Encoders of HEIC fill a picture up to whole blocks."""
+    ispe = box(b"ispe", bytes(4) + struct.pack(">II", 64, 64))
+    clap = box(b"clap", struct.pack(">8I", 64, 1, 48, 1, 0, 1, 0, 1))
+    ipma = box(b"ipma", bytes(4) + struct.pack(">IHBBBB", 1, 1, 3, 1, 2, 3))
+    turned = box(b"iprp", box(b"ipco", ispe + clap + box(b"irot", b"\x01")) + ipma)
+    pitm = box(b"pitm", bytes(4) + struct.pack(">H", 1))
+    verdict = examine(ftyp(b"heic") + box(b"meta", bytes(4) + pitm + turned))
+
+    assert (verdict.size, verdict.upright_size) == ((64, 48), (48, 64))
+
+
+@pytest.mark.parametrize("clap", [b"", bytes(32), struct.pack(">4I", 64, 0, 48, 1)], ids=["short", "zeros", "no parts"])
+def test_a_shown_part_that_makes_no_sense_leaves_the_size(clap: bytes) -> None:
+    ispe = box(b"ispe", bytes(4) + struct.pack(">II", 64, 64))
+    ipma = box(b"ipma", bytes(4) + struct.pack(">IHBBB", 1, 1, 2, 1, 2))
+    properties = box(b"iprp", box(b"ipco", ispe + box(b"clap", clap)) + ipma)
+    pitm = box(b"pitm", bytes(4) + struct.pack(">H", 1))
+
+    assert examine(ftyp(b"heic") + box(b"meta", bytes(4) + pitm + properties)).size == (64, 64)
 
 
 def test_boxes_in_boxes_without_end_are_followed() -> None:

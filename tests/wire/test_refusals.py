@@ -7,7 +7,7 @@ import pytest
 
 from apimodels_async import errors
 from apimodels_async._wire.answer import RawResponse
-from apimodels_async._wire.tasks import read_balance, read_models, read_public_url, read_task
+from apimodels_async._wire.tasks import is_moderation, read_balance, read_models, read_public_url, read_task
 from apimodels_async.errors import (
     APIError,
     AuthenticationError,
@@ -16,7 +16,9 @@ from apimodels_async.errors import (
     InsufficientCreditsError,
     ProtocolError,
     RateLimitError,
+    RequestTooLargeError,
     ServerError,
+    ServerTimeoutError,
 )
 
 
@@ -46,7 +48,12 @@ NO_CODE = object()
         (200, 503, ServerError),
         (200, 599, ServerError),
         (200, 403, APIError),
-        (200, 422, APIError),
+        (200, 422, BadRequestError),
+        (200, 413, RequestTooLargeError),
+        (200, 455, ServerError),
+        (200, 501, ServerError),
+        (200, 505, ServerError),
+        (200, 524, ServerTimeoutError),
         (200, "402", InsufficientCreditsError),
         (500, 400, BadRequestError),
         (400, 500, ServerError),
@@ -112,6 +119,10 @@ def test_the_drawings_numbers_are_the_ones_that_are_raised() -> None:
         {"code": 400, "error": "size is out of range"},
         {"code": 400, "detail": "size is out of range"},
         {"code": 400, "msg": ["odd"], "message": None, "error": {"message": 7}, "detail": "size is out of range"},
+        {"code": 400, "data": {"failCode": "INVALID_INPUT", "failMsg": "size is out of range"}},
+        {"code": 400, "data": {"error": "size is out of range"}},
+        {"code": 400, "msg": "", "data": {"failCode": "size is out of range", "failMsg": ""}},
+        {"code": 400, "failMsg": "size is out of range"},
     ],
 )
 def test_a_refusal_keeps_the_servers_words(payload: dict[str, object]) -> None:
@@ -135,6 +146,27 @@ def test_a_refusal_names_the_request_and_how_long_to_wait() -> None:
 
     assert (error.request_id, error.retry_after) == ("req-7", 2.5)
     assert str(error) == "slow down (HTTP 429, request req-7)"
+
+
+@pytest.mark.parametrize(
+    ("payload", "status", "moderated"),
+    [
+        ({"data": {"failCode": "CONTENT_MODERATION"}}, 400, True),
+        ({"data": {"failCode": "CONTENT_MODERATION", "failMsg": "nsfw"}}, 422, True),
+        ({"code": 422, "msg": "content moderation"}, 422, True),
+        ({"code": 400, "msg": "no", "data": {"failMsg": "flagged by safety"}}, 200, True),
+        ({"error": {"message": "no", "code": "moderation_blocked"}}, 400, True),
+        ({"failCode": "NSFW"}, 400, True),
+        ({"code": 400, "msg": "safety_tolerance is out of range"}, 400, False),
+        ({"data": {"failCode": "INVALID_INPUT", "failMsg": "size"}}, 422, False),
+        ({"code": 500, "msg": "content moderation"}, 500, False),
+        ({"code": 403, "msg": "content moderation"}, 403, False),
+    ],
+)
+def test_a_refusal_comes_from_moderation_where_its_code_or_words_say_so(
+    payload: object, status: int, moderated: bool
+) -> None:
+    assert is_moderation(refusal_of(answer(payload, status))) is moderated
 
 
 @pytest.mark.parametrize(
@@ -167,11 +199,13 @@ def test_a_refused_query_carries_the_task_id_that_was_asked_for() -> None:
         (403, APIError),
         (404, APIError),
         (407, APIError),
-        (413, APIError),
+        (413, RequestTooLargeError),
         (429, RateLimitError),
+        (455, APIError),
         (500, ServerError),
         (502, ServerError),
         (504, ServerError),
+        (524, ServerTimeoutError),
         (302, APIError),
     ],
 )
@@ -234,15 +268,17 @@ def test_a_title_is_the_servers_words() -> None:
     [
         (RawResponse(413, NGINX), "client.upload"),
         (answer({"code": 413, "msg": "too large"}), "client.upload"),
+        (RawResponse(413, b"Request Entity Too Large\n\nFUNCTION_PAYLOAD_TOO_LARGE\n"), "https://api.apimodels.app/v1"),
+        (RawResponse(524, b"<title>524: A timeout occurred</title>"), "the work may go on"),
+        (answer({"code": 455, "msg": "maintenance"}), "try again later"),
+        (answer({"code": 505, "msg": "off"}), "take another model"),
         (RawResponse(407, b""), "name:password@host:port"),
         (RawResponse(404, b"", url="https://a/api/images"), "https://a/api/images: check base_url"),
         (answer({"code": 404}, url="https://a/api/images"), "https://a/api/images: check base_url"),
     ],
 )
 def test_a_refused_create_says_what_to_do(given: RawResponse, hint: str) -> None:
-    error = refusal_of(given)
-    assert type(error) is APIError
-    assert hint in str(error)
+    assert hint in str(refusal_of(given))
 
 
 def test_a_401_page_says_nothing_about_the_key() -> None:
@@ -279,6 +315,13 @@ def test_an_odd_answer_is_shown_in_short_and_kept_in_full() -> None:
     assert "<html>xxx" in str(error.value)
     assert str(error.value).endswith("…")
     assert error.value.body == page.decode()
+
+
+def test_a_page_in_place_of_an_answer_to_a_query_names_its_sender_and_the_proxy() -> None:
+    page = RawResponse(407, b"<title>Password?</title>", server="tinyproxy", via="http://proxy:3128 (HTTP_PROXY)")
+
+    with pytest.raises(ProtocolError, match=r"by tinyproxy, through the proxy http://proxy:3128 \(HTTP_PROXY\)\)"):
+        read_task(page, task_id="t")
 
 
 # --- the smaller calls

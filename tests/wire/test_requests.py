@@ -1,4 +1,4 @@
-"""The JSON of a create."""
+"""The JSON of a create request."""
 
 import json
 from typing import Any

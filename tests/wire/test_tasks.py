@@ -1,4 +1,4 @@
-"""What an answer to a create or a query means when it brings a task."""
+"""What an answer to a create request or a query means when it brings a task."""
 
 import base64
 import json
@@ -95,6 +95,20 @@ def test_unknown_fields_survive_in_raw() -> None:
         ("Processing", TaskState.PROCESSING),
         (" COMPLETED ", TaskState.COMPLETED),
         ("failed", TaskState.FAILED),
+        ("wait", TaskState.PENDING),
+        ("Waiting", TaskState.PENDING),
+        ("queueing", TaskState.PENDING),
+        ("QUEUING", TaskState.PENDING),
+        ("generating", TaskState.PROCESSING),
+        ("success", TaskState.COMPLETED),
+        ("Succeeded", TaskState.COMPLETED),
+        ("DONE", TaskState.COMPLETED),
+        ("finished", TaskState.COMPLETED),
+        ("fail", TaskState.FAILED),
+        ("error", TaskState.FAILED),
+        ("Cancelled", TaskState.FAILED),
+        ("canceled", TaskState.FAILED),
+        ("expired", TaskState.FAILED),
         ("upscaling", "upscaling"),
         ("Queued", "Queued"),
         ("", ""),
@@ -112,6 +126,38 @@ def test_a_state_is_one_of_the_four_or_the_servers_own_word(state: object, read:
     assert task.is_terminal is (read in ("completed", "failed"))
 
 
+@pytest.mark.parametrize("state", ["baked", "", None, 7])
+def test_an_unknown_state_with_links_is_completed_and_a_running_one_is_not(state: object) -> None:
+    data = {"taskId": "t", "state": state, "resultUrls": ["https://a/1"]}
+
+    assert task_of(data, task_id="t").state is TaskState.COMPLETED
+    assert tasks.odd_state(task_of(data)) == (str(state) if state else None)
+    assert task_of({**data, "state": "processing"}).state is TaskState.PROCESSING
+    assert tasks.odd_state(task_of({**data, "state": "success"})) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [
+        ({"taskId": "t", "status": "success"}, TaskState.COMPLETED),
+        ({"taskId": "t", "state": None, "status": "fail"}, TaskState.FAILED),
+        ({"taskId": "t", "state": "pending", "status": "done"}, TaskState.PENDING),
+        ({"taskId": "t", "status": 200}, ""),
+    ],
+)
+def test_a_state_may_be_called_status(data: object, read: str) -> None:
+    assert task_of(data, task_id="t").state == read
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [("no", "no"), ({"message": "no"}, "no"), ({"code": 1}, None), ([], None), (" ", None)]
+)
+def test_the_words_of_a_failure_may_be_called_error(error: object, words: str | None) -> None:
+    assert task_of({"taskId": "t", "state": "failed", "error": error}).fail_msg == words
+    assert task_of({"taskId": "t", "state": "failed", "failMsg": "", "error": error}).fail_msg == words
+    assert task_of({"taskId": "t", "state": "failed", "failMsg": "mine", "error": error}).fail_msg == "mine"
+
+
 def test_a_create_that_tells_no_state_is_pending_and_a_query_is_of_no_known_state() -> None:
     assert task_of({"taskId": "t"}).state is TaskState.PENDING
     assert task_of({"taskId": "t"}, task_id="t").state == ""
@@ -126,6 +172,11 @@ def test_a_create_that_tells_no_state_is_pending_and_a_query_is_of_no_known_stat
         ("1705123450000", datetime(2024, 1, 13, 5, 24, 10, tzinfo=UTC)),
         (1705123450, datetime(2024, 1, 13, 5, 24, 10, tzinfo=UTC)),
         ("1705123450", datetime(2024, 1, 13, 5, 24, 10, tzinfo=UTC)),
+        ("2024-01-13T05:24:10.000Z", datetime(2024, 1, 13, 5, 24, 10, tzinfo=UTC)),
+        ("2024-01-13T06:24:10+01:00", datetime(2024, 1, 13, 5, 24, 10, tzinfo=UTC)),
+        ("2024-01-13 05:24:10", datetime(2024, 1, 13, 5, 24, 10, tzinfo=UTC)),
+        ("2024-13-01", None),
+        ("0001-01-01T00:00:00+14:00", None),
         (None, None),
         ("", None),
         ("yesterday", None),
@@ -157,10 +208,39 @@ def test_epoch_milliseconds_become_aware_datetimes_and_oddities_become_none(
         (None, ()),
         (7, ()),
         ({"0": "https://a/1"}, ()),
+        ('["https://a/1", "https://a/2"]', ("https://a/1", "https://a/2")),
+        ('["https://a/1"', ()),
+        ([{"url": "https://a/1"}, {"resultUrl": "https://a/2", "name": "sky"}], ("https://a/1", "https://a/2")),
+        ({"url": "https://a/1"}, ("https://a/1",)),
+        ('[{"url": "https://a/1"}]', ("https://a/1",)),
+        ([{"url": None}, {"url": ["https://a/1"]}, {"url": "a.png"}], ()),
+        (["data:image/png;base64,iVBORw0KGgo="], ("data:image/png;base64,iVBORw0KGgo=",)),
     ],
 )
 def test_links_are_read_from_a_list_or_a_single_text(links: object, read: tuple[str, ...]) -> None:
     assert task_of({"taskId": "t", "state": "completed", "resultUrls": links}).result_urls == read
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        '{"resultUrls": ["https://a/1"]}',
+        {"resultUrls": ["https://a/1"]},
+        '{"resultUrls": [{"url": "https://a/1"}], "x": 1}',
+        '["https://a/1"]',
+    ],
+)
+def test_links_may_stand_in_a_result_json(result: object) -> None:
+    data = {"taskId": "t", "state": "success", "resultJson": result}
+
+    assert task_of(data).result_urls == ("https://a/1",)
+    assert task_of({**data, "resultUrls": []}).result_urls == ("https://a/1",)
+    assert task_of({**data, "resultUrls": "https://a/2"}).result_urls == ("https://a/2",)
+
+
+@pytest.mark.parametrize("result", ["", "{", "null", "7", '{"resultUrls": null}', None, 7, "[" * 100_000])
+def test_a_result_json_without_links_has_none(result: object) -> None:
+    assert task_of({"taskId": "t", "state": "success", "resultJson": result}).result_urls == ()
 
 
 @pytest.mark.parametrize(
@@ -234,6 +314,53 @@ def test_a_task_id_beside_a_refusal_of_a_query_is_a_refusal_about_that_task() ->
     with pytest.raises(BadRequestError) as error:
         read_task(answer({"code": 400, "data": {"taskId": "t", "state": "pending"}}), task_id="t")
 
+    assert error.value.task_id == "t"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"code": 200, "data": {"task_id": "t", "state": "waiting"}},
+        {"code": 200, "taskId": "t", "state": "waiting"},
+        {"code": 200, "taskId": "t", "data": {"state": "waiting"}},
+        {"task_id": "t", "status": "waiting", "data": None},
+        {"code": 500, "msg": "oh", "task_id": "t"},
+        {"code": 501, "data": {"task_id": "t"}},
+    ],
+)
+def test_a_task_id_is_found_under_each_name_and_in_each_place(payload: object) -> None:
+    task = read_task(answer(payload))
+
+    assert (task.id, task.state) == ("t", TaskState.PENDING)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"code": 501, "msg": "generation failed", "data": {"taskId": "t", "state": "fail", "failMsg": "no"}},
+        {"code": 501, "data": {"state": "failed", "failMsg": "no"}},
+        {"code": 400, "data": {"task_id": "t", "status": "failed", "error": "no"}},
+    ],
+)
+def test_a_refusal_of_a_query_that_brings_the_failed_task_is_that_task(payload: object) -> None:
+    for status in (200, 501):
+        task = read_task(answer(payload, status), task_id="t")
+
+        assert (task.id, task.state, task.fail_msg) == ("t", TaskState.FAILED, "no")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"code": 501, "data": {"taskId": "u", "state": "fail"}},
+        {"code": 500, "data": {"state": "fail"}},
+        {"code": 501, "data": {"taskId": "t", "state": "generating"}},
+        {"code": 501, "data": None},
+    ],
+)
+def test_a_refusal_of_a_query_without_its_failed_task_is_a_refusal(payload: object) -> None:
+    with pytest.raises(APIError) as error:
+        read_task(answer(payload, 501), task_id="t")
     assert error.value.task_id == "t"
 
 
@@ -334,7 +461,8 @@ def test_a_completed_task_without_links_is_an_error_with_the_whole_answer() -> N
 
 NAMES = [
     "code", "msg", "message", "error", "detail", "data", "taskId", "state", "resultUrls", "model", "createTime",
-    "completeTime", "failCode", "failMsg", "retryable", "created", "url", "id", "raw", "b64_json",
+    "completeTime", "failCode", "failMsg", "retryable", "created", "url", "id", "raw", "b64_json", "status", "task_id",
+    "resultJson", "resultUrl",
 ]  # fmt: skip
 WORDS = st.sampled_from(["t", "pending", "completed", "failed", "200", "500", "\ud800", "\x00", "https://a/1"])
 NUMBERS = st.sampled_from([200, 200, 400, 429, 500, 0, -1, 10**400, 1e308, float("nan"), float("inf"), 1705123450000])

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from apimodels_async.cli.output import OutputPlace
+from apimodels_async.cli.output import Target
 from apimodels_async.ledger.entries import Step
 from apimodels_async.ledger.port import Change
 from apimodels_async.ledger.sqlite import SqliteLedger
@@ -25,6 +25,9 @@ class Again(StrEnum):
     FAILED = "failed"
 
 
+WORDS = tuple(each.value for each in Again)
+
+
 class Keeping(NamedTuple):
     """How a batch keeps its ledger.
 
@@ -37,16 +40,16 @@ class Keeping(NamedTuple):
     again: Again | None = None
 
 
-def automatic_ledger(output: OutputPlace, server: str) -> Path:
+def automatic_ledger(target: Target, server: str) -> Path:
     """The ledger below an output folder for one server, so that trying with ``--local`` first costs nothing.
 
     Args:
-        output: where the pictures go. What goes into a store has a ledger in the current folder, one for each store.
+        target: where the pictures go. What goes into a store has a ledger in the current folder, one for each store.
         server: the identity of the server.
     """
-    whose = server if isinstance(output.pictures, Path) else f"{server} {output.pictures}"
+    whose = server if isinstance(target.pictures, Path) else f"{server} {target.pictures}"
     name = re.sub(r"[^a-z0-9.]+", "-", whose.partition("://")[2].lower()).strip("-.")[:60]
-    return output.notes / FOLDER / f"ledger-{name}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}.db"
+    return target.folder / FOLDER / f"ledger-{name}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}.db"
 
 
 def local_store(directory: Path, ledger: Path | None) -> Path:

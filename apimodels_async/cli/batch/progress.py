@@ -30,6 +30,9 @@ class BatchProgress:
         words: what the batch is doing instead of making pictures, if anything.
         done: requests with an outcome.
         failed: of those, how many have no picture.
+        own: of those, how many were work of this run. What an earlier run finished comes back at once, and says nothing
+            about how long the rest will take.
+        clock: seconds.
     """
 
     total: int | None
@@ -37,20 +40,22 @@ class BatchProgress:
     words: str = ""
     done: int = 0
     failed: int = 0
+    own: int = 0
+    clock: Callable[[], float] = time.monotonic
     _samples: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]])
 
     def __rich__(self) -> Table:
         """Render it."""
-        stats = self.stats()
-        rate = self._rate(time.monotonic())
         line = Table.grid(padding=(0, 2))
         line.add_column()
         line.add_column(no_wrap=True, overflow="ellipsis")
         bar = ProgressBar(total=self.total, completed=self.done, width=24, pulse=self.total is None)
-        line.add_row(bar, Text("  ").join(self._figures(stats, rate)))
+        line.add_row(bar, self.figures())
         return line
 
-    def _figures(self, stats: BatchStats, rate: float) -> list[Text]:
+    def figures(self) -> Text:
+        """What stands beside the bar."""
+        stats, rate = self.stats(), self._rate(self.clock())
         figures = [
             Text(f"{self.done}" if self.total is None else f"{self.done}/{self.total}", style="bold"),
             Text(f"in flight {stats.in_flight}"),
@@ -60,6 +65,8 @@ class BatchProgress:
         if self.total is not None:
             figures.append(Text(_left(self.total - self.done, rate)))
         figures.append(Text(f"US$ {stats.spent:.2f}"))
+        if stats.uploaded:
+            figures.insert(2, Text(f"sent {stats.uploaded / 1e6:.1f} MB"))
         if stats.saving:
             figures.insert(2, Text(f"saving {stats.saving}"))
         if stats.outage >= _NOTICEABLE:
@@ -67,15 +74,20 @@ class BatchProgress:
             figures.append(Text(words, style="yellow"))
         if self.words:
             figures.append(Text(self.words, style="yellow"))
-        return figures
+        return Text("  ").join(figures)
+
+    def count(self, done: int, failed: int, *, own: bool) -> None:
+        """One more request has its outcome."""
+        self.done, self.failed = done, failed
+        self.own += own
 
     def _rate(self, now: float) -> float:
-        """Requests done a second, lately."""
-        self._samples.append((now, self.done))
+        """Requests a second that this run has done, lately."""
+        self._samples.append((now, self.own))
         while now - self._samples[0][0] > _WINDOW:
             self._samples.popleft()
         began, done = self._samples[0]
-        return (self.done - done) / (now - began) if now > began else 0.0
+        return (self.own - done) / (now - began) if now > began else 0.0
 
 
 def _left(requests: int, rate: float) -> str:

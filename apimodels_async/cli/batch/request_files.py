@@ -4,12 +4,23 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.batch.request_lines import EITHER, FORMS, BadLineError, Line, check_pictures, requests
+from apimodels_async.cli.batch.columns import PLAIN, Columns
+from apimodels_async.cli.batch.request_lines import (
+    EITHER,
+    FORMS,
+    NOTHING,
+    BadLineError,
+    Defaults,
+    Line,
+    check_pictures,
+    requests,
+)
 from apimodels_async.cli.batch.text_lines import LineReader, read_lines
 from apimodels_async.cli.failures import CommandFailed
 
@@ -27,13 +38,21 @@ class RequestFile:
     Args:
         path: its suffix determines the format.
         model: the default model of a request.
+        columns: what is made of columns that are no fields of a request.
+        extra: fields of every request that this version does not know; a request's own come before them.
+
+    Attributes:
+        last_line: the number of the last request's line, once they are counted.
 
     Raises:
         CommandFailed: the suffix is unknown, or `path` is not a file.
     """
 
-    def __init__(self, path: Path, model: str) -> None:
+    def __init__(self, path: Path, model: str, columns: Columns = PLAIN, extra: Mapping[str, Any] = NOTHING) -> None:
+        self._extra = extra
         self._path = path
+        self._columns = columns
+        self.last_line: int = 0
         self._model = model
         if path.suffix.lower() not in FORMS:
             raise CommandFailed(f"FILE {path}: its name ends in none of {', '.join(FORMS)}", exit_codes.USAGE)
@@ -52,8 +71,9 @@ class RequestFile:
     def _read(self, *, checked: bool) -> Iterator[Line]:
         try:
             with self._path.open("rb") as file:
-                rows = FORMS[self._path.suffix.lower()](read_lines(iter(partial(file.read, _PIECE), b"")))
-                for line in requests(rows, self._path.parent, self._model):
+                texts = read_lines(iter(partial(file.read, _PIECE), b""))
+                rows = FORMS[self._path.suffix.lower()](texts, self._columns)
+                for line in requests(rows, self._path.parent, Defaults(self._model, self._extra), self._columns):
                     if checked:
                         check_pictures(line)
                     yield line
@@ -74,7 +94,14 @@ class RequestFile:
             BadLineError: at the first line that is none, or whose pictures would be refused.
             CommandFailed: the file cannot be read.
         """
-        return sum(1 for _ in self._read(checked=True))
+        number = 0
+        for line in self._read(checked=True):
+            number += 1
+            self.last_line = line.number
+        missing = next(self._columns.missing(), None) if number else None
+        if missing is not None:
+            raise BadLineError(f"{self._path}: no line has {{{missing}}}")
+        return number
 
 
 class StandardInput:
@@ -82,10 +109,14 @@ class StandardInput:
 
     Args:
         model: for requests that name none.
+        columns: what is made of columns that are no fields of a request.
+        extra: fields of every request that this version does not know; a request's own come before them.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, columns: Columns = PLAIN, extra: Mapping[str, Any] = NOTHING) -> None:
+        self._extra = extra
         self._model = model
+        self._columns = columns
 
     async def __aiter__(self) -> AsyncIterator[Line]:
         """Each request.
@@ -103,7 +134,7 @@ class StandardInput:
 
     def _requests(self, texts: Iterator[tuple[int, str]]) -> Iterator[Line]:
         try:
-            yield from requests(EITHER(texts), Path(), self._model)
+            yield from requests(EITHER(texts, self._columns), Path(), Defaults(self._model, self._extra), self._columns)
         except BadLineError as error:
             raise BadLineError(f"stdin, {error}") from None
 

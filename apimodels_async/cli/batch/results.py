@@ -15,10 +15,11 @@ from apimodels_async.cli.batch.request_lines import Line
 from apimodels_async.errors import SubmissionUnknownError
 from apimodels_async.models import Outcome, Task
 
-__all__ = ["NAME", "Results", "row", "state_of", "sweep"]
+__all__ = ["NAME", "Results", "encoded", "found_in", "row", "state_of", "sweep"]
 
 NAME = "results.jsonl"
 _LINE_ENDS = {each: f"\\u{each:04x}" for each in (0x85, 0x2028, 0x2029)}
+_NUMBERED = re.compile(r"results\.(\d+)\.jsonl")
 _PART = re.compile(rf"{re.escape(NAME)}\.(?P<pid>\d+)-[0-9a-f]{{8}}\.part")
 
 
@@ -80,7 +81,7 @@ class Results:
 
     def add(self, line: dict[str, Any]) -> None:
         """Note the line of a request; never raises for a disk that takes no more."""
-        text = _encoded(line)
+        text = encoded(line)
         try:
             self._file.seek(self._end)
             self._file.write(text)
@@ -125,12 +126,12 @@ class Results:
         places = dict(self._places)
         for index in sorted({*places, *unwritten}):
             if index in unwritten:
-                yield _encoded(unwritten[index])
+                yield encoded(unwritten[index])
             else:
                 self._file.seek(places[index])
                 yield self._file.readline()
         for other in others:
-            yield _encoded(other)
+            yield encoded(other)
 
     def unwritten(self, others: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """The lines that stand in no file, those of `others` included."""
@@ -148,6 +149,12 @@ class Results:
         if self.part is None:
             with contextlib.suppress(OSError):
                 self._part.unlink(missing_ok=True)
+
+
+def found_in(directory: Path) -> list[Path]:
+    """The results files of all batches in a directory, the oldest first."""
+    numbered = [(int(found[1]), path) for path in directory.iterdir() if (found := _NUMBERED.fullmatch(path.name))]
+    return [*(path for _, path in sorted(numbered)), *filter(Path.is_file, [directory / NAME])]
 
 
 def sweep(directory: Path) -> None:
@@ -178,7 +185,8 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _encoded(line: dict[str, Any]) -> bytes:
+def encoded(line: dict[str, Any]) -> bytes:
+    """A line of the file."""
     # A server's words may hold half a character, which UTF-8 has no room for; written like this JSON has. What many
     # programs take for the end of a line is escaped as well.
     return json.dumps(line, ensure_ascii=False).translate(_LINE_ENDS).encode(errors="backslashreplace") + b"\n"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import anyio
@@ -14,15 +15,17 @@ from apimodels_async.cli.batch.ending import Place, ids_without_a_file, way_back
 from apimodels_async.cli.batch.keeping import Keeping, automatic_ledger, clear
 from apimodels_async.cli.batch.progress import BatchProgress
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
-from apimodels_async.cli.batch.request_lines import BadLineError
+from apimodels_async.cli.batch.request_lines import BadLineError, Line
 from apimodels_async.cli.batch.results import NAME, Results, row, state_of, sweep
 from apimodels_async.cli.batch.tally import Tally
 from apimodels_async.cli.batch.unfinished import Unfinished
-from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, is_empty
+from apimodels_async.cli.naming import filled, of_request
 from apimodels_async.cli.output import make_usable
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import server_of
 from apimodels_async.cli.signals import ending_signals
+from apimodels_async.cli.stderr import current
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import DownloadError, LedgerError
 from apimodels_async.models import BatchStats, GenerationRequest, Outcome, Task
@@ -48,7 +51,9 @@ class BatchRun:
         screen: the streams.
         progress: what is shown of it.
         printing: whether the saved paths are printed.
-        tally: what came of it.
+        name: what the pictures are called.
+        digits: of ``{line}`` in it.
+        tally: its results.
         broken: the line that ended the input.
         interrupted: whether it was left by Ctrl-C.
         unwritable: why results.jsonl could not be written.
@@ -61,6 +66,8 @@ class BatchRun:
     screen: Screen
     progress: BatchProgress
     printing: bool
+    name: str
+    digits: int
     tally: Tally = field(factory=Tally)
     broken: BadLineError | None = None
     interrupted: bool = False
@@ -95,14 +102,17 @@ class BatchRun:
             LedgerError: the ledger cannot be opened, which leaves everything as it is; or no longer be written.
             OSError: stdout can no longer be written.
         """
-        make_usable(self.place.output)
+        make_usable(self.place.target)
+        lines = aiter(self.source)
+        first = await self._first(lines)
         await self._choose_ledger(client)
         try:
             batch = client.batch(
-                self._requests(),
-                download_to=self.place.output.pictures,
+                self._requests(first, lines),
+                download_to=self.place.target.pictures,
                 ledger=self.place.ledger,
                 on_event=self._unfinished.hear,
+                name=self._name,
                 **self.options,
             )
         except ValueError as error:
@@ -117,8 +127,8 @@ class BatchRun:
                 with work:
                     async with batch:
                         # Not before: if the ledger is in use, so is the results.jsonl of the run that uses it.
-                        sweep(self.place.output.notes)
-                        self._results = Results(self.place.output.notes)
+                        sweep(self.place.target.folder)
+                        self._results = Results(self.place.target.folder)
                         async for outcome in batch:
                             await self._take(outcome)
             except BadLineError as error:
@@ -138,22 +148,38 @@ class BatchRun:
         """Keep a ledger in the output folder where none was named, and clear what is to be made again."""
         ledger = self.place.ledger
         if self.keeping.automatic:
-            ledger = automatic_ledger(self.place.output, server_of(client))
+            ledger = automatic_ledger(self.place.target, server_of(client))
             self.place = self.place._replace(ledger=ledger)
         if ledger is not None and self.keeping.again is not None:
             await anyio.to_thread.run_sync(clear, ledger, self.keeping.again)
 
-    async def _requests(self) -> AsyncIterator[GenerationRequest]:
-        index = 0
-        async for line in self.source:
+    async def _first(self, lines: AsyncIterator[Line]) -> Line:
+        """The first request: without one, nothing is begun."""
+        try:
+            return await anext(lines)
+        except StopAsyncIteration:
+            raise is_empty("FILE -", "give a request a line") from None
+        except BadLineError as error:
+            raise CommandFailed(str(error), exit_codes.USAGE) from error
+
+    async def _requests(self, line: Line, lines: AsyncIterator[Line]) -> AsyncIterator[GenerationRequest]:
+        for index in count():
             if self.interrupted:
                 return
             self._unfinished.add(index, line)
-            index += 1
             yield line.request
+            try:
+                line = await anext(lines)
+            except StopAsyncIteration:
+                return
+
+    def _name(self, index: int, request: GenerationRequest) -> str:
+        """The name of a request's pictures, with what only its line says filled in."""
+        line = self._unfinished.line(index)
+        return filled(self.name, {**of_request(request), **line.columns, "line": line.number}, digits=self.digits)
 
     async def _take(self, outcome: Outcome) -> None:
-        line, seconds = self._unfinished.take(outcome.index)
+        line, seconds, own = self._unfinished.take(outcome.index)
         if self._results is not None:
             self._results.add(
                 row(
@@ -169,7 +195,7 @@ class BatchRun:
             if self._results.trouble is not None and self._batch is not None:
                 self._batch.stop_creating("results.jsonl cannot be written", self._results.trouble)
         self.tally.count(line, outcome)
-        self.progress.done, self.progress.failed = self.tally.done, self.tally.failed
+        self.progress.count(self.tally.done, self.tally.failed, own=own)
         if self.printing and outcome.files:
             # In a thread: a reader that takes its time must not hold up the tasks that are paid for.
             await anyio.to_thread.run_sync(self.screen.paths, outcome.files, abandon_on_cancel=True)
@@ -205,7 +231,7 @@ class BatchRun:
         self.record()
         self.screen.stop()
         self.tell_ids()
-        self.screen.say(f"apimodels: {self.way_back('interrupted')}")
+        current().fail(CommandFailed(self.way_back("interrupted"), exit_codes.INTERRUPTED))
         os._exit(exit_codes.INTERRUPTED)
 
     # --- the end
@@ -239,13 +265,13 @@ class BatchRun:
         if self._results is None or self.unwritable is None:
             return
         if self._results.part is not None:
-            self.screen.say(f"apimodels: the first results are in {self._results.part}")
-        for line in ids_without_a_file(self._results.unwritten(self._rows()), self.place.output.pictures):
+            current().warn(f"the first results are in {self._results.part}")
+        for line in ids_without_a_file(self._results.unwritten(self._rows()), self.place):
             self.screen.say(line)
 
     def ending(self) -> CommandFailed | None:
         """How the command ends, if not well."""
-        where = self.place.output.notes / NAME
+        where = self.place.target.folder / NAME
         if self.unwritable is not None:
             why = self.unwritable.strerror or str(self.unwritable)
             code = exit_codes.INTERRUPTED if self.interrupted else exit_codes.code_of(DownloadError(""))
@@ -259,7 +285,24 @@ class BatchRun:
         code = self.tally.code()
         if code == exit_codes.OK:
             return None
-        return CommandFailed(f"{self.tally.failed} of {self.tally.done} brought no picture: {where} tells why", code)
+        words = f"{self.tally.failed} of {self.tally.done} brought no picture: {where} tells why"
+        cause = self.tally.first(code)
+        return CommandFailed(words, code, cause=cause)
+
+    def view(self) -> dict[str, Any]:
+        """What came of it, for programs."""
+        stats = self.stats
+        return {
+            "requests": self.tally.done,
+            "failed": self.tally.failed,
+            "pictures": self.tally.pictures,
+            "bytes": stats.bytes,
+            "matched": stats.matched,
+            "seconds": round(self.tally.seconds, 3),
+            "cost": round(stats.spent, 6),
+            "results": str(self.place.target.folder / NAME),
+            "ledger": None if self.place.ledger is None else str(self.place.ledger),
+        }
 
     def way_back(self, why: str) -> str:
         """`why` the batch was left, and how to go on."""

@@ -7,11 +7,13 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from attrs import define, field
 
+from apimodels_async._download.destination import absolute
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.batch.entry_rows import write_results
 from apimodels_async.cli.batch.keeping import Again
@@ -19,10 +21,12 @@ from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
 from apimodels_async.cli.batch.results import NAME
 from apimodels_async.cli.batch.shards_progress import ShardsProgress
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, one_line
-from apimodels_async.cli.output import OutputPlace, make_usable
+from apimodels_async.cli.options import ServerChoice
+from apimodels_async.cli.output import Target, make_usable
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.cli.signals import ending_signals
+from apimodels_async.cli.stderr import current
 from apimodels_async.errors import ConfigurationError
 from apimodels_async.ledger.entries import Step
 from apimodels_async.ledger.opening import shown
@@ -45,19 +49,21 @@ class SharedBatch:
 
     Attributes:
         url: of the ledger.
-        output: where the pictures go.
+        target: where the pictures go.
         options: for ``client.batch`` in each shard.
         screen: the streams.
         printing: whether the saved paths are printed.
+        as_json: whether the result is a JSON object.
         progress: what is shown of it.
         interrupted: whether it was left by a signal.
     """
 
     url: str
-    output: OutputPlace
+    target: Target
     options: dict[str, Any]
     screen: Screen
     printing: bool
+    as_json: bool = False
     progress: ShardsProgress = field(factory=ShardsProgress)
     interrupted: bool = False
     _errors: list[str] = field(factory=list[str])
@@ -97,17 +103,17 @@ class SharedBatch:
 
     # --- the work
 
-    def run_here(self, ledger: "PostgresLedger", *, local: bool, store: Any) -> None:
+    def run_here(self, ledger: "PostgresLedger", server: ServerChoice, *, store: Path) -> None:
         """Take shards that no other run holds, and watch the others, until all are finished."""
-        make_usable(self.output)
+        make_usable(self.target)
         with self.screen.live(self.progress):
-            converse(partial(self._plain, ledger=ledger), local=local, store=store)
+            converse(partial(self._plain, ledger=ledger), server, store=store)
 
     async def _plain(self, client: "AsyncImagesClient", ledger: "PostgresLedger") -> None:
         from apimodels_async.shards.together import PlainRun  # noqa: PLC0415  (an extra)
 
         stop = anyio.Event()
-        options = {**self.options, "download_to": self.output.pictures}
+        options = {**self.options, "download_to": self.target.pictures}
         run = PlainRun(client, ledger, options, stop=stop, on_report=self._heard, on_outcome=self._came)
         trouble: Exception | None = None
         async with anyio.create_task_group() as group:
@@ -128,24 +134,20 @@ class SharedBatch:
             CommandFailed: the scheduler cannot be reached.
             ConfigurationError: the extra is missing; also on a worker.
         """
-        make_usable(self.output)
+        make_usable(self.target)
         with _dask(self.screen) as (connect, make_pictures):
             try:
                 client = connect(scheduler)
             except (OSError, TimeoutError, ValueError) as error:
                 raise CommandFailed(f"--scheduler {scheduler}: {one_line(error)}", exit_codes.USAGE) from error
             with client, self.screen.live(self.progress):
-                reports = make_pictures(client, ledger, download_to=self._shared_output(), **self.options)
+                reports = make_pictures(client, ledger, download_to=absolute(self.target.pictures), **self.options)
                 with contextlib.closing(reports):
                     try:
                         for report in reports:
                             self._heard(report)
                     except KeyboardInterrupt:
                         self.interrupted = True
-
-    def _shared_output(self) -> str:
-        place = self.output.pictures
-        return place if isinstance(place, str) else str(place.absolute())
 
     def _heard(self, report: "ShardReport") -> None:
         self.progress.hear(report)
@@ -161,7 +163,7 @@ class SharedBatch:
             async for _ in signals:
                 if self.interrupted:
                     self.screen.stop()
-                    self.screen.say(f"apimodels: {self._way_back()}")
+                    current().warn(self._way_back())
                     os._exit(exit_codes.INTERRUPTED)
                 self.interrupted = True
                 self.progress.words = "leaving, when what was sent is answered"
@@ -176,10 +178,11 @@ class SharedBatch:
             CommandFailed: not every request has its pictures.
         """
         counts: Counter[Step] = Counter(ledger.counts())
-        where = write_results(ledger.entries(), self.output.notes)
+        where = write_results(ledger.entries(), self.target.folder)
         terms = ledger.terms()
-        for words in _summary(counts, terms.used, self._errors):
-            self.screen.say(words)
+        if not self.as_json:
+            for words in _summary(counts, terms.used, self._errors):
+                self.screen.say(words)
         if self.interrupted:
             raise CommandFailed(self._way_back(), exit_codes.INTERRUPTED)
         missing = sum(count for step, count in counts.items() if step not in _GOOD)
@@ -187,6 +190,14 @@ class SharedBatch:
             raise CommandFailed(
                 f"{missing} of {counts.total()} brought no picture: {where} tells why", exit_codes.SOME_FAILED
             )
+        if self.as_json:
+            self.screen.json({
+                "requests": counts.total(),
+                "failed": missing,
+                "cost": round(terms.used, 6),
+                "results": str(where),
+                "ledger": shown(self.url),
+            })  # fmt: skip
 
     def _way_back(self) -> str:
         return f"interrupted; {shown(self.url)} knows how far each request is: run the same command again"
@@ -257,4 +268,4 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING:  # errors are shown by the command line itself
-            self._screen.say(f"apimodels: {one_line(record.getMessage())}")
+            current().warn(record.getMessage())

@@ -3,7 +3,7 @@
 import csv
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from apimodels_async._text import is_blank, shorten
@@ -38,12 +38,15 @@ class Row(NamedTuple):
     cells: dict[str, str]
 
 
-def read_table(texts: Iterable[tuple[int, str]], *, separators: str = _SEPARATORS) -> Iterator[Row]:
+def read_table(
+    texts: Iterable[tuple[int, str]], *, separators: str = _SEPARATORS, wanted: Collection[str] = ("prompt",)
+) -> Iterator[Row]:
     """The header, and then the rows.
 
     Args:
         texts: the lines, numbered.
-        separators: those that are possible; the first that gives a column ``prompt`` is taken, or else the first.
+        separators: those that are possible; the first that gives the wanted columns is taken, or else the first.
+        wanted: the names of columns, in lower case.
 
     Raises:
         BadTableError: no CSV, or cells that belong to no column.
@@ -57,7 +60,7 @@ def read_table(texts: Iterable[tuple[int, str]], *, separators: str = _SEPARATOR
     if declared is not None:
         separators = declared[1]
         number, first = next(lines, (number, ""))
-    separator = next((each for each in separators if "prompt" in _names(first, each)), separators[0])
+    separator = next((each for each in separators if set(wanted) <= set(_names(first, each))), separators[0])
     # The reader counts lines from 1, and the header need not be on the first.
     skipped = number - 1
     reader = csv.reader(itertools.chain([first + "\n"], (text + "\n" for _, text in lines)), strict=True,

@@ -84,12 +84,24 @@ class Tally:
         ]
         if self.failed:
             words.append(f"{self.failed} failed")
-        words.append(_span(time.monotonic() - self._began))
+        words.append(_span(self.seconds))
         if stats.spent:
             words.append(f"about US$ {stats.spent:.2f}")
+        if stats.unpriced:
+            words.append(f"{_many(stats.unpriced, 'request')} without a known price")
         yield ", ".join(words)
         for kind, those in self._kinds.items():
             yield f"  {those.number} {kind.__name__}, the first for line {those.line}: {one_line(those.error)}"
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.monotonic() - self._began
+
+    def first(self, code: int) -> Exception | None:
+        """The first error with this exit code, if one has it."""
+        errors = (those.error for those in self._kinds.values() if isinstance(those.error, ApimodelsError))
+        return next((error for error in errors if exit_codes.code_of(error) == code), None)
 
     def code(self) -> int:
         """The exit code."""

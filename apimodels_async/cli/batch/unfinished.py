@@ -37,6 +37,7 @@ class _Request:
     line: Line
     task: Task | None = None
     submitted: float | None = None
+    begun: bool = False
 
     @property
     def seconds(self) -> float | None:
@@ -66,14 +67,26 @@ class Unfinished:
     async def hear(self, event: BatchEvent) -> None:
         """Record an event of a request."""
         request = self._requests.get(event.index)
-        if request is not None and event.kind == "submitted":
+        if request is None:
+            return
+        request.begun = True
+        if event.kind == "submitted":
             request.task = event.task
             request.submitted = request.submitted or time.monotonic()
 
-    def take(self, index: int) -> tuple[Line, float | None]:
-        """Remove a request that has its outcome; return its line and the seconds since it was submitted."""
+    def line(self, index: int) -> Line:
+        """The line of a request that has no outcome yet."""
+        return self._requests[index].line
+
+    def take(self, index: int) -> tuple[Line, float | None, bool]:
+        """Remove a request that has its outcome.
+
+        Returns:
+            Its line, the seconds since it was submitted, and whether this run did anything about it: what an earlier
+            run has finished is returned from its ledger.
+        """
         request = self._requests.pop(index)
-        return request.line, request.seconds
+        return request.line, request.seconds, request.begun
 
     @property
     def without_task(self) -> int:

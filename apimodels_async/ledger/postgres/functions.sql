@@ -113,7 +113,8 @@ BEGIN
 
     FOR c IN SELECT * FROM json_to_recordset(changes) AS x(
         digest bytea, occurrence int, name text, step text, before text[], attempt bigint, content bytea, model text,
-        body text, cost bigint, task_id text, task text, files text, error text, intent_id text, at float8
+        body text, cost bigint, task_id text, task text, files text, error text, intent_id text,
+        picture_name text, at float8
     ) LOOP
         result := 0;
         IF c.content IS NOT NULL THEN
@@ -179,7 +180,8 @@ BEGIN
                 task = coalesce(c.task, task),
                 files = coalesce(c.files, files),
                 error = c.error,
-                intent_id = coalesce(c.intent_id, intent_id)
+                intent_id = coalesce(c.intent_id, intent_id),
+                picture_name = coalesce(c.picture_name, picture_name)
             WHERE digest = c.digest AND occurrence = c.occurrence
                 AND step = e.step AND attempt IS NOT DISTINCT FROM e.attempt AND run IS NOT DISTINCT FROM e.run;
             CONTINUE WHEN NOT FOUND;

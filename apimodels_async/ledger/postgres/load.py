@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, cast
 
 from apimodels_async._create.identity import view_text
 from apimodels_async._create.prepare import view_of
-from apimodels_async._create.price import price_of_view
 from apimodels_async._postgres import Connection
+from apimodels_async._prices import price_as_sent
 from apimodels_async._wire.converter import request_fields
+from apimodels_async.catalogue import PriceTable
 from apimodels_async.ledger.postgres import rows
 from apimodels_async.models import GenerationRequest
 
@@ -34,7 +35,9 @@ class Loaded(NamedTuple):
     unpriced: int
 
 
-def load(connection: Connection, requests: Iterable[GenerationRequest | str], model: str | None) -> Loaded:
+def load(
+    connection: Connection, requests: Iterable[GenerationRequest | str], model: str | None, prices: PriceTable
+) -> Loaded:
     """Add requests as entries at ``intent``, all of them or none. What is there already stays as it is.
 
     Requests are matched by their content and by how many times it has come before, as in a batch: the same file again
@@ -47,7 +50,7 @@ def load(connection: Connection, requests: Iterable[GenerationRequest | str], mo
     with connection.transaction():
         connection.execute(_STAGING)
         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-            for row in _rows(requests, model):
+            for row in _rows(requests, model, prices):
                 read += 1
                 unpriced += row[1] is None
                 copy.write_row(row)
@@ -59,7 +62,9 @@ def load(connection: Connection, requests: Iterable[GenerationRequest | str], mo
     return Loaded(read, added, unpriced)
 
 
-def _rows(requests: Iterable[GenerationRequest | str], model: str | None) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    requests: Iterable[GenerationRequest | str], model: str | None, prices: PriceTable
+) -> Iterator[tuple[Any, ...]]:
     """The content's digest, cost, model, body and, where it differs, what was given, of each request."""
     for number, given in enumerate(requests, 1):
         request = given if isinstance(given, GenerationRequest) else GenerationRequest(given)
@@ -68,7 +73,7 @@ def _rows(requests: Iterable[GenerationRequest | str], model: str | None) -> Ite
             raise ValueError(f"request {number}: name a model, there or for all with model=")
         view = view_of(request, its_model)
         body = view_text(view)
-        cost = rows.micros(price_of_view(view, its_model))
+        cost = rows.micros(price_as_sent(view, its_model, prices))
         yield hashlib.sha256(body.encode()).digest(), cost, its_model, body, _given(request, its_model, number)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import psycopg
 
 from apimodels_async._postgres import Connection
+from apimodels_async.catalogue import PriceTable
 from apimodels_async.ledger.entries import Step
 from apimodels_async.ledger.port import Change, Result
 from apimodels_async.ledger.postgres import rows
@@ -23,11 +24,13 @@ class Marks:
     Args:
         database: where to.
         lease: of this process; a run is begun with its first mark.
+        prices: what new entries cost.
     """
 
-    def __init__(self, database: LedgerDatabase, lease: Lease) -> None:
+    def __init__(self, database: LedgerDatabase, lease: Lease, prices: PriceTable) -> None:
         self._database = database
         self._lease = lease
+        self._prices = prices
 
     def apply(self, changes: Sequence[Change], held: Held | None) -> list[int]:
         """Carry out changes in one transaction; with the hold on a shard, marks for as long as that lasts.
@@ -37,7 +40,7 @@ class Marks:
         """
         self._database.check_writable()
         with self._database.errors("cannot be written"):
-            texts = rows.changes_json(changes)
+            texts = rows.changes_json(changes, self._prices)
         if not any(map(_is_mark, changes)):
             return self._database.write(lambda c: _carry_out(c, texts, self._lease.run))
         run, asked, results = self._mark(texts, held)
@@ -67,7 +70,7 @@ class Marks:
             for change, mine in zip(changes, marked, strict=True)
             if mine
         ]
-        texts = rows.changes_json(back)
+        texts = rows.changes_json(back, self._prices)
         self._database.write(lambda c: _carry_out(c, texts, self._lease.run))
         return [Result.ENDED if mine else result for mine, result in zip(marked, results, strict=True)]
 

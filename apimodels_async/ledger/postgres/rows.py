@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-from apimodels_async._create.price import price_of_view
+from apimodels_async._prices import price_as_sent
 from apimodels_async._wire.converter import task_from_dict
+from apimodels_async.catalogue import PriceTable
 from apimodels_async.ledger.entries import Entry, SavedFile, Step, key_of, task_fields
 from apimodels_async.ledger.port import Change
 from apimodels_async.models import Task
@@ -17,7 +18,7 @@ Row: TypeAlias = Sequence[Any]
 
 READ = """
 SELECT e.digest, e.occurrence, e.name, r.content, r.model, r.body, e.step, e.task, e.files, e.error, e.changed,
-       e.intent_id, (SELECT server FROM apimodels.ledger), e.attempt
+       e.intent_id, (SELECT server FROM apimodels.ledger), e.attempt, e.picture_name
 FROM apimodels.entry e JOIN apimodels.request r USING (digest, occurrence)
 """
 """What `entry_of` takes."""
@@ -54,16 +55,16 @@ def micros(dollars: float | None) -> int | None:
     return None if dollars is None else round(dollars * 1e6)
 
 
-def changes_json(changes: Sequence[Change]) -> str:
-    """Changes as the function ``apimodels.apply`` takes them.
+def changes_json(changes: Sequence[Change], prices: PriceTable) -> str:
+    """Changes as the function ``apimodels.apply`` takes them, with what new entries cost.
 
     Raises:
         TypeError, ValueError, RecursionError: one of them cannot be written.
     """
-    return json.dumps([_change(each) for each in changes])
+    return json.dumps([_change(each, prices) for each in changes])
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: Change, prices: PriceTable) -> dict[str, Any]:
     digest, occurrence = row_id(change.key)
     row: dict[str, Any] = {"digest": f"\\x{digest.hex()}", "occurrence": occurrence, "step": change.step.value}
     if change.digest is not None:
@@ -72,7 +73,7 @@ def _change(change: Change) -> dict[str, Any]:
             "content": f"\\x{bytes.fromhex(change.digest).hex()}",
             "model": change.model or "",
             "body": body_of(request),
-            "cost": micros(price_of_view(request, change.model or "")),
+            "cost": micros(price_as_sent(request, change.model or "", prices)),
         }
         if occurrence < 0:
             row["name"] = change.key
@@ -88,6 +89,8 @@ def _change(change: Change) -> dict[str, Any]:
             row["error"] = storable(change.error)
         if change.intent_id is not None:
             row["intent_id"] = change.intent_id
+        if change.name is not None:
+            row["picture_name"] = storable(change.name)
     if change.at is not None:
         row["at"] = change.at
     return row
@@ -119,9 +122,8 @@ def entry_of(row: Row) -> Entry:
     Raises:
         ValueError, KeyError, TypeError: the row is not one that was written here.
     """
-    (digest, occurrence, name, content, model, body, step, task, files, error, changed, intent_id, server, attempt) = (
-        row
-    )
+    digest, occurrence, name, content, model, body, step, task, files, error, changed, *rest = row
+    intent_id, server, attempt, picture_name = rest
     return Entry(
         key=key_at(digest, occurrence, name),
         digest=content.hex(),
@@ -135,6 +137,7 @@ def entry_of(row: Row) -> Entry:
         intent_id=intent_id,
         server=server,
         attempt=attempt,
+        name=picture_name,
     )
 
 

@@ -57,7 +57,8 @@ CREATE TABLE apimodels.entry (
     files text,
     error text,
     intent_id text,
-    name text,
+    name text,                           -- the key that the user gave it
+    picture_name text,                   -- what its pictures are called
     PRIMARY KEY (digest, occurrence)
 ) PARTITION BY RANGE (digest);
 

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Self
 
 from apimodels_async._postgres import Connection, Dsn
+from apimodels_async._settings import load_prices
+from apimodels_async.catalogue import PriceTable
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import server as servers
 from apimodels_async.ledger.entries import Entry, Step
@@ -37,13 +39,14 @@ class PostgresLedger:
         patience: seconds for which a database that is away is waited for.
         read_only: look only; the ledger must be there.
         create: whether to make one in a database that has none.
+        prices: what new requests cost; by default what the catalogue and the file that ``APIMODELS_PRICES`` names say.
 
     Attributes:
         name: of the database, without user and password.
         database: the connections to it.
 
     Raises:
-        ConfigurationError: `dsn` cannot be read, or psycopg is not installed.
+        ConfigurationError: `dsn` or the file of prices cannot be read, or psycopg is not installed.
         LedgerError: the database cannot be used.
     """
 
@@ -57,14 +60,16 @@ class PostgresLedger:
         patience: float = PATIENCE,
         read_only: bool = False,
         create: bool = True,
+        prices: PriceTable | None = None,
     ) -> None:
         if ttl <= 0.0:
             raise ValueError(f"ttl={ttl}: give seconds above 0")
         where = Dsn(dsn)
         self.database: LedgerDatabase = LedgerDatabase(where, patience=patience, read_only=read_only)
         self.name: str = where.name
+        self._prices = load_prices() if prices is None else prices
         self._lease = Lease(where, ttl)
-        self._marks = Marks(self.database, self._lease)
+        self._marks = Marks(self.database, self._lease, self._prices)
         try:
             self.database.read(_check_there if read_only or not create else schema.install, "cannot be opened")
         except BaseException:
@@ -230,7 +235,10 @@ class PostgresLedger:
         """
         # Once only: what is given may be an iterator. The same load again adds nothing.
         return self.database.write(
-            lambda c: load(c, requests, model), "cannot be loaded", also=(TypeError, ValueError), patience=0.0
+            lambda c: load(c, requests, model, self._prices),
+            "cannot be loaded",
+            also=(TypeError, ValueError),
+            patience=0.0,
         )
 
     def divide(self, at_least: int = 1) -> int:
@@ -280,7 +288,7 @@ class PostgresLedger:
         """Set what holds for all runs together. What is left out stays as it is.
 
         Args:
-            budget: US dollars, by the catalogue's prices; ``None`` for no limit.
+            budget: US dollars, by the prices that requests had when they were added; ``None`` for no limit.
             create_rate: create requests a second; ``None`` for no limit.
         """
         if not isinstance(budget, Unset):

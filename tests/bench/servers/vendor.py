@@ -10,13 +10,22 @@ if __name__ == "__main__":
 
 from tests.bench.servers.cheap import EPOCH, Books, serve, server
 
+ROOMY = "/roomy"
+"""Below this path it says that it takes requests of 100 MB, as the embedded gateway may."""
+
 
 def answer(books: Books, method: str, target: str) -> tuple[int, Any]:
     if target.endswith("/files"):
-        return 200, {"code": 200, "msg": "success", "data": {"publicUrl": books.picture_url("hosted")}}
+        hosted = books.picture_url("hosted")
+        data: dict[str, Any] = {"publicUrl": hosted, "uploadUrl": f"{books.origin}/upload"}
+        if target.startswith(ROOMY):
+            data["maxBody"] = 100_000_000
+        return 200, {"code": 200, "msg": "success", "data": data}
+    if method == "PUT":
+        return 200, {}
     if method == "POST":
         # No model is named, so it is the one asked for: what warms a client up teaches nothing of the others.
-        data: dict[str, Any] = {"taskId": books.create(), "state": "pending"}
+        data = {"taskId": books.create(), "state": "pending"}
     else:
         task_id = target.rpartition("task_id=")[2]
         data = {"taskId": task_id, "state": "processing"}

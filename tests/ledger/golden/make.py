@@ -66,7 +66,9 @@ def life(prompt: str, step: Step, occurrence: int = 0) -> list[Change]:
         files = [SavedFile(f"/elsewhere/{prompt}.png", "0" * 64)] if each is Step.SAVED else None
         error = "no" if each in (Step.UNKNOWN, Step.REJECTED, Step.FAILED) else None
         ordered = f"call-{prompt}" if each is Step.SENDING else None
-        changes.append(Change(key, each, task=task_of(prompt, each), files=files, error=error, intent_id=ordered))
+        name = f"picture of {prompt}" if each is Step.DONE else None
+        task = task_of(prompt, each)
+        changes.append(Change(key, each, task=task, files=files, error=error, intent_id=ordered, name=name))
     return changes
 
 

@@ -17,13 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.proofs.network import links, outages, refusals
+from tests.proofs.network import links, names, outages, refusals
 from tests.proofs.network.lab import Lab
 from tests.proofs.network.processes import LabError, missing_packages
-from tests.proofs.network.report import HEAD, HEADING, RULE, Row, page
+from tests.proofs.network.report import HEAD, HEADING, RULE, Row, keep, kept, page
 from tests.proofs.network.settings import ALL_LANES, CONTROL, Setting
 
-SETTINGS = {setting.name: setting for setting in (*outages.SETTINGS, *refusals.SETTINGS, *links.SETTINGS)}
+PARTS = (outages, refusals, links, names)
+SETTINGS = {setting.name: setting for part in PARTS for setting in part.SETTINGS}
 PAGE = Path(__file__).parents[3] / "docs" / "faults.md"
 
 
@@ -58,6 +59,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--verbose", action="store_true", help="every error with its message")
     parser.add_argument("--write", action="store_true", help=f"write the table into docs/{PAGE.name}")
+    parser.add_argument(
+        "--rows", type=Path, metavar="FILE", help="keep each row in FILE, so that several runs make one table"
+    )
     given = parser.parse_args()
     if wrong := [name for name in given.names if name not in SETTINGS]:
         parser.error(f"no such setting: {', '.join(wrong)}; there are {', '.join(SETTINGS)}")
@@ -80,16 +84,19 @@ def main() -> int:
     signal.signal(signal.SIGTERM, terminate)
     print(HEAD + "\n" + RULE, flush=True)
     began = time.monotonic()
-    measured = [
-        measure(SETTINGS[name], lane, verbose=given.verbose)
-        for name in given.names or SETTINGS
-        for lane in given.lane or ALL_LANES
-    ]
+    measured: list[Row | None] = []
+    for name in given.names or SETTINGS:
+        for lane in given.lane or ALL_LANES:
+            row = measure(SETTINGS[name], lane, verbose=given.verbose)
+            measured.append(row)
+            if row is not None and given.rows is not None:
+                keep(row, given.rows)
     print(f"{len(measured)} rows in {time.monotonic() - began:.0f} s", file=sys.stderr)
     rows = [row for row in measured if row is not None]
     if given.write:
         before = PAGE.read_text(encoding="utf-8").partition(HEADING)[0]
-        PAGE.write_text(before + HEADING + "\n" + page(rows), encoding="utf-8")
+        shown = rows if given.rows is None else kept(given.rows, SETTINGS)
+        PAGE.write_text(before + HEADING + "\n" + page(shown), encoding="utf-8")
     if len(rows) < len(measured):
         return 2
     return int(any(row.missed for row in rows))

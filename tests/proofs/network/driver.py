@@ -5,7 +5,6 @@
 JOB is a file of JSON, and so is RESULT, which is written when all is done. "started" is printed first.
 """
 
-import inspect
 import json
 import os
 import random
@@ -66,19 +65,13 @@ def line_of(prompt: str, task: Any, error: BaseException | None, began: float) -
     }
 
 
-def batch_options(client: Any, job: Job) -> dict[str, Any]:
-    """The arguments of `batch`, of which an older SDK lacks some."""
-    known = inspect.signature(client.batch).parameters
-    return {name: value for name, value in job.get("batch", {}).items() if name != "outage_timeout" or name in known}
-
-
 async def run_batch(client: Any, job: Job) -> list[Line]:
     """One batch; outcomes as they come. Cut off after ``job["bound"]`` seconds: the rest has no outcome."""
     lines: list[Line] = []
     prompts: list[str] = [f"{job['name']} {number}" for number in range(job["n"])]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, anyio.move_on_after(job["bound"]):
-        options = batch_options(client, job)
+        options: dict[str, Any] = dict(job.get("batch", {}))
         if job.get("download"):
             options["download_to"] = folder
         async with client.batch(prompts, **options) as batch:
@@ -127,7 +120,7 @@ async def run_calls(client: Any, job: Job) -> list[Line]:
                 raise outcome.error
         return None
 
-    options = batch_options(client, job)
+    options: dict[str, Any] = dict(job.get("batch", {}))
     lines: list[Line] = []
     for name, call in {"balance": client.balance, "create": create, "wait": wait, "batch": one_batch}.items():
         began = time.monotonic()

@@ -118,6 +118,14 @@ class Lab:
         while len(result.unanswered(self.journal) - self._cut) < count and time.monotonic() < until:
             time.sleep(0.02)
 
+    def await_answers(self, count: int) -> None:
+        """Wait until `count` create requests have been answered."""
+        until = time.monotonic() + READY
+        while result.answered(self.journal) < count:
+            if time.monotonic() > until:
+                raise LabError(f"not answered within {READY:g} s: {count} create requests")
+            time.sleep(0.05)
+
     def count_creates(self) -> None:
         """Count the create requests that are under way now; those of an earlier kill are left out."""
         fresh = result.unanswered(self.journal) - self._cut

@@ -55,11 +55,11 @@ class Namespaces:
         run("ip", "-n", router, "link", "set", end, "up")
         run("ip", "-n", name, "route", "add", "default", "via", gateway)
 
-    def use_names(self, hosts: dict[str, str]) -> None:
-        """Let the client look names up in `hosts` (name to address), and everything else at the router's dnsmasq."""
+    def use_names(self, hosts: dict[str, tuple[str, ...]]) -> None:
+        """Let the client look names up in `hosts` (their addresses), and everything else at the router's dnsmasq."""
         folder = _ETC / self._names["client"]
         folder.mkdir(parents=True, exist_ok=True)
-        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in hosts.items())]
+        lines = ["127.0.0.1 localhost", *(f"{each} {name}" for name, addresses in hosts.items() for each in addresses)]
         (folder / "hosts").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (folder / "resolv.conf").write_text(
             f"nameserver {ROUTER_AT_CLIENT}\noptions timeout:1 attempts:2\n", encoding="utf-8"

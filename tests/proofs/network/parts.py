@@ -5,7 +5,12 @@ from tests.proofs.network.namespaces import ROUTER_AT_CLIENT, SERVER
 API_PORT, FRONT_PORT, TLS_PORT, PROXY_PORT, OPEN_PROXY_PORT = 8000, 8080, 8443, 8888, 8889
 
 PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
-_PHRASES = {401: "401 Authorization Required", 404: "404 Not Found", 503: "503 Service Temporarily Unavailable"}
+_PHRASES = {
+    401: "401 Authorization Required",
+    404: "404 Not Found",
+    502: "502 Bad Gateway",
+    503: "503 Service Temporarily Unavailable",
+}
 
 
 def refuse_all(status: int) -> str:
@@ -13,9 +18,10 @@ def refuse_all(status: int) -> str:
     return f"return {status} '{PAGE.format(_PHRASES[status])}';"
 
 
-def refuse_creates(status: int) -> str:
-    """The same to create requests alone."""
-    return f"if ($request_method = POST) {{ {refuse_all(status)} }}"
+def refuse_creates(status: int, retry_after: int | None = None) -> str:
+    """The same to create requests alone, and when to try again."""
+    header = "" if retry_after is None else f"add_header Retry-After {retry_after} always; "
+    return f"if ($request_method = POST) {{ {header}{refuse_all(status)} }}"
 
 
 def nginx(folder: str, *, refusal: str = "", certificates: dict[int, str] | None = None) -> str:

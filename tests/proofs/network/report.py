@@ -1,6 +1,9 @@
-"""The table: a line for each setting and lane as it is measured, and a page with one line for each setting. Pure."""
+"""The table: a line for each setting and lane as it is measured, and a page with one line for each setting."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from tests.proofs.network.result import Result
 from tests.proofs.network.settings import ALL_LANES, Setting, judge
@@ -16,6 +19,21 @@ they are missing. `nox -s network -- outage_1s --lane fast` runs one; `--write` 
 LEGEND = """
 *Unknown* n/m: n requests ended as `SubmissionUnknownError`, of which the server had accepted m. *Ideal*: seconds that a
 client would take which knows everything beforehand. Paid for twice, and lost: {twice} and {lost} in all these runs.
+"""
+LIMITS = """
+### Limits of a client of your own
+
+What an `http_client=` receives belongs to httpcore, which sends all of a request before it looks for the answer. This
+cannot be had from outside of it (httpcore 1.0.9):
+
+- HTTP/1.1 on asyncio: a refusal before the body was read (413, 407, 401) is lost when the server closes the connection
+  then, because the failed write closes the socket with the answer in it. The outcome is `SubmissionUnknownError`. On
+  trio the answer is read.
+- HTTP/2: an answer is found as soon as httpcore reads, which it does when the server accepts no more bytes. If the
+  server accepts all of them and then closes the connection, the failed write ends the request, and nothing reads what
+  has arrived.
+- HTTP/2: when a server goes away (GOAWAY) and our stream is not beyond its limit, httpcore gives up all streams that
+  are under way, although their answers may still come. Those create requests are unknown.
 """
 HEAD = "| setting | what | lane | n | outcomes | twice | lost | s | ideal s | must | verdict |"
 RULE = "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: | --- | --- |"
@@ -46,6 +64,26 @@ class Row:
         )
 
 
+def keep(row: Row, file: Path) -> None:
+    """Append a row to a file of JSON lines."""
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"setting": row.setting.name, "lane": row.lane, "result": asdict(row.result)}) + "\n")
+
+
+def kept(file: Path, settings: Mapping[str, Setting]) -> list[Row]:
+    """Read the rows of such a file in the order of the settings; of each setting and lane, the last one counts."""
+    found: dict[tuple[str, str], Result] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        found[row["setting"], row["lane"]] = Result(**row["result"])
+    return [
+        Row(setting, lane, found[name, lane])
+        for name, setting in settings.items()
+        for lane in ALL_LANES
+        if (name, lane) in found
+    ]
+
+
 def page(rows: list[Row]) -> str:
     """The part of the documentation below `HEADING`: a line for each setting, a column for each lane."""
     lines = [f"| setting | n | ideal s | {' | '.join(ALL_LANES)} | must |"]
@@ -57,7 +95,7 @@ def page(rows: list[Row]) -> str:
         n = next(iter(lanes.values())).n
         lines.append(_line(f"`{name}`: {setting.part}", n, f"{setting.ideal:g}", *cells, setting.must))
     legend = LEGEND.format(twice=sum(row.result.twice for row in rows), lost=sum(row.result.lost for row in rows))
-    return INTRODUCTION + "\n" + "\n".join(lines) + "\n" + legend
+    return INTRODUCTION + "\n" + "\n".join(lines) + "\n" + legend + LIMITS
 
 
 def _line(*cells: object) -> str:

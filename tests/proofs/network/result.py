@@ -99,6 +99,11 @@ def accepted(journal: Path) -> dict[str, str]:
     return {event["id"]: event["prompt"] for event in events(journal) if event["event"] == "accepted"}
 
 
+def answered(journal: Path) -> int:
+    """Create requests that the server has answered."""
+    return sum(event["event"] == "answered" for event in events(journal))
+
+
 def unanswered(journal: Path) -> set[str]:
     """Create requests of which the server has read the head, and that it has not answered so far."""
     found = [event for event in events(journal) if "create" in event]

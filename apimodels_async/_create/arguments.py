@@ -1,0 +1,43 @@
+"""Checks of what the client's methods are called with. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve, fields
+
+from apimodels_async._arguments import ArgumentError
+from apimodels_async.models import GenerationRequest
+
+_FIELDS = tuple(each.name for each in fields(GenerationRequest) if each.name != "prompt")
+
+
+def request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) -> GenerationRequest:
+    """Return the request of `create` or `generate`, from those `arguments` of the method that are request fields."""
+    given = {name: arguments[name] for name in _FIELDS if arguments[name] is not None}
+    return evolve(prompt, **given) if isinstance(prompt, GenerationRequest) else GenerationRequest(prompt, **given)
+
+
+def check_requests(requests: object) -> None:
+    """Raise a TypeError for an iterable that is clearly not a list of requests, such as a string."""
+    kind = type(requests).__name__
+    is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
+    if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
+        raise TypeError(
+            f"requests is a {kind}: give a list of prompts or of GenerationRequest; a single one goes to generate"
+        )
+
+
+def checked_id(task_id: object) -> str:
+    """Return a task's id, or raise an error if it cannot be one."""
+    if not isinstance(task_id, str):
+        raise TypeError(f"task_id is a {type(task_id).__name__}: give the id that create brought")
+    if not task_id.strip():
+        raise ArgumentError("task_id", "is empty: give the id that create brought")
+    return task_id
+
+
+def checked_wait(seconds: float | None, argument: str) -> float | None:
+    """Return a time limit, or raise a ValueError if it is negative."""
+    if seconds is not None and not seconds >= 0:
+        raise ArgumentError(argument, "give seconds from 0", value=str(seconds), hint=", or None for no limit")
+    return seconds

@@ -1,0 +1,32 @@
+"""Sending one request over one lane, by httpx or by aiohttp: streamed, nothing followed, no key added."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+
+from apimodels_async._http.observing import with_headers
+
+if TYPE_CHECKING:
+    from httpx_aiohttp import AiohttpTransport
+
+
+class Prepared(NamedTuple):
+    """A query, as httpx sends it, and as aiohttp does where it can."""
+
+    stock: httpx.Request
+    fast: httpx.Request | None
+
+
+async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send by httpx."""
+    return await client.send(with_headers(request), stream=True, auth=None, follow_redirects=False)
+
+
+async def send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> httpx.Response:
+    """Send by httpx, with the lane as the last argument."""
+    return await send(client, request)
+
+
+async def send_fast(request: httpx.Request, transport: "AiohttpTransport") -> httpx.Response:
+    """Send by aiohttp."""
+    return await transport.handle_async_request(with_headers(request))

@@ -1,0 +1,54 @@
+"""What a request costs, by dated prices. Pure.
+
+An estimate: the vendor bills a picture when its task completes, and its prices change.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import fields
+
+from apimodels_async.catalogue import PUBLISHED, PriceTable, resolution_of
+from apimodels_async.models import GenerationRequest
+
+_INPUTS = ("image", "image_url", "images", "image_urls")
+"""The fields by which a create request brings pictures to work on."""
+
+
+def price(request: GenerationRequest, model: str, prices: PriceTable = PUBLISHED) -> float | None:
+    """US dollars that a request costs if it completes, or ``None`` if no price is known.
+
+    The resolution is the request's; where it gives a size instead, the resolution that holds it.
+    """
+    given = {each.name: getattr(request, each.name) for each in fields(GenerationRequest)}
+    return price_as_sent(given, model, prices)
+
+
+def price_as_sent(fields: Mapping[str, Any], model: str, prices: PriceTable = PUBLISHED) -> float | None:
+    """As `price`, for the fields of a request as they are sent and as a ledger keeps them.
+
+    What stands in ``extra_body`` counts, as it does for the server.
+    """
+    extra: object = fields.get("extra_body")
+    given: dict[str, Any] = {**fields, **(extra if isinstance(extra, Mapping) else {})}
+    given = {name: value if value is not None else fields.get(name) for name, value in given.items()}
+    n, quality = given.get("n"), given.get("quality")
+    return prices.cost(
+        model,
+        n if isinstance(n, int) and n > 0 else 1,
+        resolution=_resolution(given.get("resolution"), given.get("size")),
+        quality=quality if isinstance(quality, str) else None,
+        edit=any(given.get(name) is not None for name in _INPUTS),
+    )
+
+
+def _resolution(resolution: object, size: object) -> str | None:
+    if isinstance(resolution, str):
+        return resolution
+    if not isinstance(size, str):
+        return None
+    pixels = re.fullmatch(r"(?a)(\d{1,5})[x*](\d{1,5})", size)
+    if pixels is not None:
+        return resolution_of((int(pixels[1]), int(pixels[2])))
+    return size if re.fullmatch(r"(?a)\d.*[Kk]", size) else None

@@ -1,0 +1,1 @@
+"""``apimodels mcp``: tools for agents, by the Model Context Protocol."""

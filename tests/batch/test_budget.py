@@ -1,0 +1,102 @@
+"""What a batch costs: the estimate, the gateway's bill and the published rule, and requests without a price."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from apimodels_async import AsyncImagesClient, GenerationRequest
+from apimodels_async._batch.budget import Budget, BudgetExceededError, UnpricedModelError
+from apimodels_async._prices import price
+from apimodels_async.catalogue import parse_prices
+from apimodels_async.errors import NotSubmittedError
+from apimodels_async.gateway import LocalGateway
+
+LITE = "gpt-image-2-lite"
+
+
+@pytest.mark.parametrize(
+    ("fields", "dollars"),
+    [
+        ({}, 0.008),
+        ({"size": "1536x1024"}, 0.008),
+        ({"size": "1600x1600"}, 0.015),
+        ({"size": "2560x1440"}, 0.025),
+        ({"size": "3840x2160"}, 0.025),
+        ({"size": "2048*2048"}, 0.015),
+        ({"size": "2K"}, 0.015),
+        ({"size": "4k", "n": 3}, 0.075),
+        ({"size": "auto"}, 0.008),
+        ({"resolution": "512"}, 0.008),
+        ({"resolution": "2K", "size": "3840x2160"}, 0.015),
+        ({"extra_body": {"n": 4}}, 0.032),
+        ({"n": 2, "extra_body": {"size": "3840x2160", "n": None}}, 0.05),
+        ({"resolution": "8K"}, None),
+    ],
+)
+def test_the_estimate_follows_the_pixels_and_what_is_sent(fields: dict[str, object], dollars: float | None) -> None:
+    found = price(GenerationRequest("a", **fields), LITE)  # type: ignore[arg-type]
+    assert found == (None if dollars is None else pytest.approx(dollars))
+
+
+def test_a_price_may_depend_on_quality_and_on_pictures_to_work_on() -> None:
+    prices = parse_prices('[prices]\n"m" = [{ dollars = 0.1, edit = true }, { dollars = 0.5, quality = "high" }]')
+    for edit in ({"image": "https://a/1"}, {"images": [b"x"]}, {"extra_body": {"image_urls": ["https://a/1"]}}):
+        assert price(GenerationRequest("a", **edit), "m", prices) == 0.1
+    assert price(GenerationRequest("a", quality="high"), "m", prices) == 0.5
+    assert price(GenerationRequest("a", extra_body={"quality": "high"}), "m", prices) == 0.5
+    assert price(GenerationRequest("a"), "m", prices) is None
+
+
+def test_a_model_without_a_price_is_refused_unless_that_is_allowed() -> None:
+    request = GenerationRequest("a")
+    with pytest.raises(UnpricedModelError, match=r"no price is known for 'm'; allow_unpriced=True .* APIMODELS_PRICES"):
+        Budget(1.0).commit(request, "m")
+    for budget in (Budget(None), Budget(1.0, allow_unpriced=True)):
+        assert [budget.commit(request, "m"), budget.commit(request, "m")] == [0.0, 0.0]
+        assert budget.unpriced == {"m": 2}
+    with pytest.raises(BudgetExceededError):
+        Budget(0.01, allow_unpriced=True).commit(GenerationRequest("a", size="3840x2160"), LITE)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("size", "dollars"), [("1600x1600", 0.015), ("2560x1440", 0.025), ("3840x2160", 0.025)])
+async def test_the_estimate_the_bill_and_the_published_rule_agree(size: str, dollars: float) -> None:
+    with LocalGateway(latency="0/0", paint=lambda **_: b"paint", balance=1.0) as gateway:
+        async with AsyncImagesClient(gateway.api_key, base_url=gateway.base_url, model=LITE) as client:
+            async with client.batch([GenerationRequest("a", size=size)]) as batch:
+                assert [outcome.ok async for outcome in batch] == [True]
+            assert batch.stats.spent == pytest.approx(dollars)
+            assert 1.0 - await client.balance() == pytest.approx(dollars)
+
+
+@pytest.mark.anyio
+async def test_a_file_of_prices_counts_for_the_estimate_and_the_bill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text('[prices]\n"gpt-image-2" = 0.07\n', encoding="utf-8")
+    monkeypatch.setenv("APIMODELS_PRICES", str(path))
+    with LocalGateway(latency="0/0", paint=lambda **_: b"paint", balance=1.0) as gateway:
+        async with AsyncImagesClient(gateway.api_key, base_url=gateway.base_url, model="gpt-image-2") as client:
+            async with client.batch(["a", "b", "c"], budget=0.15, max_in_flight=1) as batch:
+                outcomes = [outcome async for outcome in batch]
+            assert batch.stats.spent == pytest.approx(0.14)
+            assert 1.0 - await client.balance() == pytest.approx(0.14)
+    assert isinstance(outcomes[2].error, NotSubmittedError)
+
+
+@pytest.mark.anyio
+async def test_a_batch_says_once_that_a_model_has_no_price_and_sends_it_where_that_is_allowed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with LocalGateway(latency="0/0", paint=lambda **_: b"paint", balance=1.0) as gateway:
+        async with AsyncImagesClient(gateway.api_key, base_url=gateway.base_url, model="gpt-image-2") as client:
+            refused = await client.generate_many(["a", "b"], budget=1.0)
+            assert all(isinstance(outcome.error, NotSubmittedError) for outcome in refused)
+            with caplog.at_level(logging.WARNING, "apimodels_async"):
+                async with client.batch(["a", "b"], budget=1.0, allow_unpriced=True) as batch:
+                    assert [outcome.ok async for outcome in batch] == [True, True]
+    said = [record for record in caplog.messages if "no price is known for 'gpt-image-2'" in record]
+    assert len(said) == 1
+    assert (batch.stats.unpriced, batch.stats.spent) == (2, 0.0)
