@@ -26,9 +26,12 @@ def json_value(value: object) -> Any:
             return str(value)  # text, and the members of text enums
 
 
+_NO_SEQUENCES: tuple[type, ...] = (str, bytes, bytearray, memoryview)
+
+
 def picture_value(picture: object) -> str | list[str]:
     """A picture as text: its URL or path, or what it is; a sequence of pictures as a list."""
-    if isinstance(picture, Sequence) and not isinstance(picture, str | bytes | bytearray | memoryview):
+    if isinstance(picture, Sequence) and not isinstance(picture, _NO_SEQUENCES):
         return [str(picture_value(each)) for each in cast("Sequence[object]", picture)]
     if isinstance(picture, str | os.PathLike):
         return shorten_link(os.fsdecode(cast("str | os.PathLike[str]", picture)))

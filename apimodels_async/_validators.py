@@ -114,7 +114,10 @@ def picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
 
 def as_tuple(values: Any) -> Any:
     """A list of the caller's may change later."""
-    return tuple(values) if isinstance(values, list) else values
+    if not isinstance(values, list):
+        return values
+    listed: list[Any] = values
+    return tuple(listed)
 
 
 def pictures(self: object, attribute: "Attribute[Any]", values: object) -> None:
