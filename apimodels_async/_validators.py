@@ -114,10 +114,7 @@ def picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
 
 def as_tuple(values: Any) -> Any:
     """A list of the caller's may change later."""
-    if not isinstance(values, list):
-        return values
-    listed: list[Any] = values
-    return tuple(listed)
+    return tuple(cast("Sequence[object]", values)) if isinstance(values, list) else values
 
 
 def pictures(self: object, attribute: "Attribute[Any]", values: object) -> None:
