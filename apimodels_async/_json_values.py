@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from apimodels_async._reprs import brief, shorten_link
 
@@ -26,10 +26,14 @@ def json_value(value: object) -> Any:
             return str(value)  # text, and the members of text enums
 
 
+def _is_several(picture: object) -> TypeGuard[Sequence[object]]:
+    return isinstance(picture, Sequence) and not isinstance(picture, str | bytes | bytearray | memoryview)
+
+
 def picture_value(picture: object) -> str | list[str]:
     """A picture as text: its URL or path, or what it is; a sequence of pictures as a list."""
-    if isinstance(picture, Sequence) and not isinstance(picture, str | bytes | bytearray | memoryview):
-        return [str(picture_value(each)) for each in cast("Sequence[object]", picture)]
+    if _is_several(picture):
+        return [str(picture_value(each)) for each in picture]
     if isinstance(picture, str | os.PathLike):
         return shorten_link(os.fsdecode(cast("str | os.PathLike[str]", picture)))
     return brief(picture)

@@ -114,7 +114,7 @@ def picture(_: object, attribute: "Attribute[Any]", value: object) -> None:
 
 def as_tuple(values: Any) -> Any:
     """A list of the caller's may change later."""
-    return tuple(values) if isinstance(values, list) else values
+    return tuple(cast("Sequence[object]", values)) if isinstance(values, list) else values
 
 
 def pictures(self: object, attribute: "Attribute[Any]", values: object) -> None:

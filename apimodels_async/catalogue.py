@@ -302,11 +302,12 @@ def _entries(value: object) -> list[object]:
 
 
 def _price(model: str, entry: object, source: str, read: date) -> Price:
-    fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+    fields = dict(cast("dict[str, Any]", entry)) if isinstance(entry, dict) else {}
     for name, value in {"dollars": None, **fields}.items():
         if name not in _AXES:
             raise ValueError(f"{model}: unknown name {name!r}: there are {', '.join(_AXES)}")
         is_right, right = _AXES[name]
         if not is_right(value):
             raise ValueError(f"{model}: {name} = {value!r}: give {right}")
-    return Price(**{**fields, "dollars": float(fields["dollars"])}, source=source, read=read)
+    fields["dollars"] = float(fields["dollars"])
+    return Price(**fields, source=source, read=read)

@@ -95,14 +95,6 @@ _PATTERNS = (
 )
 
 
-_PATTERNS = (
-    (_BMP, PictureFormat.BMP),
-    (_ICON, PictureFormat.ICO),
-    (_PNM, PictureFormat.PNM),
-    (_SVG, PictureFormat.SVG),
-)
-
-
 def recognise(head: bytes) -> PictureFormat | None:
     """The format of a file that begins with `head` (`HEAD` bytes suffice), or ``None`` if it is not known."""
     head = head[:HEAD]
