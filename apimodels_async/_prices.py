@@ -31,8 +31,9 @@ def price_as_sent(fields: Mapping[str, Any], model: str, prices: PriceTable = PU
     What stands in ``extra_body`` counts, as it does for the server.
     """
     extra: object = fields.get("extra_body")
-    given: dict[str, Any] = {**fields, **(extra if isinstance(extra, Mapping) else {})}
-    given = {name: value if value is not None else fields.get(name) for name, value in given.items()}
+    given = fields
+    if isinstance(extra, Mapping):
+        given = {**fields, **{name: value for name, value in extra.items() if value is not None}}
     n, quality = given.get("n"), given.get("quality")
     return prices.cost(
         model,

@@ -45,7 +45,7 @@ def checked_page(page: str | os.PathLike[str] | bool | None, directory: Place | 
         ArgumentError: no HTML file, or no folder for one.
     """
     if page and is_url(directory):
-        raise ArgumentError("page", "it shows the pictures of a folder: with a store in download_to there is none")
+        raise ArgumentError("page", "it shows the pictures of a folder, and these go into a store")
     if isinstance(page, bool) or page is None:
         if page and directory is None:
             raise ArgumentError("page", "True needs download_to: give that, or the path of an HTML file")

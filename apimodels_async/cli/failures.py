@@ -58,6 +58,7 @@ _OPTIONS = {
     "create_rate": "--create-rate",
     "poll_rate": "--poll-rate",
     "name": "--name",
+    "page": "--page",
     "extra_body": "--extra",
     "base_url": "--base-url",
     "file": "FILE",

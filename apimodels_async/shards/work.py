@@ -115,11 +115,13 @@ class ShardWork:
         """Make it, again and again while others' answers come in; the shard as it is held at the end."""
         beginnings = 1
         while True:
+            # Before the requests are read: what is being sent then may be answered while they are made.
+            sending = await _in_thread(shard.settle)
             error = await self._pass(shard)
             if self._stop.is_set():
                 return shard, ShardEnd.STOPPED
             if error is None:
-                if not await self._others_answered(shard):
+                if not await self._others_answered(shard, sending):
                     return shard, ShardEnd.STOPPED if self._stop.is_set() else ShardEnd.OPEN
                 continue
             if not await _in_thread(shard.is_current):
@@ -167,10 +169,15 @@ class ShardWork:
         if self._on_outcome is not None:
             self._on_outcome(outcome)
 
-    async def _others_answered(self, shard: ShardLedger) -> bool:
-        """Wait for what other runs are still sending; whether there was anything, so that there is more to do now."""
+    async def _others_answered(self, shard: ShardLedger, before: list[str]) -> bool:
+        """Wait for what other runs are still sending; whether there was anything, so that there is more to do now.
+
+        Args:
+            shard: which.
+            before: what they were sending when the requests were read.
+        """
         sending = await _in_thread(shard.settle)
-        if not sending:
+        if not before and not sending:
             return False
         while sending and not self._stop.is_set():
             with anyio.move_on_after(LOOK):

@@ -45,11 +45,38 @@ def test_a_single_picture_and_a_wait_go_there_too(apimodels: Any, s3: str) -> No
     with LocalGateway(latency="0/0", balance=1.0) as gateway:
         made = apimodels("generate", "a fox", "-o", s3, settings=at(gateway))
         assert made.returncode == 0, made.stderr
-        note = json.loads((apimodels.folder / ".apimodels" / "tasks.jsonl").read_text())
+        note, end = map(json.loads, (apimodels.folder / ".apimodels" / "tasks.jsonl").read_text().splitlines())
         waited = apimodels("wait", note["task_id"], "-o", f"{s3}/again", settings=at(gateway))
-    assert made.stdout.strip() == f"{s3}/{note['task_id']}-0.png"
+    assert [made.stdout.strip()] == end["files"] == [f"{s3}/{note['task_id']}-0.png"]
     assert waited.stdout.strip() == f"{s3}/again/{note['task_id']}-0.png"
     assert names_at(s3) == [f"{note['task_id']}-0.png"] * 2
+
+
+def test_a_file_in_a_store_may_be_named_and_is_never_replaced(apimodels: Any, s3: str) -> None:
+    with LocalGateway(latency="0/0", balance=1.0) as gateway:
+        made = [apimodels("generate", "a fox", "-o", f"{s3}/fox.png", settings=at(gateway)) for _ in range(2)]
+
+        assert [each.stdout.strip() for each in made] == [f"{s3}/fox.png", f"{s3}/fox-2.png"], made[1].stderr
+    assert names_at(s3) == ["fox-2.png", "fox.png"]
+
+
+def test_names_in_a_store_sort_as_the_lines_do(apimodels: Any, s3: str) -> None:
+    file = write(apimodels, "p.txt", prompts(2))
+    with LocalGateway(latency="0/0", balance=1.0) as gateway:
+        done = apimodels("batch", file, "-o", s3, "--name", "{line}", "--sidecar", settings=at(gateway))
+
+        assert done.returncode == 0, done.stderr
+    assert names_at(s3) == ["0001.json", "0001.png", "0002.json", "0002.png"]
+
+
+def test_a_page_needs_a_folder(apimodels: Any, s3: str) -> None:
+    file = write(apimodels, "p.txt", prompts(1))
+    with LocalGateway(latency="0/0", balance=1.0) as gateway:
+        done = apimodels("batch", file, "-o", s3, "--page", settings=at(gateway))
+
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--page: it shows the pictures of a folder, and these go into a store" in done.stderr
+        assert balance(apimodels, at(gateway)) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,76 @@ def test_a_long_picture_goes_through_a_temporary_file_that_is_removed(
 
 
 @pytest.mark.parametrize("limit", [10, 1000])
+def test_a_new_name_is_the_first_that_is_free_and_nothing_is_replaced(
+    store: str, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(remote, "IN_MEMORY", limit)
+    names = ["cat.png", "cat-2.png", "cat-3.png"]
+
+    saved = [part_of(store, data, b" a cat").finish_new(names) for data in (b"the first", b"the second")]
+
+    assert saved == [f"{store}/cat.png", f"{store}/cat-2.png"]
+    assert [content(url) for url in saved] == [b"the first a cat", b"the second a cat"]
+    with pytest.raises(FileExistsError):
+        part_of(store, b"a third").finish_new(names[:2])
+    assert names_at(store) == ["cat-2.png", "cat.png"]
+
+
+def test_what_an_earlier_run_stored_under_the_name_is_not_stored_twice(store: str) -> None:
+    names = ["cat.png", "cat-2.png"]
+    for data in (b"a cat", b"another"):
+        part_of(store, data).finish_new(names)
+
+    assert part_of(store, b"a cat").finish_new(names, again=True) == f"{store}/cat.png"
+    assert part_of(store, b"another").finish_new(names, again=True) == f"{store}/cat-2.png"
+    assert names_at(store) == ["cat-2.png", "cat.png"]
+
+
+def test_s3_itself_refuses_a_name_that_another_process_took_after_the_look(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = import_module("fsspec.core").url_to_fs(s3)[0]
+    part_of(s3, b"a cat").finish("cat.png")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(files), "exists", lambda *_, **__: False)
+
+        assert part_of(s3, b"another").finish_new(["cat.png", "cat-2.png"]) == f"{s3}/cat-2.png"
+    assert content(f"{s3}/cat.png") == b"a cat"
+
+
+def test_a_store_that_does_not_know_the_condition_is_looked_at_instead(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(import_module("fsspec.core").url_to_fs(s3)[0])
+    write = kind._pipe_file
+
+    async def older(self: Any, path: str, data: bytes, *, mode: str = "overwrite", **about: Any) -> None:
+        if mode == "create":
+            raise OSError(errno.ENOSYS, "A header you provided implies functionality that is not implemented")
+        await write(self, path, data, **about)
+
+    monkeypatch.setattr(kind, "_pipe_file", older)
+    for data in (b"a cat", b"another"):
+        part_of(s3, data).finish_new(["cat.png", "cat-2.png"])
+    assert names_at(s3) == ["cat-2.png", "cat.png"]
+
+
+def test_a_name_is_taken_by_any_picture_or_note_under_it(store: str) -> None:
+    part_of(store, b"a cat").finish("cat.webp")
+    part_of(store, b"{}").finish("fox.json")
+    part_of(store, b"a cat").finish("cattle.png")
+    place = destination(store)
+
+    assert [place.has(stem, [".png", ".webp", ".json"]) for stem in ("cat", "fox", "cattle", "ca")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert not place.has("cat", [".png"])
+
+
+@pytest.mark.parametrize("limit", [10, 1000])
 def test_what_is_discarded_is_in_no_store_and_in_no_file(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
@@ -346,6 +416,24 @@ async def test_a_later_run_pays_nothing_and_saves_again_what_is_missing_or_torn(
     assert paid == pytest.approx(0.0)
     assert [str(outcome.files[0]) for outcome in again] == urls
     assert [content(url) for url in urls] == pictures
+
+
+@pytest.mark.anyio
+async def test_pictures_in_a_store_have_the_names_that_were_given_and_keep_them(
+    store: str, prompts: list[str], tmp_path: Path
+) -> None:
+    with LocalGateway(latency="0/0") as gateway:
+        given = {"download_to": store, "name": "cat", "ledger": tmp_path / "l.db", "sidecar": True}
+        first, _ = await outcomes_of(gateway, prompts[:3], **given)
+        assert sorted(str(each.files[0]) for each in first) == [f"{store}/cat{end}.png" for end in ("-2", "-3", "")]
+        lost = next(each for each in first if str(each.files[0]) == f"{store}/cat-2.png")
+        files_of(store).rm_file(f"{store}/cat-2.png")
+
+        again, _ = await outcomes_of(gateway, prompts[:3], **given)
+
+    assert {each.index: each.files for each in again} == {each.index: each.files for each in first}
+    assert again[lost.index].files == lost.files
+    assert names_at(store) == sorted(f"cat{end}.{kind}" for end in ("", "-2", "-3") for kind in ("png", "json"))
 
 
 @pytest.mark.anyio

@@ -57,12 +57,14 @@ def test_what_a_change_does_not_give_stays_but_the_error(ledger: Ledger) -> None
     ledger.apply([
         Change("k", Step.CREATED, task=task),
         Change("k", Step.DONE),
+        Change("k", Step.DONE, name="cat-{index}", before=frozenset({Step.DONE})),
         Change("k", Step.SAVED, files=[SavedFile("/a/b.png", "00")]),
     ])  # fmt: skip
     saved = ledger.find("k")
 
     assert saved is not None
     assert (saved.error, saved.intent_id, saved.step) == (None, "call", Step.SAVED)
+    assert (saved.name, unknown.name) == ("cat-{index}", None)
     assert saved.files == (SavedFile("/a/b.png", "00"),)
     assert saved.task is not None
     assert (saved.task.id, saved.task.result_urls) == ("t", ("https://a/b.png",))
