@@ -13,6 +13,7 @@ from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from apimodels_async._download.destination import place_of
+from apimodels_async._download.names import OF_A_SHARD, Naming
 from apimodels_async.dask.worker import DrainOnClose, drain, identity, work_on
 from apimodels_async.errors import ApimodelsError, LedgerError
 from apimodels_async.ledger.postgres.store import TTL, PostgresLedger
@@ -53,6 +54,7 @@ def make_pictures(
     wait_timeout: float | Unset | None = UNSET,
     outage_timeout: float | None = 300.0,
     sidecar: bool = False,
+    name: str | None = None,
     ttl: float = TTL,
     worker_timeout: float | None = 60.0,
 ) -> Iterator[ShardReport]:
@@ -77,6 +79,7 @@ def make_pictures(
         wait_timeout: seconds for each task; ``None`` for no limit.
         outage_timeout: seconds for which the server may accept no create request.
         sidecar: write a ``.json`` beside the pictures of each task.
+        name: what the pictures are called, as for ``client.batch``, without ``{line}``: workers do not know the lines.
         ttl: seconds without a sign of life after which the shards of a process are taken over.
         worker_timeout: seconds for which a scheduler without workers is waited for; ``None`` for no limit.
 
@@ -93,6 +96,8 @@ def make_pictures(
         raise TypeError("client is asynchronous: give a distributed.Client that is not")
     if shards_in_flight < 1:
         raise ValueError(f"shards_in_flight={shards_in_flight}: give 1 or more")
+    if name is not None:
+        Naming(name, fields=OF_A_SHARD)
     options: dict[str, Any] = {
         "download_to": None if download_to is None else str(place_of(download_to, "download_to")),
         "max_in_flight": max_in_flight,
@@ -100,6 +105,7 @@ def make_pictures(
         "poll_rate": poll_rate,
         "outage_timeout": outage_timeout,
         "sidecar": sidecar,
+        "name": name,
         "ttl": ttl,
     }
     if not isinstance(wait_timeout, Unset):

@@ -80,9 +80,52 @@ def test_sigterm_lets_the_shards_go_and_the_same_command_goes_on(apimodels: Any,
         assert balance(apimodels, at(gateway)) == pytest.approx(0.1)
 
 
+def test_pictures_have_the_names_that_were_asked_for_and_keep_them(apimodels: Any, postgres: str) -> None:
+    file = file_of(apimodels, 3)
+    command = ("batch", file, "-o", "out", "--ledger", postgres, "--name", "{prompt}")
+    with LocalGateway(latency="0/0", balance=1.0) as gateway:
+        made = apimodels(*command, settings=at(gateway))
+        assert made.returncode == 0, made.stderr
+        (apimodels.folder / "out" / "a_fox_1.png").unlink()
+        again = apimodels("batch", "-o", "out", "--ledger", postgres, settings=at(gateway))
+
+        assert again.returncode == 0, again.stderr
+        assert balance(apimodels, at(gateway)) == pytest.approx(0.91)
+    exported = apimodels("ledger", "export", postgres)
+    rows = [json.loads(line) for line in exported.stdout.splitlines()]
+    assert sorted(row["name"] for row in rows) == ["a_fox_0", "a_fox_1", "a_fox_2"]
+
+
+def test_prices_of_a_file_count_for_the_common_budget(apimodels: Any, postgres: str) -> None:
+    file = file_of(apimodels, 3)
+    prices = write(apimodels, "prices.toml", '[prices]\n"grok-image/grok-4.2-image" = 0.5\n')
+    with LocalGateway(latency="0/0", balance=1.0) as gateway:
+        settings = {**at(gateway), "APIMODELS_PRICES": str(apimodels.folder / prices)}
+        made = apimodels("batch", file, "--ledger", postgres, "--budget", "1", "--json", settings=settings)
+
+    assert made.returncode == 17
+    assert json.loads(made.stderr.splitlines()[-1])["message"].startswith("1 of 3 brought no picture")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("batch", "p.csv", "--ledger", "{dsn}", "--dry-run"), "--dry-run does not go with a ledger in a database"),
+        (("batch", "p.csv", "--ledger", "{dsn}", "--page"), "--page does not go with a ledger in a database"),
+        (("batch", "p.csv", "--ledger", "{dsn}", "--name", "{line}"), "--name '{line}': there is no {line}"),
+        (
+            (
+                "batch",
+                "p.csv",
+                "--ledger",
+                "{dsn}",
+                "--scheduler",
+                "tcp://127.0.0.1:1",
+                "--base-url",
+                "http://127.0.0.1",
+            ),
+            "set APIMODELS_BASE_URL where the workers run",
+        ),
         (("batch", "p.csv", "--scheduler", "tcp://127.0.0.1:1"), "--scheduler needs --ledger postgresql://"),
         (("batch",), "give FILE, or --ledger postgresql://"),
         (("batch", "p.csv", "--ledger", "."), "--ledger .: is a directory"),
@@ -92,8 +135,11 @@ def test_sigterm_lets_the_shards_go_and_the_same_command_goes_on(apimodels: Any,
         ),
     ],
 )
-def test_what_does_not_fit_is_a_bad_argument(apimodels: Any, arguments: tuple[str, ...], words: str) -> None:
+def test_what_does_not_fit_is_a_bad_argument(
+    apimodels: Any, postgres: str, arguments: tuple[str, ...], words: str
+) -> None:
     file_of(apimodels, 1)
+    arguments = tuple(postgres if each == "{dsn}" else each for each in arguments)
     done = apimodels(*arguments, settings={"APIMODELS_API_KEY": "sk_x"})
     assert done.returncode in (2, 3)
     assert words in done.stderr

@@ -86,6 +86,17 @@ def test_every_shard_is_made_and_reported(
     assert purse.pictures == 12
 
 
+def test_names_are_those_that_were_given_and_a_line_is_no_field_of_them(
+    client: Any, ledger: PostgresLedger, tmp_path: Path
+) -> None:
+    make(client, ledger, download_to=str(tmp_path), name="{model}-{key}")
+
+    assert sorted(path.stem for path in tmp_path.glob("*.png")) == sorted(str(entry.name) for entry in ledger.entries())
+    assert all(entry.name is not None and entry.name.startswith("grok") for entry in ledger.entries())
+    with pytest.raises(ValueError, match=r"there is no \{line\}"):
+        make(client, ledger, download_to=str(tmp_path), name="{line}")
+
+
 def test_neither_key_nor_ledger_go_through_the_scheduler(
     client: Any, ledger: PostgresLedger, gateway: LocalGateway, postgres: str, tmp_path: Path
 ) -> None:

@@ -24,6 +24,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def without_psycopg(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = ("apimodels_async.ledger.postgres", "apimodels_async._postgres", "apimodels_async.callbacks.postgres")
     for name in [each for each in sys.modules if each.startswith(ours)]:
+        package, _, module = name.rpartition(".")
+        monkeypatch.setattr(sys.modules[package], module, sys.modules[name])  # so that it is there again afterwards
+    for name in [each for each in sys.modules if each.startswith(ours)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
