@@ -16,7 +16,7 @@ pytestmark = pytest.mark.postgres
 
 
 def test_kills_crashes_and_lost_answers_pay_once_and_lose_nothing(tmp_path: Path) -> None:
-    account = kill_shared(6, 3, 1, tmp_path, seed=1, requests=90)
+    account = kill_shared(6, 3, 1, tmp_path, seed=1, requests=120, create_rate=2.0)
 
     assert (account.paid_twice, account.lost, account.odd) == (0, 0, [])
     assert account.crashes == 3
@@ -24,5 +24,5 @@ def test_kills_crashes_and_lost_answers_pay_once_and_lose_nothing(tmp_path: Path
     assert account.swallowed > 0
     used, cost = account.sums
     assert used == cost
-    assert account.granted <= 2 * 90 * PRICE * 1e6
-    assert account.saved >= 45
+    assert account.granted <= 2 * 120 * PRICE * 1e6
+    assert account.saved >= 60

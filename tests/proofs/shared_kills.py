@@ -158,14 +158,16 @@ class Crew:
 
 
 @contextmanager
-def stage(requests: int, shards: int, seed: int) -> Iterator[tuple[PostgresServer, str, Swallower]]:
+def stage(
+    requests: int, shards: int, seed: int, create_rate: float | None
+) -> Iterator[tuple[PostgresServer, str, Swallower]]:
     """A database with loaded requests, and what stands before it."""
     with running() as server:  # with fsync: crashes must lose nothing
         dsn = server.database()
         with PostgresLedger(dsn) as ledger:
             ledger.load((f"shared-{number}" for number in range(requests)), model=MODEL)
             ledger.divide(shards)
-            ledger.set_terms(budget=2 * requests * PRICE)
+            ledger.set_terms(budget=2 * requests * PRICE, create_rate=create_rate)
         swallower = Swallower(server.port, 40, seed)
         try:
             yield server, dsn, swallower
@@ -174,15 +176,26 @@ def stage(requests: int, shards: int, seed: int) -> Iterator[tuple[PostgresServe
 
 
 def kill_shared(
-    kills: int, crashes: int, stops: int, home: Path, *, seed: int, requests: int = 120, workers: int = 3
+    kills: int,
+    crashes: int,
+    stops: int,
+    home: Path,
+    *,
+    seed: int,
+    requests: int = 120,
+    workers: int = 3,
+    create_rate: float | None = None,
 ) -> Account:
-    """Kill workers, crash the database and stop workers, at random; then let the work end, and return the account."""
+    """Kill workers, crash the database and stop workers, at random; then let the work end, and return the account.
+
+    A few requests need a `create_rate`, so that the work is not over before the last of it has happened.
+    """
     choose = random.Random(seed)
     account, books = Account(), Books()
     with (
         books.kept(),
         LocalGateway(latency="0.2/0.5", balance=1e6, paint=paint) as gateway,
-        stage(requests, 4 * workers, seed) as (server, dsn, swallower),
+        stage(requests, 4 * workers, seed, create_rate) as (server, dsn, swallower),
     ):
         through = dsn.replace(f":{server.port}/", f":{swallower.port}/")
         swallower.on = True
