@@ -24,6 +24,10 @@ EXIT = 2.0
 """Maximum seconds that an exiting interpreter waits for work that is under way in our threads."""
 
 
+IDLE = 2.0
+"""Seconds after which a thread of ours that has nothing to do ends."""
+
+
 class WorkerThreads:
     """Worker threads for one kind of work, a fixed number in each event loop.
 
@@ -128,7 +132,7 @@ class _UnderWay:
 
 
 class _LoopThreads:
-    """The threads of one asyncio loop. They end with it, and are daemons: an interpreter can exit beside them."""
+    """The threads of one asyncio loop. They end when they are idle or the loop is gone, and are daemons: an interpreter can exit beside them."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
@@ -161,7 +165,15 @@ class _LoopThreads:
 
 def _work(calls: "queue.SimpleQueue[Callable[[], object] | None]", idle: threading.Semaphore) -> None:
     """What a thread does. It does not hold the `_LoopThreads`, whose end is its own end."""
-    while (call := calls.get()) is not None:
+    while True:
+        try:
+            call = calls.get(timeout=IDLE)
+        except queue.Empty:
+            if idle.acquire(blocking=False):
+                return
+            continue  # a call is on its way, and counts on this thread
+        if call is None:
+            break
         with _under_way:
             call()
         del call  # and with it the result, which may be large

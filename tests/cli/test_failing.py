@@ -29,7 +29,7 @@ BAD_ARGUMENTS: list[tuple[list[str], str]] = [
     (["generate", "a fox", "--frob"], "--frob"),
     (["frobnicate"], "frobnicate"),
     (["generate", " "], "PROMPT is empty: say what to paint; nothing was sent"),
-    (["generate", "a fox", "--size", "big"], "--size 'big': give pixels"),
+    (["generate", "a fox", "--size", "1024x"], "--size '1024x': give pixels"),
     (["generate", "a fox", "-n", "0"], "-n 0: give at least 1"),
     (["generate", "a fox", "-n", "two"], "-n two: give a whole number"),
     (["generate", "a fox", "--format", "gif"], "--format gif: give png, jpeg or webp"),

@@ -121,11 +121,12 @@ class TestShow:
 
         assert apimodels("ledger", "show", "run.db").stdout == "spent      US$ 0.00\nat risk    US$ 0.00\n"
 
-    def test_entries_that_another_version_may_have_written_have_no_price(self, apimodels: Any) -> None:
+    def test_entries_that_another_version_may_have_written_are_priced_by_their_model(self, apimodels: Any) -> None:
         with SqliteLedger(apimodels.folder / "run.db") as ledger:
-            add(ledger, "odd", *COMPLETED, size="enormous")
+            add(ledger, "odd", *COMPLETED, size="enormous!")
 
-        assert json.loads(apimodels("ledger", "show", "run.db", "--json").stdout)["unpriced"] == 1
+        told = json.loads(apimodels("ledger", "show", "run.db", "--json").stdout)
+        assert (told["spent"], told["unpriced"]) == (0.03, 0)
 
 
 class TestResolve:
