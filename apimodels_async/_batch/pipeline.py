@@ -209,9 +209,9 @@ class Pipeline:
 
     async def submit(self, item: Item) -> None:
         """Start the create request of an item, when there is room for it."""
-        if self._creator.stop is None:
+        if self._creator.may_begin:
             await self._take_slot(item)
-        error = self._creator.stopped(item) or self._creator.commit(item)
+        error = self._creator.refused(item) or self._creator.commit(item)
         if error is not None:
             self.settle(item, error)
             return
@@ -288,7 +288,7 @@ class Pipeline:
         item.task = task
         if task.state == TaskState.FAILED:
             self._record_end(item, task)
-            if item.retries < self._options.retry_failed and self._creator.stop is None and may_succeed_again(task):
+            if item.retries < self._options.retry_failed and self._creator.may_begin and may_succeed_again(task):
                 item.retries += 1
                 self._start(self._create_again, item)
             else:
