@@ -58,17 +58,17 @@ class RequestDetails(NamedTuple):
     """One HTTP exchange.
 
     Attributes:
-        purpose: what it is for.
-        method: ``GET`` or ``POST``.
-        url: without a query; of a picture only its origin, because a link may be a secret.
+        purpose: what it is for. ``storage`` and ``picture`` do not go to the API.
+        method: ``GET``, ``POST`` or ``PUT``.
+        url: without a query; of a picture and of the storage only the origin, because a link may be a secret.
         status: of the answer; at the end, ``None`` without one.
         request_id: by which the server knows it, if it said so.
         error: at the end, if it ended with an error.
         seconds: how long it took; at the end.
     """
 
-    purpose: Literal["create", "query", "upload", "picture"]
-    method: Literal["GET", "POST"]
+    purpose: Literal["create", "query", "upload", "storage", "picture"]
+    method: Literal["GET", "POST", "PUT"]
     url: str
     status: int | None = None
     request_id: str | None = None
