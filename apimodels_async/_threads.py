@@ -22,8 +22,6 @@ T = TypeVar("T")
 
 EXIT = 2.0
 """Maximum seconds that an exiting interpreter waits for work that is under way in our threads."""
-
-
 IDLE = 2.0
 """Seconds after which a thread of ours that has nothing to do ends."""
 

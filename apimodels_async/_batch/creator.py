@@ -111,7 +111,7 @@ class Creator:
             item.cost = budget.commit(item.request, model)
         except BudgetExceededError as error:
             # Not `stop`: what was set aside for earlier items is within the budget, and they are still sent.
-            self._used_up = self._used_up or Stop("the budget is used up", error)
+            self._used_up = Stop("the budget is used up", error)
             logger.warning("the batch begins no more requests: %s (%s)", self._used_up.reason, error)
             return self.refused(item)
         except UnpricedModelError as error:

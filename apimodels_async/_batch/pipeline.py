@@ -80,7 +80,7 @@ class Pipeline:
         self._records = records
         self._accounts = Accounts(options.budget, engine.prices, allow_unpriced=options.allow_unpriced)
         self._clock = loop_clock()
-        self._observers = Observers(options.on_event, engine.model)
+        self._observers = Observers(options.on_event, engine.model, engine.prices)
         self._creator = Creator(engine, options, self._accounts, records, keep, on_upload=self._observers.uploading)
         self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
         self._saver: Saver | None = None

@@ -46,8 +46,9 @@ class Saver:
             DownloadError: something could not be saved, whatever the reason; carries the task id.
         """
         async with self._slots:
-            name = await self._name(item, task)
+            name: PictureName | None = None
             try:
+                name = await self._name(item, task)
                 given = None if name is None else GivenName(name, again=item.found)
                 saved = await self._downloader.download(task, self._directory, None, given)
                 item.files = tuple(picture.path for picture in saved)

@@ -277,14 +277,16 @@ async def test_headers_of_an_instrument_go_to_no_storage_and_no_host_of_pictures
             case "storage.example", "PUT":
                 return httpx.Response(200)
             case _:
-                return httpx.Response(200, content=SMALL_PICTURE, headers={"Content-Type": "image/png"})
+                return httpx.Response(200, stream=httpx.ByteStream(SMALL_PICTURE))
 
     task = Task(id="task-1", state=TaskState.COMPLETED, result_urls=("https://pictures.example/a.png",))
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as own:
-        async with AsyncImagesClient("sk_test", base_url=api, http_client=own) as client:
-            assert await client.upload(SMALL_PICTURE) == hosted["publicUrl"]
-            assert await client.upload(noise("large", 1100, 1000)) == hosted["publicUrl"]  # 3.3 MB
-            await client.download(task, tmp_path)
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(answer)) as own,
+        AsyncImagesClient("sk_test", base_url=api, http_client=own) as client,
+    ):
+        assert await client.upload(SMALL_PICTURE) == hosted["publicUrl"]
+        assert await client.upload(noise("large", 1100, 1000)) == hosted["publicUrl"]  # 3.3 MB
+        await client.download(task, tmp_path)
 
     assert traced == {
         "POST api.example/v1/files": True,
