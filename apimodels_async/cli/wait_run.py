@@ -181,7 +181,7 @@ class WaitRun:
         )
 
     def report(self) -> None:
-        """Say what came of it.
+        """Report the results.
 
         Raises:
             CommandFailed: not every task brought its pictures.

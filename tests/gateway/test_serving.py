@@ -273,6 +273,7 @@ NOT_WIRE = (
         "from apimodels_async import _sqlite",
         "from apimodels_async._text import visible",
         "from apimodels_async._thumbnails import",
+        "from apimodels_async._settings import load_prices",
     ),
 )
 """Models and prices; how SQLite is opened; and what pages need of texts and pictures, which is in no message."""
