@@ -17,6 +17,7 @@ from rich.table import Table
 from apimodels_async._download import part_file
 from apimodels_async._settings import load_prices
 from apimodels_async.cli import exit_codes
+from apimodels_async.cli.batch.keeping import automatic_ledgers
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.help import Command, Commands
 from apimodels_async.cli.ledger_decisions import Decision, checked, decisions_of
@@ -38,7 +39,12 @@ commands: typer.Typer = typer.Typer(
 )
 
 Ledger: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The ledger, as given to --ledger.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="FILE|FOLDER",
+        help="The ledger, as given to --ledger, or the output folder of a batch.",
+        show_default=False,
+    ),
 ]
 
 
@@ -49,11 +55,22 @@ def ways_out(path: Path) -> str:
 
 @contextmanager
 def _opened(path: Path, *, read_only: bool = False) -> Generator[SqliteLedger]:
-    """Open the ledger at `path`. It must exist: showing a ledger does not create one."""
+    """Open the ledger at `path`, or that of an output folder. It must exist: showing a ledger does not create one."""
+    if path.is_dir():
+        path = _ledger_in(path)
     if not path.is_file():
         raise LedgerError(f"FILE {path}: {'not a regular file' if path.exists() else 'no such file'}")
     with SqliteLedger(path, read_only=read_only) as ledger:
         yield ledger
+
+
+def _ledger_in(folder: Path) -> Path:
+    found = automatic_ledgers(folder)
+    if not found:
+        raise LedgerError(f"FOLDER {folder}: no batch has kept a ledger in it")
+    if len(found) > 1:
+        raise LedgerError(f"FOLDER {folder}: name one of its ledgers: {', '.join(map(str, found))}")
+    return found[0]
 
 
 # --- show

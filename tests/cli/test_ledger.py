@@ -264,7 +264,7 @@ class TestExport:
 
 def test_a_ledger_that_cannot_be_used_is_one_line(apimodels: Any) -> None:
     (apimodels.folder / "prompts.txt").write_text("a fox\n" * 1000)
-    for name, words in [("none.db", "no such file"), ("prompts.txt", "not a database"), (".", "not a regular file")]:
+    for name, words in [("none.db", "no such file"), ("prompts.txt", "not a database"), (".", "no batch has kept")]:
         for done in apimodels.all(("ledger", "show", name), ("ledger", "resolve", name, "k", "abandon")):
             assert (done.returncode, done.stdout) == (16, "")
             assert done.stderr.startswith("apimodels: ")

@@ -11,7 +11,7 @@ from apimodels_async.ledger.entries import Step
 from apimodels_async.ledger.port import Change
 from apimodels_async.ledger.sqlite import SqliteLedger
 
-__all__ = ["FOLDER", "Again", "Keeping", "automatic_ledger", "clear", "local_store"]
+__all__ = ["FOLDER", "Again", "Keeping", "automatic_ledger", "automatic_ledgers", "clear", "local_store"]
 
 FOLDER = ".apimodels"
 """Below the output folder."""
@@ -46,8 +46,14 @@ def automatic_ledger(directory: Path, server: str) -> Path:
         directory: the output folder.
         server: the identity of the server.
     """
-    name = re.sub(r"[^a-z0-9.]+", "-", server.partition("://")[2].lower()).strip("-.")[:60]
+    name = re.sub(r"[^a-z0-9.]+", "-", server.rpartition("://")[2].lower()).strip("-.")[:60]
     return directory / FOLDER / f"ledger-{name}-{hashlib.sha256(server.encode()).hexdigest()[:8]}.db"
+
+
+def automatic_ledgers(directory: Path) -> list[Path]:
+    """The ledgers below an output folder, one a server. Those that are not used any more are left out."""
+    found = sorted((directory / FOLDER).glob("ledger-*.db"))
+    return [path for path in found if re.search(r"-[0-9a-f]{8}\.db$", path.name)]
 
 
 def local_store(directory: Path, ledger: Path | None) -> Path:
