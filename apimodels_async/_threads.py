@@ -73,6 +73,7 @@ FILES = WorkerThreads("files", 16)
 _SAME_CLOCK = 10.0
 """Seconds by which a loop's clock may differ from the system's: some keep the time of their last turn."""
 _imported: set[str] = set()
+_loading = threading.Lock()
 
 
 async def imported(*modules: str) -> None:
@@ -100,11 +101,21 @@ async def imported(*modules: str) -> None:
     _imported.update(missing)
 
 
+def load_module(name: str) -> Any:
+    """Import a module in a thread that is not the program's own, while no other such thread imports.
+
+    Under pytest, which parses every module of a distribution that has a plugin, Python 3.11 raises `SystemError` where
+    two threads parse at once.
+    """
+    with _loading:
+        return import_module(name)
+
+
 def _import(modules: Iterable[str], library: str) -> None:
     with contextlib.suppress(ImportError):  # a later anyio may have no such module; it is only quicker to have it
-        import_module(f"anyio._backends._{library}")
+        load_module(f"anyio._backends._{library}")
     for name in modules:
-        import_module(name)
+        load_module(name)
 
 
 class _UnderWay:
@@ -205,8 +216,8 @@ def _threads_of_loop() -> _LoopThreads:
 
 def _forget() -> None:
     """In a forked child there is no other thread."""
-    global _under_way  # noqa: PLW0603
-    _under_way = _UnderWay()
+    global _under_way, _loading
+    _under_way, _loading = _UnderWay(), threading.Lock()
 
 
 @atexit.register
