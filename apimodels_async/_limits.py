@@ -48,11 +48,6 @@ class Rate:
         self._limits: list[float] = []
         self._next = -math.inf
 
-    @property
-    def limited(self) -> bool:
-        """Whether there is any limit."""
-        return bool(self._limits)
-
     def add(self, per_second: float) -> None:
         """Limit to `per_second`, until the same figure is removed again."""
         self._limits.append(per_second)

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 EXIT = 2.0
 """Maximum seconds that an exiting interpreter waits for work that is under way in our threads."""
+IDLE = 2.0
+"""Seconds after which a thread of ours that has nothing to do ends."""
 
 
 class WorkerThreads:
@@ -71,6 +73,7 @@ FILES = WorkerThreads("files", 16)
 _SAME_CLOCK = 10.0
 """Seconds by which a loop's clock may differ from the system's: some keep the time of their last turn."""
 _imported: set[str] = set()
+_loading = threading.Lock()
 
 
 async def imported(*modules: str) -> None:
@@ -98,11 +101,21 @@ async def imported(*modules: str) -> None:
     _imported.update(missing)
 
 
+def load_module(name: str) -> Any:
+    """Import a module in a thread that is not the program's own, while no other such thread imports.
+
+    Under pytest, which parses every module of a distribution that has a plugin, Python 3.11 raises `SystemError` where
+    two threads parse at once.
+    """
+    with _loading:
+        return import_module(name)
+
+
 def _import(modules: Iterable[str], library: str) -> None:
     with contextlib.suppress(ImportError):  # a later anyio may have no such module; it is only quicker to have it
-        import_module(f"anyio._backends._{library}")
+        load_module(f"anyio._backends._{library}")
     for name in modules:
-        import_module(name)
+        load_module(name)
 
 
 class _UnderWay:
@@ -128,7 +141,10 @@ class _UnderWay:
 
 
 class _LoopThreads:
-    """The threads of one asyncio loop. They end with it, and are daemons: an interpreter can exit beside them."""
+    """The threads of one asyncio loop.
+
+    They end when they are idle or the loop is gone, and are daemons: an interpreter can exit beside them.
+    """
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
@@ -161,7 +177,15 @@ class _LoopThreads:
 
 def _work(calls: "queue.SimpleQueue[Callable[[], object] | None]", idle: threading.Semaphore) -> None:
     """What a thread does. It does not hold the `_LoopThreads`, whose end is its own end."""
-    while (call := calls.get()) is not None:
+    while True:
+        try:
+            call = calls.get(timeout=IDLE)
+        except queue.Empty:
+            if idle.acquire(blocking=False):
+                return
+            continue  # a call is on its way, and counts on this thread
+        if call is None:
+            break
         with _under_way:
             call()
         del call  # and with it the result, which may be large
@@ -192,8 +216,8 @@ def _threads_of_loop() -> _LoopThreads:
 
 def _forget() -> None:
     """In a forked child there is no other thread."""
-    global _under_way  # noqa: PLW0603
-    _under_way = _UnderWay()
+    global _under_way, _loading
+    _under_way, _loading = _UnderWay(), threading.Lock()
 
 
 @atexit.register

@@ -245,8 +245,9 @@ class AsyncImagesClient:
             ProtocolError: the response is outside the contract.
             ConnectionFailedError: there was no response; it is safe to try again.
         """
-        await self._engine.ready()
-        return await self._engine.poller.query(checked_id(task_id))
+        task_id = checked_id(task_id)
+        await self._engine.ready(task_id)
+        return await self._engine.poller.query(task_id)
 
     async def wait(
         self,
@@ -273,9 +274,9 @@ class AsyncImagesClient:
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no response contains a link to a picture.
         """
-        await self._engine.ready()
         bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=checked_id(task_or_id), state="")
+        await self._engine.ready(task.id)
         paced = self._engine.pacing if pacing is None else guarded(pacing)
         try:
             return await calls.wait(self._engine, task, paced, bound, on_change)
@@ -508,7 +509,7 @@ class AsyncImagesClient:
             DownloadError: a picture could not be saved; the task stays done and can be downloaded again.
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
-        await self._engine.ready()
+        await self._engine.ready(task.id)
         await imported(downloads.DOWNLOADER)
         limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
         place, given = downloads.place_of(directory, "directory"), None
@@ -531,7 +532,7 @@ class AsyncImagesClient:
         Raises:
             DownloadError, ResultExpiredError: as `download`.
         """
-        await self._engine.ready()
+        await self._engine.ready(task.id)
         await imported(downloads.DOWNLOADER)
         return await self._downloader.fetch(task, downloads.DownloadLimits(max_bytes, timeout, min_rate))
 

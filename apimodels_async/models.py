@@ -335,7 +335,8 @@ class BatchEvent:
         index: the request's position in the input, from 0.
         task: as it is now, where there is one.
         error: with ``failed``.
-        sent, size: with ``uploading``, bytes of the picture, or of the request with it, so far and in all.
+        sent: with ``uploading``, bytes so far of the picture, or of the request with it.
+        size: with ``uploading``, all of these bytes.
     """
 
     kind: Literal["uploading", "submitted", "state", "completed", "failed", "downloaded"]

@@ -121,11 +121,13 @@ async def test_tasks_get_their_own_results(disk: Disk) -> None:
 @pytest.mark.anyio
 async def test_a_cancelled_write_is_written_all_the_same(disk: Disk) -> None:
     commit = GroupCommit(disk.write)
+    disk.may_go.clear()
     with anyio.CancelScope() as scope:
         scope.cancel()
         await commit.submit("a").wait()
     assert scope.cancelled_caught
 
+    disk.may_go.set()
     await commit.flush().wait()
     assert disk.groups == [["a"]]
 

@@ -102,5 +102,5 @@ def test_a_file_that_cannot_be_used_is_named_with_the_variable(tmp_path: Path, c
 
 def test_the_gateway_uses_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APIMODELS_PRICES", str(tmp_path / "prices.toml"))
-    with pytest.raises(ValueError, match=r"APIMODELS_PRICES: .*prices\.toml: No such file"):
+    with pytest.raises(ConfigurationError, match=r"APIMODELS_PRICES: .*prices\.toml: No such file"):
         create_app()

@@ -11,6 +11,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
+from apimodels_async import _threads
 from apimodels_async._threads import WorkerThreads, imported
 from apimodels_async.gateway import LocalGateway
 
@@ -34,6 +35,33 @@ async def test_work_is_done_in_another_thread_with_the_callers_context(threads: 
 
 async def test_no_thread_keeps_the_interpreter_from_its_exit() -> None:
     assert (await FEW.run(threading.current_thread)).daemon
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_idle_thread_ends_and_another_does_the_next_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_threads, "IDLE", 0.01)
+    first = await FEW.run(threading.current_thread)
+    await to_thread.run_sync(first.join, PATIENCE)
+
+    assert not first.is_alive()
+    assert await FEW.run(threading.current_thread) is not first
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_no_call_is_left_behind_by_threads_that_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread may find that it is idle just when it is counted on for the next call."""
+    monkeypatch.setattr(_threads, "IDLE", 0.0)
+    done: list[int] = []
+
+    async def call(number: int) -> None:
+        done.append(await FEW.run(lambda: number))
+
+    with anyio.fail_after(PATIENCE):
+        for start in range(0, 600, 3):
+            async with anyio.create_task_group() as group:
+                for number in range(start, start + 3):
+                    group.start_soon(call, number)
+    assert sorted(done) == list(range(600))
 
 
 @pytest.mark.parametrize("error", [KeyError("no"), SystemExit(3)], ids=repr)

@@ -42,7 +42,7 @@ class Accounts:
         self.saving += phase is Phase.SAVING
 
     def note_upload(self, item: Item, sent: int, *, ended: bool) -> None:
-        """So many bytes of one of an item's large pictures were sent; an upload that begins anew counts again."""
+        """`sent` bytes of one of an item's large pictures were sent; an upload that begins anew counts again."""
         before = self._uploads.get(item.index, 0)
         self.uploaded += sent - before if sent >= before else sent
         self._uploads[item.index] = sent

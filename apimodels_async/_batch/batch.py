@@ -17,13 +17,13 @@ import anyio.abc
 from apimodels_async._batch.feed import threaded
 from apimodels_async._batch.options import BatchOptions, Requests
 from apimodels_async._create.engine import Engine
+from apimodels_async._prices import price
 from apimodels_async._threads import imported
 from apimodels_async.models import BatchStats, Outcome, Task
 
 if TYPE_CHECKING:
     from apimodels_async._batch.pipeline import Pipeline
     from apimodels_async._download.downloader import Downloader
-    from apimodels_async._page.rows import PageRow
     from apimodels_async._page.writer import PageWriter
     from apimodels_async.ledger.run import LedgerRun
 
@@ -191,17 +191,20 @@ class Batch:
         if outcome is not None:
             self._outcomes.append(outcome)
             if self._page is not None:
-                self._page.add(self._row(outcome))
+                self._add_to_page(self._page, outcome)
         self._wake_consumers()
 
-    def _row(self, outcome: Outcome) -> "PageRow":
+    def _add_to_page(self, page: "PageWriter", outcome: Outcome) -> None:
         from apimodels_async._batch.accounts import is_billed  # noqa: PLC0415  (as above)
         from apimodels_async._page.rows import row_of  # noqa: PLC0415  (as above)
-        from apimodels_async._prices import price  # noqa: PLC0415  (as above)
 
         model = outcome.request.model or self._engine.model or ""
-        cost = price(outcome.request, model) if is_billed(outcome.task, outcome.error) else 0.0
-        return row_of(outcome, model=model, cost=cost)
+        try:
+            billed = is_billed(outcome.task, outcome.error)
+            cost = price(outcome.request, model, self._engine.prices) if billed else 0.0
+            page.add(row_of(outcome, model=model, cost=cost))
+        except Exception:  # no page is worth an outcome
+            logger.exception("request %d has no row on the page", outcome.index)
 
     def _wake_consumers(self) -> None:
         """All of them: each looks for itself whether there is anything left, and waits for a new event if not."""

@@ -66,6 +66,7 @@ class Creator:
         self._bodies = ByteLimit(BODIES)
         self._hold = engine.hold(options.outage_timeout)
         self.stop: Stop | None = None
+        self._used_up: Stop | None = None
 
     def _uploading(self, item: Item, progress: UploadProgress) -> None:
         """Count and tell how far a large picture of an item is."""
@@ -92,6 +93,16 @@ class Creator:
         """Why an item is not sent, if nothing is. Ask again after each wait: it may have changed meanwhile."""
         return None if self.stop is None else not_submitted(item.index, self.stop.reason, self.stop.cause)
 
+    @property
+    def may_begin(self) -> bool:
+        """Whether more requests may be sent than those for which the budget is set aside already."""
+        return self.stop is None and self._used_up is None
+
+    def refused(self, item: Item) -> Exception | None:
+        """Why an item for which nothing is set aside yet is not sent, if nothing more is."""
+        stop = self.stop or self._used_up
+        return None if stop is None else not_submitted(item.index, stop.reason, stop.cause)
+
     def commit(self, item: Item) -> Exception | None:
         """Set aside what an item will cost, or return why it is not sent."""
         budget = self._accounts.budget
@@ -99,8 +110,10 @@ class Creator:
             model = self._engine.model_of(item.request)
             item.cost = budget.commit(item.request, model)
         except BudgetExceededError as error:
-            self.stop_creating(Stop("the budget is used up", error))
-            return self.stopped(item)
+            # Not `stop`: what was set aside for earlier items is within the budget, and they are still sent.
+            self._used_up = Stop("the budget is used up", error)
+            logger.warning("the batch begins no more requests: %s (%s)", self._used_up.reason, error)
+            return self.refused(item)
         except UnpricedModelError as error:
             return not_submitted(item.index, str(error), error)
         except ValueError as error:  # no model anywhere

@@ -9,6 +9,8 @@ import anyio.abc
 from apimodels_async._batch.listener import Listener
 from apimodels_async._batch.options import Item
 from apimodels_async._create.uploads import UploadProgress
+from apimodels_async._prices import price
+from apimodels_async.catalogue import PriceTable
 from apimodels_async.instrumentation import port
 from apimodels_async.instrumentation.details import TaskDetails
 from apimodels_async.models import BatchEvent
@@ -25,11 +27,13 @@ class Observers:
     Args:
         on_event: the batch's listener.
         model: of requests that name none.
+        prices: what pictures cost.
     """
 
-    def __init__(self, on_event: Callable[[BatchEvent], object] | None, model: str | None) -> None:
+    def __init__(self, on_event: Callable[[BatchEvent], object] | None, model: str | None, prices: PriceTable) -> None:
         self._listener = None if on_event is None else Listener(on_event)
         self._model = model
+        self._prices = prices
 
     def start(self, group: anyio.abc.TaskGroup) -> None:
         """Deliver what the listener is to be called with, in `group`."""
@@ -54,13 +58,16 @@ class Observers:
             event = BatchEvent("uploading", item.index, item.task, sent=progress.sent, size=progress.size)
             self._listener.add(event)
 
-    @staticmethod
-    def notify(item: Item, change: Change) -> None:
+    def notify(self, item: Item, change: Change) -> None:
         """An item's task has changed."""
         if item.task is not None:
             item.state = item.task.state
-        if item.operation is not None:
-            item.operation.note(change=change, task=item.task)
+        if item.operation is None:
+            return
+        if change == "completed" and item.task is not None:
+            model = item.request.model or self._model or item.task.model or ""
+            item.operation.update(cost=price(item.request, model, self._prices))
+        item.operation.note(change=change, task=item.task)
 
     @staticmethod
     def end(item: Item, error: Exception | None) -> None:

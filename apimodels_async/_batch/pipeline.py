@@ -79,7 +79,7 @@ class Pipeline:
         self._records = records
         self._accounts = Accounts(options.budget, engine.prices, allow_unpriced=options.allow_unpriced)
         self._clock = loop_clock()
-        self._observers = Observers(options.on_event, engine.model)
+        self._observers = Observers(options.on_event, engine.model, engine.prices)
         self._creator = Creator(engine, options, self._accounts, records, keep, on_upload=self._observers.uploading)
         self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
         self._saver: Saver | None = None
@@ -210,9 +210,10 @@ class Pipeline:
 
     async def submit(self, item: Item) -> None:
         """Start the create request of an item, when there is room for it."""
-        if self._creator.stop is None:
+        if self._creator.may_begin:
             await self._take_slot(item)
-        if (error := self._creator.stopped(item) or self._creator.commit(item)) is not None:
+        error = self._creator.refused(item) or self._creator.commit(item)
+        if error is not None:
             self.settle(item, error)
             return
         await self._creator.reserve(item)
@@ -291,7 +292,7 @@ class Pipeline:
         item.task = task
         if task.state == TaskState.FAILED:
             self._record_end(item, task)
-            if item.retries < self._options.retry_failed and self._creator.stop is None and may_succeed_again(task):
+            if item.retries < self._options.retry_failed and self._creator.may_begin and may_succeed_again(task):
                 item.retries += 1
                 self._start(self._create_again, item)
             else:

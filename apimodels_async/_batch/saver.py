@@ -46,7 +46,7 @@ class Saver:
             DownloadError: something could not be saved, whatever the reason; carries the task id.
         """
         async with self._slots:
-            name = None
+            name: PictureName | None = None
             try:
                 name = await self._name(item, task)
                 given = None if name is None else GivenName(name, again=item.found)

@@ -96,6 +96,11 @@ class BackgroundJobs:
         if self._call_in_loop is not None:
             self._call_in_loop(function)
 
+    @property
+    def closed(self) -> bool:
+        """Whether no job can be started any more."""
+        return self._closed
+
     async def _run(self, job: Job[Any]) -> None:
         try:
             await job.run()

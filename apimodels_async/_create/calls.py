@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NoReturn
 
 from apimodels_async._create.engine import Engine
+from apimodels_async._prices import price
 from apimodels_async._wire.tasks import failure, is_over
 from apimodels_async.errors import ApimodelsError
 from apimodels_async.instrumentation import port
@@ -91,6 +92,7 @@ async def _observed(
         elif task.state == TaskState.FAILED:
             operation.note(change="failed", task=task)
         else:
-            operation.note(change="completed", task=task)
+            cost = None if request is None else price(request, model or task.model or "", engine.prices)
+            operation.note(change="completed", task=task, cost=cost)
         operation.end()
         return task

@@ -18,6 +18,7 @@ from apimodels_async._create.prepare import PreparedRequest, prepare
 from apimodels_async._create.recovery import AFTER_THE_LONGEST, CALLED_WITHIN, recover_by_callback
 from apimodels_async._create.submitter import Submitter
 from apimodels_async._create.uploads import OnUpload, Uploads
+from apimodels_async._http.error_mapping import closed
 from apimodels_async._http.trace import RequestFailed
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
@@ -89,13 +90,21 @@ class Engine:
         )
         self._brake = Brake(self._query_something)
 
-    async def ready(self) -> None:
+    async def ready(self, task_id: str | None = None) -> None:
         """Load what every call needs, beside the event loop, and bind to that loop.
 
+        Args:
+            task_id: the task that the call is about, for the error.
+
         Raises:
-            ConfigurationError: as `BackgroundJobs.bind`.
+            ConfigurationError: as `BackgroundJobs.bind`, or closed meanwhile.
         """
+        was_open = not self.jobs.closed
         await imported(*_NEEDED)
+        if was_open and self.jobs.closed:
+            error = closed()
+            error.task_id = task_id
+            raise error
         self.jobs.bind()
 
     @cached_property

@@ -73,10 +73,10 @@ class _Reading:
 
     def _rest(self) -> Generator[Any, Any, bytes]:
         """Read to the end. Some files, such as those over a network, give less than that at once."""
-        data = self._bytes((yield self.file.read()))
-        while data and (piece := self._bytes((yield self.file.read()))):
-            data += piece
-        return data
+        pieces = [self._bytes((yield self.file.read()))]
+        while pieces[-1]:
+            pieces.append(self._bytes((yield self.file.read())))
+        return pieces[0] if len(pieces) < 3 else b"".join(pieces)  # most come in one piece, which is not copied
 
     def _position(self) -> Generator[Any, Any, int | None]:
         """Return the position of the file, or ``None`` if it is not seekable."""

@@ -25,7 +25,7 @@ from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.proxies import Proxy, ProxyRules
 from apimodels_async._http.sockets import OpenSockets
 from apimodels_async._http.trace import describe
-from apimodels_async._threads import WorkerThreads, is_trio
+from apimodels_async._threads import WorkerThreads, is_trio, load_module
 from apimodels_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _LOADING = WorkerThreads("loading", 1)
 def load() -> Any:
     """Import aiohttp and what goes with it; ``None`` where that fails. Takes tenths of a second."""
     try:
-        return import_module(FAST)
+        return load_module(FAST)
     except Exception:  # noqa: BLE001  (a library that is there and broken must not fail what httpx can do)
         return None
 
@@ -66,7 +66,7 @@ def _load_basics() -> "ssl.SSLContext":
         ConfigurationError: httpcore, or what it imports, is there and broken; or as `tls.shared_context`.
     """
     try:
-        import_module(NETWORK)
+        load_module(NETWORK)
     except Exception as error:
         raise ConfigurationError(f"httpcore cannot be imported ({describe(error)}): no request can be sent") from error
     return tls.shared_context()

@@ -1,25 +1,31 @@
 """What instruments are told of HTTP exchanges, and the headers that they add to them."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
 
 import httpx
 
-from apimodels_async._http.trace import SendTrace
+from apimodels_async._urls import origin, split_http_url
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async.instrumentation import port
 from apimodels_async.instrumentation.details import RequestDetails
 
+Purpose: TypeAlias = Literal["create", "query", "upload", "storage"]
+_METHODS: Mapping[Purpose, Literal["GET", "POST", "PUT"]] = {
+    "create": "POST",
+    "query": "GET",
+    "upload": "POST",
+    "storage": "PUT",
+}
 
-def exchange_details(
-    _http: Any, _send: Any, url: str, _timeout: Any = None, trace: SendTrace | None = None, _sending: Any = None
-) -> RequestDetails:
-    """Describe an exchange by the arguments of `Http._exchange`. Only create requests have a trace."""
-    if trace is not None:
-        return RequestDetails("create", "POST", url)
-    return RequestDetails("upload", "POST", url) if url.endswith("/files") else RequestDetails("query", "GET", url)
+
+def exchange_details(_http: Any, _send: Any, url: str, *_: Any, purpose: Purpose, **__: Any) -> RequestDetails:
+    """Describe an exchange by the arguments of `Http._exchange`."""
+    shown = origin(split_http_url(url)) if purpose == "storage" else url
+    return RequestDetails(purpose, _METHODS[purpose], shown)
 
 
-def exchanged(answer: RawResponse, *_: Any) -> dict[str, Any]:
+def exchanged(answer: RawResponse, *_: Any, **__: Any) -> dict[str, Any]:
     """Return what is known at the end of an exchange."""
     return {"status": answer.status, "request_id": answer.request_id}
 

@@ -12,6 +12,7 @@ from apimodels_async._http.bodies import FormInPieces, file_stream
 from apimodels_async._http.headers import PUT_HEADERS
 from apimodels_async._http.http2 import Sending
 from apimodels_async._http.lanes import Lanes
+from apimodels_async._http.observing import Purpose
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.senders import send
 from apimodels_async._http.timeouts import Timeouts, for_size
@@ -85,7 +86,7 @@ class Storage:
 
         async with self._places:
             # The lanes of create requests read an answer that comes before all was sent.
-            return await self._exchange(lambda: self._lanes.submit, build, self._url, timeout)
+            return await self._exchange(lambda: self._lanes.submit, build, self._url, timeout, purpose="upload")
 
     async def put(
         self, url: str, source: PictureSource, media_type: str, *, on_sent: Callable[[int], object] | None = None
@@ -113,7 +114,9 @@ class Storage:
             request.stream = stream  # httpx would wrap it in a generator, which nothing ends if it is cut off
             return request
 
-        return await self._exchange(lambda: self._lanes.download(url), build, url, timeout, size=source.size)
+        return await self._exchange(
+            lambda: self._lanes.download(url), build, url, timeout, purpose="storage", size=source.size
+        )
 
     async def _exchange(
         self,
@@ -122,6 +125,7 @@ class Storage:
         url: str,
         timeout: httpx.Timeout,
         *,
+        purpose: Purpose,
         size: int = 0,
     ) -> RawResponse:
         self._ready()
@@ -132,4 +136,4 @@ class Storage:
                 sending = Sending(self._given, SendTrace(), timeout)
                 request.extensions = {**request.extensions, "trace": sending, "timeout": sending.timeouts}
             send_it = partial(send, lane.pool, request)
-            return await self._answer(send_it, url, timeout, sending=sending, more=for_size(size))
+            return await self._answer(send_it, url, timeout, purpose=purpose, sending=sending, more=for_size(size))

@@ -16,7 +16,7 @@ from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
 from apimodels_async._http.http2 import Sending
 from apimodels_async._http.in_flight import InFlight
 from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
-from apimodels_async._http.observing import exchange_details, exchanged
+from apimodels_async._http.observing import Purpose, exchange_details, exchanged
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.senders import Prepared, send, send_fast, send_prepared
@@ -132,7 +132,9 @@ class Http:
             async def send_it() -> httpx.Response:
                 return await send(lane.pool, self._create_request(lane.pool, body, sending or trace))
 
-            return await self._exchange(send_it, self._create_url, self._timeouts.create, trace, sending)
+            return await self._exchange(
+                send_it, self._create_url, self._timeouts.create, purpose="create", trace=trace, sending=sending
+            )
 
     @property
     def _create_url(self) -> str:
@@ -202,7 +204,7 @@ class Http:
             async with pools.acquire() as lane:
                 may_be_old = lane.served and not again and self._given is None
                 try:
-                    answer = await self._exchange(partial(send, lane.pool), url, self._timeouts.query)
+                    answer = await self._exchange(partial(send, lane.pool), url, self._timeouts.query, purpose="query")
                 except RequestFailed as failure:
                     if failure.silent or failure.broken:
                         pools.retire(lane)
@@ -250,9 +252,10 @@ class Http:
         send: Callable[[], Awaitable[httpx.Response]],
         url: str,
         timeout: httpx.Timeout,
+        *,
+        purpose: Purpose,
         trace: SendTrace | None = None,
         sending: Sending | None = None,
-        *,
         more: float = 0.0,
     ) -> RawResponse:
         asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)

@@ -16,6 +16,7 @@ from rich.table import Table
 from apimodels_async._download import part_file
 from apimodels_async._settings import load_prices
 from apimodels_async.cli import exit_codes
+from apimodels_async.cli.batch.keeping import automatic_ledgers
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.help import Command, Commands
 from apimodels_async.cli.ledger_common import CommonTerms
@@ -23,6 +24,7 @@ from apimodels_async.cli.ledger_decisions import Decision, checked, decisions_of
 from apimodels_async.cli.ledger_report import NEXT_RUN, LedgerReport, lines, moment, money, row
 from apimodels_async.cli.options import AsJson, quiet, takes
 from apimodels_async.cli.screen import Screen
+from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import Entry, SqliteLedger, Step
 from apimodels_async.ledger.entries import IN_WORDS
 from apimodels_async.ledger.opening import OpenLedger, database_url, open_ledger, shown
@@ -38,12 +40,20 @@ commands: typer.Typer = typer.Typer(
 )
 
 Ledger: TypeAlias = Annotated[
-    str, typer.Argument(metavar="FILE|URL", help="The ledger, as given to --ledger.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="FILE|FOLDER|URL",
+        help="The ledger, as given to --ledger, or the output folder of a batch.",
+        show_default=False,
+    ),
 ]
 LedgerOrSetting: TypeAlias = Annotated[
     str,
     typer.Argument(
-        metavar="FILE|URL", help="The ledger, as given to --ledger.", envvar="APIMODELS_LEDGER", show_default=False
+        metavar="FILE|FOLDER|URL",
+        help="The ledger, as given to --ledger, or the output folder of a batch.",
+        envvar="APIMODELS_LEDGER",
+        show_default=False,
     ),
 ]
 
@@ -54,8 +64,19 @@ def ways_out(path: str | Path) -> str:
 
 
 def _opened(name: str, *, read_only: bool = False) -> OpenLedger:
-    """Open a ledger. It must exist: showing a ledger does not create one."""
+    """Open a ledger, or that of an output folder. It must exist: showing a ledger does not create one."""
+    if Path(name).is_dir():
+        name = str(_ledger_in(Path(name)))
     return open_ledger(name, read_only=read_only, create=False)
+
+
+def _ledger_in(folder: Path) -> Path:
+    found = automatic_ledgers(folder)
+    if not found:
+        raise LedgerError(f"FOLDER {folder}: no batch has kept a ledger in it")
+    if len(found) > 1:
+        raise LedgerError(f"FOLDER {folder}: name one of its ledgers: {', '.join(map(str, found))}")
+    return found[0]
 
 
 # --- show

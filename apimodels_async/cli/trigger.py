@@ -48,8 +48,10 @@ def trigger(
     task_id: Annotated[
         str | None, typer.Option(metavar="ID", show_default="a new one", help="The task that it is about.")
     ] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="The model that it names.")] = DEFAULT_MODEL,
-    prompt: Annotated[str, typer.Option(help="The prompt in its param.")] = "A cute cat wearing a space helmet",
+    model: Annotated[str, typer.Option("--model", "-m", metavar="ID", help="The model that it names.")] = DEFAULT_MODEL,
+    prompt: Annotated[
+        str, typer.Option(metavar="TEXT", help="The prompt in its param.")
+    ] = "A cute cat wearing a space helmet",
     n: Annotated[int, typer.Option("-n", metavar="N", parser=whole(1, 10), help="How many pictures it links to.")] = 1,
     retry: Annotated[
         bool,

@@ -36,6 +36,8 @@ _AT_ONCE = 256
 """Tasks that are waited for at once; the others follow."""
 _OVER = (GenerationFailedError, ResultExpiredError, TaskNotFoundError)
 """After these, waiting again brings nothing."""
+_FOR_ALL = (AuthenticationError, LedgerError)
+"""After these, no other task would fare better."""
 _BY_LINE = "{line}-{id}"
 
 
@@ -66,13 +68,14 @@ class WaitRun:
     activity: Activity = field(factory=lambda: Activity("looking for open tasks"))
     _done: dict[str, dict[str, Any]] = field(factory=dict[str, dict[str, Any]])
     _errors: dict[str, ApimodelsError] = field(factory=dict[str, ApimodelsError])
-    _fatal: ApimodelsError | None = None
+    _fatal: Exception | None = None
 
     async def make(self, client: AsyncImagesClient) -> None:
         """Wait for all of them, and save their pictures.
 
         Raises:
             AuthenticationError, LedgerError: for all of them.
+            OSError: the files cannot be printed.
         """
         if not self.tasks:
             return
@@ -91,10 +94,11 @@ class WaitRun:
         async with room:
             try:
                 await self._wait_and_save(client, open_task)
-            except (AuthenticationError, LedgerError) as error:
-                self._fatal = error
-                everything.cancel()
-            except ApimodelsError as error:
+            except Exception as error:  # noqa: BLE001  (raised by `make`, and not in a group)
+                if isinstance(error, _FOR_ALL) or not isinstance(error, ApimodelsError):
+                    self._fatal = error
+                    everything.cancel()
+                    return
                 self._errors[open_task.id] = error
                 if not self.as_json:
                     self.screen.say(f"task {one_line(open_task.id)}: {self._words(error)}")
@@ -177,7 +181,7 @@ class WaitRun:
         )
 
     def report(self) -> None:
-        """Say what came of it.
+        """Report the results.
 
         Raises:
             CommandFailed: not every task brought its pictures.

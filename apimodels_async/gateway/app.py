@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from apimodels_async._settings import load_prices
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
 from apimodels_async.gateway.activity import RecentActivity, RequestRecord, note
@@ -32,7 +33,6 @@ from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_ope
 from apimodels_async.gateway.openapi import DOCUMENT
 from apimodels_async.gateway.page import Page
 from apimodels_async.gateway.page_guard import is_page
-from apimodels_async.gateway.prices import load_prices
 from apimodels_async.gateway.received import OnRequest, look_at
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.request_log import RequestLog
@@ -136,8 +136,8 @@ def create_app(
         rng: draws durations and missing seeds, and spreads the retries of webhooks.
 
     Raises:
-        ValueError: a bad latency, key, host, origin, rate, size or number of days, or the file of prices that
-            ``APIMODELS_PRICES`` names cannot be read.
+        ValueError: a bad latency, key, host, origin, rate, size or number of days.
+        ConfigurationError: the file of prices that ``APIMODELS_PRICES`` names cannot be read.
     """
     eager = paint is not None
     if paint is None:

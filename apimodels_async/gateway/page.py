@@ -80,7 +80,7 @@ class Page:
         self._hosts = hosts
         self._keys = keys
         self._api = api
-        # Whoever knows the default key, and so everyone, may use the API: a password would protect nothing.
+        # The default key is public, so every caller may use the API: a password would protect nothing.
         self._open = default_key.encode() in keys
         self._shown_key = default_key if self._open else _ENVIRONMENT
 

@@ -2,8 +2,7 @@
 
 from typing import Literal, NamedTuple, TypeAlias
 
-from apimodels_async._prices import price
-from apimodels_async.models import GenerationRequest, Task, TaskState
+from apimodels_async.models import GenerationRequest, Task
 
 __all__ = [
     "Details",
@@ -31,6 +30,7 @@ class TaskDetails(NamedTuple):
         queries: how often the task was queried until it had ended.
         lag: seconds from the task's end at the server until a query showed it; ``None`` if it is not known.
         called_back: whether a callback has announced the end.
+        cost: US dollars, by the prices of the client: of a completed task whose request and price are known.
         seconds: how long all of it took; at the end.
     """
 
@@ -44,31 +44,25 @@ class TaskDetails(NamedTuple):
     queries: int = 0
     lag: float | None = None
     called_back: bool = False
+    cost: float | None = None
     seconds: float | None = None
-
-    @property
-    def cost(self) -> float | None:
-        """US dollars, by the catalogue's prices: of a completed task whose request and price are known."""
-        if self.request is None or self.task is None or self.task.state != TaskState.COMPLETED:
-            return None
-        return price(self.request, self.model or self.task.model or "")
 
 
 class RequestDetails(NamedTuple):
     """One HTTP exchange.
 
     Attributes:
-        purpose: what it is for.
-        method: ``GET`` or ``POST``.
-        url: without a query; of a picture only its origin, because a link may be a secret.
+        purpose: what it is for. ``storage`` and ``picture`` do not go to the API.
+        method: ``GET``, ``POST`` or ``PUT``.
+        url: without a query; of a picture and of the storage only the origin, because a link may be a secret.
         status: of the answer; at the end, ``None`` without one.
         request_id: by which the server knows it, if it said so.
         error: at the end, if it ended with an error.
         seconds: how long it took; at the end.
     """
 
-    purpose: Literal["create", "query", "upload", "picture"]
-    method: Literal["GET", "POST"]
+    purpose: Literal["create", "query", "upload", "storage", "picture"]
+    method: Literal["GET", "POST", "PUT"]
     url: str
     status: int | None = None
     request_id: str | None = None

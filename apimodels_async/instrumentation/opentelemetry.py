@@ -144,7 +144,7 @@ class OpenTelemetryInstrument(Instrument):
     def headers(self, details: Details, begun: _Begun | None) -> Mapping[str, str]:
         """Return ``traceparent``, or what else the process propagates contexts by."""
         carrier: dict[str, str] = {}
-        if begun is not None and isinstance(details, RequestDetails) and details.purpose != "picture":
+        if begun is not None and isinstance(details, RequestDetails):
             propagate.inject(carrier, trace.set_span_in_context(begun.span))
         return carrier
 
@@ -201,10 +201,8 @@ def _name_of(details: Details) -> str:
     match details:
         case TaskDetails():
             return f"{details.operation} {details.model}".strip()
-        case RequestDetails(purpose="picture"):
-            return "GET"
         case RequestDetails():
-            return f"{details.method} {urlsplit(details.url).path}"
+            return f"{details.method} {urlsplit(details.url).path}".strip()
         case PollDetails() | DownloadDetails() | LedgerWriteDetails() | RetryDetails():
             return _NAMES[type(details)]
 

@@ -17,7 +17,7 @@ from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from apimodels_async._arguments import ArgumentTypeError
-from apimodels_async.instrumentation.details import Details
+from apimodels_async.instrumentation.details import Details, RequestDetails
 
 __all__ = ["Instrument", "add_instrument", "get_instruments", "remove_instrument"]
 
@@ -71,7 +71,7 @@ class Instrument(Protocol):
         """Return headers to be sent with a request to the API, such as ``traceparent``.
 
         A header that the client sets itself is not replaced, and none that concerns the connection, the body or the
-        authorization is added. Nothing is sent to the hosts of pictures.
+        authorization is added. Only requests to the API have them: this is not called for pictures and the storage.
 
         Args:
             details: of the request.
@@ -83,6 +83,7 @@ class Instrument(Protocol):
 active: tuple[Instrument, ...] | None = None
 """The instruments of this process; ``None`` if there are none, which is all that a hook asks then."""
 
+_TO_THE_API = frozenset({"create", "query", "upload"})
 _changing = threading.Lock()
 _current: "ContextVar[Operation | None]" = ContextVar("apimodels_async operation", default=None)
 
@@ -246,7 +247,9 @@ def observes(
 def headers() -> dict[str, str]:
     """The headers that instruments want to be sent with the request that is under way here."""
     operation = _current.get()
-    return {} if operation is None else operation.headers()
+    if operation is None or not isinstance(operation.details, RequestDetails):
+        return {}
+    return operation.headers() if operation.details.purpose in _TO_THE_API else {}
 
 
 def _begun_by(instrument: Instrument, operation: Operation | None) -> Any:

@@ -45,8 +45,8 @@ _INTERRUPTIONS = 1000
 """How often the loop is restarted if foreign code stops it."""
 OURS = "apimodels-sync"
 """The name of the thread, and of the tasks in which calls run."""
-POLL = 0.25 if sys.platform == "win32" else -1.0
-"""Seconds of one wait for a lock. On Windows Ctrl-C does not interrupt it; elsewhere one wait is enough."""
+POLL = 0.25
+"""Seconds of one wait for a lock. Ctrl-C does not interrupt it on Windows, nor where it comes as the wait begins."""
 
 
 class PortalCall(Generic[T]):

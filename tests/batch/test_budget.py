@@ -1,18 +1,41 @@
 """What a batch costs: the estimate, the gateway's bill and the published rule, and requests without a price."""
 
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from apimodels_async import AsyncImagesClient, GenerationRequest
+from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.budget import Budget, BudgetExceededError, UnpricedModelError
+from apimodels_async._batch.creator import Creator
+from apimodels_async._batch.options import BatchOptions, Item
 from apimodels_async._prices import price
 from apimodels_async.catalogue import parse_prices
 from apimodels_async.errors import NotSubmittedError
 from apimodels_async.gateway import LocalGateway
+from apimodels_async.instrumentation import Details, Instrument, TaskDetails, add_instrument, remove_instrument
 
 LITE = "gpt-image-2-lite"
+
+
+@contextmanager
+def observed() -> Iterator[list[float | None]]:
+    """What instruments are told that each task has cost."""
+    costs: list[float | None] = []
+
+    class Costs(Instrument):
+        def end(self, details: Details, begun: object) -> None:
+            if isinstance(details, TaskDetails):
+                costs.append(details.cost)
+
+    instrument = Costs()
+    add_instrument(instrument)
+    yield costs
+    remove_instrument(instrument)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +102,31 @@ async def test_a_file_of_prices_counts_for_the_estimate_and_the_bill(
     monkeypatch.setenv("APIMODELS_PRICES", str(path))
     with LocalGateway(latency="0/0", paint=lambda **_: b"paint", balance=1.0) as gateway:
         async with AsyncImagesClient(gateway.api_key, base_url=gateway.base_url, model="gpt-image-2") as client:
-            async with client.batch(["a", "b", "c"], budget=0.15, max_in_flight=1) as batch:
-                outcomes = [outcome async for outcome in batch]
+            page = tmp_path / "page.html"
+            with observed() as costs:
+                async with client.batch(["a", "b", "c"], budget=0.15, max_in_flight=1, page=page) as batch:
+                    outcomes = [outcome async for outcome in batch]
             assert batch.stats.spent == pytest.approx(0.14)
+            assert costs == [0.07, 0.07, None]
+            assert re.findall(r'"cost":([0-9.]+)', page.read_text(encoding="utf-8")) == ["0.07", "0.07", "0.0"]
             assert 1.0 - await client.balance() == pytest.approx(0.14)
     assert isinstance(outcomes[2].error, NotSubmittedError)
+
+
+@pytest.mark.anyio
+async def test_what_is_within_the_budget_is_sent_although_the_next_request_is_not() -> None:
+    """Between its reservation and its sending a request may be overtaken by one that is too dear."""
+    async with AsyncImagesClient("sk_test", model="grok-image/grok-4.2-image") as client:
+        options = BatchOptions(2, None, 0.05, 0, None, None, None, None, sidecar=False)
+        creator = Creator(client._engine, options, Accounts(0.05), None, lambda _: None, on_upload=lambda *_: None)
+        first, second, third = (Item(number, GenerationRequest("a")) for number in range(3))
+
+        assert creator.commit(first) is None
+        assert isinstance(creator.commit(second), NotSubmittedError)
+
+        assert creator.stopped(first) is None
+        assert not creator.may_begin
+        assert isinstance(creator.refused(third), NotSubmittedError)
 
 
 @pytest.mark.anyio

@@ -72,7 +72,7 @@ async def test_a_picture_that_vanishes_after_its_download_costs_nobody_anything(
 ) -> None:
     """Sizes and sums are those of the download: there is no second look at the file."""
 
-    def vanishing(request: Any, task: Any, files: Any, name: str | None) -> None:
+    def vanishing(request: Any, task: Any, files: Any, common: str | None) -> None:
         for file in files:
             file.unlink()
 

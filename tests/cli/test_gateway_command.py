@@ -149,3 +149,10 @@ def test_it_takes_every_key_it_was_given(apimodels: Any) -> None:
     assert settings["APIMODELS_API_KEY"] == "sk_one"
     assert "# export APIMODELS_API_KEY='sk_$two'" in lines
     assert apimodels("balance", settings={**settings, "APIMODELS_API_KEY": "sk_$two"}).returncode == 0
+
+
+def test_prices_that_cannot_be_read_are_one_line(apimodels: Any) -> None:
+    done = apimodels("gateway", "--port", "0", settings={"APIMODELS_PRICES": "no-such.toml"})
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "apimodels: APIMODELS_PRICES: no-such.toml: No such file or directory\n"

@@ -56,7 +56,22 @@ class TestTheLedgerOfABatch:
 
             assert again.returncode == 0, again.stderr
             assert balance(apimodels, at(gateway)) == pytest.approx(0.94)
+            assert apimodels("ledger", "show", "out").stdout.startswith("server     http://127.0.0.1")
         assert len(ledgers(apimodels.folder / "out")) == 2
+
+    def test_it_is_found_by_the_folder_unless_that_has_several(self, apimodels: Any) -> None:
+        file = write(apimodels, "p.txt", prompts(1))
+        none = apimodels("ledger", "show", ".")
+        shown = []
+        for _ in range(2):
+            with LocalGateway(latency="0/0", balance=1.0) as gateway:
+                apimodels("batch", file, "-o", "out", settings=at(gateway))
+            shown.append(apimodels("ledger", "show", "out", "--json"))
+
+        assert (none.returncode, none.stderr) == (16, "apimodels: FOLDER .: no batch has kept a ledger in it\n")
+        assert json.loads(shown[0].stdout)["requests"] == 1
+        assert shown[1].returncode == 16
+        assert all(name in shown[1].stderr for name in ledgers(apimodels.folder / "out"))
 
     def test_what_failed_can_be_made_again_alone(self, apimodels: Any) -> None:
         file = write(apimodels, "p.txt", "a fox\ncontraband\n")

@@ -121,11 +121,12 @@ class TestShow:
 
         assert apimodels("ledger", "show", "run.db").stdout == "spent      US$ 0.00\nat risk    US$ 0.00\n"
 
-    def test_entries_that_another_version_may_have_written_have_no_price(self, apimodels: Any) -> None:
+    def test_entries_that_another_version_may_have_written_are_priced_by_their_model(self, apimodels: Any) -> None:
         with SqliteLedger(apimodels.folder / "run.db") as ledger:
-            add(ledger, "odd", *COMPLETED, size="enormous")
+            add(ledger, "odd", *COMPLETED, size="enormous!")
 
-        assert json.loads(apimodels("ledger", "show", "run.db", "--json").stdout)["unpriced"] == 1
+        told = json.loads(apimodels("ledger", "show", "run.db", "--json").stdout)
+        assert (told["spent"], told["unpriced"]) == (0.03, 0)
 
 
 class TestResolve:
@@ -263,7 +264,7 @@ class TestExport:
 
 def test_a_ledger_that_cannot_be_used_is_one_line(apimodels: Any) -> None:
     (apimodels.folder / "prompts.txt").write_text("a fox\n" * 1000)
-    for name, words in [("none.db", "no such file"), ("prompts.txt", "not a database"), (".", "not a regular file")]:
+    for name, words in [("none.db", "no such file"), ("prompts.txt", "not a database"), (".", "no batch has kept")]:
         for done in apimodels.all(("ledger", "show", name), ("ledger", "resolve", name, "k", "abandon")):
             assert (done.returncode, done.stdout) == (16, "")
             assert done.stderr.startswith("apimodels: ")

@@ -92,7 +92,7 @@ BAD: list[tuple[str, Any, str]] = [
     (".jsonl", '{"prompt": "a", "n": NaN}', "line 1: no JSON: NaN"),
     (".jsonl", '{"prompt": "a", "n": "2"}', "line 1: n is a str: give a whole number"),
     (".jsonl", '{"prompt": "a", "n": true}', "line 1: n is a bool"),
-    (".jsonl", '{"prompt": "a", "size": "big"}', "line 1: size='big': give pixels"),
+    (".jsonl", '{"prompt": "a", "size": "1024x"}', "line 1: size='1024x': give pixels"),
     (".jsonl", '{"prompt": "\\ud800"}', "line 1: prompt='\\ud800'"),
     (".jsonl", '{"prompt": "a", "image": "none.png"}', "line 1: image='none.png': no such file in"),
     (".jsonl", '{"prompt": "a", "image": "\\u0000"}', "no such file"),

@@ -200,7 +200,7 @@ def test_help_fits_its_lines_and_uses_no_words_of_the_program(apimodels: Any, na
 
 def test_every_command_has_verbose_and_every_command_with_a_server_has_base_url() -> None:
     options = {name: {opt for each in command.params for opt in each.opts} for name, command in COMMANDS.items()}
-    offline = {name for name in options if name.startswith("ledger ")} | {"gateway", "listen", "completion"}
+    offline = {name for name in options if name.startswith("ledger ")} | {"gateway", "listen", "completion", "trigger"}
 
     assert {name for name, found in options.items() if "--verbose" not in found} == set()
     assert {name for name, found in options.items() if "--base-url" not in found} == offline

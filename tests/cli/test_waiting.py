@@ -9,7 +9,7 @@ import pytest
 
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import SqliteLedger, Step
-from tests.cli.conftest import at
+from tests.cli.conftest import PATIENCE, at
 from tests.cli.test_batch import names, rows, states, write
 from tests.cli.test_keeping import ledgers
 
@@ -54,6 +54,20 @@ def test_each_that_brings_no_picture_has_its_line(apimodels: Any, here: Any) -> 
     *lines, last = done.stderr.splitlines()
     assert sorted(line.partition(": ")[0] for line in lines) == sorted([f"task {bad}", "task no-such-task"])
     assert last == "apimodels: 2 of 3 tasks brought no picture"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="about Linux's full device")
+def test_a_stdout_that_takes_nothing_is_one_line_and_no_traceback(apimodels: Any, here: Any) -> None:
+    ids = [created(apimodels, here) for _ in range(2)]
+
+    with Path("/dev/full").open("w") as full:
+        process = apimodels.start("wait", *ids, "-o", "out", settings=here, stdout=full)
+        _, err = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 1
+    assert len(err.splitlines()) == 1
+    assert "No space left on device" in err
+    assert len(names(apimodels.folder / "out")) >= 1
 
 
 def test_those_that_take_too_long_are_named_with_the_command_for_them(apimodels: Any, slow: Any) -> None:

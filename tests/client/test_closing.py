@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -50,7 +51,10 @@ async def errors_of(images: AsyncImagesClient, call: ExpectedCallback, pause: fl
     """How several calls end when the client is closed after a pause."""
     ended: list[ApimodelsError] = []
 
+    begun: list[None] = []
+
     async def run() -> None:
+        begun.append(None)
         try:
             await call(images)
         except ApimodelsError as error:
@@ -59,6 +63,8 @@ async def errors_of(images: AsyncImagesClient, call: ExpectedCallback, pause: fl
     async with anyio.create_task_group() as group:
         for _ in range(AT_ONCE):
             group.start_soon(run)
+        while len(begun) < AT_ONCE:
+            await anyio.lowlevel.checkpoint()
         await anyio.sleep(pause)
         await images.aclose()
     return ended

@@ -53,7 +53,7 @@ def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "create_ssl_context", lambda **_: trust)
     monkeypatch.setattr(picture_fetch, "full_jitter", lambda *_: 0.0)
     monkeypatch.setattr("apimodels_async._create.retries.full_jitter", lambda *_: 0.0)
-    monkeypatch.setattr("apimodels_async._poll.poller.full_jitter", lambda *_: 0.0)
+    monkeypatch.setattr("apimodels_async._poll.gate.full_jitter", lambda *_: 0.0)
 
 
 # --- where people look
@@ -330,7 +330,7 @@ async def test_no_repr_shows_a_secret(server: PictureServer) -> None:
 REFUSED: dict[str, dict[str, Any]] = {
     "no prompt": {"prompt": " "},
     "a prompt of another kind": {"prompt": 7},
-    "a bad size": {"prompt": "a cat", "size": "huge"},
+    "a bad size": {"prompt": "a cat", "size": "1024x"},
     "a number as text": {"prompt": "a cat", "n": "1"},
     "two kinds of pictures": {"prompt": "a cat", "image": "a.png", "images": ["b.png"]},
     "a mask alone": {"prompt": "a cat", "mask": "m.png"},
@@ -355,7 +355,7 @@ async def test_the_error_of_a_call_whose_request_is_refused_shows_no_token(serve
         for call in (client.create, client.generate):
             for given in both:
                 with pytest.raises(ValueError, match="size") as caught:
-                    await call(**given, size="huge")
+                    await call(**given, size="1024x")
                 assert TOKEN not in words(caught.value)
 
 

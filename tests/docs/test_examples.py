@@ -2,9 +2,12 @@
 
 import ast
 import asyncio
+import contextlib
+import importlib
 import inspect
 import logging
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -18,6 +21,7 @@ from PIL import Image, ImageDraw
 from sybil import Document, Example
 from sybil.parsers.markdown import CodeBlockParser
 
+import apimodels_async
 from apimodels_async.gateway import LocalGateway
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +81,13 @@ def lay_out_three_files() -> None:
     Image.new("RGB", (160, 160), "#333344").save("cat.png")
 
 
+def load_all() -> None:
+    for module in pkgutil.walk_packages(apimodels_async.__path__, "apimodels_async."):
+        if not module.name.endswith("__main__"):
+            with contextlib.suppress(ImportError):  # of an extra that is not installed
+                importlib.import_module(module.name)
+
+
 def run_page(page: Path) -> None:
     for example in examples(page):
         example.evaluate()
@@ -88,6 +99,7 @@ def runs(gateway: LocalGateway, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
     The pages run side by side, because they mostly wait; but the one that mocks httpx does so for the whole process.
     """
+    load_all()  # while nothing else parses: Python 3.11 raises SystemError where two threads do, as pytest makes them
     mocking = [page for page in WITH_CODE if "respx.mock" in page.read_text(encoding="utf-8")]
     loggers = [logging.getLogger(name) for name in ("", "httpx", "apimodels_async")]
     levels = [each.level for each in loggers]

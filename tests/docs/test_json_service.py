@@ -37,7 +37,9 @@ def service() -> Iterator[str]:
 
 def test_a_task_is_returned_as_json(service: str) -> None:
     created = httpx.post(f"{service}/tasks", params={"prompt": "a fox"}, timeout=50, trust_env=False).json()
-    shown = httpx.get(f"{service}/tasks/{created['id']}", timeout=50, trust_env=False).json()
+    shown = created
+    while shown["state"] != "completed":  # it takes a tenth of a second
+        shown = httpx.get(f"{service}/tasks/{created['id']}", timeout=50, trust_env=False).json()
 
     assert created["state"] == "pending"
     assert shown["id"] == created["id"]

@@ -123,8 +123,11 @@ def test_gpt_image_2_all_given_a_size_answers_in_openais_shape(desk: Any) -> Non
     assert answer["data"][0] != answer["data"][1]
 
 
-def test_gpt_image_2_all_fails_in_the_envelope(desk: Any) -> None:
-    data = desk.create("brownout", model="gpt-image-2-all", size="1024x1024")
+def test_gpt_image_2_all_fails_as_openai_does_and_in_the_envelope(desk: Any) -> None:
+    body = {"prompt": "brownout", "model": "gpt-image-2-all", "size": "1024x1024"}
+    answer = desk.ask("POST", "/images/generations", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "upstream_busy")
+    data = answer.json()["data"]
     assert (data["state"], data["failCode"]) == ("failed", "UPSTREAM_BUSY")
 
 

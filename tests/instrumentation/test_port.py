@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
-from apimodels_async import AsyncImagesClient, BatchEvent, GenerationFailedError, GenerationRequest, Task
+from apimodels_async import AsyncImagesClient, BatchEvent, GenerationFailedError, GenerationRequest, Task, TaskState
 from apimodels_async.gateway import LocalGateway, ReceivedRequest
 from apimodels_async.instrumentation import (
     Details,
@@ -25,6 +26,8 @@ from apimodels_async.instrumentation import (
     remove_instrument,
 )
 from apimodels_async.pacing import FixedPacing
+from tests.support.pictures import PNG as SMALL_PICTURE
+from tests.support.pictures import noise
 
 pytestmark = pytest.mark.anyio
 
@@ -255,6 +258,47 @@ async def test_headers_of_an_instrument_are_sent_to_the_api(
     assert {each.headers["traceparent"] for each in seen} == {"00-1-2-01"}
     assert {"POST", "GET"} == {each.method for each in seen}
     assert all(each.headers["user-agent"].startswith("apimodels-async/") for each in seen), lane
+
+
+async def test_headers_of_an_instrument_go_to_no_storage_and_no_host_of_pictures(
+    recorder: Recorder, tmp_path: Path
+) -> None:
+    """Uploads are observed as well, small ones in a form and large ones that are announced."""
+    recorder.sent = {"traceparent": "00-1-2-01"}
+    traced: dict[str, bool] = {}
+    api = "https://api.example/v1"
+    hosted = {"uploadUrl": "https://storage.example/put?token=secret", "publicUrl": "https://storage.example/p.png"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        traced[f"{request.method} {request.url.host}{request.url.path}"] = "traceparent" in request.headers
+        match request.url.host, request.method:
+            case "api.example", "POST":
+                return httpx.Response(200, json={"code": 200, "data": hosted})
+            case "storage.example", "PUT":
+                return httpx.Response(200)
+            case _:
+                return httpx.Response(200, stream=httpx.ByteStream(SMALL_PICTURE))
+
+    task = Task(id="task-1", state=TaskState.COMPLETED, result_urls=("https://pictures.example/a.png",))
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(answer)) as own,
+        AsyncImagesClient("sk_test", base_url=api, http_client=own) as client,
+    ):
+        assert await client.upload(SMALL_PICTURE) == hosted["publicUrl"]
+        assert await client.upload(noise("large", 1100, 1000)) == hosted["publicUrl"]  # 3.3 MB
+        await client.download(task, tmp_path)
+
+    assert traced == {
+        "POST api.example/v1/files": True,
+        "PUT storage.example/put": False,
+        "GET pictures.example/a.png": False,
+    }
+    assert [(each.purpose, each.method, each.url) for each in recorder.of("end", RequestDetails)] == [
+        ("upload", "POST", f"{api}/files"),
+        ("upload", "POST", f"{api}/files"),
+        ("storage", "PUT", "https://storage.example"),
+        ("picture", "GET", "https://pictures.example"),
+    ]
 
 
 @pytest.mark.parametrize("odd", [{"bad": "two\r\nlines"}, {"Content-Length": "7"}, {"transfer-encoding": "chunked"}])

@@ -121,7 +121,11 @@ async def test_a_slow_disk_does_not_hold_up_the_batch(
     import threading
 
     go_on = threading.Event()
-    monkeypatch.setattr(page_file.PageFile, "publish", lambda *_, **__: go_on.wait(60))
+
+    def publish(*_: object) -> None:
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(page_file.PageFile, "publish", publish)
     taken = 0
     requests = [request(f"p{at}") for at in range(3)]
     async with client_of(gateway) as client, client.batch(requests, download_to=tmp_path, page=True) as batch:

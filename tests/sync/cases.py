@@ -482,7 +482,7 @@ def context_and_traceback(base_url: str) -> None:
         except ValueError as error:
             frames += traceback.extract_tb(error.__traceback__)
         assert "# here" in (frames[0].line or "")
-        assert [os.path.basename(frame.filename) for frame in frames][-2:] == ["client.py", "client.py"]  # noqa: PTH119
+        assert [os.path.basename(frame.filename) for frame in frames][-2:] == ["client.py", "arguments.py"]  # noqa: PTH119
         assert len(frames) <= 6
 
 

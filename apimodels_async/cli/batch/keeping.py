@@ -12,7 +12,7 @@ from apimodels_async.ledger.entries import Step
 from apimodels_async.ledger.port import Change
 from apimodels_async.ledger.sqlite import SqliteLedger
 
-__all__ = ["FOLDER", "Again", "Keeping", "automatic_ledger", "clear", "local_store"]
+__all__ = ["FOLDER", "Again", "Keeping", "automatic_ledger", "automatic_ledgers", "clear", "local_store"]
 
 FOLDER = ".apimodels"
 """Below the output folder."""
@@ -48,8 +48,14 @@ def automatic_ledger(target: Target, server: str) -> Path:
         server: the identity of the server.
     """
     whose = server if isinstance(target.pictures, Path) else f"{server} {target.pictures}"
-    name = re.sub(r"[^a-z0-9.]+", "-", whose.partition("://")[2].lower()).strip("-.")[:60]
+    name = re.sub(r"[^a-z0-9.]+", "-", whose.rpartition("://")[2].lower()).strip("-.")[:60]
     return target.folder / FOLDER / f"ledger-{name}-{hashlib.sha256(whose.encode()).hexdigest()[:8]}.db"
+
+
+def automatic_ledgers(directory: Path) -> list[Path]:
+    """The ledgers below an output folder, one a server. Those that are not used any more are left out."""
+    found = sorted((directory / FOLDER).glob("ledger-*.db"))
+    return [path for path in found if re.search(r"-[0-9a-f]{8}\.db$", path.name)]
 
 
 def local_store(directory: Path, ledger: Path | None) -> Path:

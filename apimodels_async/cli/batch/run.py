@@ -290,7 +290,7 @@ class BatchRun:
         return CommandFailed(words, code, cause=cause)
 
     def view(self) -> dict[str, Any]:
-        """What came of it, for programs."""
+        """The result, for programs."""
         stats = self.stats
         return {
             "requests": self.tally.done,
