@@ -34,6 +34,7 @@ def group(name: str) -> list[str]:
 def run_tests(session: nox.Session, *options: str) -> None:
     # Without this, Python would put this folder before the installed package.
     session.env["PYTHONSAFEPATH"] = "1"
+    session.env["PYTHONDONTWRITEBYTECODE"] = None  # hundreds of processes of the tests would each compile their modules
     session.env["COVERAGE_FILE"] = str(Path(session.create_tmp()).resolve() / "coverage")
     # Two processes a core, because most tests wait for a socket, a child or a timer for much of their time.
     processes = str(2 * (os.cpu_count() or 1))

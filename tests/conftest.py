@@ -23,17 +23,29 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")  # an example may take any time: the machine may be busy
 
 TESTS = Path(__file__).parent
+NOT_ONCE = "not once"
+"""The option -m of sessions that repeat the tests on another Python."""
 ONCE = (
     *("cli", "docs", "download", "gateway", "pacing", "pytest_plugin", "wire"),
-    *("batch/test_in_virtual_time.py", "batch/test_outages.py", "client/test_secrets.py"),
-    *("create/test_inputs.py", "create/test_sources.py", "create/test_verdict.py"),
+    *("batch/test_in_virtual_time.py", "batch/test_outages.py", "batch/test_poll_rate.py"),
+    *("client/test_large_pictures.py", "client/test_photos.py", "client/test_secrets.py"),
+    *("create/test_hold.py", "create/test_inputs.py", "create/test_sources.py", "create/test_verdict.py"),
     *("faults/test_downloads.py", "faults/test_downloads_memory.py", "faults/test_matrix.py"),
     *("http/test_hostile_answers.py", "test_catalogue.py", "test_errors.py", "test_models.py"),
     *("callbacks/test_on_a_server.py", "callbacks/test_stores.py"),
     *("ledger/test_kills.py", "ledger/test_machine.py", "ledger/test_power_cuts.py"),
-    "test_house.py",
+    *("sync/test_drift.py", "test_house.py"),
 )
 """What takes long and is no matter of the Python version."""
+
+
+def is_once(path: Path) -> bool:
+    return any(path == TESTS / place or TESTS / place in path.parents for place in ONCE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even read what is left out: that alone would take a minute."""
+    return True if config.option.markexpr == NOT_ONCE and is_once(collection_path) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -47,9 +59,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         items[:] = [item for item in items if not is_impossible(item)]
         config.hook.pytest_deselected(items=left_out)
-    once = [TESTS / place for place in ONCE]
+    marked: dict[Path, bool] = {}
     for item in items:
-        if any(item.path == place or place in item.path.parents for place in once):
+        if item.path not in marked:
+            marked[item.path] = is_once(item.path)
+        if marked[item.path]:
             item.add_marker("once")
 
 
