@@ -23,13 +23,10 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")  # an example may take any time: the machine may be busy
 
 TESTS = Path(__file__).parent
-NOT_ONCE = "not once"
-"""The option -m of sessions that repeat the tests on another Python."""
 ONCE = (
     *("cli", "docs", "download", "gateway", "pacing", "pytest_plugin", "wire"),
-    *("batch/test_in_virtual_time.py", "batch/test_outages.py", "batch/test_poll_rate.py"),
-    *("client/test_large_pictures.py", "client/test_photos.py", "client/test_secrets.py"),
-    *("create/test_hold.py", "create/test_inputs.py", "create/test_sources.py", "create/test_verdict.py"),
+    *("batch/test_poll_rate.py", "client/test_large_pictures.py", "client/test_photos.py", "client/test_secrets.py"),
+    *("create/test_inputs.py", "create/test_sources.py", "create/test_verdict.py"),
     *("faults/test_downloads.py", "faults/test_downloads_memory.py", "faults/test_matrix.py"),
     *("http/test_hostile_answers.py", "test_catalogue.py", "test_errors.py", "test_models.py"),
     *("callbacks/test_on_a_server.py", "callbacks/test_stores.py"),
@@ -37,15 +34,19 @@ ONCE = (
     *("sync/test_drift.py", "test_house.py"),
 )
 """What takes long and is no matter of the Python version."""
+COMPUTED = ("batch/test_in_virtual_time.py", "batch/test_outages.py", "create/test_hold.py")
+"""What computes all the time, in virtual time: coverage would take three times as long, and finds nothing new."""
+MARKED = {"once": ONCE, "computed": COMPUTED}
 
 
-def is_once(path: Path) -> bool:
-    return any(path == TESTS / place or TESTS / place in path.parents for place in ONCE)
+def has_mark(path: Path, mark: str) -> bool:
+    return any(path == TESTS / place or TESTS / place in path.parents for place in MARKED[mark])
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even read what is left out: that alone would take a minute."""
-    return True if config.option.markexpr == NOT_ONCE and is_once(collection_path) else None
+    without = config.option.markexpr.removeprefix("not ").split(" and not ")
+    return True if any(mark in MARKED and has_mark(collection_path, mark) for mark in without) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -59,12 +60,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         items[:] = [item for item in items if not is_impossible(item)]
         config.hook.pytest_deselected(items=left_out)
-    marked: dict[Path, bool] = {}
+    marks = {path: [mark for mark in MARKED if has_mark(path, mark)] for path in {item.path for item in items}}
     for item in items:
-        if item.path not in marked:
-            marked[item.path] = is_once(item.path)
-        if marked[item.path]:
-            item.add_marker("once")
+        for mark in marks[item.path]:
+            item.add_marker(mark)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
