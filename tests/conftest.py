@@ -27,15 +27,28 @@ settings.load_profile("tests")  # an example may take any time: the machine may 
 TESTS = Path(__file__).parent
 ONCE = (
     *("cli", "docs", "download", "gateway", "pacing", "pytest_plugin", "wire"),
-    *("batch/test_in_virtual_time.py", "batch/test_outages.py", "client/test_secrets.py"),
+    *("batch/test_poll_rate.py", "client/test_large_pictures.py", "client/test_photos.py", "client/test_secrets.py"),
     *("create/test_inputs.py", "create/test_sources.py", "create/test_verdict.py"),
     *("faults/test_downloads.py", "faults/test_downloads_memory.py", "faults/test_matrix.py"),
     *("http/test_hostile_answers.py", "test_catalogue.py", "test_errors.py", "test_models.py"),
     *("callbacks/test_on_a_server.py", "callbacks/test_stores.py"),
     *("ledger/test_kills.py", "ledger/test_machine.py", "ledger/test_power_cuts.py"),
-    "test_house.py",
+    *("sync/test_drift.py", "test_house.py"),
 )
 """What takes long and is no matter of the Python version."""
+COMPUTED = ("batch/test_in_virtual_time.py", "batch/test_outages.py", "create/test_hold.py")
+"""What computes all the time, in virtual time: coverage would take three times as long, and finds nothing new."""
+MARKED = {"once": ONCE, "computed": COMPUTED}
+
+
+def has_mark(path: Path, mark: str) -> bool:
+    return any(path == TESTS / place or TESTS / place in path.parents for place in MARKED[mark])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even read what is left out: that alone would take a minute."""
+    without = config.option.markexpr.removeprefix("not ").split(" and not ")
+    return True if any(mark in MARKED and has_mark(collection_path, mark) for mark in without) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -49,10 +62,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         items[:] = [item for item in items if not is_impossible(item)]
         config.hook.pytest_deselected(items=left_out)
-    once = [TESTS / place for place in ONCE]
+    marks = {path: [mark for mark in MARKED if has_mark(path, mark)] for path in {item.path for item in items}}
     for item in items:
-        if any(item.path == place or place in item.path.parents for place in once):
-            item.add_marker("once")
+        for mark in marks[item.path]:
+            item.add_marker(mark)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

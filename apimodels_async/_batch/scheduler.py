@@ -36,7 +36,7 @@ from apimodels_async._poll.poller import Poller
 from apimodels_async._poll.watch import TaskWatch
 from apimodels_async._wire.tasks import lacks_links
 from apimodels_async.pacing.adaptive import EARLY_LOOKS
-from apimodels_async.pacing.protocol import LearningPacing, Pacing, typical, urgency
+from apimodels_async.pacing.protocol import Pacing, learns, typical, urgency
 
 logger = logging.getLogger("apimodels_async")
 
@@ -94,7 +94,7 @@ class Scheduler(Generic[T]):
     def add(self, item: T, watched: TaskWatch) -> None:
         """Watch one more task."""
         self._added[watched.key] += 1
-        watched.probe = self._added[watched.key] <= PROBES or not isinstance(self._pacing, LearningPacing)
+        watched.probe = self._added[watched.key] <= PROBES or not learns(self._pacing)
         watched.begin(self._pacing, anyio.current_time())
         self._postpone_unless_probe(watched)
         watched.listen(partial(self._note_callback, item, watched))
@@ -214,7 +214,7 @@ class Scheduler(Generic[T]):
 
     def _revise(self, now: float) -> None:
         """Look sooner at what is waiting, where tasks turn out to be quicker than was thought when it was planned."""
-        if not isinstance(self._pacing, LearningPacing):
+        if not learns(self._pacing):
             return
         revised = self._pacing.revised
         kept = [entry for entry in self._waiting if entry[3].ticket == entry[1]]

@@ -1,6 +1,7 @@
 """The pacing protocol, the two pacings that do not learn, and the urgency by which queries are ordered."""
 
-from typing import Protocol, runtime_checkable
+from functools import lru_cache
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from attrs import field, frozen, validators
 
@@ -50,6 +51,16 @@ class LearningPacing(Pacing, Protocol):
         ...
 
 
+def learns(pacing: Pacing) -> TypeGuard[LearningPacing]:
+    """Whether a pacing has the methods of `LearningPacing`. Judged by its class, once: this is asked for each query."""
+    return _learns(type(pacing))
+
+
+@lru_cache(256)
+def _learns(kind: type) -> bool:
+    return issubclass(kind, LearningPacing)
+
+
 def urgency(pacing: Pacing, key: str, looked_at: float, elapsed: float) -> float:
     """Return the urgency of a query: the expected seconds for which the task has been finished but unseen.
 
@@ -64,7 +75,7 @@ def urgency(pacing: Pacing, key: str, looked_at: float, elapsed: float) -> float
         looked_at: seconds from the create request to the last query that found the task running; 0 without one.
         elapsed: seconds since the create request.
     """
-    if isinstance(pacing, LearningPacing):
+    if learns(pacing):
         return pacing.urgency(key, looked_at, elapsed)
     planned = pacing.next_delay(key, looked_at)
     waited = max(0.0, elapsed - looked_at) / max(planned, 1e-3)
@@ -73,12 +84,12 @@ def urgency(pacing: Pacing, key: str, looked_at: float, elapsed: float) -> float
 
 def typical(pacing: Pacing, key: str) -> float | None:
     """Return the median duration in seconds; ``None`` if nothing was learned or the pacing does not learn."""
-    return pacing.typical(key) if isinstance(pacing, LearningPacing) else None
+    return pacing.typical(key) if learns(pacing) else None
 
 
 def longest(pacing: Pacing, key: str) -> float:
     """Return the seconds after which 99 in 100 tasks have ended; the published figure unless the pacing learns."""
-    return pacing.longest(key) if isinstance(pacing, LearningPacing) else PUBLISHED_LONGEST
+    return pacing.longest(key) if learns(pacing) else PUBLISHED_LONGEST
 
 
 _positive = validators.gt(0.0)

@@ -102,7 +102,7 @@ def client_at(front: Front, **arguments: Any) -> AsyncImagesClient:
     return client_of(front, wait_timeout=None, pacing=FixedPacing(1.0), model=PRICED, **arguments)
 
 
-async def run(front: Front, number: int = 300, **options: Any) -> tuple[list[Outcome], BatchStats]:
+async def run(front: Front, number: int = 200, **options: Any) -> tuple[list[Outcome], BatchStats]:
     """A batch of so many, and its figures at the end."""
     async with client_at(front) as client, client.batch([f"q{each}" for each in range(number)], **options) as batch:
         outcomes = [outcome async for outcome in batch]
@@ -209,7 +209,7 @@ async def test_only_what_was_under_way_is_unknown_when_a_proxy_answers_503(anyio
 
     assert set(errors(outcomes)) <= {"SubmissionUnknownError"}
     assert 0 < stats.unknown <= UNDER_WAY
-    assert sum(outcome.ok for outcome in outcomes) == 300 - stats.unknown
+    assert sum(outcome.ok for outcome in outcomes) == 200 - stats.unknown
 
 
 @virtually
@@ -250,7 +250,7 @@ async def test_a_rate_limit_without_retry_after_costs_time_only(anyio_backend: s
         return ""
 
     front = Front(duration=quick, trouble=limited)
-    outcomes, _ = await run(front, 400, max_in_flight=400)
+    outcomes, _ = await run(front, 200, max_in_flight=200)
 
     assert errors(outcomes) == {}
     assert front.refused > 0
@@ -261,15 +261,15 @@ async def test_a_dead_server_gets_one_probe_at_a_time_and_the_rest_ends_as_not_s
     front = Front(trouble=lambda _method, _now: "refused")
     began = anyio.current_time()
 
-    outcomes, stats = await run(front, 300, outage_timeout=60.0)
+    outcomes, stats = await run(front, 150, outage_timeout=60.0)
 
-    assert errors(outcomes) == {"NotSubmittedError": 300}
+    assert errors(outcomes) == {"NotSubmittedError": 150}
     assert 59.0 < anyio.current_time() - began < 75.0
     for outcome in outcomes:
         assert isinstance(outcome.error, NotSubmittedError)
         assert isinstance(outcome.error.__cause__, ConnectionFailedError)
         assert str(outcome.error).startswith(f"request {outcome.index} was not sent: the server has taken no create")
-    assert stats.failed == 300
+    assert stats.failed == 150
     later = [at for _, at in front.log if at > 1.0]
     assert 5 <= len(later) <= 60
     assert sum(at <= 1.0 for _, at in front.log) <= UNDER_WAY + 4
@@ -280,9 +280,9 @@ async def test_a_dead_server_gets_one_probe_at_a_time_and_the_rest_ends_as_not_s
 async def test_any_trouble_that_never_ends_stops_the_batch_in_time(anyio_backend: str, trouble: str) -> None:
     front = Front(trouble=lambda _method, _now: trouble)
 
-    outcomes, _ = await run(front, 200, outage_timeout=30.0)
+    outcomes, _ = await run(front, 100, outage_timeout=30.0)
 
-    assert errors(outcomes) == {"NotSubmittedError": 200}
+    assert errors(outcomes) == {"NotSubmittedError": 100}
 
 
 @pytest.mark.parametrize("trouble", ["page 404", "page 401", "page 402", "page 429"])
