@@ -57,7 +57,9 @@ def tests_postgres(session: nox.Session) -> None:
     """The tests that need PostgreSQL and PgBouncer, from the distribution's packages; each starts its own server."""
     session.install(".[cli,gateway,storage,postgres]", *group("test"))
     session.env["REQUIRE_POSTGRES"] = "1"
-    run_tests(session, "-m", "postgres and not dask", "--cov", "--cov-config=tests/support/postgres.coveragerc")
+    shared = [f"tests/cli/test_{name}.py" for name in ("ledger_common", "shared_batch")]
+    places = "tests/callbacks", "tests/ledger", "tests/shards", *shared  # to read all the others takes a minute
+    run_tests(session, *places, "-m", "postgres and not dask", "--cov", "--cov-config=tests/support/postgres.coveragerc")
 
 
 @nox.session
@@ -174,7 +176,7 @@ def tests_dask(session: nox.Session) -> None:
     """The tests of Dask workers, and a few kills; needs PostgreSQL. Not a part of `tests`: it is large."""
     session.install(CLUSTER, *group("test"))
     session.env["REQUIRE_POSTGRES"] = "1"
-    run_tests(session, "-m", "dask")
+    run_tests(session, "tests/dask", "-m", "dask")
     if not session.posargs:
         session.env.pop("PYTHONSAFEPATH", None)
         few = ("--kills", "4", "--requests", "100", "--every", "1")
