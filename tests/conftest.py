@@ -26,8 +26,8 @@ settings.load_profile("tests")  # an example may take any time: the machine may 
 
 TESTS = Path(__file__).parent
 ONCE = (
-    *("cli", "docs", "download", "gateway", "pacing", "pytest_plugin", "wire"),
-    *("batch/test_poll_rate.py", "client/test_large_pictures.py", "client/test_photos.py", "client/test_secrets.py"),
+    *("cli", "docs", "download", "gateway", "pytest_plugin", "wire"),
+    *("client/test_large_pictures.py", "client/test_photos.py", "client/test_secrets.py"),
     *("create/test_inputs.py", "create/test_sources.py", "create/test_verdict.py"),
     *("faults/test_downloads.py", "faults/test_downloads_memory.py", "faults/test_matrix.py"),
     *("http/test_hostile_answers.py", "test_catalogue.py", "test_errors.py", "test_models.py"),
@@ -36,7 +36,10 @@ ONCE = (
     *("sync/test_drift.py", "test_house.py"),
 )
 """What takes long and is no matter of the Python version."""
-COMPUTED = ("batch/test_in_virtual_time.py", "batch/test_outages.py", "create/test_hold.py")
+COMPUTED = (
+    *("batch/test_in_virtual_time.py", "batch/test_outages.py", "batch/test_poll_rate.py"),
+    *("create/test_hold.py", "pacing/test_adaptive.py"),
+)
 """What computes all the time, in virtual time: coverage would take three times as long, and finds nothing new."""
 MARKED = {"once": ONCE, "computed": COMPUTED}
 
