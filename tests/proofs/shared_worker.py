@@ -28,11 +28,15 @@ async def make(shard: ShardLedger, base_url: str, key: str, folder: Path) -> boo
 
 def work(ledger: PostgresLedger, base_url: str, key: str, folder: Path, uniform: random.Random) -> None:
     """Work until every shard is finished."""
+    times = 5
     while left := [state.number for state in ledger.shards() if not state.finished]:
         number = uniform.choice(left)
+        take_over = times > 0 and uniform.random() < 0.2
+        times -= take_over
         try:
-            # Now and then from one that is alive, as an engine does that has lost sight of it.
-            shard = ledger.shard(number, take_over=uniform.random() < 0.2)
+            # A few times from one that is alive, as an engine does that has lost sight of it. Not without end: under a
+            # rate, each that takes the last shard over waits for its slots, and would lose it before they come.
+            shard = ledger.shard(number, take_over=take_over)
         except ShardHeldError:
             time.sleep(0.1)
             continue
