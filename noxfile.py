@@ -58,7 +58,7 @@ def tests_postgres(session: nox.Session) -> None:
     session.install(".[cli,gateway,storage,postgres]", *group("test"))
     session.env["REQUIRE_POSTGRES"] = "1"
     shared = [f"tests/cli/test_{name}.py" for name in ("ledger_common", "shared_batch")]
-    places = "tests/callbacks", "tests/ledger", "tests/shards", *shared  # to read all the others takes a minute
+    places = "tests/callbacks", "tests/ledger", "tests/shards", *shared
     run_tests(
         session, *places, "-m", "postgres and not dask", "--cov", "--cov-config=tests/support/postgres.coveragerc"
     )

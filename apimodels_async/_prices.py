@@ -5,7 +5,7 @@ An estimate: the vendor bills a picture when its task completes, and its prices 
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from attrs import fields
 
@@ -33,7 +33,8 @@ def price_as_sent(fields: Mapping[str, Any], model: str, prices: PriceTable = PU
     extra: object = fields.get("extra_body")
     given = fields
     if isinstance(extra, Mapping):
-        given = {**fields, **{name: value for name, value in extra.items() if value is not None}}
+        more = cast("Mapping[str, Any]", extra)
+        given = {**fields, **{name: value for name, value in more.items() if value is not None}}
     n, quality = given.get("n"), given.get("quality")
     return prices.cost(
         model,
