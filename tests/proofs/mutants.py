@@ -37,14 +37,14 @@ MUTANTS = (
     Mutant(
         "the mark is not awaited before the first byte",
         "ledger/recorder.py",
-        "changed = await self._writer.write(Change(self._key, Step.SENDING, intent_id=self._intent_id))",
-        "changed = self._writer.post(Change(self._key, Step.SENDING, intent_id=self._intent_id)) or [1]",
+        "results = await self._writer.write(self._change(Step.SENDING, intent_id=self._intent_id))",
+        "results = self._writer.post(self._change(Step.SENDING, intent_id=self._intent_id)) or [Result.CHANGED]",
     ),
     Mutant(
         "the task id is not awaited",
         "ledger/recorder.py",
-        "if list(await self._writer.write(Change(self._key, Step.CREATED, task=task))) != [1]:",
-        "if self._writer.post(Change(self._key, Step.CREATED)):",
+        "if list(await self._writer.write(self._change(Step.CREATED, task=task))) != [Result.CHANGED]:",
+        "if self._writer.post(self._change(Step.CREATED)):",
     ),
     Mutant(
         "what was being sent is sent again",
@@ -85,16 +85,17 @@ MUTANTS = (
     Mutant(
         "after a lost answer it counts as not taken",
         "ledger/recorder.py",
-        "await self._try(Change(self._key, Step.UNKNOWN, error=str(error)))",
+        "await self._try(self._change(Step.UNKNOWN, error=str(error)))",
         "await self.not_taken()",
     ),
     Mutant(
         "a failed download is made again",
         "_batch/pipeline.py",
-        "            except Exception as trouble:  # noqa: BLE001  (whatever happens becomes the outcome)\n",
-        "            except Exception as trouble:  # noqa: BLE001  (whatever happens becomes the outcome)\n"
-        "                from apimodels_async.ledger.port import Change\n"
-        "                await self._records._writer.write(Change(item.key, Step.INTENT, before=frozenset(Step)))\n",
+        "            if (stop := stop_after_download(error, self._options.download_to)) is not None:\n",
+        "            from apimodels_async.ledger.entries import Step\n"
+        "            from apimodels_async.ledger.port import Change\n"
+        "            await self._records._writer.write(Change(item.key, Step.INTENT, before=frozenset(Step)))\n"
+        "            if (stop := stop_after_download(error, self._options.download_to)) is not None:\n",
     ),
     Mutant(
         "who is told that it is sent already sends it too",
@@ -111,13 +112,13 @@ MUTANTS = (
     Mutant(
         "what was refused for the time being stays marked",
         "ledger/recorder.py",
-        "await self._try(Change(self._key, Step.INTENT))",
+        "await self._try(self._change(Step.INTENT))",
         "pass",
     ),
     Mutant(
         "the task of a decision is not kept",
         "ledger/resolve.py",
-        'task=Task(id=how.strip(), state="", model=entry.model)',
+        'task=Task(id=how, state="", model=entry.model)',
         "task=None",
     ),
     Mutant(

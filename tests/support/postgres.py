@@ -48,6 +48,15 @@ def run(name: str, *arguments: str, user: str | None = None, check: bool = True)
     return done
 
 
+def new_folder(prefix: str) -> Path:
+    """A temporary folder of the user's. Root makes none in TMPDIR: others cannot reach it where that is in its home."""
+    if os.getuid() != 0:
+        return Path(tempfile.mkdtemp(prefix=prefix))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    shutil.chown(folder, USER)
+    return folder
+
+
 class PostgresServer:
     """One server in a temporary folder, on a port of this machine.
 
@@ -57,9 +66,7 @@ class PostgresServer:
     """
 
     def __init__(self, *, copy_of: "PostgresServer | None" = None, settings: tuple[str, ...] = ()) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="apimodels-postgres-"))
-        if os.getuid() == 0:
-            shutil.chown(self.folder, USER)
+        self.folder = new_folder("apimodels-postgres-")
         self.port = free_port()
         self._data = str(self.folder / "data")
         self._numbers = itertools.count()
@@ -70,7 +77,7 @@ class PostgresServer:
         lines = [
             f"port = {self.port}",
             "listen_addresses = '127.0.0.1'",
-            f"unix_socket_directories = '{self.folder}'",
+            "unix_socket_directories = ''",  # the path of one may have 107 characters
             "max_connections = 100",
             "shared_buffers = 64MB",
             *settings,
@@ -122,7 +129,7 @@ class PgBouncer:
         path = program("pgbouncer")
         assert path is not None, "pgbouncer is not installed"
         self.port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="apimodels-pgbouncer-"))
+        self._folder = new_folder("apimodels-pgbouncer-")
         (self._folder / "users").write_text('"postgres" ""\n')
         (self._folder / "pgbouncer.ini").write_text(
             f"[databases]\n* = host=127.0.0.1 port={server.port} user=postgres\n[pgbouncer]\n"
@@ -131,10 +138,10 @@ class PgBouncer:
             f"max_client_conn = 100\nlogfile = {self._folder / 'log'}\n"
         )
         if os.getuid() == 0:
-            for each in (self._folder, *self._folder.iterdir()):
+            for each in self._folder.iterdir():
                 shutil.chown(each, USER)
         self._process = subprocess.Popen(
-            [path, "-q", str(self._folder / "pgbouncer.ini")],
+            [path, "-q", str(self._folder / "pgbouncer.ini")], cwd="/",
             user=USER if os.getuid() == 0 else None, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
