@@ -12,6 +12,13 @@ __all__ = ["completion"]
 
 shells.completion_init()  # type: ignore[attr-defined]  # makes typer's own protocol answer, which the scripts speak
 
+_ON_FIRST_TAB = """
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+  _apimodels_completion "$@"
+fi
+"""
+"""zsh reads the file on the first Tab, which would complete nothing otherwise."""
+
 
 @takes(log=quiet)
 def completion(
@@ -31,4 +38,4 @@ def completion(
     script = shells.get_completion_script(  # type: ignore[attr-defined]
         prog_name="apimodels", complete_var="_APIMODELS_COMPLETE", shell=shell
     )
-    typer.echo(script)
+    typer.echo(script + _ON_FIRST_TAB if shell == "zsh" else script)

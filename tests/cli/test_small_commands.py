@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -15,6 +16,16 @@ import typer.main
 
 from apimodels_async.cli.app import app
 from tests.cli.conftest import PATIENCE
+
+ZSH = """
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'PS1="ready> "; fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D; print set-$((1+1))'
+zpty -r shell answer '*set-2*'
+zpty -w -n shell $'apimodels bal\\t'
+zpty -r shell answer '*apimodels balance*'
+"""
+"""An interactive shell in a terminal of its own, to which a Tab is sent."""
 
 
 class TestLogin:
@@ -139,18 +150,47 @@ class TestCompletion:
         assert (done.returncode, done.stderr) == (0, "")
         assert f"_APIMODELS_COMPLETE=complete_{shell}" in done.stdout
 
-    def test_bash_completes_commands_options_and_models(self, apimodels: Any) -> None:
-        script = apimodels("completion", "bash").stdout
+    def environment(self, apimodels: Any) -> dict[str, str]:
+        """In which the command is found by its name."""
         (apimodels.folder / "apimodels").write_text(f'#!/bin/sh\nexec {sys.executable} -m apimodels_async "$@"\n')
         (apimodels.folder / "apimodels").chmod(0o755)
+        environment: dict[str, str] = apimodels.environment(None)
+        return environment | {"PATH": f"{apimodels.folder}:{environment['PATH']}"}
+
+    @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+    def test_fish_completes_commands_and_options(self, apimodels: Any) -> None:
+        (apimodels.folder / "script").write_text(apimodels("completion", "fish").stdout)
+        command = "source script; complete -C 'apimodels bal'; complete -C 'apimodels generate --see'"
+
+        done = subprocess.run(
+            ["fish", "--no-config", "-c", command],
+            cwd=apimodels.folder, env=self.environment(apimodels), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+        assert done.stderr == ""
+        assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["balance", "--seed"]
+
+    @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+    def test_zsh_completes_on_the_first_tab(self, apimodels: Any) -> None:
+        (apimodels.folder / "_apimodels").write_text(apimodels("completion", "zsh").stdout)
+        (apimodels.folder / "script").write_text(ZSH)
+
+        done = subprocess.run(
+            ["zsh", "-f", "script"], cwd=apimodels.folder, env=self.environment(apimodels), timeout=PATIENCE,
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+    def test_bash_completes_commands_options_and_models(self, apimodels: Any) -> None:
+        script = apimodels("completion", "bash").stdout
+        environment = self.environment(apimodels)
         (apimodels.folder / "script").write_text(
             script + "\n"
             'try() { COMP_WORDS=(apimodels "$@"); COMP_CWORD=$#\n'
             '_apimodels_completion apimodels; echo "${COMPREPLY[*]}"; }\n'
             "try bal\ntry generate --see\ntry generate -m grok-image/grok-4\n"
         )
-        environment = apimodels.environment(None)
-        environment["PATH"] = f"{apimodels.folder}:{environment['PATH']}"
 
         done = subprocess.run(
             ["bash", "script"], cwd=apimodels.folder, env=environment, capture_output=True, text=True, check=False
