@@ -13,7 +13,8 @@ nox.options.sessions = ["tests", "lowest", "lint", "typing", "docs"]
 nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-PACKAGE = ".[cli,gateway,storage]"
+PACKAGE = ".[cli,gateway]"
+TESTED = ".[cli,gateway,storage,postgres]"
 CLUSTER = ".[cli,gateway,storage,postgres,dask]"
 
 
@@ -45,7 +46,7 @@ def run_tests(session: nox.Session, *options: str) -> None:
 @nox.session(python=PYTHONS or None)
 def tests(session: nox.Session) -> None:
     """The tests of the built package on every supported Python that is found; coverage and the longest on the first."""
-    session.install(PACKAGE, *group("test"), *group("agents"))
+    session.install(TESTED, *group("test"), *group("agents"))
     first, last = session.python in (None, *PYTHONS[:1]), session.python in (None, *PYTHONS[-1:])
     left_out = ["postgres", *(mark for mark, there in (("once", first), ("computed", last)) if not there)]
     coverage = ["--cov", "--cov-report=term-missing:skip-covered"] if first else []
@@ -55,7 +56,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(name="tests-postgres", python=PYTHONS[:1] or None)
 def tests_postgres(session: nox.Session) -> None:
     """The tests that need PostgreSQL and PgBouncer, from the distribution's packages; each starts its own server."""
-    session.install(".[cli,gateway,storage,postgres]", *group("test"))
+    session.install(TESTED, *group("test"))
     session.env["REQUIRE_POSTGRES"] = "1"
     shared = [f"tests/cli/test_{name}.py" for name in ("ledger_common", "shared_batch")]
     places = "tests/callbacks", "tests/ledger", "tests/shards", *shared
@@ -76,7 +77,7 @@ def lowest(session: nox.Session) -> None:
     session.install("uv")
     python = str(next(Path(session.bin).glob("python*")))
     # Together, because the newest FastAPI would bring a newer Starlette.
-    lowest = [PACKAGE, *(each for each in group("test") if each.startswith("fastapi"))]
+    lowest = [TESTED, *(each for each in group("test") if each.startswith("fastapi"))]
     session.run("uv", "pip", "install", "--quiet", "--python", python, "--resolution=lowest-direct", *lowest)
     session.run("uv", "pip", "install", "--quiet", "--python", python, *group("test"))
     session.run("uv", "pip", "list", "--quiet", "--python", python)
@@ -168,7 +169,7 @@ def kills(session: nox.Session) -> None:
 @nox.session
 def ledger(session: nox.Session) -> None:
     """The long proofs of the ledger: 1,000 kills, 500 power cuts, and mutants; `nox -s ledger -- kills` for one."""
-    session.install("--quiet", PACKAGE, *group("test"))
+    session.install("--quiet", TESTED, *group("test"))
     for name in session.posargs or ("kills", "power_cuts", "mutants"):
         session.run("python", f"tests/proofs/{name}.py")
 
@@ -259,7 +260,7 @@ def clients(session: nox.Session) -> None:
 @nox.session
 def callbacks(session: nox.Session) -> None:
     """10,000 callbacks, most of them abuse, and 500 creates that lose a fifth of their answers; or one of the two."""
-    session.install("--quiet", PACKAGE, *group("test"))
+    session.install("--quiet", TESTED, *group("test"))
     for name in session.posargs or ("callback_abuse", "lost_answers"):
         session.run("python", f"tests/proofs/{name}.py")
 
@@ -274,7 +275,7 @@ def network(session: nox.Session) -> None:
 @nox.session(python=PYTHONS or None)
 def mirror(session: nox.Session) -> None:
     """The mirror where legacy code runs, a hundred times each case, on every Python that is found."""
-    session.install("--quiet", PACKAGE, *group("test"))
+    session.install("--quiet", TESTED, *group("test"))
     session.run("python", "tests/proofs/mirror.py", *session.posargs)
 
 

@@ -14,7 +14,6 @@ from apimodels_async.models import GenerationRequest
 
 _APART = frozenset({"model", "image", "images", "mask", "callback_url", "extra_body"})
 """Fields that enter the identity in another form, or, like the callback URL, do not change what is generated."""
-_PLAIN = tuple(each.name for each in fields(GenerationRequest) if each.name not in _APART)
 
 
 def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,9 +22,9 @@ def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, 
     The callback URL is left out: it may contain a token, and it does not change what is generated.
     """
     view: dict[str, Any] = {"model": model}
-    for name in _PLAIN:
-        if (value := getattr(request, name)) is not None:
-            view[name] = value
+    for each in fields(type(request)):  # of its own class, which may have more than ours
+        if each.name not in _APART and (value := getattr(request, each.name)) is not None:
+            view[each.name] = value
     view.update(pictures)
     if request.extra_body:
         view["extra_body"] = dict(request.extra_body)

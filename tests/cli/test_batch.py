@@ -135,7 +135,7 @@ def test_what_cannot_be_used_costs_nothing(apimodels: Any, server: Any) -> None:
     write(apimodels, "p.json", "{}")
     (apimodels.folder / "taken").touch()
     mistakes = {
-        ("batch",): "Missing argument 'FILE'",
+        ("batch",): "give FILE",
         ("batch", "none.txt"): "FILE none.txt: No such file",
         ("batch", "p.json"): "FILE p.json: its name ends in none of .jsonl, .ndjson, .csv, .tsv, .txt",
         ("batch", "p.txt", "-o", "taken"): "--output taken: File exists",

@@ -19,6 +19,7 @@ OPTIONS = ("-q", "-W", "error", "--strict-markers", "-p", "anyio.pytest_plugin",
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", ":".join(filter(None, sys.path)))
+    pytester.makeini("[pytest]")  # or a folder above has one, if that is where temporary files are
     return pytester
 
 
