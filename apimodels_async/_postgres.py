@@ -26,7 +26,7 @@ except ImportError as missing:
 if TYPE_CHECKING:
     from psycopg.abc import ConnParam
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 T = TypeVar("T")
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"

@@ -11,7 +11,7 @@ from apimodels_async._wire.tasks import is_over
 from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.models import Task
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 MISSES = 3
 """Tasks that ended without their callback, and none before them with it, after which that is logged."""

@@ -20,8 +20,8 @@ class CommandFailed(Exception):  # noqa: N818  (what a command says, not an erro
         super().__init__(message)
         self.message = message
         self.code = code
-        self.error = exit_codes.name_of(code) if cause is None else type(cause).__name__
-        self.task_id = task_id or getattr(cause, "task_id", None)
+        self.error: str = exit_codes.name_of(code) if cause is None else type(cause).__name__
+        self.task_id: str | None = task_id or getattr(cause, "task_id", None)
 
 
 def is_empty(what: str, advice: str) -> CommandFailed:

@@ -24,7 +24,7 @@ from apimodels_async.shards.report import ShardEnd, ShardReport, open_steps
 if TYPE_CHECKING:
     from apimodels_async.ledger.postgres.shards import ShardState
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 _Future: TypeAlias = Any  # distributed.Future, whose methods have no types
 _distributed: Any = distributed

@@ -24,7 +24,7 @@ __all__ = ["Instrument", "add_instrument", "get_instruments", "remove_instrument
 P = ParamSpec("P")
 T = TypeVar("T")
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 
 class Instrument(Protocol):

@@ -18,7 +18,7 @@ from apimodels_async.shards.dividing import divide, report_of
 from apimodels_async.shards.report import ShardEnd, ShardReport, open_steps
 from apimodels_async.shards.work import LOOK, ShardWork
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 AT_ONCE = 2
 """Shards that a plain run works on at once, so that the last tasks of one do not leave it idle."""

@@ -18,7 +18,7 @@ from apimodels_async.ledger.postgres.store import PostgresLedger
 from apimodels_async.models import Outcome
 from apimodels_async.shards.report import ShardEnd, ShardReport, is_finished, open_steps
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 ANSWERS = 300.0
 """Seconds for which the answers to create requests under way are waited for when a shard is let go: some models answer

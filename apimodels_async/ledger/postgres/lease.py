@@ -10,7 +10,7 @@ import psycopg
 
 from apimodels_async._postgres import AwayError, Connection, Dsn, Session
 
-logger = logging.getLogger("apimodels_async")
+logger: logging.Logger = logging.getLogger("apimodels_async")
 
 SAFE = 0.7
 """The part of a lease after which its own process sends nothing more; others wait for the whole of it."""
