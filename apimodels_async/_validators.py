@@ -74,12 +74,21 @@ def one_of(*words: str) -> Any:
 
 def text(_: object, attribute: "Attribute[Any]", value: str | None) -> None:
     if value is not None or attribute.name == "prompt":
-        check_type(value, str, attribute.name, "give text")
-        content = str(value)
-        check(not is_blank(content), attribute.name, value, "give text that is not empty")
-        check(not re.search(_SURROGATE, content), attribute.name, value, "give text without lone surrogates")
-        control = control_character(content)
-        check(control is None, attribute.name, value, f"give text without control characters (it has {control})")
+        check_text(attribute.name, value)
+
+
+def check_text(argument: str, value: object) -> None:
+    """Refuse what is not text, or empty, or holds what JSON, logs and databases cannot.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: naming the argument.
+    """
+    check_type(value, str, argument, "give text")
+    content = str(value)
+    check(not is_blank(content), argument, value, "give text that is not empty")
+    check(not re.search(_SURROGATE, content), argument, value, "give text without lone surrogates")
+    control = control_character(content)
+    check(control is None, argument, value, f"give text without control characters (it has {control})")
 
 
 _LARGEST = 256

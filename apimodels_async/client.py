@@ -13,7 +13,7 @@ from apimodels_async import _download as downloads
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._create import calls
-from apimodels_async._create.arguments import check_requests, checked_id, checked_wait, request_of
+from apimodels_async._create.arguments import check_key, check_requests, checked_id, checked_wait, request_of
 from apimodels_async._create.closing import close
 from apimodels_async._create.engine import Engine
 from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
@@ -203,9 +203,8 @@ class AsyncImagesClient:
             LedgerError: a step could not be recorded: nothing was sent, or the error carries the task id.
         """
         request = request_of(prompt, locals())
+        check_key(key, ledger)
         await self._engine.ready()
-        if key is not None and ledger is None:
-            raise ArgumentError("key", "give the ledger it is a key of as well")
         return await calls.create(self._engine, request, self._create(request, ledger, key))
 
     async def _create(

@@ -6,6 +6,7 @@ from typing import Any
 from attrs import evolve, fields
 
 from apimodels_async._arguments import ArgumentError
+from apimodels_async._validators import check_text
 from apimodels_async.models import GenerationRequest
 
 _FIELDS = tuple(each.name for each in fields(GenerationRequest) if each.name != "prompt")
@@ -34,6 +35,15 @@ def checked_id(task_id: object) -> str:
     if not task_id.strip():
         raise ArgumentError("task_id", "is empty: give the id that create brought")
     return task_id
+
+
+def check_key(key: object, ledger: object) -> None:
+    """Raise an error for a key without its ledger, or one that a ledger cannot keep."""
+    if key is None:
+        return
+    if ledger is None:
+        raise ArgumentError("key", "give the ledger it is a key of as well")
+    check_text("key", key)
 
 
 def checked_wait(seconds: float | None, argument: str) -> float | None:

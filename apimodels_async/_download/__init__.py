@@ -1,7 +1,8 @@
 """Downloads. What a client takes from here is imported when it is used first: many never download."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from apimodels_async import _lazy
 
 if TYPE_CHECKING:
     from apimodels_async._download.destination import as_paths, place_of
@@ -14,19 +15,15 @@ DOWNLOADER = "apimodels_async._download.downloader"
 
 __all__ = ["DOWNLOADER", "OF_A_TASK", "DownloadLimits", "Downloader", "GivenName", "Naming", "as_paths", "place_of"]
 
-_HOMES = {
-    "DownloadLimits": "limits",
-    "Downloader": "downloader",
-    "GivenName": "downloader",
-    "Naming": "names",
-    "OF_A_TASK": "names",
-    "as_paths": "destination",
-    "place_of": "destination",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
+__getattr__ = _lazy.names(
+    __name__,
+    {
+        "DownloadLimits": "limits",
+        "Downloader": "downloader",
+        "GivenName": "downloader",
+        "Naming": "names",
+        "OF_A_TASK": "names",
+        "as_paths": "destination",
+        "place_of": "destination",
+    },
+)

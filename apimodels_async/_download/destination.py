@@ -122,8 +122,8 @@ def absolute(saved: Place) -> str:
 def as_paths(saved: Iterable[Place]) -> tuple[Path, ...]:
     """Saved pictures as the public methods return them.
 
-    They are annotated as paths, because nearly all are, and code that opens them should not have to ask. Whoever saves
-    to a URL has named it, and receives URLs.
+    They are annotated as paths, because nearly all are, and code that opens them should not have to ask. A caller that
+    saves to a URL has named it, and receives URLs.
     """
     return cast("tuple[Path, ...]", tuple(saved))
 

@@ -1,8 +1,8 @@
 """Callbacks for tasks that have ended, from a sender that cannot be trusted: URLs, an ASGI app and its stores."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from apimodels_async import _lazy
 from apimodels_async.callbacks.intents import new_intent_id
 from apimodels_async.callbacks.logs import HideCallbackTokens
 from apimodels_async.callbacks.parsing import Callback, UnreadableCallbackError, parse_callback
@@ -32,10 +32,4 @@ __all__ = [
     "parse_callback",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what needs an extra when it is used first."""
-    if name != "PostgresStore":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = import_module(f"{__name__}.postgres").PostgresStore
-    return value
+__getattr__ = _lazy.names(__name__, {"PostgresStore": "postgres"})

@@ -3,8 +3,9 @@
 It needs the extras ``dask`` and ``postgres``, on the workers as well.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from apimodels_async import _lazy
 
 if TYPE_CHECKING:
     from apimodels_async.dask.driver import NoWorkersError, make_pictures
@@ -12,17 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["NoWorkersError", "ShardEnd", "ShardReport", "make_pictures"]
 
-_HOMES = {
-    "NoWorkersError": "apimodels_async.dask.driver",
-    "ShardEnd": "apimodels_async.shards",
-    "ShardReport": "apimodels_async.shards",
-    "make_pictures": "apimodels_async.dask.driver",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is used first."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return value
+__getattr__ = _lazy.names(
+    __name__,
+    {
+        "NoWorkersError": "driver",
+        "ShardEnd": ".shards",
+        "ShardReport": ".shards",
+        "make_pictures": "driver",
+    },
+)

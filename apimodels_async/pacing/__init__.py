@@ -1,7 +1,8 @@
 """When to ask next whether a task is done. Pure: no clock, no randomness, no I/O."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from apimodels_async import _lazy
 
 if TYPE_CHECKING:
     from apimodels_async.pacing.adaptive import AdaptivePacing
@@ -9,12 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["AdaptivePacing", "BackoffPacing", "FixedPacing", "Pacing", "longest", "typical", "urgency"]
 
-_HOMES = {name: "adaptive" if name == "AdaptivePacing" else "protocol" for name in __all__}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is used first: what is not used costs nothing."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
+__getattr__ = _lazy.names(__name__, {name: "adaptive" if name == "AdaptivePacing" else "protocol" for name in __all__})

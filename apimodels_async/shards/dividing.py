@@ -8,7 +8,7 @@ from apimodels_async.ledger.postgres.store import PostgresLedger
 from apimodels_async.shards.report import ShardEnd, ShardReport
 
 SHARDS_A_WORKER = 4
-"""A ledger is divided into at least so many shards for each worker."""
+"""The minimum of shards for each worker, so that the last shards do not wait for one of them."""
 
 
 def divide(ledger: PostgresLedger, workers: int, steps: Collection[Step]) -> list[ShardState]:

@@ -138,6 +138,28 @@ async def test_a_bad_argument_is_refused_before_any_request(fields: dict[str, An
         assert route.call_count == 0
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("", "give text that is not empty"),
+        (" ", "give text that is not empty"),
+        ("a\0b", "without control characters"),
+        ("a\ud800", "without lone surrogates"),
+        (7, "key is a int: give text"),
+    ],
+)
+async def test_a_key_that_no_ledger_can_keep_is_refused_before_any_request(
+    key: Any, words: str, tmp_path: Path
+) -> None:
+    with respx.mock:
+        async with AsyncImagesClient("sk_test", model="m") as client:
+            with pytest.raises((TypeError, ValueError), match=words):
+                await client.create("a cat", ledger=tmp_path / "run.db", key=key)
+            with pytest.raises(ValueError, match="key: give the ledger"):
+                await client.create("a cat", key="order-1")
+    assert not (tmp_path / "run.db").exists()
+
+
 async def test_no_model_anywhere_is_an_error_that_names_models() -> None:
     async with AsyncImagesClient("sk_test") as client:
         with pytest.raises(ValueError, match=r"APIMODELS_MODEL.*grok-image/grok-4\.2-image"):
