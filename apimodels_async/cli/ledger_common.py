@@ -21,7 +21,7 @@ from apimodels_async.ledger.sqlite import SqliteLedger
 if TYPE_CHECKING:
     from apimodels_async.ledger.postgres.store import PostgresLedger
 
-__all__ = ["CommonTerms", "accept_failover", "add_to", "load"]
+__all__ = ["CommonTerms", "accept_failover", "add_to", "load", "set_terms"]
 
 
 @frozen
@@ -116,13 +116,7 @@ def load(
         except BadLineError as error:
             raise CommandFailed(str(error), exit_codes.USAGE) from error
     with _common(ledger, create=True) as opened:
-        try:
-            if create_rate is not None:
-                opened.set_terms(create_rate=create_rate)
-            if budget is not None:
-                opened.set_terms(budget=budget)
-        except ValueError as error:
-            raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
+        set_terms(opened, budget=budget, create_rate=create_rate)
         with screen.busy(f"loading {total} requests"):
             loaded = opened.load((line.request for line in source), model=model)
         shards = opened.divide()
@@ -150,6 +144,19 @@ def accept_failover(
     screen.say(f"{shown(ledger)}: is the ledger from now on")
     if strays:
         screen.note(f"{len(strays)} tasks do not fit their entries: `apimodels ledger show` lists them")
+
+
+def set_terms(ledger: "PostgresLedger", *, budget: float | None, create_rate: float | None) -> None:
+    """Set budget and rate for all runs, where they were given.
+
+    Raises:
+        CommandFailed: a number out of range.
+    """
+    given = {"budget": budget, "create_rate": create_rate}
+    try:
+        ledger.set_terms(**{name: value for name, value in given.items() if value is not None})
+    except ValueError as error:
+        raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
 
 
 def _common(name: str, *, create: bool = False) -> "PostgresLedger":

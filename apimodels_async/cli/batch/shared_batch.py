@@ -20,7 +20,7 @@ from apimodels_async.cli.batch.keeping import Again
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
 from apimodels_async.cli.batch.results import NAME
 from apimodels_async.cli.batch.shards_progress import ShardsProgress
-from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, one_line
+from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.options import ServerChoice
 from apimodels_async.cli.output import Target, make_usable
 from apimodels_async.cli.screen import Screen
@@ -72,22 +72,11 @@ class SharedBatch:
 
     def load(self, ledger: "PostgresLedger", source: "RequestFile | StandardInput", model: str) -> None:
         """Load the requests of a file, those that are not there yet."""
-        requests = [line.request for line in source] if isinstance(source, RequestFile) else anyio.run(_collect, source)
-        with self.screen.busy(f"loading {len(requests)} requests"):
+        # A file is read as it is loaded, because it may be too large for the memory.
+        requests = (line.request for line in source) if isinstance(source, RequestFile) else anyio.run(_collect, source)
+        with self.screen.busy("loading the requests"):
             loaded = ledger.load(requests, model=model)
         self.screen.note(f"{shown(self.url)}: {loaded.added} of {loaded.read} requests are new")
-
-    def set_terms(self, ledger: "PostgresLedger", *, budget: float | None, create_rate: float | None) -> None:
-        """Set budget and rate for all runs, where they were given.
-
-        Raises:
-            CommandFailed: a number out of range.
-        """
-        given = {"budget": budget, "create_rate": create_rate}
-        try:
-            ledger.set_terms(**{name: value for name, value in given.items() if value is not None})
-        except ValueError as error:
-            raise CommandFailed(in_words_of_the_command_line(error), exit_codes.USAGE) from error
 
     def again(self, ledger: "PostgresLedger", again: Again) -> None:
         """Let what failed be made again.

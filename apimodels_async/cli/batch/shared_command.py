@@ -5,6 +5,7 @@ from apimodels_async.cli.batch.keeping import Again, local_store
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
 from apimodels_async.cli.batch.shared_batch import SharedBatch
 from apimodels_async.cli.failures import CommandFailed
+from apimodels_async.cli.ledger_common import set_terms
 from apimodels_async.cli.naming import checked_shared_name
 from apimodels_async.cli.options import ServerChoice
 
@@ -55,7 +56,7 @@ def make_shared(
     if name is not None:
         shared.options["name"] = checked_shared_name(name)
     with PostgresLedger(shared.url) as ledger:
-        shared.set_terms(ledger, budget=budget, create_rate=create_rate)
+        set_terms(ledger, budget=budget, create_rate=create_rate)
         if source is not None:
             shared.load(ledger, source, model)
         if again is not None:
