@@ -45,7 +45,7 @@ def run_tests(session: nox.Session, *options: str) -> None:
 
 @nox.session(python=PYTHONS or None)
 def tests(session: nox.Session) -> None:
-    """The tests of the built package on every supported Python that is found; coverage and the longest on the first."""
+    """The tests of the built package on every supported Python that is found. Coverage is measured on the first."""
     session.install(TESTED, *group("test"), *group("agents"))
     first, last = session.python in (None, *PYTHONS[:1]), session.python in (None, *PYTHONS[-1:])
     left_out = ["postgres", *(mark for mark, there in (("once", first), ("computed", last)) if not there)]

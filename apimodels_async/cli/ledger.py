@@ -39,22 +39,11 @@ commands: typer.Typer = typer.Typer(
     cls=Commands, help="Look into a ledger, decide about what is unknown, move it to a new address."
 )
 
-Ledger: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="FILE|FOLDER|URL",
-        help="The ledger, as given to --ledger, or the output folder of a batch.",
-        show_default=False,
-    ),
-]
+_FORMS = "FILE|FOLDER|URL"
+_WHICH = "The ledger, as given to --ledger, or the output folder of a batch."
+Ledger: TypeAlias = Annotated[str, typer.Argument(metavar=_FORMS, help=_WHICH, show_default=False)]
 LedgerOrSetting: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="FILE|FOLDER|URL",
-        help="The ledger, as given to --ledger, or the output folder of a batch.",
-        envvar="APIMODELS_LEDGER",
-        show_default=False,
-    ),
+    str, typer.Argument(metavar=_FORMS, help=_WHICH, envvar="APIMODELS_LEDGER", show_default=False)
 ]
 
 
