@@ -1,5 +1,6 @@
 """One item never ends a batch: whatever raises, on asyncio and trio, becomes that item's outcome or is logged."""
 
+import contextlib
 import errno
 import json
 import logging
@@ -386,8 +387,13 @@ async def test_a_folder_that_becomes_a_file_stops_the_sending(
 
 
 def _become_a_file(path: Path) -> None:
-    path.rename(path.with_name("moved"))
-    path.write_text("mine")
+    """Put a file where the folder is. A picture that is being saved may make the folder again in between."""
+    for attempt in range(100):
+        path.rename(path.with_name(f"moved-{attempt}"))
+        with contextlib.suppress(FileExistsError):
+            path.open("x").close()
+            return
+    raise AssertionError("the folder was always there first")
 
 
 async def test_a_picture_whose_place_is_taken_by_a_folder_stops_nothing(
