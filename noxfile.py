@@ -45,10 +45,14 @@ def run_tests(session: nox.Session, *options: str) -> None:
 
 @nox.session(python=PYTHONS or None)
 def tests(session: nox.Session) -> None:
-    """The tests of the built package on every supported Python that is found. Coverage is measured on the first."""
+    """The tests of the built package on every supported Python that is found.
+
+    Coverage is measured on the first, which leaves out what coverage slows down without need; that, and what runs on
+    trio, is for the last. Those between run what may depend on the version, on asyncio.
+    """
     session.install(TESTED, *group("test"), *group("agents"))
     first, last = session.python in (None, *PYTHONS[:1]), session.python in (None, *PYTHONS[-1:])
-    left_out = ["postgres", *(mark for mark, there in (("once", first), ("computed", last)) if not there)]
+    left_out = ["postgres", *([] if first else ["once"]), *([] if last else ["heavy", "trio"])]
     coverage = ["--cov", "--cov-report=term-missing:skip-covered"] if first else []
     run_tests(session, "-m", " and ".join(f"not {mark}" for mark in left_out), *coverage)
 
@@ -81,7 +85,7 @@ def lowest(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--quiet", "--python", python, "--resolution=lowest-direct", *lowest)
     session.run("uv", "pip", "install", "--quiet", "--python", python, *group("test"))
     session.run("uv", "pip", "list", "--quiet", "--python", python)
-    run_tests(session, "-m", "not once and not computed and not postgres")
+    run_tests(session, "-m", "not once and not heavy and not postgres")
     if not session.posargs:  # the command line alone uses typer and rich
         run_tests(session, "tests/cli", "-m", "not postgres")
 

@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
+
+Find: TypeAlias = Callable[[str], Any]
+"""What finds the value of a name."""
 
 
-def names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+def names(package: str, homes: Mapping[str, str]) -> Find:
     """Return the ``__getattr__`` of a package.
 
     Args:

@@ -33,15 +33,15 @@ ONCE = (
     *("http/test_hostile_answers.py", "test_catalogue.py", "test_errors.py", "test_models.py"),
     *("callbacks/test_on_a_server.py", "callbacks/test_stores.py"),
     *("ledger/test_kills.py", "ledger/test_machine.py", "ledger/test_power_cuts.py"),
-    *("sync/test_drift.py", "test_house.py"),
 )
-"""What takes long and is no matter of the Python version."""
-COMPUTED = (
+"""What takes long and is no matter of the Python version. What of it runs on trio is not marked."""
+HEAVY = (
     *("batch/test_in_virtual_time.py", "batch/test_outages.py", "batch/test_poll_rate.py"),
-    *("create/test_hold.py", "pacing/test_adaptive.py"),
+    *("client/test_called_back_in_virtual_time.py", "create/test_hold.py", "pacing/test_adaptive.py"),
+    *("gateway/test_openapi.py", "sync/test_drift.py", "sync/test_processes.py", "test_house.py"),
 )
-"""What computes all the time, in virtual time: coverage would take three times as long, and finds nothing new."""
-MARKED = {"once": ONCE, "computed": COMPUTED}
+"""What computes all the time: coverage would take two or three times as long, and finds nothing new."""
+MARKED = {"once": ONCE, "heavy": HEAVY}
 
 
 def has_mark(path: Path, mark: str) -> bool:
@@ -49,9 +49,13 @@ def has_mark(path: Path, mark: str) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even read what is left out: that alone would take a minute."""
+    """Do not even import what is left out: that alone would take a minute."""
     without = config.option.markexpr.removeprefix("not ").split(" and not ")
-    return True if any(mark in MARKED and has_mark(collection_path, mark) for mark in without) else None
+    left_out = [mark for mark in without if mark in MARKED and has_mark(collection_path, mark)]
+    if not left_out or collection_path.suffix != ".py":
+        return None
+    on_trio = "trio" not in without and "async def test_" in collection_path.read_text("utf-8")
+    return True if left_out != ["once"] or not on_trio else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -67,8 +71,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
     marks = {path: [mark for mark in MARKED if has_mark(path, mark)] for path in {item.path for item in items}}
     for item in items:
+        on_trio = hasattr(item, "callspec") and item.callspec.params.get("anyio_backend") == "trio"
         for mark in marks[item.path]:
-            item.add_marker(mark)
+            if mark != "once" or not on_trio:
+                item.add_marker(mark)
+        if on_trio:
+            item.add_marker("trio")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

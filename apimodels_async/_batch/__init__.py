@@ -10,4 +10,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "BatchOptions", "checked_page"]
 
-__getattr__ = _lazy.names(__name__, {"Batch": "batch", "BatchOptions": "options", "checked_page": "options"})
+__getattr__: _lazy.Find = _lazy.names(
+    __name__, {"Batch": "batch", "BatchOptions": "options", "checked_page": "options"}
+)

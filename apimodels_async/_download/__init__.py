@@ -15,7 +15,7 @@ DOWNLOADER = "apimodels_async._download.downloader"
 
 __all__ = ["DOWNLOADER", "OF_A_TASK", "DownloadLimits", "Downloader", "GivenName", "Naming", "as_paths", "place_of"]
 
-__getattr__ = _lazy.names(
+__getattr__: _lazy.Find = _lazy.names(
     __name__,
     {
         "DownloadLimits": "limits",

@@ -32,4 +32,4 @@ __all__ = [
     "parse_callback",
 ]
 
-__getattr__ = _lazy.names(__name__, {"PostgresStore": "postgres"})
+__getattr__: _lazy.Find = _lazy.names(__name__, {"PostgresStore": "postgres"})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NoWorkersError", "ShardEnd", "ShardReport", "make_pictures"]
 
-__getattr__ = _lazy.names(
+__getattr__: _lazy.Find = _lazy.names(
     __name__,
     {
         "NoWorkersError": "driver",

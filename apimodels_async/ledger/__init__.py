@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Ledger", "PostgresLedger", "SavedFile", "SqliteLedger", "Step", "run_shard"]
 
-__getattr__ = _lazy.names(
+__getattr__: _lazy.Find = _lazy.names(
     __name__,
     {
         "Entry": "entries",

@@ -10,4 +10,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AdaptivePacing", "BackoffPacing", "FixedPacing", "Pacing", "longest", "typical", "urgency"]
 
-__getattr__ = _lazy.names(__name__, {name: "adaptive" if name == "AdaptivePacing" else "protocol" for name in __all__})
+__getattr__: _lazy.Find = _lazy.names(
+    __name__, {name: "adaptive" if name == "AdaptivePacing" else "protocol" for name in __all__}
+)

@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["ShardEnd", "ShardReport", "run_shard"]
 
-__getattr__ = _lazy.names(__name__, {"ShardEnd": "report", "ShardReport": "report", "run_shard": "process"})
+__getattr__: _lazy.Find = _lazy.names(__name__, {"ShardEnd": "report", "ShardReport": "report", "run_shard": "process"})
