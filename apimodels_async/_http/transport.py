@@ -9,7 +9,7 @@ import anyio
 import httpx
 
 from apimodels_async._http import logs, timeouts, versions
-from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
+from apimodels_async._http.answers import Asked, Received, as_stream, read_answer, unwind
 from apimodels_async._http.bodies import PIECE, BodyInPieces, ReadInPieces
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
@@ -19,7 +19,7 @@ from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
 from apimodels_async._http.observing import Purpose, exchange_details, exchanged
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
-from apimodels_async._http.senders import Prepared, send, send_fast, send_prepared
+from apimodels_async._http.senders import Prepared, fetch_fast, send, send_fast, send_prepared
 from apimodels_async._http.storage import Storage
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
@@ -38,6 +38,9 @@ DEFAULT_TIMEOUT = timeouts.DEFAULT
 
 logs.install()
 
+_SMALL = 64 << 10
+"""Maximum bytes of a create request over aiohttp, which are written at once. A refusal that comes while a larger one
+is still being sent would be lost there: asyncio throws away what has arrived when a write fails."""
 _PREPARED = 1024
 """Maximum prepared queries that are kept for reuse."""
 
@@ -125,8 +128,19 @@ class Http:
         if self._given is not None:
             await trace.announce()
             sending = Sending(self._given, trace, self._timeouts.create)
-        await self.lanes.prepare()
+        await self.lanes.prepare()  # does not wait for aiohttp, which another thread may be importing
         self._check_open()
+        fast = self._fast_create if self.lanes.fast_now() else None
+        content = body.reveal()
+        if fast is not None and isinstance(content, bytes) and len(content) <= _SMALL:
+            async with self.lanes.fast_submit.acquire() as fast_lane:
+                return await self._exchange(
+                    lambda: fast_lane.pool.create(fast, cast("Secret[bytes]", body), trace),
+                    self._create_url,
+                    self._timeouts.create,
+                    purpose="create",
+                    trace=trace,
+                )
         async with self.lanes.submit.acquire() as lane:
 
             async def send_it() -> httpx.Response:
@@ -135,6 +149,13 @@ class Http:
             return await self._exchange(
                 send_it, self._create_url, self._timeouts.create, purpose="create", trace=trace, sending=sending
             )
+
+    @cached_property
+    def _fast_create(self) -> Any:
+        """A create request as aiohttp takes it, without its body; ``None`` where it must not."""
+        if self._given is not None or not self.lanes.creates_fast:
+            return None
+        return self.lanes.fast_request("POST", self._create_url, self._json_headers, self._timeouts.create)
 
     @property
     def _create_url(self) -> str:
@@ -192,7 +213,7 @@ class Http:
     async def _ask(
         self,
         pools: PoolSet[T],
-        send: Callable[[T], Awaitable[httpx.Response]],
+        send: Callable[[T], Awaitable[httpx.Response | Received]],
         url: str,
     ) -> RawResponse:
         """Over one lane; and once more over a new one, if a connection of this one was old and broke off.
@@ -231,13 +252,9 @@ class Http:
         @lru_cache(_PREPARED)
         def prepare(path: str, **params: str) -> Prepared:
             url = httpx.URL(self.base_url + path, params=params or None)
-            # aiohttp bounds the connecting to each address of a name, and with `pool` all of it.
-            fast = {"timeout": {**bounds, "pool": bounds["connect"]}}
             return Prepared(
                 httpx.Request("GET", url, headers=self._headers, extensions={"timeout": bounds}),
-                httpx.Request("GET", url, headers=self._headers, extensions=fast)
-                if self.lanes.keeps(str(url))
-                else None,
+                self.lanes.fast_request("GET", str(url), self._headers, self._timeouts.query),
             )
 
         return prepare
@@ -249,7 +266,7 @@ class Http:
     @observes(exchange_details, exchanged)
     async def _exchange(
         self,
-        send: Callable[[], Awaitable[httpx.Response]],
+        send: Callable[[], Awaitable[httpx.Response | Received]],
         url: str,
         timeout: httpx.Timeout,
         *,
@@ -302,7 +319,7 @@ class Http:
             raise ValueError(f"no link that can be fetched: {error}") from None
         if self.lanes.fast_now() and self.lanes.keeps(str(request.url)) and self.lanes.proxy_of(url) is None:
             request.extensions["timeout"]["pool"] = self._timeouts.other.connect
-            answer = self._picture(self.lanes.fast, partial(send_fast, request), url)
+            answer = self._picture(self.lanes.fast, partial(fetch_fast, request), url)
         else:
             answer = self._picture(self.lanes.download(url), partial(send_prepared, request), url)
         async with answer as stream:
