@@ -7,8 +7,9 @@ module imports this one; `Lanes` loads it.
 import socket
 import ssl
 from contextvars import ContextVar
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
 
 import aiohttp
 import httpcore
@@ -20,7 +21,7 @@ from multidict import CIMultiDict
 from apimodels_async._http import versions
 from apimodels_async._http.network import KEEP_ALIVE
 from apimodels_async._http.observing import headers_to_add
-from apimodels_async._http.sockets import OpenSockets
+from apimodels_async._http.sockets import OpenSockets, is_readable
 from apimodels_async._http.trace import SendTrace
 from apimodels_async._secret import Secret
 
@@ -139,12 +140,23 @@ class _TracedRequest(aiohttp.ClientRequest):
             if _is_stale(conn):  # writing to it would be a create request whose outcome is unknown
                 trace.withdraw()
                 raise httpx.ConnectError("the connection was closed before anything was written")
+            _USED.add(conn.protocol)
         return await super().send(conn)
 
 
+_USED: WeakSet[Any] = WeakSet()
+"""Connections that have carried a create request."""
+
+
 def _is_stale(conn: Any) -> bool:
+    """Whether a connection has ended, or the server has said something on it since the last answer (408).
+
+    A new one may have something to read at once: the session tickets of TLS.
+    """
     protocol = conn.protocol
-    return protocol is None or not protocol.is_connected() or protocol.should_close
+    if protocol is None or not protocol.is_connected() or protocol.should_close:
+        return True
+    return protocol in _USED and is_readable(conn.transport.get_extra_info("socket").fileno())
 
 
 class _Answer:
@@ -193,15 +205,22 @@ def is_replaced() -> bool:
     Some stand in for the network (respx, pytest-httpx). Others wrap it (OpenTelemetry, ddtrace, Sentry): where they
     wrap aiohttp as well, they see its requests there.
     """
-    seams = (
+    return _is_any_replaced(
         versions.transport_choice(),
         httpx.AsyncHTTPTransport.handle_async_request,
         httpcore.AsyncConnectionPool.handle_async_request,
+        httpx.AsyncClient.send,
+        *versions.ways_into(aiohttp.ClientSession),
     )
+
+
+@lru_cache(8)  # asked before every request, and always of the same functions
+def _is_any_replaced(choice: Any, transport: Any, pool: Any, send: Any, *ways_into_aiohttp: Any) -> bool:
+    seams = choice, transport, pool
     if any(_is_foreign(seam) for seam in seams if seam is not None):
         return True
-    wrapped = _is_wrapped(httpx.AsyncClient.send) or any(map(_is_wrapped, seams))
-    return wrapped and not any(map(_is_wrapped, versions.ways_into(aiohttp.ClientSession)))
+    wrapped = _is_wrapped(send) or any(map(_is_wrapped, seams))
+    return wrapped and not any(map(_is_wrapped, ways_into_aiohttp))
 
 
 def _is_foreign(method: Any) -> bool:
