@@ -8,6 +8,7 @@ never seen the API key. On asyncio, with the extra `fast`, queries, downloads an
 
 import os
 import sys
+import threading
 from contextlib import suppress
 from functools import cached_property, partial
 from importlib import import_module
@@ -44,6 +45,9 @@ KEEPALIVE = 5.0
 """Seconds, for queries and downloads. A middlebox may forget what is idle for longer; a new connection is cheap."""
 CLOSING = 5.0
 """Seconds in which requests that closing cancels must have ended."""
+
+FEW = 8
+"""Create requests for which aiohttp is not loaded, if there is no query."""
 
 FAST = "apimodels_async._http.fast"
 """The module that imports aiohttp."""
@@ -100,6 +104,7 @@ class Lanes:
         self._downloads: dict[tuple[Proxy | None, bool], PoolSet[httpx.AsyncClient]] = {}
         self._fast: Any = None
         self._looked_for_fast = False
+        self._creates = 0
         self._network: Any = None
         self._tls: ssl.SSLContext | None = None
         self._rules = ProxyRules(getproxies() if given is None else {}, os.environ)
@@ -134,6 +139,19 @@ class Lanes:
         if fast and not self._looked_for_fast:
             self._fast = await _LOADING.run(load) if self.may_be_fast else None
             self._looked_for_fast = True
+
+    def count_create(self) -> None:
+        """One more create request. When there have been several, aiohttp is loaded beside what runs.
+
+        Before, they are not worth its import; until it is there, they go over httpx.
+        """
+        self._creates += 1
+        if self._creates == FEW and not self._looked_for_fast and self.may_be_fast:
+            threading.Thread(target=self._load_fast, name="apimodels_async loading", daemon=True).start()
+
+    def _load_fast(self) -> None:
+        self._fast = load()
+        self._looked_for_fast = True
 
     def _client(
         self, limits: httpx.Limits, proxy: Proxy | None, url: str, *, watched: bool = False

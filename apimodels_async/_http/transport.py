@@ -129,6 +129,7 @@ class Http:
             await trace.announce()
             sending = Sending(self._given, trace, self._timeouts.create)
         await self.lanes.prepare()  # does not wait for aiohttp, which another thread may be importing
+        self.lanes.count_create()
         self._check_open()
         fast = self._fast_create if self.lanes.fast_now() else None
         content = body.reveal()
@@ -152,8 +153,8 @@ class Http:
 
     @cached_property
     def _fast_create(self) -> Any:
-        """A create request as aiohttp takes it, without its body; ``None`` where it must not."""
-        if self._given is not None or not self.lanes.creates_fast:
+        """A create request as aiohttp takes it, without its body; ``None`` where it must not. aiohttp is there."""
+        if not self.lanes.creates_fast:
             return None
         return self.lanes.fast_request("POST", self._create_url, self._json_headers, self._timeouts.create)
 
