@@ -33,7 +33,7 @@ from apimodels_async.errors import ConfigurationError
 if TYPE_CHECKING:
     import ssl
 
-    from apimodels_async._http.fast import FastLane
+    from apimodels_async._http.fast import FastLane, FastRequest
 
 CONNECTIONS = 8
 """For queries, and as many again for downloads: about the best of httpx's pool (measured, see the design page)."""
@@ -259,9 +259,14 @@ class Lanes:
         """Whether aiohttp would ask for just this URL."""
         return self._fast is not None and bool(self._fast.keeps(url))
 
-    def fast_request(self, method: str, url: str, headers: httpx.Headers, timeout: httpx.Timeout) -> Any:
+    def fast_request(
+        self, method: str, url: str, headers: httpx.Headers, timeout: httpx.Timeout
+    ) -> "FastRequest | None":
         """Return a request as aiohttp takes it; ``None`` if it would ask for another URL."""
-        return self._fast.prepare(method, url, headers, timeout) if self.keeps(url) else None
+        if not self.keeps(url):
+            return None
+        made: FastRequest = self._fast.prepare(method, url, headers, timeout)
+        return made
 
     def fast_now(self) -> bool:
         """Whether aiohttp can be used: it is there, and nothing stands in httpx's place that must see all requests."""

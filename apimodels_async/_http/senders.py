@@ -1,6 +1,6 @@
 """Sending one request over one lane, by httpx or by aiohttp: streamed, nothing followed, no key added."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -9,13 +9,6 @@ from apimodels_async._http.observing import with_headers
 if TYPE_CHECKING:
     from apimodels_async._http.answers import Received
     from apimodels_async._http.fast import FastLane, FastRequest
-
-
-class Prepared(NamedTuple):
-    """A query, as httpx sends it, and as aiohttp does where it can."""
-
-    stock: httpx.Request
-    fast: "FastRequest | None"
 
 
 async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
