@@ -46,7 +46,7 @@ KEEPALIVE = 5.0
 CLOSING = 5.0
 """Seconds in which requests that closing cancels must have ended."""
 
-FEW = 8
+FEW = 16
 """Create requests for which aiohttp is not loaded, if there is no query."""
 
 FAST = "apimodels_async._http.fast"
