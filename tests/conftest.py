@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from apimodels_async._http.lanes import Lanes
 from apimodels_async.gateway import LocalGateway
 from tests.support.postgres import PostgresServer, running
 from tests.support.stores import bucket, s3_server
@@ -65,7 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def is_impossible(item: Any) -> bool:
         given = item.callspec.params if hasattr(item, "callspec") else {}
-        return given.get("lane") == "fast" and given.get("anyio_backend") == "trio"
+        return "fast" in (given.get("lane"), given.get("create_lane")) and given.get("anyio_backend") == "trio"
 
     left_out = [item for item in items if is_impossible(item)]
     if left_out:
@@ -96,6 +97,19 @@ def lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     wanted: str = request.param
     if wanted == "fast":
         pytest.importorskip("httpx_aiohttp")
+    else:
+        monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    return wanted
+
+
+@pytest.fixture(params=["fast", "stock"])
+def create_lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The transport of create requests, which do not wait for aiohttp: here it is loaded before the first."""
+    wanted: str = request.param
+    if wanted == "fast":
+        pytest.importorskip("httpx_aiohttp")
+        prepare = Lanes.prepare
+        monkeypatch.setattr(Lanes, "prepare", lambda self, **_: prepare(self, fast=True))
     else:
         monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
     return wanted

@@ -97,7 +97,7 @@ class Batch:
             raise RuntimeError("a batch is used once: make a new one")
         await self._engine.ready()
         await imported(*_NEEDED)
-        await self._engine.http.lanes.prepare()  # what cannot be used is said once, and not once an item
+        await self._engine.http.lanes.prepare(fast=True)  # what cannot be used is said once, and not once an item
         from apimodels_async._batch.pipeline import Pipeline  # noqa: PLC0415  (many never make a batch)
 
         downloader = self._downloader()

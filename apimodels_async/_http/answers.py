@@ -1,11 +1,11 @@
 """Reading what comes back: an answer of the API whole, a picture as it comes."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -63,7 +63,23 @@ class Asked(NamedTuple):
         return status == 407 or (self.trace is not None and self.trace.cut_short and 400 <= status <= 499)
 
 
-async def read_answer(response: httpx.Response, redactor: Redactor, asked: Asked) -> RawResponse:
+class Received(Protocol):
+    """An answer, its body still to come."""
+
+    status: int
+    headers: Mapping[bytes, bytes]
+    """By their names in lower case."""
+
+    async def piece(self) -> bytes:
+        """Return what has come of the body since, at least one byte of it; empty at its end."""
+        ...
+
+    async def aclose(self, *, whole: bool) -> None:
+        """Give back the connection, or close it if the body was not read to its end."""
+        ...
+
+
+async def read_answer(response: httpx.Response | Received, redactor: Redactor, asked: Asked) -> RawResponse:
     """Read an answer of the API to its end, or to its limit.
 
     Args:
@@ -74,16 +90,19 @@ async def read_answer(response: httpx.Response, redactor: Redactor, asked: Asked
     Raises:
         httpx.DecodingError: it is packed in a way that was not asked for.
     """
-    body, cut = await _body(response, asked)
-    finish = partial(_finished, response.status_code, dict(response.headers.raw), body, redactor, asked, cut=cut)
+    if isinstance(response, httpx.Response):
+        headers = {name.lower(): value for name, value in response.headers.raw}
+        body, cut = await _body(response, asked)
+        finish = partial(_finished, response.status_code, headers, body, redactor, asked, cut=cut)
+    else:
+        body, cut = await _received(response)
+        finish = partial(_finished, response.status, response.headers, body, redactor, asked, cut=cut)
     return await _PARSING.run(finish) if len(body) > _INLINE else finish()
 
 
 def _finished(
-    status: int, raw: dict[bytes, bytes], body: bytes, redactor: Redactor, asked: Asked, *, cut: bool
+    status: int, headers: Mapping[bytes, bytes], body: bytes, redactor: Redactor, asked: Asked, *, cut: bool
 ) -> RawResponse:
-    headers = {name.lower(): value for name, value in raw.items()}
-
     def header(*names: bytes) -> str | None:
         value = next((headers[name] for name in names if name in headers), None)
         return None if value is None else printable(redactor.text(value.decode("latin-1")))
@@ -145,6 +164,27 @@ async def _body(response: httpx.Response, asked: Asked) -> tuple[bytes, bool]:
         await response.aclose()
         await unwind(chunks)
     return b"".join(parts[:2])[:_SHOWN], True
+
+
+async def _received(answer: Received) -> tuple[bytes, bool]:
+    """The same, of what did not come through httpx."""
+    parts: list[bytes] = []
+    size = 0
+    whole = False
+    try:
+        decoder = Decoder(answer.headers.get(b"content-encoding", b"").decode("latin-1"))
+        while size <= MAX_ANSWER and (piece := await answer.piece()):
+            for number, part in enumerate(decoder.pieces(piece)):
+                if number:
+                    await anyio.lowlevel.checkpoint()  # a bomb must not hold up the loop
+                parts.append(part)
+                size += len(part)
+                if size > MAX_ANSWER:
+                    break
+        whole = size <= MAX_ANSWER
+    finally:
+        await answer.aclose(whole=whole)
+    return (b"".join(parts), False) if whole else (b"".join(parts[:2])[:_SHOWN], True)
 
 
 def as_stream(response: httpx.Response, where: str) -> Stream:

@@ -3,10 +3,12 @@
 Creates have lanes of their own, on which it can be proved whether a byte was sent, with as many connections as
 creates may be waiting: synchronous models hold one for a minute. Queries share a few connections behind a limiter of
 ours, because httpx's pool grows slow with connections and with a queue inside it. Downloads go over a client that has
-never seen the API key. On asyncio, with the extra `fast`, queries and downloads take aiohttp's transport instead.
+never seen the API key. On asyncio, with the extra `fast`, queries, downloads and small creates go over aiohttp instead.
 """
 
 import os
+import sys
+import threading
 from contextlib import suppress
 from functools import cached_property, partial
 from importlib import import_module
@@ -31,7 +33,7 @@ from apimodels_async.errors import ConfigurationError
 if TYPE_CHECKING:
     import ssl
 
-    from httpx_aiohttp import AiohttpTransport
+    from apimodels_async._http.fast import FastLane, FastRequest
 
 CONNECTIONS = 8
 """For queries, and as many again for downloads: about the best of httpx's pool (measured, see the design page)."""
@@ -43,6 +45,9 @@ KEEPALIVE = 5.0
 """Seconds, for queries and downloads. A middlebox may forget what is idle for longer; a new connection is cheap."""
 CLOSING = 5.0
 """Seconds in which requests that closing cancels must have ended."""
+
+FEW = 16
+"""Create requests for which aiohttp is not loaded, if there is no query."""
 
 FAST = "apimodels_async._http.fast"
 """The module that imports aiohttp."""
@@ -95,10 +100,11 @@ class Lanes:
         self._given = given
         self._in_flight = in_flight
         self._sockets = OpenSockets()
-        self._owned: list[httpx.AsyncClient | AiohttpTransport] = []
+        self._owned: list[httpx.AsyncClient | FastLane] = []
         self._downloads: dict[tuple[Proxy | None, bool], PoolSet[httpx.AsyncClient]] = {}
         self._fast: Any = None
         self._looked_for_fast = False
+        self._creates = 0
         self._network: Any = None
         self._tls: ssl.SSLContext | None = None
         self._rules = ProxyRules(getproxies() if given is None else {}, os.environ)
@@ -134,6 +140,19 @@ class Lanes:
             self._fast = await _LOADING.run(load) if self.may_be_fast else None
             self._looked_for_fast = True
 
+    def count_create(self) -> None:
+        """One more create request. When there have been several, aiohttp is loaded beside what runs.
+
+        Before, they are not worth its import; until it is there, they go over httpx.
+        """
+        self._creates += 1
+        if self._creates == FEW and not self._looked_for_fast and self.may_be_fast:
+            threading.Thread(target=self._load_fast, name="apimodels_async loading", daemon=True).start()
+
+    def _load_fast(self) -> None:
+        self._fast = load()
+        self._looked_for_fast = True
+
     def _client(
         self, limits: httpx.Limits, proxy: Proxy | None, url: str, *, watched: bool = False
     ) -> httpx.AsyncClient:
@@ -157,7 +176,7 @@ class Lanes:
         self._owned.append(client)
         return client
 
-    async def _close(self, made: "httpx.AsyncClient | AiohttpTransport") -> None:
+    async def _close(self, made: "httpx.AsyncClient | FastLane") -> None:
         if made in self._owned:
             self._owned.remove(made)
             await made.aclose()
@@ -210,22 +229,44 @@ class Lanes:
         )
 
     @cached_property
-    def fast(self) -> "PoolSet[AiohttpTransport]":
+    def fast(self) -> "PoolSet[FastLane]":
         """For queries and downloads over aiohttp, where `fast_now` says so."""
+        return self._fast_pools(KEEPALIVE, FAST_CONNECTIONS + CONNECTIONS)
+
+    @cached_property
+    def fast_submit(self) -> "PoolSet[FastLane]":
+        """For small creates over aiohttp, where `fast_now` and `creates_fast` say so."""
+        return self._fast_pools(SUBMIT_KEEPALIVE, sys.maxsize)
+
+    def _fast_pools(self, keepalive: float, width: int) -> "PoolSet[FastLane]":
         return PoolSet(
-            self._new_fast, self._close, idle=KEEPALIVE, clock=anyio.current_time, width=FAST_CONNECTIONS + CONNECTIONS
+            partial(self._new_fast, keepalive), self._close, idle=keepalive, clock=anyio.current_time, width=width
         )
 
-    def _new_fast(self) -> "AiohttpTransport":
+    def _new_fast(self, keepalive: float) -> "FastLane":
         if self._in_flight.closing:
             raise closed()
-        made: AiohttpTransport = self._fast.new_transport(self._tls, KEEPALIVE, self._sockets)
+        made: FastLane = self._fast.FastLane(self._tls, keepalive, self._sockets)
         self._owned.append(made)
         return made
+
+    @cached_property
+    def creates_fast(self) -> bool:
+        """Whether aiohttp can say what a create request must know: whether a byte of it can have left."""
+        return self._fast is not None and bool(self._fast.can_create())
 
     def keeps(self, url: str) -> bool:
         """Whether aiohttp would ask for just this URL."""
         return self._fast is not None and bool(self._fast.keeps(url))
+
+    def fast_request(
+        self, method: str, url: str, headers: httpx.Headers, timeout: httpx.Timeout
+    ) -> "FastRequest | None":
+        """Return a request as aiohttp takes it; ``None`` if it would ask for another URL."""
+        if not self.keeps(url):
+            return None
+        made: FastRequest = self._fast.prepare(method, url, headers, timeout)
+        return made
 
     def fast_now(self) -> bool:
         """Whether aiohttp can be used: it is there, and nothing stands in httpx's place that must see all requests."""

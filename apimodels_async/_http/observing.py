@@ -30,11 +30,16 @@ def exchanged(answer: RawResponse, *_: Any, **__: Any) -> dict[str, Any]:
     return {"status": answer.status, "request_id": answer.request_id}
 
 
+def headers_to_add(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that instruments want to be sent and that a request does not have yet."""
+    if port.active is None:
+        return {}
+    return {name: value for name, value in port.headers().items() if name not in headers}
+
+
 def with_headers(request: httpx.Request) -> httpx.Request:
     """Return a request with the headers that instruments want to be sent; `request` itself may be sent again."""
-    if port.active is None:
-        return request
-    missing = {name: value for name, value in port.headers().items() if name not in request.headers}
+    missing = headers_to_add(request.headers)
     if not missing:
         return request
     headers = httpx.Headers([*request.headers.raw, *httpx.Headers(missing).raw])

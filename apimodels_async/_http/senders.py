@@ -1,20 +1,14 @@
 """Sending one request over one lane, by httpx or by aiohttp: streamed, nothing followed, no key added."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import httpx
 
 from apimodels_async._http.observing import with_headers
 
 if TYPE_CHECKING:
-    from httpx_aiohttp import AiohttpTransport
-
-
-class Prepared(NamedTuple):
-    """A query, as httpx sends it, and as aiohttp does where it can."""
-
-    stock: httpx.Request
-    fast: httpx.Request | None
+    from apimodels_async._http.answers import Received
+    from apimodels_async._http.fast import FastLane, FastRequest
 
 
 async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
@@ -27,6 +21,11 @@ async def send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> ht
     return await send(client, request)
 
 
-async def send_fast(request: httpx.Request, transport: "AiohttpTransport") -> httpx.Response:
+async def send_fast(request: "FastRequest", lane: "FastLane") -> "Received":
     """Send by aiohttp."""
-    return await transport.handle_async_request(with_headers(request))
+    return await lane.send(request)
+
+
+async def fetch_fast(request: httpx.Request, lane: "FastLane") -> httpx.Response:
+    """Send a download by aiohttp."""
+    return await lane.transport.handle_async_request(with_headers(request))

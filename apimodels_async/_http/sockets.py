@@ -70,13 +70,18 @@ class SocketStream(anyio.abc.ByteStream):
     @property
     def is_readable(self) -> bool:
         """Whether bytes, or the end, can be read at once."""
-        if self.raw.fileno() < 0:
-            return True
-        if hasattr(select, "poll"):
-            poll = select.poll()
-            poll.register(self.raw, select.POLLIN)
-            return bool(poll.poll(0))
-        return bool(select.select([self.raw], [], [], 0)[0])
+        return is_readable(self.raw.fileno())
+
+
+def is_readable(descriptor: int) -> bool:
+    """Whether bytes, or the end, can be read from a socket at once; also if it is closed."""
+    if descriptor < 0:
+        return True
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([descriptor], [], [], 0)[0])
 
 
 class OpenSockets:

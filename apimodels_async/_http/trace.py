@@ -122,18 +122,31 @@ class SendTrace:
         self.spoke = True
         # A CONNECT to a proxy reports the same event about itself.
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
-            if self.header_sent:
-                raise ResentError("sent already: a transport that sends again by itself was stopped")
-            await self._before_first_byte()
-            self.header_sent = True
-            self.cut_short = False
+            await self.before_write()
             self.stream_id = info.get("stream_id")
-            self.refused_stream = False
         elif event.endswith(".failed") and is_foreign(info["exception"], "httpcore", "ConnectionNotAvailable"):
             # HTTP/2: the server is going away and has not seen this stream. httpcore takes another connection.
-            self.header_sent = False
+            self.withdraw()
         elif event.endswith((".send_request_body.failed", ".send_request_headers.failed")):
             self.cut_short = True
+
+    async def before_write(self) -> None:
+        """What a transport awaits when it has a connection and has written nothing.
+
+        Raises:
+            ResentError: the request has left already; nothing of it is sent again.
+        """
+        if self.header_sent:
+            raise ResentError("sent already: a transport that sends again by itself was stopped")
+        await self._before_first_byte()
+        self.header_sent = True
+        self.cut_short = False
+        self.stream_id = None
+        self.refused_stream = False
+
+    def withdraw(self) -> None:
+        """After all, nothing was written, or the server has not seen it."""
+        self.header_sent = False
 
     async def announce(self) -> None:
         """Let `before_first_byte` know before the call, for a transport that may report no events.

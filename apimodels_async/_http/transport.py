@@ -1,16 +1,18 @@
 """What one client exchanges: creates, queries, uploads, downloads. Every foreign error is mapped on the way out."""
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property, lru_cache, partial
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
 import httpx
 
 from apimodels_async._http import logs, timeouts, versions
-from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
-from apimodels_async._http.bodies import PIECE, BodyInPieces, ReadInPieces
+from apimodels_async._http.answers import Asked, Received, as_stream, read_answer, unwind
+from apimodels_async._http.bodies import PIECE
+from apimodels_async._http.creates import Creates
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
 from apimodels_async._http.http2 import Sending
@@ -19,7 +21,7 @@ from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
 from apimodels_async._http.observing import Purpose, exchange_details, exchanged
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
-from apimodels_async._http.senders import Prepared, send, send_fast, send_prepared
+from apimodels_async._http.senders import fetch_fast, send, send_fast, send_prepared
 from apimodels_async._http.storage import Storage
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
@@ -28,6 +30,9 @@ from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.bodies import StreamedBody
 from apimodels_async.errors import ConfigurationError
 from apimodels_async.instrumentation.port import observes
+
+if TYPE_CHECKING:
+    from apimodels_async._http.fast import FastRequest
 
 T = TypeVar("T")
 HttpClient: TypeAlias = httpx.AsyncClient
@@ -38,6 +43,8 @@ DEFAULT_TIMEOUT = timeouts.DEFAULT
 
 logs.install()
 
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+"""What stands in a URL as it is."""
 _PREPARED = 1024
 """Maximum prepared queries that are kept for reuse."""
 
@@ -69,12 +76,6 @@ class Http:
     @cached_property
     def _headers(self) -> httpx.Headers:
         return api_headers(self._api_key)
-
-    @cached_property
-    def _json_headers(self) -> httpx.Headers:
-        headers = self._headers.copy()
-        headers["Content-Type"] = "application/json"
-        return headers
 
     def create_bound(self, size: int) -> float | None:
         """Seconds for the whole exchange of a create request of `size` bytes, which its sender sees to."""
@@ -120,53 +121,14 @@ class Http:
         Raises:
             RequestFailed: there is no answer; its trace says whether the request can have left.
         """
-        self._check_open()
-        sending = None
-        if self._given is not None:
-            await trace.announce()
-            sending = Sending(self._given, trace, self._timeouts.create)
-        await self.lanes.prepare()
-        self._check_open()
-        async with self.lanes.submit.acquire() as lane:
+        return await self._creates.submit(body, trace)
 
-            async def send_it() -> httpx.Response:
-                return await send(lane.pool, self._create_request(lane.pool, body, sending or trace))
-
-            return await self._exchange(
-                send_it, self._create_url, self._timeouts.create, purpose="create", trace=trace, sending=sending
-            )
-
-    @property
-    def _create_url(self) -> str:
-        return self.base_url + "/images/generations"
-
-    def _create_request(
-        self, lane: httpx.AsyncClient, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace | Sending
-    ) -> httpx.Request:
-        url = self._create_url
-        timeout = trace.timeouts if isinstance(trace, Sending) else self._timeouts.create.as_dict()
-        extensions = {"trace": trace, "timeout": timeout}
-        content = body.reveal()
-        if isinstance(content, StreamedBody):
-            headers = httpx.Headers({**self._json_headers, "Content-Length": str(len(content))})
-            stream = ReadInPieces(content.pieces, content.on_sent)
-            request = lane.build_request("POST", url, headers=headers, content=stream, extensions=extensions)
-            request.stream = stream
-            return request
-        # A caller's own client may have hooks and transports that want to see a body whole.
-        if self._given is not None:
-            request = lane.build_request(
-                "POST", url, headers=self._json_headers, content=content, extensions=extensions
-            )
-            # httpx's own is a generator, which nothing ends if sending fails
-            request.stream = BodyInPieces(cast("Secret[bytes]", body))
-            return request
-        headers = httpx.Headers({**lane.headers, **self._json_headers})
-        headers["Host"] = httpx.URL(url).netloc.decode("ascii")
-        headers["Content-Length"] = str(len(content))
-        return httpx.Request(
-            "POST", url, headers=headers, stream=BodyInPieces(cast("Secret[bytes]", body)), extensions=extensions
-        )
+    @cached_property
+    def _creates(self) -> Creates:
+        return Creates(
+            self.base_url, self._headers, self._timeouts, lanes=self.lanes,
+            given=self._given, ready=self._check_open, exchange=self._exchange,
+        )  # fmt: skip
 
     async def query(self, path: str, **params: str) -> RawResponse:
         """GET something that may be asked for any number of times.
@@ -184,15 +146,15 @@ class Http:
                     self._build_and_send, method="GET", path=path, params=params, timeout=self._timeouts.query
                 )
                 return await self._ask(self.lanes.query, build, url)
-            prepared = self._prepared(path, **params)
-            if prepared.fast is not None and self.lanes.fast_now():
-                return await self._ask(self.lanes.fast, partial(send_fast, prepared.fast), url)
-            return await self._ask(self.lanes.query, partial(send_prepared, prepared.stock), url)
+            prepared = self._prepared(path, fast=self.lanes.fast_now(), **params)
+            if isinstance(prepared, httpx.Request):
+                return await self._ask(self.lanes.query, partial(send_prepared, prepared), url)
+            return await self._ask(self.lanes.fast, partial(send_fast, prepared), url)
 
     async def _ask(
         self,
         pools: PoolSet[T],
-        send: Callable[[T], Awaitable[httpx.Response]],
+        send: Callable[[T], Awaitable[httpx.Response | Received]],
         url: str,
     ) -> RawResponse:
         """Over one lane; and once more over a new one, if a connection of this one was old and broke off.
@@ -224,21 +186,19 @@ class Http:
         )  # fmt: skip
 
     @cached_property
-    def _prepared(self) -> Callable[..., Prepared]:
-        """The request of a query. Parsing its URL would cost a tenth of all."""
+    def _prepared(self) -> "Callable[..., httpx.Request | FastRequest]":
+        """The request of a query, which a task needs several times: as aiohttp takes it where it can and may."""
         bounds = self._timeouts.query.as_dict()
 
         @lru_cache(_PREPARED)
-        def prepare(path: str, **params: str) -> Prepared:
-            url = httpx.URL(self.base_url + path, params=params or None)
-            # aiohttp bounds the connecting to each address of a name, and with `pool` all of it.
-            fast = {"timeout": {**bounds, "pool": bounds["connect"]}}
-            return Prepared(
-                httpx.Request("GET", url, headers=self._headers, extensions={"timeout": bounds}),
-                httpx.Request("GET", url, headers=self._headers, extensions=fast)
-                if self.lanes.keeps(str(url))
-                else None,
-            )
+        def prepare(path: str, *, fast: bool, **params: str) -> "httpx.Request | FastRequest":
+            url = self.base_url + path
+            if all(map(_PLAIN.fullmatch, params.values())):  # parsing a URL would cost a tenth of the whole query
+                url += "?" * bool(params) + "&".join(f"{name}={value}" for name, value in params.items())
+            else:
+                url = str(httpx.URL(url, params=params))
+            request = self.lanes.fast_request("GET", url, self._headers, self._timeouts.query) if fast else None
+            return request or httpx.Request("GET", url, headers=self._headers, extensions={"timeout": bounds})
 
         return prepare
 
@@ -249,7 +209,7 @@ class Http:
     @observes(exchange_details, exchanged)
     async def _exchange(
         self,
-        send: Callable[[], Awaitable[httpx.Response]],
+        send: Callable[[], Awaitable[httpx.Response | Received]],
         url: str,
         timeout: httpx.Timeout,
         *,
@@ -302,7 +262,7 @@ class Http:
             raise ValueError(f"no link that can be fetched: {error}") from None
         if self.lanes.fast_now() and self.lanes.keeps(str(request.url)) and self.lanes.proxy_of(url) is None:
             request.extensions["timeout"]["pool"] = self._timeouts.other.connect
-            answer = self._picture(self.lanes.fast, partial(send_fast, request), url)
+            answer = self._picture(self.lanes.fast, partial(fetch_fast, request), url)
         else:
             answer = self._picture(self.lanes.download(url), partial(send_prepared, request), url)
         async with answer as stream:

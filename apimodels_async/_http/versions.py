@@ -4,6 +4,7 @@ Each function works, with less effect, where a later version has no such name.
 """
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction, signature
 from typing import Any
 
 import httpx
@@ -26,6 +27,12 @@ def without_second_attempts(session: Any) -> None:
     """Keep aiohttp from sending a GET again by itself. What is repeated, and how often, is decided elsewhere."""
     if hasattr(session, "_retry_connection"):
         setattr(session, "_retry_connection", False)  # noqa: B010
+
+
+def hands_connections_to(request_class: Any) -> bool:
+    """Whether aiohttp has a request send itself over a connection that it is given."""
+    send = getattr(request_class, "send", None)
+    return iscoroutinefunction(send) and list(signature(send).parameters) == ["self", "conn"]
 
 
 def in_pieces_of(stream: Any, size: int) -> None:

@@ -281,6 +281,7 @@ def test_no_answer_at_all_makes_a_create_end_in_anything_but_the_three_ways(
 # --- on real sockets
 
 
+@pytest.mark.usefixtures("create_lane")
 @pytest.mark.anyio
 async def test_forty_creates_of_a_synchronous_model_leave_room_for_queries() -> None:
     finish = threading.Event()
@@ -320,10 +321,12 @@ async def test_forty_creates_of_a_synchronous_model_leave_room_for_queries() -> 
 
 @pytest.mark.anyio
 async def test_a_create_does_not_reuse_a_connection_that_was_idle_for_two_seconds(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, create_lane: str
 ) -> None:
     later = 0.0
     monkeypatch.setattr("httpcore._async.http11.time", SimpleNamespace(monotonic=lambda: time.monotonic() + later))
+    if create_lane == "fast":
+        monkeypatch.setattr("aiohttp.connector.monotonic", lambda: time.monotonic() + later)
     with FaultServer(post=[accept()]) as server:
         async with AsyncImagesClient("k", base_url=server.base_url, model="m") as client:
             await client.create("a cat")
@@ -337,12 +340,37 @@ async def test_a_create_does_not_reuse_a_connection_that_was_idle_for_two_second
     assert (counts.posts, counts.taken, counts.connections) == (3, 3, 2)
 
 
+@pytest.mark.anyio
+@pytest.mark.usefixtures("create_lane")
+async def test_what_a_server_says_on_an_idle_connection_is_no_answer_to_the_next_create() -> None:
+    """A proxy says 408 to a connection that it drops. The event loop has not read it when the next create begins."""
+    may_speak, has_spoken = threading.Event(), threading.Event()
+
+    def accept_and_speak_later(exchange: Exchange) -> None:
+        accept()(exchange)
+        assert may_speak.wait(60)
+        exchange.visit.send(reply(408))
+        has_spoken.set()
+        exchange.visit.wait_until_left()
+
+    with FaultServer(post=[accept_and_speak_later, accept()]) as server:
+        async with AsyncImagesClient("k", base_url=server.base_url, model="m") as client:
+            await client.create("a cat")
+            may_speak.set()
+            assert has_spoken.wait(60)
+            assert (await client.create("a dog")).id == "task-2"
+        counts = server.counts
+
+    assert (counts.posts, counts.taken, counts.connections) == (2, 2, 2)
+
+
 @pytest.fixture
 def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.usefixtures("create_lane")
 @pytest.mark.anyio
 @pytest.mark.usefixtures("_no_proxies")
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
@@ -363,6 +391,7 @@ async def test_the_proxy_of_the_environment_is_used_for_plain_http(monkeypatch: 
     ]
 
 
+@pytest.mark.usefixtures("create_lane")
 @pytest.mark.anyio
 @pytest.mark.usefixtures("_no_proxies")
 async def test_the_proxy_of_the_environment_is_used_for_https(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,6 +405,7 @@ async def test_the_proxy_of_the_environment_is_used_for_https(monkeypatch: pytes
     assert "authorization" not in proxy.requests[0].headers
 
 
+@pytest.mark.usefixtures("create_lane")
 @pytest.mark.anyio
 @pytest.mark.usefixtures("_no_proxies")
 async def test_this_machine_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -490,6 +520,7 @@ async def test_a_closed_client_of_the_callers_own_is_an_error_before_a_byte() ->
     assert server.counts.connections == 0
 
 
+@pytest.mark.usefixtures("create_lane")
 @pytest.mark.anyio
 async def test_a_closed_client_is_an_error_before_a_byte() -> None:
     with FaultServer(post=[accept()]) as server:

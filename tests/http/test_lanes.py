@@ -27,6 +27,8 @@ from apimodels_async import (
 from apimodels_async._http import answers, lanes
 from apimodels_async._http.error_mapping import AIOHTTP_ERRORS, from_aiohttp
 from apimodels_async._http.lanes import CONNECTIONS, FAST_CONNECTIONS
+from apimodels_async._http.trace import RequestFailed, SendTrace
+from apimodels_async._secret import Secret
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, answer, bomb, enveloped, picture, raw
 from tests.support.pictures import PNG
@@ -59,14 +61,20 @@ def done(*links: str) -> Task:
 def used(client: AsyncImagesClient) -> set[str]:
     """The lanes that were made."""
     made = vars(client._engine.http.lanes)
-    names = {"submit": "submit", "query": "query", "_downloads": "download", "fast": "fast"}
+    names = {
+        "submit": "submit",
+        "query": "query",
+        "_downloads": "download",
+        "fast": "fast",
+        "fast_submit": "fast submit",
+    }
     return {name for lane, name in names.items() if made.get(lane)}
 
 
 # --- who takes which
 
 
-async def test_queries_and_downloads_take_the_fast_lane_where_there_is_one(
+async def test_everything_takes_the_fast_lane_where_there_is_one(
     server: PictureServer, tmp_path: Path, lane: str
 ) -> None:
     async with client_of(server) as client:
@@ -74,7 +82,70 @@ async def test_queries_and_downloads_take_the_fast_lane_where_there_is_one(
         await client.download(done(server.play("/a", picture())), tmp_path)
         assert used(client) == ({"fast"} if lane == "fast" else {"query", "download"})
         await client.create("a cat")
+        assert used(client) == ({"fast", "fast submit"} if lane == "fast" else {"query", "download", "submit"})
+
+
+async def test_creates_load_the_fast_lane_when_there_are_several_and_do_not_wait_for_it(
+    server: PictureServer, monkeypatch: pytest.MonkeyPatch, lane: str
+) -> None:
+    may_load, loaded = threading.Event(), threading.Event()
+    load = lanes.load
+
+    def slow_load() -> Any:
+        assert may_load.wait(60)
+        return load()
+
+    def note_load(self: lanes.Lanes) -> None:
+        load_fast(self)
+        loaded.set()
+
+    load_fast = lanes.Lanes._load_fast
+    monkeypatch.setattr(lanes, "load", slow_load)
+    monkeypatch.setattr(lanes.Lanes, "_load_fast", note_load)
+    async with client_of(server) as client:
+        for _ in range(lanes.FEW):
+            await client.create("a cat")
+        assert used(client) == {"submit"}
+        may_load.set()
+        if lane == "fast":
+            assert await anyio.to_thread.run_sync(loaded.wait, 60)
+        await client.create("a cat")
+        assert used(client) == ({"submit", "fast submit"} if lane == "fast" else {"submit"})
+
+
+async def test_the_creates_of_a_batch_find_the_fast_lane_loaded(server: PictureServer, lane: str) -> None:
+    server.query(enveloped({**PENDING, "state": "failed", "code": 400, "msg": "no"}))
+    async with client_of(server) as client:
+        async with client.batch(["a cat"]) as batch:
+            assert [outcome.index async for outcome in batch] == [0]
+        assert used(client) == ({"fast", "fast submit"} if lane == "fast" else {"query", "submit"})
+
+
+async def test_a_large_create_stays_where_an_early_refusal_can_be_read(server: PictureServer, lane: str) -> None:
+    async with client_of(server) as client:
+        await client.get("task-1")
+        await client.create("a" * 70_000)
         assert "submit" in used(client)
+
+
+async def test_a_create_waits_for_its_turn_with_a_connection_and_nothing_written(
+    server: PictureServer, lane: str
+) -> None:
+    """What is noted before the first byte is noted when the connection stands, and what fails there sends nothing."""
+    seen: list[tuple[int, int]] = []
+
+    async def note() -> None:
+        seen.append((len(server._connections), server.posts))
+        raise OSError("the disk is full")
+
+    async with client_of(server) as client:
+        await client.get("task-1")  # the lane is there
+        with pytest.raises(RequestFailed, match="the disk is full") as failed:
+            await client._engine.http.submit(Secret(b"{}"), SendTrace(note))
+    [(connections, posts)] = seen
+    assert (connections > 0, posts) == (True, 0)
+    assert server.posts == 0
+    assert failed.value.trace.provably_unsent
 
 
 async def test_what_is_slow_to_import_is_imported_beside_the_loop(

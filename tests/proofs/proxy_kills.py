@@ -3,7 +3,8 @@
     python tests/proofs/proxy_kills.py [--mitmdump PATH]
 
 mitmproxy in reverse mode stands before the embedded gateway, on this machine. Without ``--mitmdump`` it is installed
-from the registry into a temporary environment of its own. What was created is read from the gateway's own store.
+from the registry into a temporary environment of its own. What was created is read from the gateway's own store. One
+run goes over httpx, one over aiohttp, which create requests take once a query has loaded it, and one over trio.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import venv
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,7 +113,7 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError("mitmdump does not listen")
 
 
-async def create_all(base_url: str, api_key: str) -> tuple[list[str], int, Counter[str]]:
+async def create_all(base_url: str, api_key: str, *, aiohttp: bool) -> tuple[list[str], int, Counter[str]]:
     """Ids given, unknowns reported, and whatever else happened."""
     known: list[str] = []
     others: Counter[str] = Counter()
@@ -135,12 +137,14 @@ async def create_all(base_url: str, api_key: str) -> tuple[list[str], int, Count
             AsyncImagesClient(api_key, base_url=base_url, model="grok-image/grok-4.2-image") as client,
             anyio.create_task_group() as group,
         ):
+            if aiohttp:
+                await client.balance()
             for number in range(CREATES):
                 group.start_soon(create, number)
     return known, unknown, others
 
 
-def run(backend: str, mitmdump: str) -> Result:
+def run(backend: str, mitmdump: str, *, aiohttp: bool) -> Result:
     """One run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -148,7 +152,8 @@ def run(backend: str, mitmdump: str) -> Result:
         with LocalGateway(store=folder / "store", latency="0.05/0.1", balance=1e6) as gateway:
             origin, _, path = gateway.base_url.partition("/api/")
             with killing_proxy(mitmdump, folder, origin) as proxy:
-                known, unknown, others = anyio.run(create_all, f"{proxy}/api/{path}", gateway.api_key, backend=backend)
+                work = partial(create_all, f"{proxy}/api/{path}", gateway.api_key, aiohttp=aiohttp)
+                known, unknown, others = anyio.run(work, backend=backend)
         with closing(sqlite3.connect(folder / "store")) as store:
             created = dict(store.execute("SELECT id, prompt FROM tasks"))
         return Result(
@@ -175,13 +180,13 @@ def main() -> int:
                 print("mitmproxy cannot be installed here")
                 return 1
             mitmdump = str(into / "bin" / "mitmdump")
-        print("back end  " + "  ".join(Result._fields))
+        print("back end          " + "  ".join(Result._fields))
         good = True
-        for backend in ("asyncio", "trio"):
-            result = run(backend, mitmdump)
+        for backend, aiohttp in (("asyncio", False), ("asyncio", True), ("trio", False)):
+            result = run(backend, mitmdump, aiohttp=aiohttp)
             good = good and result.good
             print(
-                f"{backend:<8}  "
+                f"{backend + ', aiohttp' * aiohttp:<16}  "
                 + "  ".join(f"{value:>{len(field)}.4g}" for field, value in zip(Result._fields, result, strict=True)),
                 flush=True,
             )

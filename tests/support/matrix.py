@@ -60,7 +60,7 @@ class Row:
     Attributes:
         fault: what the server did, in words.
         counted: how many POSTs (to a create request) or GETs (to a query) it read, wholly or partly.
-        got: what the user got; on trio `got_on_trio`, where that differs.
+        got: what the user got; over aiohttp `got_fast`, where that differs.
         taken: how many creates it accepted.
         plays: how the server is set up.
         way: how the client gets there.
@@ -76,7 +76,7 @@ class Row:
     fault: str
     counted: int
     got: str
-    got_on_trio: str | None = None
+    got_fast: str | None = None
     taken: int = 0
     plays: Mapping[str, Any] = field(default_factory=dict)
     way: Way = Way.PLAIN
@@ -355,6 +355,7 @@ CREATES = [
         "Takes it, Content-Length shorter than the body",
         1,
         _unknown("ProtocolError"),
+        _unknown(BROKEN),
         taken=1,
         plays=_post(
             accept(lambda task_id: reply(200, envelope(taskId=task_id, state="pending"), length=20), close=True)
@@ -464,6 +465,7 @@ CREATES = [
         "HTTP 101 to a client that wants no other protocol",
         1,
         _unknown(BROKEN),
+        _unknown("ProtocolError"),
         plays=_post(say(reply(101, body=b"", framed=False), close=True)),
     ),
     Row("HTTP 204", 1, _unknown("ProtocolError"), plays=_post(say(reply(204, body=b"", framed=False)))),
