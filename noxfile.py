@@ -285,6 +285,9 @@ def mirror(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measurements beside others, in one table, into docs/benchmarks.md; `nox -s bench -- imports` for a part of it."""
-    session.install("--quiet", ".[fast,cli,gateway]", *group("bench"), *group("test"))
+    """Measurements beside others, in one table, into docs/benchmarks.md; `nox -s bench -- imports` for a part of it.
+
+    The part `growth` needs PostgreSQL from the distribution's packages.
+    """
+    session.install("--quiet", ".[fast,cli,gateway,postgres]", *group("bench"), *group("test"))
     session.run("python", "tests/bench", *session.posargs)
