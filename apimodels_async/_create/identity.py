@@ -23,7 +23,8 @@ def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, 
     The callback URL is left out: it may contain a token, and it does not change what is generated.
     """
     view: dict[str, Any] = {"model": model}
-    for name in _fields_of(type(request)):  # of its own class, which may have more than ours
+    kind: Any = type(request)  # its own class, which may have more fields than ours
+    for name in _fields_of(kind):
         if (value := getattr(request, name)) is not None:
             view[name] = value
     view.update(pictures)
@@ -33,7 +34,7 @@ def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, 
 
 
 @cache
-def _fields_of(kind: type[GenerationRequest]) -> tuple[str, ...]:
+def _fields_of(kind: type[Any]) -> tuple[str, ...]:
     return tuple(each.name for each in fields(kind) if each.name not in _APART)
 
 

@@ -209,21 +209,19 @@ def test_many_changes_in_one_transaction_are_as_each_in_its_own(
 
 
 def test_what_changes_between_the_look_and_the_update_is_looked_at_again(
-    ledger: PostgresLedger, other: PostgresLedger, postgres_server: PostgresServer
+    ledger: PostgresLedger, other: PostgresLedger
 ) -> None:
     ledger.apply([begun("k", model=MODEL), begun("q", model=MODEL)])
     results: list[int] = []
-    with ledger.database.dsn.connect() as connection:
-        with connection.transaction():
-            connection.execute("UPDATE apimodels.entry SET attempt = 7 WHERE name = 'k'")
-            connection.execute("UPDATE apimodels.entry SET step = 'abandoned' WHERE name = 'q'")
-            marking = threading.Thread(target=lambda: results.extend(other.apply([mark("k", 1), mark("q", 1)])))
-            marking.start()
-            waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
-            ends = time.monotonic() + 60
-            while not ledger.database.select(waiting):
-                assert time.monotonic() < ends
-                time.sleep(0.05)
+    marking = threading.Thread(target=lambda: results.extend(other.apply([mark("k", 1), mark("q", 1)])))
+    with ledger.database.dsn.connect() as connection, connection.transaction():
+        connection.execute("UPDATE apimodels.entry SET attempt = 7 WHERE name = 'k'")
+        connection.execute("UPDATE apimodels.entry SET step = 'abandoned' WHERE name = 'q'")
+        marking.start()
+        ends = time.monotonic() + 60
+        while not ledger.database.select("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
     marking.join(60)
 
     assert not marking.is_alive()

@@ -83,9 +83,7 @@ class _Staged(NamedTuple):
     given: str | None
 
 
-def _staged(
-    requests: Iterable[GenerationRequest | str], model: str | None, prices: PriceTable
-) -> Iterator[_Staged]:
+def _staged(requests: Iterable[GenerationRequest | str], model: str | None, prices: PriceTable) -> Iterator[_Staged]:
     for number, given in enumerate(requests, 1):
         request = given if isinstance(given, GenerationRequest) else GenerationRequest(given)
         its_model = request.model or model

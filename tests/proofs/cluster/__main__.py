@@ -44,6 +44,7 @@ class Disturber:
         self._next = time.monotonic() + 2.0 * options.every
         self._thawing: list[threading.Timer] = []
         self.done: dict[str, int] = dict.fromkeys(counts, 0)
+        self.sending: list[int] = []
 
     @property
     def interruptions(self) -> int:
@@ -67,6 +68,8 @@ class Disturber:
         if what == "kill":
             victim.kill()
             victim.wait()
+            [(sending,)] = self._ledger.database.select(_SENDING, (victim.pid,))
+            self.sending.append(sending)
         else:  # longer than its lease, and then let go as a zombie
             victim.send_signal(signal.SIGSTOP)
             timer = threading.Timer(2.2 * self._ttl, victim.send_signal, (signal.SIGCONT,))
@@ -85,6 +88,9 @@ _BUSY = """
 SELECT DISTINCT r.pid FROM apimodels.run r JOIN apimodels.entry e ON e.run = r.id
 WHERE r.ended IS NULL AND r.seen > clock_timestamp() - make_interval(secs => r.ttl / 2)
   AND e.step IN ('sending', 'created', 'done')
+"""
+_SENDING = """
+SELECT count(*) FROM apimodels.entry WHERE step = 'sending' AND run IN (SELECT id FROM apimodels.run WHERE pid = %s)
 """
 
 
@@ -119,6 +125,12 @@ def prove(options: argparse.Namespace) -> list[str]:
         print(
             f"\n{options.engine}: {disturber.done} in {time.monotonic() - began:.0f} s\n{account.lines()}", flush=True
         )
+        if disturber.sending:
+            mean, most = sum(disturber.sending) / len(disturber.sending), max(disturber.sending)
+            load = os.getloadavg()[1] / (os.cpu_count() or 1)
+            print(
+                f"being sent when killed: {mean:.2f} on average, {most} at most; {load:.1f} programs a core wanted to run"
+            )
         faults = account.faults(disturber.interruptions, options.unknown)
         if options.rate is not None and account.busiest > 1.2 * options.rate + 1:
             faults.append(f"{account.busiest} in the busiest second at rate {options.rate:g}")
