@@ -128,9 +128,7 @@ def prove(options: argparse.Namespace) -> list[str]:
         if disturber.sending:
             mean, most = sum(disturber.sending) / len(disturber.sending), max(disturber.sending)
             load = os.getloadavg()[1] / (os.cpu_count() or 1)
-            print(
-                f"being sent when killed: {mean:.2f} on average, {most} at most; {load:.1f} programs a core wanted to run"
-            )
+            print(f"being sent when killed: {mean:.2f} on average, {most} at most; load of each core {load:.1f}")
         faults = account.faults(disturber.interruptions, options.unknown)
         if options.rate is not None and account.busiest > 1.2 * options.rate + 1:
             faults.append(f"{account.busiest} in the busiest second at rate {options.rate:g}")
