@@ -44,7 +44,7 @@ class Disturber:
         self._random = random.Random(options.seed)
         counts = {"kill": options.kills, "freeze": options.freezes, "crash": options.crashes}
         counts["partition"] = options.partitions
-        self._partitions = Partitions({"database": server.port, "vendor": urlsplit(referee.base_url).port or 80})
+        self.partitions = Partitions({"database": server.port, "vendor": urlsplit(referee.base_url).port or 80})
         peers = ("database", "vendor", "scheduler") if options.engine == "dask" else ("database", "vendor")
         self._peers = itertools.cycle(peers)
         self.left = [name for name, number in counts.items() for _ in range(number)]
@@ -83,7 +83,7 @@ class Disturber:
             [(sending,)] = self._ledger.database.select(_SENDING, (victim.pid,))
             self.sending.append(sending)
         elif what == "partition":
-            self._partitions.cut(victim.pid, next(self._peers), 2.2 * self._ttl)
+            self.partitions.cut(victim.pid, next(self._peers), 2.2 * self._ttl)
         else:  # longer than its lease, and then let go as a zombie
             victim.send_signal(signal.SIGSTOP)
             timer = threading.Timer(2.2 * self._ttl, victim.send_signal, (signal.SIGCONT,))
@@ -145,6 +145,10 @@ def prove(options: argparse.Namespace) -> list[str]:
             load = os.getloadavg()[1] / (os.cpu_count() or 1)
             print(f"being sent when killed: {mean:.2f} on average, {most} at most; load of each core {load:.1f}")
         faults = account.faults(disturber.interruptions, options.unknown)
+        if options.partitions:
+            print("packets dropped by the partitions:", disturber.partitions.dropped)
+            if not all(disturber.partitions.dropped):
+                faults.append("a partition has dropped nothing")
         if options.rate is not None and account.busiest > 1.2 * options.rate + 1:
             faults.append(f"{account.busiest} in the busiest second at rate {options.rate:g}")
         return faults

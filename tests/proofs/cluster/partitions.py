@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _FIRST_GROUP = 50_000
+_INSIDE = "CLUSTER_PROOF_HAS_ITS_NETWORK"
 
 
 def enter_namespace(arguments: Sequence[str]) -> None:
     """Run this proof again in a network namespace that has nothing but its loopback, unless it is in one."""
-    ours, first = (Path(f"/proc/{process}/ns/net").readlink() for process in ("self", 1))
-    if ours != first:
+    if _INSIDE in os.environ:
         return
+    os.environ[_INSIDE] = "yes"
     sys.stdout.flush()
     again = [sys.executable, "-m", "tests.proofs.cluster", *arguments]
     os.execvp("unshare", ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *again])
@@ -34,38 +35,32 @@ class Partitions:
     """Cuts workers off.
 
     Args:
-        ports: where a worker's peers listen, by their name. Who has none is cut off by everything but these.
+        ports: where a worker's peers listen, by their name. A peer that is not named is everything else.
+
+    Attributes:
+        dropped: packets that were dropped by each partition that is over.
     """
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         self._ports = ports
-        self._timers: list[threading.Timer] = []
+        self.dropped: list[int] = []
 
     def cut(self, pid: int, peer: str, seconds: float) -> None:
         """Drop what a worker sends to a peer for so long."""
-        port = self._ports.get(peer)
-        where = ["!", "--dports", ",".join(map(str, self._ports.values()))] if port is None else ["--dports", str(port)]
-        group = os.stat(f"/proc/{pid}").st_gid  # noqa: PTH116
-        rule = [
-            "OUTPUT",
-            "-p",
-            "tcp",
-            "-m",
-            "owner",
-            "--gid-owner",
-            str(group),
-            "-m",
-            "multiport",
-            *where,
-            "-j",
-            "DROP",
-        ]
+        named = ["--dports", ",".join(map(str, self._ports.values()))]
+        where = ["--dports", str(self._ports[peer])] if peer in self._ports else ["!", *named]
+        group = str(Path(f"/proc/{pid}").stat().st_gid)
+        rule = ["OUTPUT", "-p", "tcp", "-m", "owner", "--gid-owner", group, "-m", "multiport", *where, "-j", "DROP"]
         _iptables("-A", *rule)
-        timer = threading.Timer(seconds, _iptables, ("-D", *rule))
+        timer = threading.Timer(seconds, self._heal, (group, rule))
         timer.daemon = True
         timer.start()
-        self._timers.append(timer)
+
+    def _heal(self, group: str, rule: Sequence[str]) -> None:
+        lines = _iptables("-nvxL", "OUTPUT").splitlines()
+        self.dropped += [int(line.split()[0]) for line in lines if f"GID match {group} " in line][:1]
+        _iptables("-D", *rule)
 
 
-def _iptables(*arguments: str) -> None:
-    subprocess.run(["iptables", "-w", *arguments], check=True, capture_output=True)
+def _iptables(*arguments: str) -> str:
+    return subprocess.run(["iptables", "-w", *arguments], check=True, capture_output=True, text=True).stdout
