@@ -209,7 +209,10 @@ def cluster_demo(session: nox.Session) -> None:
 
 @nox.session
 def cluster(session: nox.Session) -> None:
-    """The long proof of ledgers that are shared: kills, crashes, freezes; `-- --kills 60` for a small one."""
+    """The long proof of ledgers that are shared: kills, crashes, freezes; `-- --kills 60` for a small one.
+
+    Partitions are made in a network namespace, which needs root; they are left out for others.
+    """
     session.install("--quiet", CLUSTER, "ray", "pytest>=8.3.4")
     run = ("python", "-m", "tests.proofs.cluster")
     if session.posargs:
@@ -220,6 +223,8 @@ def cluster(session: nox.Session) -> None:
         session.run(
             *run, "--engine", engine, "--kills", "0", "--crashes", "25", "--freezes", "10", "--requests", "5000"
         )
+        if os.getuid() == 0:
+            session.run(*run, "--engine", engine, "--kills", "0", "--partitions", "15", "--requests", "3000")
     session.run(*run, "--kills", "20", "--freezes", "5", "--rate", "30", "--requests", "3000")
     session.run("python", "-m", "tests.proofs.cluster.ray_recipe")
 
@@ -293,6 +298,9 @@ def mirror(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measurements beside others, in one table, into docs/benchmarks.md; `nox -s bench -- imports` for a part of it."""
-    session.install("--quiet", ".[fast,cli,gateway]", *group("bench"), *group("test"))
+    """Measurements beside others, in one table, into docs/benchmarks.md; `nox -s bench -- imports` for a part of it.
+
+    The part `growth` needs PostgreSQL from the distribution's packages.
+    """
+    session.install("--quiet", ".[fast,cli,gateway,postgres]", *group("bench"), *group("test"))
     session.run("python", "tests/bench", *session.posargs)

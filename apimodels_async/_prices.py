@@ -12,7 +12,7 @@ from attrs import fields
 from apimodels_async.catalogue import PUBLISHED, PriceTable, resolution_of
 from apimodels_async.models import GenerationRequest
 
-_INPUTS = ("image", "image_url", "images", "image_urls")
+_INPUTS = frozenset({"image", "image_url", "images", "image_urls"})
 """The fields by which a create request brings pictures to work on."""
 
 
@@ -41,7 +41,7 @@ def price_as_sent(fields: Mapping[str, Any], model: str, prices: PriceTable = PU
         n if isinstance(n, int) and n > 0 else 1,
         resolution=_resolution(given.get("resolution"), given.get("size")),
         quality=quality if isinstance(quality, str) else None,
-        edit=any(given.get(name) is not None for name in _INPUTS),
+        edit=not _INPUTS.isdisjoint(given) and any(given.get(name) is not None for name in _INPUTS),
     )
 
 

@@ -6,6 +6,7 @@ The fields come from `GenerationRequest` itself, so that a new field cannot be l
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from attrs import fields
@@ -22,18 +23,27 @@ def request_view(request: GenerationRequest, model: str, pictures: Mapping[str, 
     The callback URL is left out: it may contain a token, and it does not change what is generated.
     """
     view: dict[str, Any] = {"model": model}
-    for each in fields(type(request)):  # of its own class, which may have more than ours
-        if each.name not in _APART and (value := getattr(request, each.name)) is not None:
-            view[each.name] = value
+    kind: Any = type(request)  # its own class, which may have more fields than ours
+    for name in _fields_of(kind):
+        if (value := getattr(request, name)) is not None:
+            view[name] = value
     view.update(pictures)
     if request.extra_body:
         view["extra_body"] = dict(request.extra_body)
     return view
 
 
+@cache
+def _fields_of(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if each.name not in _APART)
+
+
 def view_text(view: Mapping[str, Any]) -> str:
     """Return a request's content, as returned by `request_view`, as the text of which its digest is the sum."""
-    return json.dumps(view, sort_keys=True, default=str)
+    return _encode(view)
+
+
+_encode = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 def digest_of(view: Mapping[str, Any]) -> str:

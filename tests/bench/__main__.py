@@ -26,6 +26,7 @@ NAMES = (
     "end_to_end",
     "batch",
     "ledger",
+    "growth",
     "download",
     "inputs",
     "callbacks",
@@ -37,7 +38,7 @@ NAMES = (
 """In the order of the table."""
 PAGE = ROOT / "docs" / "benchmarks.md"
 LIBRARIES = (
-    *("httpx", "httpcore", "anyio", "attrs", "cattrs", "httpx-aiohttp", "aiohttp"),
+    *("httpx", "httpcore", "anyio", "attrs", "cattrs", "httpx-aiohttp", "aiohttp", "psycopg"),
     *("fal-client", "replicate", "openai", "runwayml"),
 )
 

@@ -1,5 +1,6 @@
 """What the PostgreSQL ledger alone does: who may send, one budget, one rate, shards, refusing what may be a copy."""
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ pytest.importorskip("psycopg")
 
 from apimodels_async import GenerationRequest
 from apimodels_async.errors import ConfigurationError, LedgerError
-from apimodels_async.ledger import PostgresLedger, Step
+from apimodels_async.ledger import PostgresLedger, SavedFile, Step
 from apimodels_async.ledger.opening import open_ledger, shown
 from apimodels_async.ledger.port import Change, Result
 from apimodels_async.ledger.postgres.shards import ShardHeldError
@@ -165,6 +166,79 @@ def test_a_mark_whose_answer_was_lost_is_recognised_and_that_of_another_attempt_
     assert ledger.apply([mark("k", 2)]) == [Result.UNCHANGED]
 
 
+def some_change(draw: random.Random) -> Change:
+    key = draw.choice(["a", "b", "c", "d", "e"])
+    attempt = draw.choice([1, 2])
+    task = Task(id=f"t{draw.choice([1, 2])}", state="pending")
+    return draw.choice(
+        [
+            begun(key, model=MODEL),
+            mark(key, attempt),
+            mark(key, attempt),
+            Change(key, Step.CREATED, task=task, attempt=attempt),
+            Change(key, Step.INTENT, before=frozenset({Step.SENDING}), attempt=attempt),
+            Change(key, Step.REJECTED, error="no", attempt=attempt),
+            Change(key, Step.UNKNOWN, error="cut off", attempt=attempt),
+            Change(key, Step.FAILED, task=task),
+            Change(key, Step.DONE, task=task),
+            Change(key, Step.SAVED, files=[SavedFile(f"/{key}.png", "0" * 64)], name=key),
+        ]
+    )
+
+
+@pytest.mark.parametrize("budget", [None, 1000.0])
+def test_many_changes_in_one_transaction_are_as_each_in_its_own(
+    ledger: PostgresLedger, postgres_server: PostgresServer, budget: float | None
+) -> None:
+    draw = random.Random(18)
+    with PostgresLedger(postgres_server.database()) as another:
+        for each in (ledger, another):
+            each.set_terms(budget=budget)
+        for _ in range(40):
+            changes = [some_change(draw) for _ in range(draw.randrange(1, 30))]
+            assert ledger.apply(changes) == [result for change in changes for result in another.apply([change])]
+            together, apart = (
+                [(e.key, e.step, e.task and e.task.id, e.error, e.attempt, e.files, e.name) for e in each.entries()]
+                for each in (ledger, another)
+            )
+            assert together == apart
+            assert sorted(ledger.strays()) == sorted(another.strays())
+            assert money(ledger)[1:] == money(another)[1:]
+            assert money(ledger)[1] == money(ledger)[2]
+    assert {entry.step for entry in ledger.entries()} - {Step.INTENT}
+
+
+def test_what_changes_between_the_look_and_the_update_is_looked_at_again(
+    ledger: PostgresLedger, other: PostgresLedger
+) -> None:
+    ledger.apply([begun("k", model=MODEL), begun("q", model=MODEL)])
+    results: list[int] = []
+    marking = threading.Thread(target=lambda: results.extend(other.apply([mark("k", 1), mark("q", 1)])))
+    with ledger.database.dsn.connect() as connection, connection.transaction():
+        connection.execute("UPDATE apimodels.entry SET attempt = 7 WHERE name = 'k'")
+        connection.execute("UPDATE apimodels.entry SET step = 'abandoned' WHERE name = 'q'")
+        marking.start()
+        ends = time.monotonic() + 60
+        while not ledger.database.select("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+    marking.join(60)
+
+    assert not marking.is_alive()
+    assert results == [Result.CHANGED, Result.UNCHANGED]
+    assert ledger.steps() == {"k": Step.SENDING, "q": Step.ABANDONED}
+
+
+def test_what_comes_back_to_a_budget_is_there_for_the_same_transaction(ledger: PostgresLedger) -> None:
+    ledger.apply([begun(key, model=MODEL) for key in "abc"])
+    ledger.set_terms(budget=2 * PRICE)
+    assert ledger.apply([mark("a", 1), mark("b", 1), mark("c", 1)]) == [1, 1, Result.NO_BUDGET]
+
+    assert ledger.apply([Change("a", Step.REJECTED, error="no", attempt=1), mark("c", 2)]) == [1, 1]
+    assert ledger.apply([mark("a", 3), Change("b", Step.REJECTED, error="no", attempt=1)]) == [1, 1]
+    assert money(ledger) == (60_000, 60_000, 60_000)
+
+
 def test_a_late_not_taken_does_not_free_the_next_attempt(ledger: PostgresLedger, other: PostgresLedger) -> None:
     not_taken = Change("k", Step.INTENT, attempt=1)
     ledger.apply([begun("k"), mark("k", 1), not_taken])
@@ -275,6 +349,7 @@ def test_every_request_is_in_one_shard_as_it_was_loaded(ledger: PostgresLedger, 
     (tmp_path / "in.png").write_bytes(PNG)
     given = [
         *(GenerationRequest(f"p{number}", model=MODEL, size="1024x1024") for number in range(50)),
+        GenerationRequest('a "b" \\ \\N \\t\n\u00fc \U0001f600', model="m\\N"),
         GenerationRequest("edit", model=MODEL, image=str(tmp_path / "in.png"), extra_body={"x": 1}),
         GenerationRequest("two", model=MODEL, images=["https://a.example/b.png", str(tmp_path / "in.png")]),
         GenerationRequest("called", model=MODEL, callback_url="https://a.example/c"),

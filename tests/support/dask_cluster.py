@@ -46,17 +46,21 @@ class DaskCluster:
         """This process's environment, without what only workers may know."""
         return {name: value for name, value in os.environ.items() if not name.startswith("APIMODELS_")} | QUIET
 
-    def _start(self, what: str, *arguments: str, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    def _start(
+        self, what: str, *arguments: str, environment: dict[str, str], group: int | None = None
+    ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [sys.executable, "-c", _PROGRAM.format(what), *arguments],
             env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+            group=group,
         )  # fmt: skip
 
-    def start_worker(self) -> "subprocess.Popen[bytes]":
-        """Start one more worker; it registers soon."""
+    def start_worker(self, group: int | None = None) -> "subprocess.Popen[bytes]":
+        """Start one more worker, as root perhaps in another group of users; it registers soon."""
         worker = self._start(
             "worker", self.address, "--no-nanny", "--nthreads", str(self._threads), "--no-dashboard",
             "--local-directory", str(self.folder), "--death-timeout", "120", environment=self._environment,
+            group=group,
         )  # fmt: skip
         self.workers.append(worker)
         return worker

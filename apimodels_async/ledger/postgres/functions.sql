@@ -2,18 +2,21 @@
 -- no lock, and no state of a session is needed, so that a pooler may stand in between.
 
 -- Why this is not the place where the ledger was written last; NULL if it is.
-CREATE OR REPLACE FUNCTION apimodels.moved() RETURNS text LANGUAGE sql VOLATILE AS $$
-    SELECT CASE
-        WHEN place.system_identifier <> (SELECT system_identifier FROM pg_control_system())
-            THEN 'it was restored on another server'
-        -- Not of pg_control_checkpoint(), which says so only after the first checkpoint of a promoted standby.
-        WHEN place.timeline <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
-            THEN 'a standby was promoted, or it was restored to an earlier time'
-        WHEN place.written_by <> place.xmin::text::bigint
-            THEN 'it was restored from a dump'
-        END
-    FROM apimodels.place
-$$;
+CREATE OR REPLACE FUNCTION apimodels.moved() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN (
+        SELECT CASE
+            WHEN place.system_identifier <> (SELECT system_identifier FROM pg_control_system())
+                THEN 'it was restored on another server'
+            -- Not of pg_control_checkpoint(), which says so only after the first checkpoint of a promoted standby.
+            WHEN place.timeline <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
+                THEN 'a standby was promoted, or it was restored to an earlier time'
+            WHEN place.written_by <> place.xmin::text::bigint
+                THEN 'it was restored from a dump'
+            END
+        FROM apimodels.place
+    );
+END $$;
 
 CREATE OR REPLACE FUNCTION apimodels.settle_here() RETURNS void LANGUAGE sql AS $$
     DELETE FROM apimodels.place;
@@ -73,29 +76,65 @@ BEGIN
     END IF;
 END $$;
 
+-- Add those of the changes that begin an entry, and return the numbers of those whose entry was not there.
+CREATE OR REPLACE FUNCTION apimodels.begin_entries(changes apimodels.change[]) RETURNS int[] LANGUAGE plpgsql
+SET enable_hashjoin = on AS $$
+DECLARE
+    begun int[];
+BEGIN
+    WITH new AS MATERIALIZED (
+        SELECT * FROM unnest(changes) WHERE content IS NOT NULL ORDER BY digest, occurrence
+    ), added AS (
+        INSERT INTO apimodels.entry (digest, occurrence, step, cost, changed, name)
+        SELECT digest, occurrence, step, cost, coalesce(at, extract(epoch FROM clock_timestamp())), name FROM new
+        ON CONFLICT DO NOTHING RETURNING digest, occurrence
+    ), kept AS (
+        INSERT INTO apimodels.request (digest, occurrence, content, model, body)
+        SELECT digest, occurrence, content, model, body FROM new JOIN added USING (digest, occurrence) ORDER BY n
+    )
+    SELECT array_agg(n) INTO begun FROM new JOIN added USING (digest, occurrence);
+    RETURN coalesce(begun, '{}');
+END $$;
+
 -- Carry out changes in their order. The result of each: 1 changed, 0 not; below 0 the reasons why a mark was refused:
 -- -1 fence, -2 run ended, -3 ledger moved, -4 no budget left, -5 no price known.
+--
+-- They go in waves, the first change of each entry and then the second, because a statement changes a row only once.
+-- Each wave is judged by what is there, and carried out where it is still so; what another transaction has changed in
+-- between is judged again.
+--
+-- About the settings: a plan is made once in a session, perhaps while the tables are empty, and must do when they are
+-- large. So each look at an entry is one by its primary key, whatever the statistics say.
 CREATE OR REPLACE FUNCTION apimodels.apply(
-    changes json, my_run bigint, marks boolean, my_shard int, my_fence bigint
-) RETURNS int[] LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET lock_timeout = '10s' AS $$
+    given json, my_run bigint, marks boolean, my_shard int, my_fence bigint
+) RETURNS int[] LANGUAGE plpgsql
+SET lock_timeout = '10s' SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     refusal int := 0;
     my_granted bigint := 0;
     my_used bigint := 0;
     my_change bigint := 0;
     total bigint;
+    changes apimodels.change[];
+    waves int;
+    some_begin boolean;
+    results int[];
+    those apimodels.change[];  -- of this wave, as far as they are not decided
+    judged apimodels.judgement[];
+    judgement apimodels.judgement;
+    some_decided boolean;
+    change_before bigint;
+    ahead bigint;
     needed bigint;
     rest bigint;
     drawn bigint;
-    delta bigint;
-    c record;
-    e record;
-    result int;
-    results int[] := '{}';
+    done record;
+    number int;
 BEGIN
     IF marks THEN
         IF my_shard IS NOT NULL THEN
-            PERFORM 1 FROM apimodels.shard WHERE number = my_shard AND fence = my_fence FOR SHARE;
+            PERFORM 1 FROM apimodels.shard s WHERE s.number = my_shard AND s.fence = my_fence FOR SHARE;
             IF NOT FOUND THEN
                 refusal := -1;
             END IF;
@@ -111,99 +150,143 @@ BEGIN
         SELECT budget INTO total FROM apimodels.ledger;
     END IF;
 
-    FOR c IN SELECT * FROM json_to_recordset(changes) AS x(
-        digest bytea, occurrence int, name text, step text, before text[], attempt bigint, content bytea, model text,
-        body text, cost bigint, task_id text, task text, files text, error text, intent_id text,
-        picture_name text, at float8
-    ) LOOP
-        result := 0;
-        IF c.content IS NOT NULL THEN
-            INSERT INTO apimodels.entry (digest, occurrence, step, cost, changed, name)
-            VALUES (c.digest, c.occurrence, c.step, c.cost,
-                    coalesce(c.at, extract(epoch FROM clock_timestamp())), c.name)
-            ON CONFLICT DO NOTHING;
-            IF FOUND THEN
-                INSERT INTO apimodels.request (digest, occurrence, content, model, body)
-                VALUES (c.digest, c.occurrence, c.content, c.model, c.body);
-                result := 1;
+    SELECT array_agg(x::apimodels.change), max(wave), bool_or(content IS NOT NULL), array_agg(0)
+    INTO changes, waves, some_begin, results
+    FROM (
+        SELECT ordinality::int AS n,
+               (row_number() OVER (PARTITION BY digest, occurrence ORDER BY ordinality))::int AS wave,
+               digest, occurrence, name, step, before, attempt, content, model, body, cost, task_id, task, files, error,
+               intent_id, picture_name, at
+        FROM ROWS FROM (json_to_recordset(given) AS (
+            digest bytea, occurrence int, name text, step text, before text, attempt bigint, content bytea,
+            model text, body text, cost bigint, task_id text, task text, files text, error text, intent_id text,
+            picture_name text, at float8
+        )) WITH ORDINALITY
+        ORDER BY digest, occurrence
+    ) x;
+
+    FOR wave_now IN 1..coalesce(waves, 0) LOOP
+        those := changes;
+        IF waves > 1 OR some_begin THEN
+            IF some_begin THEN
+                SELECT array_agg(x) INTO those FROM unnest(changes) x WHERE x.wave = wave_now AND x.content IS NOT NULL;
+                IF those IS NOT NULL THEN
+                    FOREACH number IN ARRAY apimodels.begin_entries(those) LOOP
+                        results[number] := 1;
+                    END LOOP;
+                END IF;
             END IF;
-            results := results || result;
-            CONTINUE;
+            SELECT array_agg(x) INTO those FROM unnest(changes) x WHERE x.wave = wave_now AND x.content IS NULL;
         END IF;
 
-        LOOP  -- again, if another transaction has changed the entry meanwhile
-            SELECT step, attempt, run, cost, task_id, changed INTO e FROM apimodels.entry
-            WHERE digest = c.digest AND occurrence = c.occurrence;
-            EXIT WHEN NOT FOUND;
-            IF c.step = 'sending' THEN
-                IF e.step = 'sending' AND e.attempt = c.attempt THEN
-                    result := 1;  -- carried out before, and its answer was lost
-                    EXIT;
-                END IF;
-                result := refusal;
-                EXIT WHEN result < 0 OR e.step <> ALL (c.before);
-                IF total IS NOT NULL THEN
-                    IF e.cost IS NULL THEN
-                        result := -5;
-                        EXIT;
+        WHILE those IS NOT NULL LOOP
+            SELECT array_agg(ROW(c, e.step, e.attempt, e.run, e.cost, e.task_id, d.result)::apimodels.judgement
+                             ORDER BY c.n),
+                   bool_or(d.result IS NOT NULL)
+            INTO judged, some_decided
+            FROM unnest(those) c
+            LEFT JOIN apimodels.entry e ON e.digest = c.digest AND e.occurrence = c.occurrence
+            CROSS JOIN LATERAL (SELECT CASE
+                WHEN e.step IS NULL THEN 0
+                WHEN c.step = 'sending' THEN CASE
+                    WHEN e.step = 'sending' AND e.attempt = c.attempt THEN 1  -- done before, and its answer was lost
+                    WHEN refusal < 0 THEN refusal
+                    WHEN e.step <> ALL (string_to_array(c.before, ' ')) THEN 0
+                END
+                WHEN e.step <> ALL (string_to_array(c.before, ' '))
+                    -- the news of another attempt
+                    OR (c.attempt IS NOT NULL AND e.attempt IS DISTINCT FROM c.attempt)
+                    -- the end of an earlier task
+                    OR (c.step IN ('done', 'failed') AND e.task_id <> c.task_id) THEN 0
+                -- while its own run is alive, that alone knows what comes of it; but a task that was found is one
+                WHEN e.step = 'sending' AND c.step <> 'created' AND e.run IS DISTINCT FROM my_run
+                    THEN CASE WHEN apimodels.is_being_sent(e.run, e.changed) THEN 0 END
+            END AS result) d;
+
+            change_before := my_change;
+            IF total IS NOT NULL THEN
+                ahead := 0;  -- what the marks of this wave cost; what others give back counts when it is done
+                FOR at IN 1..cardinality(judged) LOOP
+                    judgement := judged[at];
+                    CONTINUE WHEN judgement.result IS NOT NULL OR (judgement.change).step <> 'sending';
+                    IF judgement.cost IS NULL THEN
+                        judged[at].result := -5;
+                        some_decided := true;
+                        CONTINUE;
                     END IF;
-                    needed := my_used + my_change + e.cost - my_granted;
+                    needed := my_used + my_change + ahead + judgement.cost - my_granted;
                     IF needed > 0 THEN
                         SELECT budget - granted INTO rest FROM apimodels.ledger FOR UPDATE;
                         IF rest < needed THEN
-                            result := -4;
-                            EXIT;
+                            judged[at].result := -4;
+                            some_decided := true;
+                            CONTINUE;
                         END IF;
                         -- A hundred prices, but never more than a quarter of the rest: others want to draw as well.
-                        drawn := greatest(needed, least(rest / 4, 100 * e.cost));
+                        drawn := greatest(needed, least(rest / 4, 100 * judgement.cost));
                         UPDATE apimodels.ledger SET granted = granted + drawn;
                         UPDATE apimodels.run SET granted = granted + drawn WHERE id = my_run;
                         my_granted := my_granted + drawn;
                     END IF;
-                END IF;
-            ELSE
-                EXIT WHEN e.step <> ALL (c.before)
-                    -- the news of another attempt
-                    OR (c.attempt IS NOT NULL AND e.attempt IS DISTINCT FROM c.attempt)
-                    -- the end of an earlier task
-                    OR (c.step IN ('done', 'failed') AND e.task_id <> c.task_id)
-                    -- while its own run is alive, that alone knows what comes of it; but a task that was found is one
-                    OR (e.step = 'sending' AND c.step <> 'created' AND e.run IS DISTINCT FROM my_run
-                        AND apimodels.is_being_sent(e.run, e.changed));
+                    ahead := ahead + judgement.cost;
+                END LOOP;
             END IF;
-            UPDATE apimodels.entry SET
-                step = c.step,
-                run = CASE c.step WHEN 'sending' THEN my_run ELSE run END,
-                attempt = CASE c.step WHEN 'sending' THEN c.attempt ELSE attempt END,
-                changed = coalesce(c.at, extract(epoch FROM clock_timestamp())),
-                task_id = coalesce(c.task_id, task_id),
-                task = coalesce(c.task, task),
-                files = coalesce(c.files, files),
-                error = c.error,
-                intent_id = coalesce(c.intent_id, intent_id),
-                picture_name = coalesce(c.picture_name, picture_name)
-            WHERE digest = c.digest AND occurrence = c.occurrence
-                AND step = e.step AND attempt IS NOT DISTINCT FROM e.attempt AND run IS NOT DISTINCT FROM e.run;
-            CONTINUE WHEN NOT FOUND;
-            result := 1;
-            delta := coalesce(e.cost, 0) * (apimodels.is_billed(c.step)::int - apimodels.is_billed(e.step)::int);
-            IF c.step = 'sending' OR e.run = my_run THEN
-                my_change := my_change + delta;
-            ELSIF delta <> 0 THEN
-                PERFORM apimodels.charge(e.run, delta);
-            END IF;
-            EXIT;
-        END LOOP;
 
-        IF result = 0 AND c.step = 'created' AND c.task_id IS NOT NULL AND e.task_id IS DISTINCT FROM c.task_id THEN
-            INSERT INTO apimodels.stray (digest, occurrence, attempt, task_id, task)
-            VALUES (c.digest, c.occurrence, c.attempt, c.task_id, c.task) ON CONFLICT DO NOTHING;
-        END IF;
-        results := results || result;
+            -- In the order of the keys, so that two transactions seldom wait for each other in a circle.
+            FOR done IN
+                UPDATE apimodels.entry e SET
+                    step = (j.change).step,
+                    run = CASE (j.change).step WHEN 'sending' THEN my_run ELSE e.run END,
+                    attempt = CASE (j.change).step WHEN 'sending' THEN (j.change).attempt ELSE e.attempt END,
+                    changed = coalesce((j.change).at, extract(epoch FROM clock_timestamp())),
+                    task_id = coalesce((j.change).task_id, e.task_id),
+                    task = coalesce((j.change).task, e.task),
+                    files = coalesce((j.change).files, e.files),
+                    error = (j.change).error,
+                    intent_id = coalesce((j.change).intent_id, e.intent_id),
+                    picture_name = coalesce((j.change).picture_name, e.picture_name)
+                FROM (
+                    SELECT * FROM unnest(judged) x WHERE x.result IS NULL
+                    ORDER BY (x.change).digest, (x.change).occurrence
+                ) j
+                WHERE e.digest = (j.change).digest AND e.occurrence = (j.change).occurrence AND e.step = j.step
+                    AND e.attempt IS NOT DISTINCT FROM j.attempt AND e.run IS NOT DISTINCT FROM j.run
+                RETURNING (j.change).n, j.run, (j.change).step = 'sending' OR j.run = my_run AS is_mine,
+                    coalesce(j.cost, 0)
+                    * (apimodels.is_billed((j.change).step)::int - apimodels.is_billed(j.step)::int) AS delta
+            LOOP
+                results[done.n] := 1;
+                IF done.is_mine THEN
+                    my_change := my_change + done.delta;
+                ELSIF done.delta <> 0 THEN
+                    PERFORM apimodels.charge(done.run, done.delta);
+                END IF;
+            END LOOP;
+
+            IF some_decided THEN
+                FOREACH judgement IN ARRAY judged LOOP
+                    CONTINUE WHEN judgement.result IS NULL;
+                    results[(judgement.change).n] := judgement.result;
+                    IF judgement.result = 0 AND (judgement.change).step = 'created'
+                        AND (judgement.change).task_id IS NOT NULL
+                        AND judgement.task_id IS DISTINCT FROM (judgement.change).task_id
+                    THEN
+                        INSERT INTO apimodels.stray (digest, occurrence, attempt, task_id, task)
+                        SELECT (judgement.change).digest, (judgement.change).occurrence, (judgement.change).attempt,
+                               (judgement.change).task_id, (judgement.change).task
+                        ON CONFLICT DO NOTHING;
+                    END IF;
+                END LOOP;
+            END IF;
+
+            -- Again: what was changed in between, and what could not be afforded before others gave something back.
+            SELECT array_agg(x.change) INTO those FROM unnest(judged) x
+            WHERE (x.result IS NULL AND results[(x.change).n] = 0) OR (x.result = -4 AND my_change < change_before);
+        END LOOP;
     END LOOP;
 
     IF my_change <> 0 THEN
         PERFORM apimodels.charge(my_run, my_change);
     END IF;
-    RETURN results;
+    RETURN coalesce(results, '{}');
 END $$;

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, cast
 
 from apimodels_async._create.identity import view_text
@@ -18,6 +19,7 @@ from apimodels_async.models import GenerationRequest
 ROWS_A_SHARD = 1000
 """Requests in a shard, where there are not more workers than that takes."""
 _MOST_ROWS_A_SHARD = 4000
+_ROWS_A_WRITE = 500
 _PICTURES = ("image", "images", "mask")
 
 
@@ -47,13 +49,14 @@ def load(
         TypeError, ValueError: a request cannot be loaded: it has no model, or a picture that is neither path nor URL.
     """
     read = unpriced = 0
+    staged = _staged(requests, model, prices)
     with connection.transaction():
         connection.execute(_STAGING)
         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-            for row in _rows(requests, model, prices):
-                read += 1
-                unpriced += row[1] is None
-                copy.write_row(row)
+            while some := list(islice(staged, _ROWS_A_WRITE)):
+                read += len(some)
+                unpriced += sum(row.cost is None for row in some)
+                copy.write("".join(map(_copy_line, some)))
         connection.execute(_NUMBERED)
         added = connection.execute(_ENTRIES).rowcount
         connection.execute(_REQUESTS)
@@ -62,10 +65,25 @@ def load(
     return Loaded(read, added, unpriced)
 
 
-def _rows(
-    requests: Iterable[GenerationRequest | str], model: str | None, prices: PriceTable
-) -> Iterator[tuple[Any, ...]]:
-    """The content's digest, cost, model, body and, where it differs, what was given, of each request."""
+class _Staged(NamedTuple):
+    """One request as it goes into the staging table, in the order of its columns.
+
+    Attributes:
+        content: the digest of what is asked for.
+        cost: millionths of a US dollar, if a price is known.
+        model: the model id.
+        body: what is asked for, pictures as digests.
+        given: what was given, where that differs.
+    """
+
+    content: bytes
+    cost: int | None
+    model: str
+    body: str
+    given: str | None
+
+
+def _staged(requests: Iterable[GenerationRequest | str], model: str | None, prices: PriceTable) -> Iterator[_Staged]:
     for number, given in enumerate(requests, 1):
         request = given if isinstance(given, GenerationRequest) else GenerationRequest(given)
         its_model = request.model or model
@@ -74,13 +92,28 @@ def _rows(
         view = view_of(request, its_model)
         body = view_text(view)
         cost = rows.micros(price_as_sent(view, its_model, prices))
-        yield hashlib.sha256(body.encode()).digest(), cost, its_model, body, _given(request, its_model, number)
+        yield _Staged(hashlib.sha256(body.encode()).digest(), cost, its_model, body, _given(request, its_model, number))
+
+
+def _copy_line(row: _Staged) -> str:
+    """A row as COPY reads it. Written here, because psycopg's way of column by column takes three times the CPU."""
+    cost = _NULL if row.cost is None else row.cost
+    given = _NULL if row.given is None else _escaped(row.given)
+    return f"\\\\x{row.content.hex()}\t{cost}\t{_escaped(row.model)}\t{_escaped(row.body)}\t{given}\n"
+
+
+_NULL = r"\N"
+
+
+def _escaped(text: str) -> str:
+    escaped = text.replace("\\", r"\\")
+    return escaped.replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
 
 
 def _given(request: GenerationRequest, model: str, number: int) -> str | None:
-    pictures = {name: value for name in _PICTURES if (value := getattr(request, name)) is not None}
-    if not pictures and request.callback_url is None:
+    if request.image is request.images is request.mask is request.callback_url is None:
         return None
+    pictures = {name: value for name in _PICTURES if (value := getattr(request, name)) is not None}
     named = {name: _names(value, f"request {number}: {name}") for name, value in pictures.items()}
     extra = {} if request.extra_body is None else {"extra_body": dict(request.extra_body)}
     return json.dumps({**request_fields(request), **named, **extra, "model": model})

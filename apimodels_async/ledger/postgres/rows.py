@@ -107,8 +107,8 @@ def _compact(task: Task) -> str:
 
 
 @cache
-def _listed(steps: frozenset[Step]) -> list[str]:
-    return sorted(each.value for each in steps)
+def _listed(steps: frozenset[Step]) -> str:
+    return " ".join(sorted(each.value for each in steps))
 
 
 def storable(text: str | None) -> str | None:

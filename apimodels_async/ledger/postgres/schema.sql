@@ -100,3 +100,37 @@ CREATE TABLE apimodels.stray (
     task text,
     UNIQUE (digest, occurrence, task_id)
 );
+
+-- A change on its way into an entry, as the client gives it.
+CREATE TYPE apimodels.change AS (
+    n int,                               -- its place among those that were given together
+    wave int,                            -- how many of those before it, and itself, are of the same entry
+    digest bytea,
+    occurrence int,
+    name text,
+    step text,
+    before text,                         -- steps from which it may come, with blanks between
+    attempt bigint,
+    content bytea,                       -- of a new entry, as what follows
+    model text,
+    body text,
+    cost bigint,
+    task_id text,
+    task text,
+    files text,
+    error text,
+    intent_id text,
+    picture_name text,
+    at float8
+);
+
+-- A change, the entry as it was found, and what may become of it.
+CREATE TYPE apimodels.judgement AS (
+    change apimodels.change,
+    step text,
+    attempt bigint,
+    run bigint,
+    cost bigint,
+    task_id text,
+    result int                           -- NULL: it may be carried out
+);

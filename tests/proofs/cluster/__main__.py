@@ -1,9 +1,10 @@
-"""Workers that share one ledger are killed, frozen and cut off from their database; nothing is paid twice or lost.
+"""Workers that share one ledger are killed, frozen and cut off from their peers; nothing is paid twice or lost.
 
-python -m tests.proofs.cluster [--engine plain|dask] [--kills N] [--crashes N] [--freezes N] [--requests N]
+python -m tests.proofs.cluster [--engine plain|dask] [--kills N] [--crashes N] [--freezes N] [--partitions N]
 """
 
 import argparse
+import itertools
 import os
 import random
 import signal
@@ -14,11 +15,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from apimodels_async import GenerationRequest
 from apimodels_async.ledger import PostgresLedger
 from tests.proofs.cluster.account import Account
 from tests.proofs.cluster.engines import Dask, Engine, Plain
+from tests.proofs.cluster.partitions import Partitions, enter_namespace, groups
 from tests.proofs.cluster.referee import Referee
 from tests.support.postgres import PostgresServer, running
 
@@ -30,20 +33,27 @@ PATIENCE = 1800.0
 
 
 class Disturber:
-    """Kills, freezes and crashes, each so often and in an order by chance."""
+    """Kills, freezes, crashes and partitions, each so often and in an order by chance."""
 
-    def __init__(self, options: argparse.Namespace, server: PostgresServer, ledger: PostgresLedger) -> None:
+    def __init__(
+        self, options: argparse.Namespace, server: PostgresServer, ledger: PostgresLedger, referee: Referee
+    ) -> None:
         self._server = server
         self._ledger = ledger
         self._ttl = options.ttl
         self._random = random.Random(options.seed)
         counts = {"kill": options.kills, "freeze": options.freezes, "crash": options.crashes}
+        counts["partition"] = options.partitions
+        self.partitions = Partitions({"database": server.port, "vendor": urlsplit(referee.base_url).port or 80})
+        peers = ("database", "vendor", "scheduler") if options.engine == "dask" else ("database", "vendor")
+        self._peers = itertools.cycle(peers)
         self.left = [name for name, number in counts.items() for _ in range(number)]
         self._random.shuffle(self.left)
         self._every = options.every
         self._next = time.monotonic() + 2.0 * options.every
         self._thawing: list[threading.Timer] = []
         self.done: dict[str, int] = dict.fromkeys(counts, 0)
+        self.sending: list[int] = []
 
     @property
     def interruptions(self) -> int:
@@ -54,7 +64,10 @@ class Disturber:
         if not self.left or time.monotonic() < self._next:
             return
         victim = self._victim(engine)
-        if victim is None:  # one that has just begun does nothing yet that could go wrong
+        if victim is None:
+            # One that has just begun does nothing yet that could go wrong. But the first that does something is not
+            # waited for: it would always be met as it sends all that may be in flight at once.
+            self._next = time.monotonic() + self._random.uniform(0.3, 1.7) * self._every
             return
         what = self.left.pop()
         self.done[what] += 1
@@ -67,6 +80,10 @@ class Disturber:
         if what == "kill":
             victim.kill()
             victim.wait()
+            [(sending,)] = self._ledger.database.select(_SENDING, (victim.pid,))
+            self.sending.append(sending)
+        elif what == "partition":
+            self.partitions.cut(victim.pid, next(self._peers), 2.2 * self._ttl)
         else:  # longer than its lease, and then let go as a zombie
             victim.send_signal(signal.SIGSTOP)
             timer = threading.Timer(2.2 * self._ttl, victim.send_signal, (signal.SIGCONT,))
@@ -86,6 +103,9 @@ SELECT DISTINCT r.pid FROM apimodels.run r JOIN apimodels.entry e ON e.run = r.i
 WHERE r.ended IS NULL AND r.seen > clock_timestamp() - make_interval(secs => r.ttl / 2)
   AND e.step IN ('sending', 'created', 'done')
 """
+_SENDING = """
+SELECT count(*) FROM apimodels.entry WHERE step = 'sending' AND run IN (SELECT id FROM apimodels.run WHERE pid = %s)
+"""
 
 
 def prove(options: argparse.Namespace) -> list[str]:
@@ -103,9 +123,10 @@ def prove(options: argparse.Namespace) -> list[str]:
         kind = Dask if options.engine == "dask" else Plain
         environment = {"APIMODELS_API_KEY": "sk_localdevelopment", "APIMODELS_BASE_URL": referee.base_url}
         engine = kind(
-            stack, ledger, dsn, folder / "pictures", workers=options.workers, ttl=options.ttl, environment=environment
-        )
-        disturber = Disturber(options, server, ledger)
+            stack, ledger, dsn, folder / "pictures", workers=options.workers, ttl=options.ttl, environment=environment,
+            groups=groups() if options.partitions else None,
+        )  # fmt: skip
+        disturber = Disturber(options, server, ledger, referee)
         began, shown = time.monotonic(), 0.0
         while engine.tend() or disturber.left:
             disturber.act(engine)
@@ -119,7 +140,15 @@ def prove(options: argparse.Namespace) -> list[str]:
         print(
             f"\n{options.engine}: {disturber.done} in {time.monotonic() - began:.0f} s\n{account.lines()}", flush=True
         )
+        if disturber.sending:
+            mean, most = sum(disturber.sending) / len(disturber.sending), max(disturber.sending)
+            load = os.getloadavg()[1] / (os.cpu_count() or 1)
+            print(f"being sent when killed: {mean:.2f} on average, {most} at most; load of each core {load:.1f}")
         faults = account.faults(disturber.interruptions, options.unknown)
+        if options.partitions:
+            print("packets dropped by the partitions:", disturber.partitions.dropped)
+            if not all(disturber.partitions.dropped):
+                faults.append("a partition has dropped nothing")
         if options.rate is not None and account.busiest > 1.2 * options.rate + 1:
             faults.append(f"{account.busiest} in the busiest second at rate {options.rate:g}")
         return faults
@@ -140,6 +169,7 @@ def main() -> int:
         ("kills", 60),
         ("crashes", 0),
         ("freezes", 0),
+        ("partitions", 0),
         ("requests", 1000),
         ("workers", 3),
         ("seed", 1),
@@ -151,6 +181,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=None, help="create requests a second, of all workers")
     parser.add_argument("--demo", action="store_true", help="a friendly server, and a view of the shards each second")
     options = parser.parse_args()
+    if options.partitions:
+        enter_namespace(sys.argv[1:])
     os.environ.setdefault("PYTHONPATH", os.getcwd())  # noqa: PTH109
     faults = prove(options)
     for fault in faults:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,13 +39,17 @@ class Plain:
         workers: int,
         ttl: float,
         environment: dict[str, str],
+        groups: Iterator[int] | None = None,
     ) -> None:
         self._ledger = ledger
         command = [sys.executable, "-m", "tests.proofs.cluster.worker", dsn, str(folder), str(ttl)]
         log = stack.enter_context((folder.parent / "log").open("ab"))
 
         def start() -> "subprocess.Popen[bytes]":
-            return subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.DEVNULL, stderr=log)
+            group = None if groups is None else next(groups)
+            return subprocess.Popen(
+                command, env=os.environ | environment, stdin=subprocess.DEVNULL, stderr=log, group=group
+            )
 
         self._start = start
         self._workers = [start() for _ in range(workers)]
@@ -82,16 +87,21 @@ class Dask:
         workers: int,
         ttl: float,
         environment: dict[str, str],
+        groups: Iterator[int] | None = None,
     ) -> None:
         self._ledger, self._number, self._ttl, self._folder = ledger, workers, ttl, folder
         self._cluster = stack.enter_context(DaskCluster({**environment, "APIMODELS_LEDGER": dsn}))
         self._client: Any = stack.enter_context(self._cluster.client())
+        self._groups = groups
         for _ in range(workers):
-            self._cluster.start_worker()
+            self._start_worker()
         self._dsn = dsn
         self.error: BaseException | None = None
         self._driver = threading.Thread(target=self._drive, daemon=True)
         self._driver.start()
+
+    def _start_worker(self) -> None:
+        self._cluster.start_worker(None if self._groups is None else next(self._groups))
 
     def _drive(self) -> None:
         from apimodels_async.dask import make_pictures
@@ -111,7 +121,7 @@ class Dask:
             if worker.poll() is not None:
                 self._cluster.workers.remove(worker)
         while len(self._cluster.workers) < self._number:
-            self._cluster.start_worker()
+            self._start_worker()
         states = self._ledger.shards()
         left = not states or not all(state.finished for state in states)
         if left and not self._driver.is_alive():
