@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import anyio
 import httpx
 
-from apimodels_async._http import logs, timeouts, versions
+from apimodels_async._http import timeouts, versions
 from apimodels_async._http.answers import Asked, as_stream, read_answer, unwind
 from apimodels_async._http.bodies import PIECE, BodyInPieces, ReadInPieces
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
@@ -35,8 +35,6 @@ Timeout: TypeAlias = httpx.Timeout
 
 DEFAULT_TIMEOUT = timeouts.DEFAULT
 """For one exchange."""
-
-logs.install()
 
 _PREPARED = 1024
 """Maximum prepared queries that are kept for reuse."""

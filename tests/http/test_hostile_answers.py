@@ -211,6 +211,15 @@ def test_a_key_is_removed_in_every_spelling(spelling: str) -> None:
     assert KEY not in repr(vars(redactor))
 
 
+@pytest.mark.parametrize("part", ["\\", "s\\", "s\0", "s\\x00", "&#0", "&#", "\\u0073", KEY[:-1], "\0".join(KEY[:-1])])
+def test_a_body_that_nearly_spells_the_key_is_read_in_time(part: str) -> None:
+    # A megabyte of backslashes took half an hour, and held up all threads.
+    body = part.encode() * ((1 << 20) // len(part))
+    began = time.process_time()
+    assert PLACEHOLDER.encode() not in Redactor(Secret(KEY)).body(b"%" + body)
+    assert time.process_time() - began < 15.0
+
+
 @given(st.text(alphabet='abc \\u00%&#;0x\0"'), st.text(alphabet="GHJKLMNPQ_!?.*+([", min_size=8, max_size=40))
 def test_what_holds_no_key_stays_as_it_is(text: str, key: str) -> None:
     redactor = Redactor(Secret(key))
