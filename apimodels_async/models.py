@@ -245,6 +245,8 @@ class Picture:
     media_type: str
     url: str = field(repr=brief)
 
+    __repr__ = safe_repr
+
 
 @frozen(kw_only=True)
 class Outcome:

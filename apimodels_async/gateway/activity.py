@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 from apimodels_async._logs import escaped_logger
+from apimodels_async._reprs import safe_repr
 
 __all__ = ["MOST_KEPT", "CallbackRecord", "RecentActivity", "RequestRecord", "note", "noted"]
 
@@ -41,6 +42,8 @@ class RequestRecord:
     task_id: str | None = None
     content_type: str = ""
     body: str | None = None
+
+    __repr__ = safe_repr
 
 
 @frozen(kw_only=True)
