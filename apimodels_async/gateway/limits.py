@@ -20,10 +20,12 @@ __all__ = [
     "MAX_BODY",
     "MAX_DEPTH",
     "MAX_KEPT_PIXELS",
+    "MAX_PARTS",
     "MAX_PICTURE_BYTES",
     "MAX_PIXELS",
     "MAX_PROMPT",
     "MAX_SCANNED_PIXELS",
+    "MAX_URL",
     "MAX_VALUES",
     "SEND_TIME",
     "SMALL_BODY",
@@ -60,6 +62,10 @@ DECODE_TIME = 20.0
 
 MAX_PROMPT = 100_000
 """Characters of a prompt."""
+MAX_URL = 10_000
+"""Characters of a URL."""
+MAX_PARTS = 1000
+"""Parts of a form. Each costs as much time as many bytes."""
 MAX_VALUES = 100_000
 """Values in a JSON body."""
 MAX_DEPTH = 64

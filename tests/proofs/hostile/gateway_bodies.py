@@ -80,6 +80,8 @@ def texts(row: Row) -> None:
             "a form of many parts": "".join(part.format("a", "x") for _ in range(row.count(200_000))),
             "a form with a long name": part.format("a" * size, "x"),
             "a form without an end": part.format("a", "x" * size),
+            "a form of near boundaries": part.format("a", f"\r\n--{boundary[:-1]}" * (size // 30)),
+            "a form of line ends": part.format("a", "\r" * size),
             "a form of boundaries": f"--{boundary}\r\n" * (size // 30),
         }
         for name, form in forms.items():
