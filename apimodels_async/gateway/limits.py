@@ -15,6 +15,7 @@ __all__ = [
     "DECODE_TIME",
     "FETCHES_TIME",
     "FETCH_TIME",
+    "HEAD_DECODE_TIME",
     "HEAD_TIME",
     "LARGEST_BODY",
     "MAX_BODY",
@@ -57,6 +58,8 @@ MAX_KEPT_PIXELS = 2 * 4096 * 4096
 """Pixels of all the pictures that one task is painted from. Larger ones are shrunk while they are decoded."""
 SMALL_PICTURE = 4_000_000
 """Pixels, in and out, of a job that does not wait behind large ones."""
+HEAD_DECODE_TIME = 0.5
+"""Seconds of processor time to read the head of a picture, in which a file can have millions of empty segments."""
 DECODE_TIME = 20.0
 """Seconds of processor time to decode all the pictures of one create request."""
 
