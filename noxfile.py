@@ -271,7 +271,7 @@ def callbacks(session: nox.Session) -> None:
 
 @nox.session
 def hostile(session: nox.Session) -> None:
-    """Hostile servers before the client, hostile clients before the gateway; `nox -s hostile -- --only codings links`."""
+    """Hostile servers before the client, hostile clients before the gateway; `-- --only json` for a row."""
     session.install("--quiet", ".[fast,cli,gateway]", *group("test"))
     session.run("python", "-m", "tests.proofs.hostile", *session.posargs)
 

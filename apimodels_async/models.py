@@ -244,7 +244,6 @@ class Picture:
     data: bytes = field(repr=brief)
     media_type: str
     url: str = field(repr=brief)
-
     __repr__ = safe_repr
 
 

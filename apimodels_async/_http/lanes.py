@@ -153,9 +153,7 @@ class Lanes:
             raise closed()
         assert self._tls is not None  # noqa: S101  (`prepare` comes first)
         try:
-            transport = _Transport(
-                verify=self._tls, limits=limits, proxy=_for_httpx(proxy, self._tls), trust_env=False
-            )
+            transport = _Transport(verify=self._tls, limits=limits, proxy=_for_httpx(proxy, self._tls), trust_env=False)
         except Exception as error:
             raise ConfigurationError(f"{proxy or url}: no connection can be set up ({describe(error)})") from error
         tunnel = proxy is not None and not proxy.is_socks and url.startswith("https")

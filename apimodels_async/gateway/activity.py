@@ -5,6 +5,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from attrs import define, field, frozen
+
 from apimodels_async._logs import escaped_logger
 from apimodels_async._reprs import safe_repr
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
 from apimodels_async._logs import escaped_logger
 
 __all__ = ["CLOSE_TIME", "PictureWorkers", "Workers"]

@@ -53,7 +53,9 @@ def show(row: Row) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", nargs="+", choices=[*CLIENT, *GATEWAY], metavar="ROW", help=", ".join([*CLIENT, *GATEWAY]))
+    parser.add_argument(
+        "--only", nargs="+", choices=[*CLIENT, *GATEWAY], metavar="ROW", help=", ".join([*CLIENT, *GATEWAY])
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="how much is tried; 1 is the whole")
     options = parser.parse_args()
     names = options.only or [*CLIENT, *GATEWAY]

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tests.proofs.hostile.gateway_pictures import attacked, refused_well
 from tests.proofs.hostile.processes import KEY, MODEL, Gateway
@@ -23,7 +24,16 @@ def depth(row: Row) -> None:
                     inner = left * levels + "1" + right * levels
                     body = f'{start}{inner}, "pad": "{"x" * padding}"}}'
                     row.judge(f"{levels} x {left}", _answered(gateway, body, taken=levels < 63))
-        for value in ("1e999", "-1e999", "NaN", "Infinity", "1" * 10_000, '"\\ud800"', '"\\u0000"', "[" + "1," * 200_000):
+        for value in (
+            "1e999",
+            "-1e999",
+            "NaN",
+            "Infinity",
+            "1" * 10_000,
+            '"\\ud800"',
+            '"\\u0000"',
+            "[" + "1," * 200_000,
+        ):
             for body in (f"{start}{value}}}", f'{{"model": "{MODEL}", "prompt": "a", "n": {value}}}'):
                 row.judge(value[:20], _answered(gateway, body))
         for body in ("", "null", "[]", '"a"', "1", "{", "\ufeff{}", '{"a":1}' * 2, '{"prompt": {"a": []}}'):
@@ -52,7 +62,7 @@ def _answered(gateway: Gateway, body: str, *, taken: bool | None = None) -> str:
 def texts(row: Row) -> None:
     """Long texts in every field, two at a time; a body of 48 MB must not hold up the others."""
     size = row.count(48 << 20)
-    long = {
+    long: dict[str, dict[str, Any]] = {
         "prompt": {"prompt": "a " * (size // 2)},
         "extra field": {"extra": "x" * size},
         "extra list": {"extra": ["x" * (size // 100)] * 100},

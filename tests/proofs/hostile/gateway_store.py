@@ -68,7 +68,9 @@ def full_disk(row: Row) -> None:
             found = gateway.ask("GET", f"{CREATE}?task_id={before}")
             row.judge("the task of before", unless(found.status == 200, f"answered {found.status}"))
             log = gateway.log
-            row.judge("log", unless(len(log) < 1000 and "Traceback" not in log, f"{len(log)} characters, {log[:300]!r}"))
+            row.judge(
+                "log", unless(len(log) < 1000 and "Traceback" not in log, f"{len(log)} characters, {log[:300]!r}")
+            )
 
 
 def damaged(row: Row) -> None:

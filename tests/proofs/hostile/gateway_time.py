@@ -16,6 +16,7 @@ from tests.proofs.hostile.processes import Gateway
 from tests.proofs.hostile.row import Row, unless
 from tests.support.picture_server import PictureServer, picture
 
+HALF_A_BODY = b"POST /api/v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\nx"
 MOST_END = 5.0
 """Seconds until a gateway has ended that was told to."""
 MOST_FETCH = 20.0
@@ -78,24 +79,27 @@ def _ends(connection: socket.socket) -> bool:
 
 def few_files(row: Row) -> None:
     """More connections than there are file descriptors: it says so once, and good requests are answered."""
-    with tempfile.TemporaryDirectory() as folder:
-        with Gateway(Path(folder), files=128) as gateway, contextlib.ExitStack() as stack:
-            for _ in range(row.count(400)):
-                stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), timeout=30))
-            time.sleep(1.0)  # it tries to accept them
-            for _ in range(row.count(20)):
-                began = time.monotonic()
-                answer = gateway.ask("GET", "/api/v1/balance", wait=60)
-                took = time.monotonic() - began
-                row.judge("asked meanwhile", unless(answer.status == 200, str(answer)), unless(took < 30, f"{took} s"))
-            stack.close()
-            row.judge("afterwards", unless(gateway.create().status == 200, "a create request is refused"))
-            size = len(gateway.log)
-            row.judge("log", unless(size < 2000, f"{size} characters: {gateway.log[:200]!r}"))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Gateway(Path(folder), files=128) as gateway,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(row.count(400)):
+            stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), timeout=30))
+        time.sleep(1.0)  # it tries to accept them
+        for _ in range(row.count(20)):
+            began = time.monotonic()
+            answer = gateway.ask("GET", "/api/v1/balance", wait=60)
+            took = time.monotonic() - began
+            row.judge("asked meanwhile", unless(answer.status == 200, str(answer)), unless(took < 30, f"{took} s"))
+        stack.close()
+        row.judge("afterwards", unless(gateway.create().status == 200, "a create request is refused"))
+        size = len(gateway.log)
+        row.judge("log", unless(size < 2000, f"{size} characters: {gateway.log[:200]!r}"))
 
 
 def ending(row: Row) -> None:
-    """SIGTERM and SIGINT while it paints, decodes, fetches, receives and posts: it ends within 5 s, and loses nothing."""
+    """SIGTERM and SIGINT while it paints, decodes, fetches, receives, posts: it ends within 5 s, and loses nothing."""
     large = base64.b64encode(photo(8000, 8000, "JPEG", progressive=True)).decode()
     for number in (signal.SIGTERM, signal.SIGINT):
         for work in ("painting", "decoding", "fetching", "receiving", "posting")[: row.count(5)]:
@@ -139,5 +143,5 @@ def _occupy(gateway: Gateway, work: str, large: str, slow: str) -> None:
                 gateway.create("posted", callback_url=slow)
             case _:
                 with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
-                    connection.sendall(b"POST /api/v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\nx")
+                    connection.sendall(HALF_A_BODY)
                     connection.recv(1)

@@ -22,7 +22,11 @@ ELSEWHERE = (
     *("http://0.0.0.0:{port}/", "http://[::]:{port}/", "http://0:{port}/", "http://2852039166/", "http://0xa9fea9fe/"),
     *("http://0251.0376.0251.0376/", "http://169.254.43518/", "http://[::ffff:169.254.169.254]/"),
     *("http://[::ffff:a9fe:a9fe]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:a9fe:a9fe::]/", "http://[fe80::1]/"),
-    *("http://127.0.0.1:{port}@169.254.169.254/", "http://169.254.169.254#@127.0.0.1:{port}/", "http://user@127.0.0.1/"),
+    *(
+        "http://127.0.0.1:{port}@169.254.169.254/",
+        "http://169.254.169.254#@127.0.0.1:{port}/",
+        "http://user@127.0.0.1/",
+    ),
     *("http://127.0.0.1:{port}\\@169.254.169.254/", "http://169.254.169.254\\@127.0.0.1:{port}/"),
     *("file:///etc/passwd", "gopher://127.0.0.1:{port}/", "ftp://127.0.0.1/", "dict://127.0.0.1/", "//127.0.0.1/"),
     *("http:/127.0.0.1:{port}/", "http:///127.0.0.1/", "http://", "http://127.0.0.1:0/", "http://127.0.0.1:99999/"),
@@ -39,7 +43,9 @@ def hosts(row: Row) -> None:
         for host in HOSTS:
             for method, path in PATHS:
                 answer = gateway.ask(method, path, b"{}" if method in ("POST", "PUT") else None, {"Host": host})
-                row.judge(f"{method} {path} for {host}", unless(answer.status in (400, 404, 405, 421), f"{answer.status}"))
+                row.judge(
+                    f"{method} {path} for {host}", unless(answer.status in (400, 404, 405, 421), f"{answer.status}")
+                )
         for host in ("127.0.0.1", f"localhost:{gateway.port}", "[::1]", "LOCALHOST."):
             answer = gateway.ask("GET", "/api/v1/balance", headers={"Host": host})
             row.judge(f"for {host}", unless(answer.status == 200, f"{answer.status}"))
@@ -54,7 +60,8 @@ class _Canary(BaseHTTPRequestHandler):
         self.send_header("Location", "http://169.254.169.254/")
         self.end_headers()
 
-    do_POST = do_GET
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         pass

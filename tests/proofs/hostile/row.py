@@ -57,8 +57,9 @@ class Row:
 
     def line(self) -> str:
         """The row, as a line of Markdown."""
-        longest = "{0:.1f} s for {1}".format(*self.longest)
-        return f"| {self.name} | {self.tried} | {self.right} | {self.seconds:.0f} | {', '.join([*self.notes, longest])} |"
+        seconds, case = self.longest
+        measured = ", ".join([*self.notes, f"{seconds:.1f} s for {case}"])
+        return f"| {self.name} | {self.tried} | {self.right} | {self.seconds:.0f} | {measured} |"
 
     def complaints(self) -> list[str]:
         """What is wrong, shortened."""
