@@ -58,7 +58,7 @@ MAX_KEPT_PIXELS = 2 * 4096 * 4096
 """Pixels of all the pictures that one task is painted from. Larger ones are shrunk while they are decoded."""
 SMALL_PICTURE = 4_000_000
 """Pixels, in and out, of a job that does not wait behind large ones."""
-HEAD_DECODE_TIME = 0.5
+HEAD_DECODE_TIME = 0.2
 """Seconds of processor time to read the head of a picture, in which a file can have millions of empty segments."""
 DECODE_TIME = 20.0
 """Seconds of processor time to decode all the pictures of one create request."""

@@ -280,6 +280,37 @@ def test_what_is_printable_is_seen_and_nothing_else_is_left(text: str) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+async def test_no_log_shows_the_words_of_a_status_line(server: PictureServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)  # of httpx as well, which logs every status line
+    body = json.dumps({"code": 200, "data": TASK}).encode()
+    words = f"HTTP/1.1 200 \x1b[31m {KEY}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    server.create(raw(words + body))
+    server.query(raw(words + body))
+    async with client_of(server) as client:
+        assert (await client.create("a cat")).id == "task-1"
+        assert (await client.get("task-1")).id == "task-1"
+    assert any(record.name == "httpx" for record in caplog.records)
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        assert KEY not in record.getMessage()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+@pytest.mark.parametrize("words", ["\x1b[31m", "x\x1b[31m: y", "Content-Length: \x07", "Transfer-Encoding: \x07"])
+async def test_no_error_shows_the_control_characters_of_a_broken_head(server: PictureServer, words: str) -> None:
+    server.query(raw(f"HTTP/1.1 200 OK\r\n{words}\r\n\r\n".encode("latin-1")))
+    async with client_of(server) as client:
+        with pytest.raises(ApimodelsError) as caught:
+            await client.get("task-1")
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert str(error).isprintable()
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.anyio
 async def test_a_servers_control_characters_are_escaped_in_errors_and_logs(
     server: PictureServer, caplog: pytest.LogCaptureFixture
 ) -> None:

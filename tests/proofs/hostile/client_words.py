@@ -150,7 +150,7 @@ async def _use(server: PictureServer, folder: Path) -> str:
     async def attempt(call: Any) -> Any:
         value = None
         try:
-            with anyio.move_on_after(1.0):  # an answer that says nothing is asked for again
+            with anyio.move_on_after(0.4):  # an answer that says nothing is asked for again
                 value = await call
         except ApimodelsError as error:
             said.append(told(error))
@@ -165,7 +165,7 @@ async def _use(server: PictureServer, folder: Path) -> str:
         await attempt(client.balance())
         task = await attempt(client.create("a cat"))
         await attempt(client.get("task-1"))
-        waited = await attempt(client.wait("task-1" if task is None else task, timeout=0.2))
+        waited = await attempt(client.wait("task-1" if task is None else task, timeout=0.1))
         if waited is not None:
             await attempt(client.download(waited, folder))
         requests = [GenerationRequest("a cat")]
