@@ -28,7 +28,7 @@ from apimodels_async._http.decoding import STEP, Decoder
 from apimodels_async._http.redaction import PLACEHOLDER, Redactor
 from apimodels_async._secret import Secret
 from apimodels_async._text import printable
-from apimodels_async._wire.parsing import MOST_VALUES, json_object
+from apimodels_async._wire.parsing import MOST_ESCAPES, MOST_VALUES, json_object
 from tests.support.picture_server import KEY, PictureServer, answer, enveloped, raw
 
 TASK = {"taskId": "task-1", "state": "pending"}
@@ -146,6 +146,12 @@ def test_an_answer_with_too_many_values_is_not_read() -> None:
     assert time.process_time() - began < 2.0
     allowed = json.dumps({"data": ["x"] * (MOST_VALUES - 2)}).encode()
     assert len(json_object(allowed)["data"]) == MOST_VALUES - 2
+
+
+def test_an_answer_with_too_many_escapes_is_not_read() -> None:
+    picture = b"/".join([b"A" * 63] * 20_000).replace(b"/", b"\\/")  # as PHP writes base64
+    assert len(json_object(b'{"data": "' + picture + b'"}')["data"]) == 64 * 20_000 - 1
+    assert json_object(b'{"msg": "' + b"\\ud800" * (MOST_ESCAPES + 1) + b'"}') == {}
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"NaN", b'"', b"\xff"])
