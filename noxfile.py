@@ -29,6 +29,14 @@ def answers(python: str) -> bool:
 PYTHONS = [version for version in ("3.11", "3.12", "3.13") if answers(f"python{version}")]
 
 
+def install(session: nox.Session, *what: str) -> None:
+    """Of hundreds of packages few modules are imported: to compile all of them would take most of the time.
+
+    For sessions that start a few processes, or that let these keep what they compile.
+    """
+    session.install("--quiet", "--no-compile", *what)
+
+
 def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, name))
 
@@ -50,7 +58,7 @@ def tests(session: nox.Session) -> None:
     Coverage is measured on the first, which leaves out what coverage slows down without need; that, and what runs on
     trio, is for the last. Those between run what may depend on the version, on asyncio.
     """
-    session.install(TESTED, *group("test"), *group("agents"))
+    install(session, TESTED, *group("test"), *group("agents"))
     first, last = session.python in (None, *PYTHONS[:1]), session.python in (None, *PYTHONS[-1:])
     left_out = ["postgres", *([] if first else ["once"]), *([] if last else ["heavy", "trio"])]
     coverage = ["--cov", "--cov-report=term-missing:skip-covered"] if first else []
@@ -60,7 +68,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(name="tests-postgres", python=PYTHONS[:1] or None)
 def tests_postgres(session: nox.Session) -> None:
     """The tests that need PostgreSQL and PgBouncer, from the distribution's packages; each starts its own server."""
-    session.install(TESTED, *group("test"))
+    install(session, TESTED, *group("test"))
     session.env["REQUIRE_POSTGRES"] = "1"
     shared = [f"tests/cli/test_{name}.py" for name in ("ledger_common", "shared_batch")]
     places = "tests/callbacks", "tests/ledger", "tests/shards", *shared
@@ -93,7 +101,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session(name="tests-web")
 def tests_web(session: nox.Session) -> None:
     """Both pages in the Chromium of the distribution (apt-get install chromium), sizes and colours, by axe too."""
-    session.install(PACKAGE, *group("test"), *group("web"))
+    install(session, PACKAGE, *group("test"), *group("web"))
     session.env["PYTHONSAFEPATH"] = "1"
     session.run("pytest", "-n0", *(session.posargs or ["tests/web"]))
 
@@ -101,7 +109,7 @@ def tests_web(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Ruff: rules and format."""
-    session.install(*group("lint"))
+    install(session, *group("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
 
@@ -109,7 +117,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Mypy and pyright, both strict, and the completeness of the public types."""
-    session.install(CLUSTER, *group("typing"))
+    install(session, CLUSTER, *group("typing"))
     session.run("mypy", "apimodels_async", "tests", "docs", "noxfile.py")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "apimodels_async", "--ignoreexternal")
@@ -118,7 +126,7 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, every warning an error, into docs/_build."""
-    session.install(CLUSTER, *group("docs"))
+    install(session, CLUSTER, *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "docs/_build/html")
 
 
@@ -152,7 +160,7 @@ def release(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Pictures from the embedded gateway into the folder `pictures`: no key, no network, no bill."""
-    session.install("--quiet", PACKAGE)
+    install(session, PACKAGE)
     session.run("python", "docs/demo/demo.py", *session.posargs)
 
 
@@ -181,7 +189,7 @@ def ledger(session: nox.Session) -> None:
 @nox.session(name="tests-dask", python=PYTHONS[:1] or None)
 def tests_dask(session: nox.Session) -> None:
     """The tests of Dask workers, and a few kills; needs PostgreSQL. Not a part of `tests`: it is large."""
-    session.install(CLUSTER, *group("test"))
+    install(session, CLUSTER, *group("test"))
     session.env["REQUIRE_POSTGRES"] = "1"
     run_tests(session, "tests/dask", "-m", "dask")
     if not session.posargs:

@@ -41,6 +41,8 @@ HEAVY = (
     *("gateway/test_openapi.py", "sync/test_drift.py", "sync/test_processes.py", "test_house.py"),
 )
 """What computes all the time: coverage would take two or three times as long, and finds nothing new."""
+LONGEST = ("docs/test_examples.py", "batch/test_in_virtual_time.py", "batch/test_poll_rate.py")
+"""What has tests of half a minute: at the end of a run, one process would work on them and the others wait."""
 MARKED = {"once": ONCE, "heavy": HEAVY}
 
 
@@ -59,7 +61,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is run on one Python only, and leave out the fast lane on trio, where there is none."""
+    """Mark what is run on one Python only, and leave out the fast lane on trio, where there is none. Sort by length."""
 
     def is_impossible(item: Any) -> bool:
         given = item.callspec.params if hasattr(item, "callspec") else {}
@@ -69,6 +71,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         items[:] = [item for item in items if not is_impossible(item)]
         config.hook.pytest_deselected(items=left_out)
+    longest = {TESTS / place for place in LONGEST}
+    items.sort(key=lambda item: item.path not in longest)
     marks = {path: [mark for mark in MARKED if has_mark(path, mark)] for path in {item.path for item in items}}
     for item in items:
         on_trio = hasattr(item, "callspec") and item.callspec.params.get("anyio_backend") == "trio"

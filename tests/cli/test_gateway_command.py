@@ -62,7 +62,7 @@ def test_quiet_prints_no_line_for_a_request(apimodels: Any) -> None:
 def test_a_refused_request_is_printed_on_one_line_with_its_reason(apimodels: Any) -> None:
     process = apimodels.start("gateway", "--port", "0", "--latency", "0/0")
     base = exported(announced(process))["APIMODELS_BASE_URL"]
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         client.get(f"{base}/balance")
         client.get(f"{base}/x%0A%1B[31m?y=%E2%80%AE")
         client.get(base.removesuffix("/api/v1") + "/")
@@ -132,6 +132,7 @@ def test_it_calls_where_it_may_and_a_bad_host_is_one_line(apimodels: Any) -> Non
             headers={"Authorization": f"Bearer {settings['APIMODELS_API_KEY']}"},
             json={"model": "sparkpix-image-edit", "prompt": "an absentee", "callback_url": url},
             trust_env=False,
+            timeout=60,
         )
 
     assert create("https://hooks.example/x").status_code == create("http://10.1.2.3/").status_code == 200

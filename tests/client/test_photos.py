@@ -65,11 +65,15 @@ def test_the_address_of_the_first_kind_answers_413_above_4_5_megabytes() -> None
     with LocalGateway(max_body=SMALL) as gateway:
         headers = {"Authorization": f"Bearer {gateway.api_key}", "Content-Type": "application/json"}
         for size, status in ((SMALL + 1, 413), (SMALL, 400)):
-            answer = httpx.post(f"{gateway.base_url}/images/generations", content=b" " * size, headers=headers)
+            answer = httpx.post(
+                f"{gateway.base_url}/images/generations", content=b" " * size, headers=headers, timeout=60
+            )
             assert answer.status_code == status
         assert (
             "FUNCTION_PAYLOAD_TOO_LARGE"
-            in httpx.post(f"{gateway.base_url}/images/generations", content=b" " * (SMALL + 1), headers=headers).text
+            in httpx.post(
+                f"{gateway.base_url}/images/generations", content=b" " * (SMALL + 1), headers=headers, timeout=60
+            ).text
         )
 
 
@@ -113,5 +117,5 @@ def test_a_photo_of_60_megabytes_is_edited_through_either_with_little_memory(
         done = subprocess.run([sys.executable, "-c", EDIT, *arguments], stdout=subprocess.PIPE, check=True, timeout=240)
         told: dict[str, Any] = json.loads(done.stdout)
         assert told["state"] == "completed"
-        assert httpx.get(told["links"][0]).status_code == 200
+        assert httpx.get(told["links"][0], timeout=120).status_code == 200
     assert told["taken"] < 16_000_000

@@ -26,7 +26,7 @@ def check_openai(place: Workplace) -> str:
         assert len(edited.data or []) == 1
         with picture.open("rb") as image, mask.open("rb") as second:
             fused = client.images.edit(model=MODEL, image=[image, second], prompt="both", response_format="url")
-        assert size_of(httpx.get((fused.data or [])[0].url or "", trust_env=False).content)
+        assert size_of(httpx.get((fused.data or [])[0].url or "", trust_env=False, timeout=60).content)
         assert MODEL in {model.id for model in client.models.list()}
         with pytest.raises(openai.BadRequestError) as refused:
             client.images.generate(model=MODEL, prompt="contraband", size="auto")
@@ -58,5 +58,5 @@ def check_langchain(place: Workplace) -> str:
     with mock.patch.dict(os.environ, settings):
         tool = DallEAPIWrapper(model=MODEL, n=1, size="1024x1024")
         link = tool.run("a fox")
-    assert size_of(httpx.get(link, trust_env=False).content) == (1024, 1024)
+    assert size_of(httpx.get(link, trust_env=False, timeout=60).content) == (1024, 1024)
     return importlib.metadata.version("langchain-community")

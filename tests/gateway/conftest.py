@@ -216,7 +216,7 @@ def gateway(painter: Painter) -> Iterator[LocalGateway]:
 def client(gateway: LocalGateway) -> Iterator[httpx.Client]:
     """A client of the gateway on the socket."""
     headers = {"Authorization": f"Bearer {gateway.api_key}"}
-    with httpx.Client(base_url=gateway.base_url, headers=headers, trust_env=False) as client:
+    with httpx.Client(base_url=gateway.base_url, headers=headers, trust_env=False, timeout=60) as client:
         yield client
 
 

@@ -196,7 +196,9 @@ def test_leaving_while_a_picture_is_painted_and_awaited_logs_nothing(
     with ThreadPoolExecutor(1) as threads:
         with LocalGateway(paint=slow, latency="0/0") as gateway:
             body = {"model": "grok-4.2-image", "prompt": "a fox"}
-            answer = httpx.post(f"{gateway.base_url}/images/generations", json=body, headers=KEY, trust_env=False)
+            answer = httpx.post(
+                f"{gateway.base_url}/images/generations", json=body, headers=KEY, trust_env=False, timeout=60
+            )
             origin = gateway.base_url.removesuffix("/api/v1")
             waiting = threads.submit(ask, f"{origin}/results/{answer.json()['data']['taskId']}-0.png")
             assert begun.wait(20)

@@ -57,7 +57,7 @@ def test_a_dropped_connection_has_no_answer_and_no_task(painter: Any) -> None:
     headers = {"Authorization": f"Bearer {DEFAULT_API_KEY}"}
     with (
         LocalGateway(paint=painter, latency="0/0") as gateway,
-        httpx.Client(base_url=gateway.base_url, headers=headers, trust_env=False) as client,
+        httpx.Client(base_url=gateway.base_url, headers=headers, trust_env=False, timeout=60) as client,
     ):
         with pytest.raises(httpx.TransportError):
             client.post("/images/generations", json=body("guillotine"))

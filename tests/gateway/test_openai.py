@@ -19,7 +19,7 @@ MODEL = "gpt-image-2-all"
 @pytest.fixture
 def client(gateway: LocalGateway) -> Iterator[Any]:
     with (
-        httpx.Client(trust_env=False) as http,
+        httpx.Client(trust_env=False, timeout=60) as http,
         openai.OpenAI(api_key=gateway.api_key, base_url=gateway.base_url, http_client=http, max_retries=0) as client,
     ):
         yield client
@@ -37,7 +37,10 @@ def test_generate(client: Any, options: dict[str, str], size: tuple[int, int]) -
     answer = client.images.generate(model=MODEL, prompt="a cute cat", n=2, quality="low", **options)
     assert len(answer.data) == 2
     assert {picture(each).size for each in answer.data} == {size}
-    assert all(httpx.get(each.url, trust_env=False).content == base64.b64decode(each.b64_json) for each in answer.data)
+    assert all(
+        httpx.get(each.url, trust_env=False, timeout=60).content == base64.b64decode(each.b64_json)
+        for each in answer.data
+    )
     assert answer.created > 1_600_000_000
 
 
@@ -94,11 +97,14 @@ def test_a_moderated_request_has_openais_code(client: Any, png: Callable[..., by
 
 
 def test_a_wrong_key_and_no_credit(gateway: LocalGateway, painter: Any) -> None:
-    with httpx.Client(trust_env=False) as http:
+    with httpx.Client(trust_env=False, timeout=60) as http:
         client = openai.OpenAI(api_key="sk_wrong", base_url=gateway.base_url, http_client=http, max_retries=0)
         with pytest.raises(openai.AuthenticationError, match="not valid"):
             client.images.generate(model=MODEL, prompt="a")
-    with LocalGateway(paint=painter, balance=0.0, latency="0/0") as poor, httpx.Client(trust_env=False) as http:
+    with (
+        LocalGateway(paint=painter, balance=0.0, latency="0/0") as poor,
+        httpx.Client(trust_env=False, timeout=60) as http,
+    ):
         client = openai.OpenAI(api_key=poor.api_key, base_url=poor.base_url, http_client=http, max_retries=0)
         with pytest.raises(openai.APIStatusError, match="insufficient credits") as caught:
             client.images.generate(model=MODEL, prompt="a")

@@ -200,7 +200,7 @@ def test_a_picture_in_a_curl_line_is_a_placeholder(desk: Any, b64: Any) -> None:
 def test_callbacks_are_shown_as_they_are_sent_and_answered(gateway: LocalGateway, receiver: Receiver) -> None:
     receiver.answers.put(status(500))
     site = gateway.base_url.removesuffix("/api/v1")
-    with httpx.Client(base_url=site, trust_env=False) as client:
+    with httpx.Client(base_url=site, trust_env=False, timeout=60) as client:
         assert "No callback yet" in client.get("/page/live").json()["callbacks"]
         body = {"model": "sparkpix-image", "prompt": "a kite", "callback_url": receiver.url}
         headers = {"Authorization": f"Bearer {gateway.api_key}"}

@@ -60,7 +60,7 @@ def with_httpx(arguments: list[str]) -> Any:
             given[""].append(word)
     (url,) = given[""]
     headers = dict(header.split(": ") for header in given["-H"])
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         return client.request(given["-X"][-1], url, headers=headers, content=given["-d"][-1].encode()).json()
 
 

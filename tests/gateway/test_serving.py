@@ -61,7 +61,7 @@ def query(client: httpx.Client, base_url: str, task_id: str) -> Any:
 
 
 def test_a_killed_gateway_loses_nothing(served: Callable[[], tuple[subprocess.Popen[str], str]]) -> None:
-    with httpx.Client(headers=KEY, trust_env=False) as client:
+    with httpx.Client(headers=KEY, trust_env=False, timeout=60) as client:
         process, base_url = served()
         ids = [create(client, base_url, n=2)["taskId"] for _ in range(20)]
         (seen, _) = query(client, base_url, ids[0])["resultUrls"]
@@ -69,7 +69,7 @@ def test_a_killed_gateway_loses_nothing(served: Callable[[], tuple[subprocess.Po
         process.send_signal(signal.SIGKILL)
         assert process.wait(60) == -signal.SIGKILL
 
-    with httpx.Client(headers=KEY, trust_env=False) as client:
+    with httpx.Client(headers=KEY, trust_env=False, timeout=60) as client:
         process, new_url = served()
         for task_id in ids:
             task = query(client, new_url, task_id)
@@ -85,7 +85,7 @@ def test_a_gateway_in_the_foreground_ends_well_when_it_is_asked_to(
     served: Callable[[], tuple[subprocess.Popen[str], str]], number: int
 ) -> None:
     process, base_url = served()
-    with httpx.Client(headers=KEY, trust_env=False) as client:
+    with httpx.Client(headers=KEY, trust_env=False, timeout=60) as client:
         create(client, base_url)
         process.send_signal(number)
         out, err = process.communicate(timeout=10)
@@ -130,27 +130,31 @@ def test_an_asked_port_is_taken_and_free_again_at_once(painter: Any) -> None:
     for _ in range(2):
         with LocalGateway(port=port, paint=painter) as gateway:
             assert gateway.base_url == f"http://127.0.0.1:{port}/api/v1"
-            assert httpx.get(f"{gateway.base_url}/models", headers=KEY, trust_env=False).status_code == 200
+            assert httpx.get(f"{gateway.base_url}/models", headers=KEY, trust_env=False, timeout=60).status_code == 200
 
 
 def test_it_takes_the_key_it_names(painter: Any) -> None:
     with LocalGateway(api_keys=["sk_mine", "sk_yours"], paint=painter) as gateway:
         assert gateway.api_key == "sk_mine"
         url = f"{gateway.base_url}/balance"
-        assert httpx.get(url, headers={"Authorization": "Bearer sk_mine"}, trust_env=False).status_code == 200
-        assert httpx.get(url, headers=KEY, trust_env=False).status_code == 401
+        mine = {"Authorization": "Bearer sk_mine"}
+        assert httpx.get(url, headers=mine, trust_env=False, timeout=60).status_code == 200
+        assert httpx.get(url, headers=KEY, trust_env=False, timeout=60).status_code == 401
 
 
 def test_leaving_stops_the_thread_and_the_port_and_leaves_the_signals_alone(painter: Any) -> None:
     before = set(threading.enumerate())
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with LocalGateway(paint=painter, latency="0/0") as gateway, httpx.Client(headers=KEY, trust_env=False) as client:
+    with (
+        LocalGateway(paint=painter, latency="0/0") as gateway,
+        httpx.Client(headers=KEY, trust_env=False, timeout=60) as client,
+    ):
         task_id = create(client, gateway.base_url)["taskId"]
         client.get(query(client, gateway.base_url, task_id)["resultUrls"][0]).raise_for_status()
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert set(threading.enumerate()) == before
     with pytest.raises(httpx.ConnectError):
-        httpx.get(gateway.base_url, trust_env=False)
+        httpx.get(gateway.base_url, trust_env=False, timeout=60)
 
 
 def test_leaving_does_not_wait_for_a_create_that_is_still_waiting(painter: Any) -> None:
@@ -163,7 +167,7 @@ def test_leaving_does_not_wait_for_a_create_that_is_still_waiting(painter: Any) 
         finally:
             cut_off.set()
 
-    with ThreadPoolExecutor(1) as pool, httpx.Client(headers=KEY, trust_env=False) as client:
+    with ThreadPoolExecutor(1) as pool, httpx.Client(headers=KEY, trust_env=False, timeout=60) as client:
         with LocalGateway(paint=painter, sleep=sleep) as gateway:
             waiting = pool.submit(create, client, gateway.base_url, model="sparkpix-image")
             assert asleep.wait(10)
@@ -194,8 +198,8 @@ def test_sixty_four_threads_at_once_are_all_served(gateway: LocalGateway, painte
         done = list(pool.map(work, range(64)))
     assert len({task_id for task_id, _ in done}) == 64
     assert Counter(call["seed"] for call in painter.calls) == dict.fromkeys(range(64), 4)
-    balance = httpx.get(f"{gateway.base_url}/balance", headers=KEY, trust_env=False).json()["data"]["balance"]
-    assert balance == pytest.approx(1e6 - 64 * 4 * 0.03)
+    answer = httpx.get(f"{gateway.base_url}/balance", headers=KEY, trust_env=False, timeout=60)
+    assert answer.json()["data"]["balance"] == pytest.approx(1e6 - 64 * 4 * 0.03)
 
 
 def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(client: httpx.Client) -> None:
@@ -321,6 +325,6 @@ def test_sigterm_ends_it_whatever_it_does_and_the_next_one_takes_its_tasks_up(tm
     assert err == ""
     with (
         LocalGateway(store=tmp_path / "store", paint=painter, latency="0/0") as gateway,
-        httpx.Client(headers=KEY, trust_env=False) as client,
+        httpx.Client(headers=KEY, trust_env=False, timeout=60) as client,
     ):
         assert {query(client, gateway.base_url, task_id)["state"] for task_id in ids} == {"completed"}

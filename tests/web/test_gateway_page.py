@@ -37,6 +37,7 @@ def create(site: str, prompt: str, **fields: Any) -> httpx.Response:
         json=body,
         headers={"Authorization": "Bearer sk_localdevelopment"},
         trust_env=False,
+        timeout=60,
     )
 
 
@@ -49,7 +50,7 @@ def test_it_is_accessible_and_fits_at_every_size_by_day_and_by_night(
         receiver.next()
     for prompt in ("contraband", "x" * 400, *HOSTILE):
         create(site, prompt)
-    httpx.get(f"{site}/api/v1/balance", trust_env=False)
+    httpx.get(f"{site}/api/v1/balance", trust_env=False, timeout=60)
 
     for path in ("/", f"/page/tasks/{task_id}", "/page/tasks/none"):
         shown = visit(f"{site}{path}", size=size, color_scheme=scheme)
@@ -191,7 +192,7 @@ def test_another_sites_page_can_neither_post_the_form_nor_read_or_frame_the_page
         shown.page.get_by_role("button", name="go").click()
         shown.page.get_by_text("Not done (403)").wait_for()
 
-    assert "No task yet" in httpx.get(f"{site}/page/live", trust_env=False).json()["tasks"]
+    assert "No task yet" in httpx.get(f"{site}/page/live", trust_env=False, timeout=60).json()["tasks"]
 
 
 def test_a_name_that_is_rebound_to_this_machine_gets_nothing(visit: Callable[..., Visit], site: str) -> None:
