@@ -283,6 +283,13 @@ def callbacks(session: nox.Session) -> None:
 
 
 @nox.session
+def hostile(session: nox.Session) -> None:
+    """Hostile servers before the client, hostile clients before the gateway; `-- --only json` for a row."""
+    session.install("--quiet", ".[fast,cli,gateway]", *group("test"))
+    session.run("python", "-m", "tests.proofs.hostile", *session.posargs)
+
+
+@nox.session
 def network(session: nox.Session) -> None:
     """Real network parts before a server that counts, in namespaces; needs root; `-- outage_1s --lane fast` for one."""
     session.install("--quiet", ".[fast,gateway]", "httpx[http2]", "trio>=0.27")

@@ -8,6 +8,7 @@ import logging as _logging
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
+from apimodels_async._logs import escaped_logger as _escaped_logger
 from apimodels_async._version import __version__
 
 if TYPE_CHECKING:
@@ -99,4 +100,4 @@ if not TYPE_CHECKING:
 
 
 # A library must not print by itself: without this, Python prints the warnings of a logger that is not configured.
-_logging.getLogger("apimodels_async").addHandler(_logging.NullHandler())
+_escaped_logger("apimodels_async").addHandler(_logging.NullHandler())

@@ -28,6 +28,7 @@ knows a task id carries it as ``task_id``, and in its message.
 
 from typing import Any, cast
 
+from apimodels_async._text import printable
 from apimodels_async.models import Task
 
 __all__ = [
@@ -63,7 +64,7 @@ class ApimodelsError(Exception):
     """The root of every error this package raises on purpose.
 
     Each can be made from its message alone, as task queues do when they bring one back from another process; so the
-    message names the task id as well.
+    message names the task id as well. The message may quote a server: control characters in it are escaped.
 
     Attributes:
         task_id: the task the error is about, where one is known.
@@ -72,7 +73,7 @@ class ApimodelsError(Exception):
     _task_id: str | None = None
 
     def __init__(self, message: str = "", *, task_id: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.task_id = task_id
 
     @property
@@ -83,9 +84,9 @@ class ApimodelsError(Exception):
     @task_id.setter
     def task_id(self, task_id: str | None) -> None:
         self._task_id = task_id
-        message = str(self)
-        if task_id and task_id not in message and len(task_id) <= _LONGEST_ID:
-            self.args: tuple[Any, ...] = (f"{message} (task {task_id})", *self.args[1:])
+        message, shown = str(self), printable(task_id or "")
+        if shown and shown not in message and len(shown) <= _LONGEST_ID:
+            self.args: tuple[Any, ...] = (f"{message} (task {shown})", *self.args[1:])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own way of pickling calls the class with the message alone, which fails where a subclass

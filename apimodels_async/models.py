@@ -244,6 +244,7 @@ class Picture:
     data: bytes = field(repr=brief)
     media_type: str
     url: str = field(repr=brief)
+    __repr__ = safe_repr
 
 
 @frozen(kw_only=True)

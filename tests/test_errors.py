@@ -189,3 +189,10 @@ def test_an_id_of_absurd_length_stays_out_of_the_message() -> None:
 def test_an_error_that_was_made_from_its_message_has_no_task() -> None:
     assert ContentPolicyError("refused").task is None
     assert WaitTimeoutError("late").task is None
+
+
+def test_a_message_holds_nothing_that_a_terminal_would_obey() -> None:
+    error = ApimodelsError("a\nb\x1b[31m", task_id="x\r\n2026-01-01 forged")
+    assert str(error) == r"a\nb\x1b[31m (task x\r\n2026-01-01 forged)"
+    assert error.task_id == "x\r\n2026-01-01 forged"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -1,11 +1,15 @@
 import array
 import base64
+import inspect
 import io
 import json
 import pickle
 from collections import UserList, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from enum import Enum
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +287,16 @@ def test_a_value_cannot_be_changed_or_added_to(value: GenerationRequest | Task |
 
 
 # --- reprs
+
+
+@pytest.mark.parametrize("module", ["", ".callbacks", ".gateway", ".ledger", ".pacing", ".models", ".errors"])
+def test_no_public_object_has_a_repr_that_raises_where_it_is_half_made(module: str) -> None:
+    front = import_module(f"apimodels_async{module}")
+    kinds = [kind for name in front.__all__ if inspect.isclass(kind := getattr(front, name))]
+    for kind in kinds:
+        if not inspect.isabstract(kind) and not issubclass(kind, Enum) and not getattr(kind, "_is_protocol", False):
+            with suppress(TypeError):  # a named tuple cannot be half made
+                assert repr(kind.__new__(kind))
 
 
 def local_forms() -> list[Callable[[], object]]:

@@ -4,7 +4,7 @@ import html
 import re
 
 _MARKED = re.compile(
-    rb"<(?:Message|title|h1)[^>]*>\s*(.+?)\s*</|\"(?:message|error|msg|detail)\"\s*:\s*\"((?:[^\"\\]|\\.)+)\"",
+    rb"<(?:Message|title|h1)[^>]*>\s*+(.+?)</|\"(?:message|error|msg|detail)\"\s*:\s*\"((?:[^\"\\]|\\.)+)\"",
     re.IGNORECASE | re.DOTALL,
 )
 READ = 4096

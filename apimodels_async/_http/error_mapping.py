@@ -38,11 +38,11 @@ def from_aiohttp(error: BaseException) -> type[httpx.TransportError] | None:
 
 
 def translated(error: Exception, redactor: Redactor | None = None) -> Exception:
-    """Return `error`, or a new httpx error if it comes from aiohttp or contains the API key.
+    """Return `error`, or a new httpx error if it comes from aiohttp, or contains the API key or control characters.
 
     The mapping of httpx-aiohttp is not enough: it makes no difference between a refused connection and a reset one.
-    aiohttp's errors are removed from the chain, because some show the headers of the request. The key may be contained
-    in a response that a library failed to parse.
+    aiohttp's errors are removed from the chain, because some show the headers of the request. The key, and what a
+    terminal would obey, may be contained in a response that a library failed to parse.
     """
     origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     kind = None if origin is None else from_aiohttp(origin)
@@ -51,9 +51,13 @@ def translated(error: Exception, redactor: Redactor | None = None) -> Exception:
         told.__cause__ = next((each for each in chain(origin) if isinstance(each, ssl.SSLError)), None)
     else:
         told = error
-    if redactor is None or all(redactor.text(words) == words for words in map(str, chain(told))):
+    if all(_clean(words, redactor) == words for words in map(str, chain(told))):
         return told
-    return _of_the_same_kind(told, redactor.text(describe(told).partition(": ")[2]))
+    return _of_the_same_kind(told, _clean(describe(told).partition(": ")[2], redactor))
+
+
+def _clean(words: str, redactor: Redactor | None) -> str:
+    return printable(words if redactor is None else redactor.text(words))
 
 
 def _of_the_same_kind(error: Exception, words: str) -> Exception:

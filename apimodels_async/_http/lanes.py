@@ -83,6 +83,16 @@ def _for_httpx(proxy: Proxy | None, context: "ssl.SSLContext") -> httpx.Proxy | 
     return httpx.Proxy(proxy.url, ssl_context=context if proxy.url.startswith("https") else None)
 
 
+class _Transport(httpx.AsyncHTTPTransport):
+    """httpx's, without the words of the status line: httpx logs them as they are, and no one else reads them."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and return the response."""
+        response = await super().handle_async_request(request)
+        response.extensions.pop("reason_phrase", None)
+        return response
+
+
 class Lanes:
     """The lanes of one client.
 
@@ -162,9 +172,7 @@ class Lanes:
             raise closed()
         assert self._tls is not None  # noqa: S101  (`prepare` comes first)
         try:
-            transport = httpx.AsyncHTTPTransport(
-                verify=self._tls, limits=limits, proxy=_for_httpx(proxy, self._tls), trust_env=False
-            )
+            transport = _Transport(verify=self._tls, limits=limits, proxy=_for_httpx(proxy, self._tls), trust_env=False)
         except Exception as error:
             raise ConfigurationError(f"{proxy or url}: no connection can be set up ({describe(error)})") from error
         tunnel = proxy is not None and not proxy.is_socks and url.startswith("https")

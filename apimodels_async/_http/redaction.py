@@ -10,6 +10,9 @@ _SHORTEST = 8
 """Nothing shorter is a key, and its letters might stand in the names of fields."""
 _SIGNS_OF_ANOTHER_SPELLING = (b"\\", b"\x00", b"%", b"&#")
 
+_SLASHES = r"(?<!\\)\\++"
+"""A run of backslashes, as a whole: to look at each of a million as a beginning would take half an hour."""
+
 
 def _either_case(hexadecimal: str) -> str:
     return "".join(f"[{each}{each.upper()}]" if each.isalpha() else each for each in hexadecimal)
@@ -18,7 +21,7 @@ def _either_case(hexadecimal: str) -> str:
 def _spellings(letter: str) -> str:
     """A pattern for a letter as it is, and as JSON, Python, URLs and HTML may write it."""
     code = _either_case(f"{ord(letter):02x}")
-    return rf"(?:{re.escape(letter)}|\\+u00{code}|\\+x{code}|%{code}|&#0*{ord(letter)};|&#[xX]0*{code};)"
+    return rf"(?:{re.escape(letter)}|{_SLASHES}(?:u00|x){code}|%{code}|&#0*{ord(letter)};|&#[xX]0*{code};)"
 
 
 class Redactor:
@@ -34,7 +37,7 @@ class Redactor:
     @cached_property
     def _patterns(self) -> Secret[tuple[re.Pattern[str], re.Pattern[bytes]]]:
         # Between the letters: the other halves of UTF-16 and UTF-32, also as Python writes them.
-        pattern = r"(?:\x00|\\+x00|\\+u0000)*".join(map(_spellings, self._key.reveal()))
+        pattern = rf"(?:\x00|{_SLASHES}(?:x00|u0000))*".join(map(_spellings, self._key.reveal()))
         return Secret((re.compile(pattern), re.compile(pattern.encode())))
 
     def plain(self, content: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import anyio
 import httpx
 
-from apimodels_async._http import logs, timeouts, versions
+from apimodels_async._http import timeouts, versions
 from apimodels_async._http.answers import Asked, Received, as_stream, read_answer, unwind
 from apimodels_async._http.bodies import PIECE
 from apimodels_async._http.creates import Creates
@@ -40,8 +40,6 @@ Timeout: TypeAlias = httpx.Timeout
 
 DEFAULT_TIMEOUT = timeouts.DEFAULT
 """For one exchange."""
-
-logs.install()
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 """What stands in a URL as it is."""

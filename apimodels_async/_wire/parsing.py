@@ -5,12 +5,17 @@ from typing import Any, cast
 
 MOST_VALUES = 200_000
 """Commas and brackets in one answer. Twenty million empty lists would take half a minute to be read."""
+MOST_ESCAPES = 2_000_000
+"""Backslashes in one answer. Base64 of 64 MB has a million, where each of its slashes is escaped; ten million hold up
+all threads for a second."""
 _FEW = 1 << 16
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is, or an empty one where it is anything else, or has far too many values."""
-    if len(body) > _FEW and sum(body.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
+    """The JSON object that a body is, or an empty one where it is anything else, or has far too many values or escapes."""
+    if len(body) > _FEW and (
+        sum(body.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES or body.count(b"\\") > MOST_ESCAPES
+    ):
         return {}
     payload = _parsed(body)
     return cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}

@@ -1,11 +1,13 @@
 """What the gateway has been asked, and the callbacks that it has sent: the latest of each, in memory."""
 
-import logging
 from collections import deque
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from attrs import define, field, frozen
+
+from apimodels_async._logs import escaped_logger
+from apimodels_async._reprs import safe_repr
 
 __all__ = ["MOST_KEPT", "CallbackRecord", "RecentActivity", "RequestRecord", "note", "noted"]
 
@@ -13,7 +15,7 @@ MOST_KEPT = 200
 """Requests and callbacks that are remembered."""
 _NOTE = "apimodels_async.note"
 
-_logger = logging.getLogger(__name__)
+_logger = escaped_logger(__name__)
 
 
 @frozen(kw_only=True)
@@ -41,6 +43,8 @@ class RequestRecord:
     task_id: str | None = None
     content_type: str = ""
     body: str | None = None
+
+    __repr__ = safe_repr
 
 
 @frozen(kw_only=True)

@@ -1,7 +1,6 @@
 """Connections to the gateway's own server: idle ones are closed, their number is limited."""
 
 import asyncio
-import logging
 import sys
 from collections.abc import Callable
 from typing import Any, cast
@@ -9,6 +8,7 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from apimodels_async._logs import escaped_logger
 from apimodels_async.gateway.disconnect import DISCONNECT
 from apimodels_async.gateway.limits import HEAD_TIME, SEND_TIME
 
@@ -20,7 +20,7 @@ _MAX_CONNECTIONS = 1000
 _FOR_OTHER_FILES = 48
 _ACCEPT_TROUBLE = "socket.accept() out of system resource"
 
-_logger = logging.getLogger(__name__)
+_logger = escaped_logger(__name__)
 
 
 def max_connections() -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from attrs import frozen
 from PIL import Image, ImageOps, features
 
-from apimodels_async.gateway.limits import DECODE_TIME, MAX_PIXELS, MAX_SCANNED_PIXELS
+from apimodels_async.gateway.limits import DECODE_TIME, HEAD_DECODE_TIME, MAX_PIXELS, MAX_SCANNED_PIXELS
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.sizes import LARGEST, Size
 
@@ -81,19 +81,45 @@ class _Checked(io.BytesIO):
         return super().read(size)
 
 
-def inspect(name: str, data: bytes) -> InputPicture:
-    """Read a picture's head; nothing is decoded.
+def _check(clock: Callable[[], float], seconds: float, stopped: Callable[[], bool]) -> Callable[[], None]:
+    deadline = clock() + seconds
+
+    def check() -> None:
+        if clock() > deadline or stopped():
+            raise _TimeIsOver
+
+    return check
+
+
+def inspect(
+    name: str,
+    data: bytes,
+    *,
+    clock: Callable[[], float] = lambda: 0.0,
+    seconds: float = HEAD_DECODE_TIME,
+    stopped: Callable[[], bool] = lambda: False,
+) -> InputPicture:
+    """Read a picture's head; nothing is decoded. Blocks: a head can be as long as the file.
+
+    Args:
+        name: the field it came in, for messages.
+        data: the file.
+        clock: seconds of processor time.
+        seconds: how long it may take by the clock.
+        stopped: whether to stop at once.
 
     Raises:
-        Refusal: it is not a picture, or too large a one. `name` is the field's.
+        Refusal: it is not a picture, or too large a one, or its head takes too long to read.
     """
     kind = None
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+        with Image.open(_Checked(data, _check(clock, seconds, stopped)), formats=_FORMATS) as picture:
             kind, stored = picture.format, picture.size
             size = (stored[1], stored[0]) if _lies_on_its_side(picture) else stored
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         stored = size = (MAX_PIXELS, 2)
+    except _TimeIsOver:
+        raise Refusal(400, f"{name}: the picture takes too long to read") from None
     except Exception as error:  # a broken file makes Pillow's readers raise nearly anything
         raise _unreadable(name) from error
     pixels = stored[0] * stored[1]
@@ -131,12 +157,7 @@ def decode(
     Raises:
         Refusal: the picture is not whole, or takes too long.
     """
-    deadline = clock() + seconds
-
-    def check() -> None:
-        if clock() > deadline or stopped():
-            raise _TimeIsOver
-
+    check = _check(clock, seconds, stopped)
     scale = min(1.0, math.sqrt(max_pixels / picture.pixels), LARGEST / max(picture.stored))
     try:
         with Image.open(_Checked(picture.data, check), formats=_FORMATS) as file:

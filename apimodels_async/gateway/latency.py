@@ -6,6 +6,8 @@ from typing import Self
 
 from attrs import field, frozen
 
+from apimodels_async._reprs import safe_repr
+
 __all__ = ["DEFAULT_LATENCY", "Latency"]
 
 _Z90 = 1.2815515655446004
@@ -31,6 +33,8 @@ class Latency:
 
     median: float = field(converter=float, validator=_seconds)
     p90: float = field(converter=float, validator=_seconds)
+
+    __repr__ = safe_repr
 
     def __attrs_post_init__(self) -> None:
         """Refuse what no log-normal distribution can be."""

@@ -15,15 +15,18 @@ __all__ = [
     "DECODE_TIME",
     "FETCHES_TIME",
     "FETCH_TIME",
+    "HEAD_DECODE_TIME",
     "HEAD_TIME",
     "LARGEST_BODY",
     "MAX_BODY",
     "MAX_DEPTH",
     "MAX_KEPT_PIXELS",
+    "MAX_PARTS",
     "MAX_PICTURE_BYTES",
     "MAX_PIXELS",
     "MAX_PROMPT",
     "MAX_SCANNED_PIXELS",
+    "MAX_URL",
     "MAX_VALUES",
     "SEND_TIME",
     "SMALL_BODY",
@@ -55,11 +58,17 @@ MAX_KEPT_PIXELS = 2 * 4096 * 4096
 """Pixels of all the pictures that one task is painted from. Larger ones are shrunk while they are decoded."""
 SMALL_PICTURE = 4_000_000
 """Pixels, in and out, of a job that does not wait behind large ones."""
+HEAD_DECODE_TIME = 0.2
+"""Seconds of processor time to read the head of a picture, in which a file can have millions of empty segments."""
 DECODE_TIME = 20.0
 """Seconds of processor time to decode all the pictures of one create request."""
 
 MAX_PROMPT = 100_000
 """Characters of a prompt."""
+MAX_URL = 10_000
+"""Characters of a URL."""
+MAX_PARTS = 1000
+"""Parts of a form. Each costs as much time as many bytes."""
 MAX_VALUES = 100_000
 """Values in a JSON body."""
 MAX_DEPTH = 64

@@ -71,7 +71,7 @@ class InputLoader:
         sources = body.sources if body.mask is None else (*body.sources, body.mask)
         reservations: list[Reservation] = []
         try:
-            inspected = await self._collect(sources, origin, reservations)
+            inspected = await self._inspect(await self._collect(sources, origin, reservations))
             if body.mask is not None:
                 _check_mask(inspected[-1], inspected[0])
             files = await self._decode(inspected, masked=body.mask is not None)
@@ -99,8 +99,8 @@ class InputLoader:
 
     async def _collect(
         self, sources: tuple[ImageSource, ...], origin: str, reservations: list[Reservation]
-    ) -> list[InputPicture]:
-        inspected: list[InputPicture] = []
+    ) -> list[tuple[str, bytes]]:
+        collected: list[tuple[str, bytes]] = []
         size = 0
         try:
             async with asyncio.timeout(FETCHES_TIME):
@@ -110,11 +110,19 @@ class InputLoader:
                     if size > MAX_PICTURE_BYTES:
                         limit = MAX_PICTURE_BYTES >> 20
                         raise Refusal(400, f"{source.name}: the pictures have more than {limit} MB together")
-                    inspected.append(inspect(source.name, data))
+                    collected.append((source.name, data))
         except TimeoutError:
-            where = sources[len(inspected)].name
+            where = sources[len(collected)].name
             raise Refusal(400, f"{where}: the pictures took more than {FETCHES_TIME:g} s to fetch") from None
-        return inspected
+        return collected
+
+    async def _inspect(self, files: list[tuple[str, bytes]]) -> list[InputPicture]:
+        """Read the heads, one after another; each has little time, so that no small picture waits long for its own."""
+        stopped = self._workers.stopping.is_set
+        return [
+            await self._workers.run(0, partial(inspect, name, data, clock=_cpu_seconds, stopped=stopped))
+            for name, data in files
+        ]
 
     async def _bytes_of(self, source: ImageSource, origin: str, reservations: list[Reservation]) -> bytes:
         if isinstance(source.content, bytes):

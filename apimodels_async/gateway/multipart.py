@@ -4,7 +4,7 @@ import python_multipart
 from python_multipart.exceptions import FormParserError
 from starlette.requests import Request
 
-from apimodels_async.gateway.limits import LARGEST_BODY
+from apimodels_async.gateway.limits import LARGEST_BODY, MAX_PARTS
 from apimodels_async.gateway.refusals import Refusal
 
 __all__ = ["boundary_of", "form_files", "form_parts"]
@@ -29,8 +29,10 @@ def form_parts(body: bytes, boundary: bytes) -> tuple[list[tuple[str, str]], lis
     """The fields and the files of a form, in order, by their names.
 
     Raises:
-        Refusal: it is not a valid form.
+        Refusal: it is not a valid form, or has too many parts.
     """
+    if body.count(boundary) > MAX_PARTS:
+        raise Refusal(400, f"the form has more than {MAX_PARTS} parts")
     # A body within the limits is small enough to stay in memory, so there is no file to close.
     fields: list[python_multipart.multipart.Field] = []
     files: list[python_multipart.multipart.File] = []
@@ -59,6 +61,6 @@ def form_files(body: bytes, boundary: bytes) -> dict[str, bytes]:
     """The files of a form, by their names.
 
     Raises:
-        Refusal: it is not a valid form.
+        Refusal: it is not a valid form, or has too many parts.
     """
     return dict(form_parts(body, boundary)[1])

@@ -178,7 +178,7 @@ DOCUMENT: Json = {
                                         "pattern": r"^[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+$",
                                     },
                                 },
-                                {"fileSize": {"type": "integer", "minimum": 1, "maximum": 50 * 1024 * 1024}},
+                                {"fileSize": {"type": ["integer", "null"], "minimum": 1, "maximum": 50 * 1024 * 1024}},
                             )
                         },
                     },

@@ -1,7 +1,6 @@
 """The pictures of tasks: painted when they are first needed, and stored."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -11,6 +10,7 @@ from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from apimodels_async._logs import escaped_logger
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.store import Store
 from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
@@ -31,7 +31,7 @@ _INPUT_SHARE = 4096 * 4096
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 
-_logger = logging.getLogger(__name__)
+_logger = escaped_logger(__name__)
 
 
 class Paint(Protocol):

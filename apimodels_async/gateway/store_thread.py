@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
+from apimodels_async._logs import escaped_logger
 from apimodels_async.gateway.store import Store
 
 __all__ = ["StoreThread", "StoreUnavailableError"]
@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 _CLEANING = 600.0
 """Seconds between two deletions of what has expired."""
 
-_logger = logging.getLogger(__name__)
+_logger = escaped_logger(__name__)
 
 
 class StoreUnavailableError(Exception):

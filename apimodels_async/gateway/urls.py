@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from apimodels_async.gateway.limits import MAX_URL
 from apimodels_async.gateway.refusals import Refusal, quoted
 
 __all__ = ["Address", "AllowedHosts", "HttpUrl", "address_of", "local_addresses", "parse_url"]
@@ -72,7 +73,7 @@ def parse_url(name: str, url: object) -> HttpUrl:
         Refusal: it is not an http or https URL. The URL is not quoted: it may hold a token.
     """
     malformed = Refusal(400, f"{name}: give an http or https URL, in ASCII and without spaces")
-    if not isinstance(url, str) or not _URL.fullmatch(url):
+    if not isinstance(url, str) or len(url) > MAX_URL or not _URL.fullmatch(url):
         raise malformed
     try:
         parts = urlsplit(url)

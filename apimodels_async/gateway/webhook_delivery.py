@@ -10,7 +10,6 @@ in between posts once more: delivery is at least once, not exactly once.
 
 import asyncio
 import heapq
-import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,6 +20,7 @@ from typing import Self
 
 from attrs import evolve
 
+from apimodels_async._logs import escaped_logger
 from apimodels_async.gateway.activity import CallbackRecord, RecentActivity
 from apimodels_async.gateway.store_thread import StoreThread, StoreUnavailableError
 from apimodels_async.gateway.tasks import TaskRecord
@@ -37,7 +37,7 @@ MAX_ATTEMPTS, MAX_PER_RECEIVER = 64, 16
 _LONGEST_SLEEP = 1.0
 """Seconds: the clock may jump, when a laptop wakes up or a test sets it."""
 
-_logger = logging.getLogger(__name__)
+_logger = escaped_logger(__name__)
 
 
 class WebhookDelivery:

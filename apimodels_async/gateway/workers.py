@@ -6,7 +6,6 @@ executor, so a picture that takes a minute would keep a process alive for a minu
 
 import asyncio
 import ctypes
-import logging
 import queue
 import sys
 import threading
@@ -16,6 +15,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from apimodels_async._logs import escaped_logger
+
 __all__ = ["CLOSE_TIME", "PictureWorkers", "Workers"]
 
 CLOSE_TIME = 2.0
@@ -24,7 +25,7 @@ CLOSE_TIME = 2.0
 _T = TypeVar("_T")
 _Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
-_logger = logging.getLogger(__name__)
+_logger = escaped_logger(__name__)
 
 
 class Workers:

@@ -1,10 +1,12 @@
 """The words of a refusal, whatever wraps them."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apimodels_async._download.words import words_of
+from apimodels_async._download.words import READ, words_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,13 @@ def test_any_bytes_give_one_line_that_can_be_printed(body: bytes) -> None:
 
     assert len(words) <= 200
     assert words.isprintable()
+
+
+@pytest.mark.parametrize("part", [b"<h1>", b"<title ", b"<h1> ", b'"msg":"', b'"msg" ', b"<Message>x "])
+@pytest.mark.parametrize("rest", [b" ", b"x ", b"", b'\\"'])
+def test_no_refusal_takes_long_to_read(part: bytes, rest: bytes) -> None:
+    # It is read in the event loop. The worst of them took 17 minutes.
+    began = time.process_time()
+    words_of((part * (READ // 2 // len(part)) + rest * READ)[:READ])
+    words_of((part + rest * READ)[:READ])
+    assert time.process_time() - began < 2.0

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -131,6 +132,27 @@ def test_a_progressive_jpeg_with_too_many_scans_for_its_size_is_refused() -> Non
     assert decoded(with_scans(small, 500)).size == (64, 64)
 
 
+@pytest.mark.parametrize("data", [b"\xff\xd8" + b"\xff\xe0\0\2" * 1_000_000, b"GIF89a" + b"\xff" * 4_000_000])
+def test_a_head_as_long_as_its_file_is_refused_in_time(data: bytes) -> None:
+    ticks = itertools.count()
+    with pytest.raises(Refusal, match=r"^image: the picture takes too long to read"):
+        inspect("image", data, clock=lambda: float(next(ticks)), seconds=1000)
+    with pytest.raises(Refusal, match=r"^image: the picture takes too long to read"):
+        inspect("image", data, stopped=lambda: True)
+
+
+def test_no_head_is_read_in_the_event_loop(desk: Any, b64: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noted(*given: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return inspect(*given, **options)
+
+    monkeypatch.setattr("apimodels_async.gateway.loading.inspect", noted)
+    desk.create("an edit", image=b64())
+    assert threads == ["apimodels-gateway-pictures"]
+
+
 def test_decoding_stops_when_its_time_is_over() -> None:
     out = io.BytesIO()
     Image.effect_noise((600, 600), 90).save(out, "JPEG", progressive=True)
@@ -197,6 +219,7 @@ def test_the_time_of_all_the_pictures_of_a_request_is_limited(
 
     times = itertools.count()
     monkeypatch.setattr("apimodels_async.gateway.loading.decode", noted)
+    monkeypatch.setattr("apimodels_async.gateway.loading.inspect", lambda name, data, **_: inspect(name, data))
     monkeypatch.setattr("apimodels_async.gateway.loading._cpu_seconds", lambda: float(next(times)))
     opened().create(images=[b64()] * 4)
     assert given == [20.0, 19.0, 18.0, 17.0]

@@ -3,12 +3,14 @@
 import asyncio
 import json
 import threading
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from apimodels_async.gateway import limits
+from apimodels_async.gateway.create_request import picture_source
 from apimodels_async.gateway.limits import BodyBudget, ByteBudget
 from apimodels_async.gateway.refusals import Refusal
 
@@ -152,6 +154,38 @@ def test_a_long_extra_text_is_recorded_by_its_length(desk: Any, monkeypatch: pyt
 
 
 # --- bodies and pictures
+
+
+def test_base64_may_have_white_space_anywhere(desk: Any, b64: Callable[..., str]) -> None:
+    spaced = "\n".join(b64()) + " \t"
+    assert desk.create("an edit", image=f"data:image/png;base64,{spaced}")["state"] == "pending"
+
+
+def test_white_space_in_base64_takes_no_more_memory_than_the_text() -> None:
+    value = "ab " * 3_000_000
+    tracemalloc.start()
+    try:
+        assert len(picture_source("image", value).content) == 4_500_000
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(value)  # split into words, it took 24 times as much
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("field", ["image_url", "callback_url"])
+def test_a_url_has_10000_characters_at_most(desk: Any, field: str) -> None:
+    body = {"model": MODEL, "prompt": "a", field: f"http://127.0.0.1:9/{'a' * limits.MAX_URL}"}
+    answer = desk.ask(*CREATE, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["msg"].startswith(field)
+    assert len(answer.content) < 500
+
+
+def test_a_form_has_1000_parts_at_most(desk: Any) -> None:
+    part = '--b\r\nContent-Disposition: form-data; name="x{}"; filename="x"\r\n\r\nx\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    form = "".join(map(part.format, range(limits.MAX_PARTS + 1))) + "--b--\r\n"
+    answer = desk.ask("POST", "/files", content=form.encode(), headers=kind)
+    assert (answer.status_code, answer.json()["msg"]) == (400, "the form has more than 1000 parts")
 
 
 def test_the_pictures_of_a_request_have_64_mb_together(

@@ -28,7 +28,7 @@ from apimodels_async._http.decoding import STEP, Decoder
 from apimodels_async._http.redaction import PLACEHOLDER, Redactor
 from apimodels_async._secret import Secret
 from apimodels_async._text import printable
-from apimodels_async._wire.parsing import MOST_VALUES, json_object
+from apimodels_async._wire.parsing import MOST_ESCAPES, MOST_VALUES, json_object
 from tests.support.picture_server import KEY, PictureServer, answer, enveloped, raw
 
 TASK = {"taskId": "task-1", "state": "pending"}
@@ -148,6 +148,12 @@ def test_an_answer_with_too_many_values_is_not_read() -> None:
     assert len(json_object(allowed)["data"]) == MOST_VALUES - 2
 
 
+def test_an_answer_with_too_many_escapes_is_not_read() -> None:
+    picture = b"/".join([b"A" * 63] * 20_000).replace(b"/", b"\\/")  # as PHP writes base64
+    assert len(json_object(b'{"data": "' + picture + b'"}')["data"]) == 64 * 20_000 - 1
+    assert json_object(b'{"msg": "' + b"\\ud800" * (MOST_ESCAPES + 1) + b'"}') == {}
+
+
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"NaN", b'"', b"\xff"])
 def test_what_cannot_be_read_is_no_object(body: bytes) -> None:
     assert json_object(body) == {}
@@ -211,6 +217,15 @@ def test_a_key_is_removed_in_every_spelling(spelling: str) -> None:
     assert KEY not in repr(vars(redactor))
 
 
+@pytest.mark.parametrize("part", ["\\", "s\\", "s\0", "s\\x00", "&#0", "&#", "\\u0073", KEY[:-1], "\0".join(KEY[:-1])])
+def test_a_body_that_nearly_spells_the_key_is_read_in_time(part: str) -> None:
+    # A megabyte of backslashes took half an hour, and held up all threads.
+    body = part.encode() * ((1 << 20) // len(part))
+    began = time.process_time()
+    assert PLACEHOLDER.encode() not in Redactor(Secret(KEY)).body(b"%" + body)
+    assert time.process_time() - began < 15.0
+
+
 @given(st.text(alphabet='abc \\u00%&#;0x\0"'), st.text(alphabet="GHJKLMNPQ_!?.*+([", min_size=8, max_size=40))
 def test_what_holds_no_key_stays_as_it_is(text: str, key: str) -> None:
     redactor = Redactor(Secret(key))
@@ -268,6 +283,37 @@ def test_what_is_printable_is_seen_and_nothing_else_is_left(text: str) -> None:
     assert printable(printable(text)) == printable(text)
     if text.isprintable():
         assert printable(text) == text
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+async def test_no_log_shows_the_words_of_a_status_line(server: PictureServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)  # of httpx as well, which logs every status line
+    body = json.dumps({"code": 200, "data": TASK}).encode()
+    words = f"HTTP/1.1 200 \x1b[31m {KEY}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    server.create(raw(words + body))
+    server.query(raw(words + body))
+    async with client_of(server) as client:
+        assert (await client.create("a cat")).id == "task-1"
+        assert (await client.get("task-1")).id == "task-1"
+    assert any(record.name == "httpx" for record in caplog.records)
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        assert KEY not in record.getMessage()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
+@pytest.mark.parametrize("words", ["\x1b[31m", "x\x1b[31m: y", "Content-Length: \x07", "Transfer-Encoding: \x07"])
+async def test_no_error_shows_the_control_characters_of_a_broken_head(server: PictureServer, words: str) -> None:
+    server.query(raw(f"HTTP/1.1 200 OK\r\n{words}\r\n\r\n".encode("latin-1")))
+    async with client_of(server) as client:
+        with pytest.raises(ApimodelsError) as caught:
+            await client.get("task-1")
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert str(error).isprintable()
+        error = error.__cause__ or error.__context__
 
 
 @pytest.mark.anyio

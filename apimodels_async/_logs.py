@@ -1,0 +1,36 @@
+"""Our log records: what a server said is in them without anything that a terminal or a log file would obey."""
+
+import logging
+
+from apimodels_async._text import printable
+
+_FIELDS = ("task_id", "model")
+
+
+class EscapeServersWords(logging.Filter):
+    """Escapes what cannot be seen in a record's message, and in the fields that come from a server."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record, and let it pass."""
+        if isinstance(record.args, tuple):  # the message itself stays, because records are grouped by it
+            record.args = tuple(
+                printable(str(each)) if isinstance(each, str | BaseException) else each for each in record.args
+            )
+        message = record.getMessage()
+        if not message.isprintable():
+            record.msg, record.args = printable(message), None
+        for name in _FIELDS:
+            value = getattr(record, name, None)
+            if isinstance(value, str):
+                setattr(record, name, printable(value))
+        return True
+
+
+_ESCAPE = EscapeServersWords()
+
+
+def escaped_logger(name: str) -> logging.Logger:
+    """The logger of this name, whose records go through the filter. A logger does not filter those of loggers below."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_ESCAPE)
+    return logger
