@@ -12,7 +12,7 @@ _FEW = 1 << 16
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is, or an empty one where it is anything else, or has far too many values or escapes."""
+    """The JSON object that a body is; an empty one where it is anything else, or has far too many values or escapes."""
     if len(body) > _FEW and (
         sum(body.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES or body.count(b"\\") > MOST_ESCAPES
     ):
