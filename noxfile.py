@@ -34,7 +34,8 @@ def install(session: nox.Session, *what: str) -> None:
 
     For sessions that start a few processes, or that let these keep what they compile.
     """
-    session.install("--quiet", "--no-compile", *what)
+    options = () if session.venv_backend == "uv" else ("--no-compile",)  # uv compiles nothing by itself
+    session.install("--quiet", *options, *what)
 
 
 def group(name: str) -> list[str]:
