@@ -104,6 +104,7 @@ def tests_web(session: nox.Session) -> None:
     """Both pages in the Chromium of the distribution (apt-get install chromium), sizes and colours, by axe too."""
     install(session, PACKAGE, *group("test"), *group("web"))
     session.env["PYTHONSAFEPATH"] = "1"
+    session.env["PYTHONDONTWRITEBYTECODE"] = None
     session.run("pytest", "-n0", *(session.posargs or ["tests/web"]))
 
 
