@@ -176,7 +176,7 @@ def peers(session: nox.Session) -> None:
 @nox.session
 def kills(session: nox.Session) -> None:
     """A thousand creates through a proxy that kills a fifth of the answers after the server acted."""
-    session.install("--quiet", ".[fast,cli,gateway]")
+    session.install("--quiet", ".[fast,cli,gateway]", "trio")
     session.run("python", "tests/proofs/proxy_kills.py", *session.posargs)
 
 
