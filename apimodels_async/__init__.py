@@ -8,7 +8,6 @@ import logging as _logging
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
-from apimodels_async._logs import escaped_logger as _escaped_logger
 from apimodels_async._version import __version__
 
 if TYPE_CHECKING:
@@ -99,5 +98,14 @@ if not TYPE_CHECKING:
         return sorted({*globals(), *__all__, *_MODULES})
 
 
+def _escape(record: _logging.LogRecord) -> bool:
+    """Escape what a server said; what that needs is imported by the first record."""
+    from apimodels_async._logs import ESCAPE  # noqa: PLC0415
+
+    return ESCAPE.filter(record)
+
+
+_logger = _logging.getLogger("apimodels_async")
+_logger.addFilter(_escape)
 # A library must not print by itself: without this, Python prints the warnings of a logger that is not configured.
-_escaped_logger("apimodels_async").addHandler(_logging.NullHandler())
+_logger.addHandler(_logging.NullHandler())

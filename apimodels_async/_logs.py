@@ -26,11 +26,11 @@ class EscapeServersWords(logging.Filter):
         return True
 
 
-_ESCAPE = EscapeServersWords()
+ESCAPE = EscapeServersWords()
 
 
 def escaped_logger(name: str) -> logging.Logger:
     """The logger of this name, whose records go through the filter. A logger does not filter those of loggers below."""
     logger = logging.getLogger(name)
-    logger.addFilter(_ESCAPE)
+    logger.addFilter(ESCAPE)
     return logger

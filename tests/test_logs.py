@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from apimodels_async._logs import escaped_logger
+import apimodels_async.gateway.results
+import apimodels_async.gateway.workers  # noqa: F401  (loggers of their own)
 
 NASTY = "x\n2026-01-01 INFO forged\x1b[31m\x9b\u202e"
 
@@ -18,7 +19,7 @@ def test_a_record_is_one_line_whatever_its_arguments_are(
     caplog: pytest.LogCaptureFixture, name: str, value: object
 ) -> None:
     with caplog.at_level(logging.INFO):
-        escaped_logger(name).info("task %s, %d", value, 5, extra={"task_id": NASTY, "model": NASTY})
+        logging.getLogger(name).info("task %s, %d", value, 5, extra={"task_id": NASTY, "model": NASTY})
     (record,) = caplog.records
     assert record.getMessage().isprintable()
     assert record.getMessage().endswith(", 5")
@@ -27,13 +28,14 @@ def test_a_record_is_one_line_whatever_its_arguments_are(
 
 
 def test_a_message_without_arguments_is_one_line_too(caplog: pytest.LogCaptureFixture) -> None:
+    message = f"100 % of {NASTY}"
     with caplog.at_level(logging.INFO):
-        escaped_logger("apimodels_async").info(f"100 % of {NASTY}")
+        logging.getLogger("apimodels_async").info(message)
     assert caplog.records[0].getMessage().startswith("100 % of x\\n2026")
     assert caplog.records[0].getMessage().isprintable()
 
 
 def test_the_message_itself_stays_so_that_records_can_be_grouped(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        escaped_logger("apimodels_async").info("task %s", NASTY)
+        logging.getLogger("apimodels_async").info("task %s", NASTY)
     assert caplog.records[0].msg == "task %s"

@@ -275,12 +275,15 @@ NOT_WIRE = (
     *("from apimodels_async import catalogue", "from apimodels_async.catalogue"),
     *(
         "from apimodels_async import _sqlite",
+        "from apimodels_async._logs import escaped_logger",
+        "from apimodels_async._reprs import safe_repr",
         "from apimodels_async._text import visible",
         "from apimodels_async._thumbnails import",
         "from apimodels_async._settings import load_prices",
     ),
 )
-"""Models and prices; how SQLite is opened; and what pages need of texts and pictures, which is in no message."""
+"""Models and prices; how SQLite is opened; log records and reprs; and what pages need of texts and pictures, which is in
+no message."""
 
 
 def test_the_gateway_shares_no_wire_code_with_the_client() -> None:
