@@ -282,8 +282,8 @@ NOT_WIRE = (
         "from apimodels_async._settings import load_prices",
     ),
 )
-"""Models and prices; how SQLite is opened; log records and reprs; and what pages need of texts and pictures, which is in
-no message."""
+"""Models and prices; how SQLite is opened; log records and reprs; and what pages need of texts and pictures, which is
+in no message."""
 
 
 def test_the_gateway_shares_no_wire_code_with_the_client() -> None:
