@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from apimodels_async.gateway import LocalGateway, create_app
+from apimodels_async.gateway import LocalGateway, create_app, webhook_delivery
 from apimodels_async.gateway.openapi import DOCUMENT
 from tests.gateway.receiver import Receiver, status
 
@@ -166,13 +166,16 @@ def test_a_task_without_a_callback_url_or_credits_calls_nobody(
     assert json.loads(receiver.next().data["param"])["prompt"] == "the last"
 
 
-def test_a_call_comes_within_milliseconds_of_the_end(opened: Callable[..., Caller], receiver: Receiver) -> None:
+def test_a_call_waits_for_the_end_of_its_task_and_for_nothing_else(
+    opened: Callable[..., Caller], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for the next look at the clock: that is an hour away here. How late a call is, `tests/bench` measures."""
+    monkeypatch.setattr(webhook_delivery, "_LONGEST_SLEEP", 3600.0)
     caller = opened(latency="0.5/1.5")
     for _ in range(40):
         caller.create("a fox", receiver.url, size="16x16")
     calls = [receiver.next() for _ in range(40)]
-    late = sorted(call.at_ms - call.data["completeTime"] for call in calls)
-    assert late[10] < 150  # not the median, which is 4 ms on a quiet machine: this one may be busy with other tests
+    assert all(call.at_ms > call.data["completeTime"] - 1 for call in calls)
 
 
 # --- until it is taken
