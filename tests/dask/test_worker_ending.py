@@ -80,11 +80,7 @@ def drive(client: Any, ledger: str) -> None:
 
 def statuses(client: Any) -> set[str]:
     """What the scheduler knows of its workers."""
-    return set(client.run_on_scheduler(_statuses))
-
-
-def _statuses(dask_scheduler: Any) -> list[str]:
-    return [worker.status.name for worker in dask_scheduler.workers.values()]
+    return {worker["status"] for worker in client.scheduler_info()["workers"].values()}
 
 
 def test_a_worker_that_gets_sigterm_waits_for_its_answers_and_leaves_nothing_unknown(

@@ -105,7 +105,7 @@ MUTANTS = (
     ),
     Mutant(
         "a transport without events is not announced",
-        "_http/transport.py",
+        "_http/creates.py",
         "            await trace.announce()\n",
         "            pass\n",
     ),

@@ -41,7 +41,7 @@ pillow_heif.register_heif_opener()
 
 
 class Host(BaseHTTPRequestHandler):
-    """An API whose results are the pictures that it was given, and the host of these results.
+    """An API whose results are the pictures that it was given, its storage for large ones, and the host of the results.
 
     ``/whole/ID`` is sent with its length, ``/open/ID`` without.
     """
@@ -51,10 +51,23 @@ class Host(BaseHTTPRequestHandler):
     pictures: ClassVar[dict[str, bytes]] = {}
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self._body())
         name = f"t{next(self.numbers)}"
-        self.pictures[name] = base64.b64decode(body["image"], validate=True)
+        if self.path.endswith("/files"):
+            origin = f"http://{self.headers['Host']}"
+            self._send_json({"uploadUrl": f"{origin}/whole/{name}", "publicUrl": f"{origin}/whole/{name}"})
+            return
+        image = body.get("image") or body["image_url"]
+        given = self.pictures.pop(image.rpartition("/")[2], None) if image.startswith("http") else None
+        self.pictures[name] = base64.b64decode(image, validate=True) if given is None else given
         self._send_json({"taskId": name, "state": "pending"})
+
+    def do_PUT(self) -> None:
+        self.pictures[self.path.rpartition("/")[2]] = self._body()
+        self._send(b"", length=True)
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers["Content-Length"]))
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
