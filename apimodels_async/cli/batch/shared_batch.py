@@ -1,11 +1,9 @@
-"""A batch on a ledger in PostgreSQL: one of several runs, or the driver of a Dask cluster."""
+"""A batch on a ledger in PostgreSQL: one of several runs of the same command."""
 
 import contextlib
-import logging
 import os
-import warnings
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from attrs import define, field
 
-from apimodels_async._download.destination import absolute
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.batch.entry_rows import write_results
 from apimodels_async.cli.batch.keeping import Again
@@ -27,7 +24,6 @@ from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import converse
 from apimodels_async.cli.signals import ending_signals
 from apimodels_async.cli.stderr import current
-from apimodels_async.errors import ConfigurationError
 from apimodels_async.ledger.entries import Step
 from apimodels_async.ledger.opening import shown
 from apimodels_async.ledger.port import Change
@@ -103,7 +99,7 @@ class SharedBatch:
 
         stop = anyio.Event()
         options = {**self.options, "download_to": self.target.pictures}
-        run = PlainRun(client, ledger, options, stop=stop, on_report=self._heard, on_outcome=self._came)
+        run = PlainRun(client, ledger, options, stop=stop, on_report=self.hear, on_outcome=self._came)
         trouble: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._attend_to_signals, stop)
@@ -116,29 +112,8 @@ class SharedBatch:
         if trouble is not None:
             raise trouble
 
-    def run_on_cluster(self, ledger: "PostgresLedger", scheduler: str) -> None:
-        """Give the shards to the workers of a Dask cluster.
-
-        Raises:
-            CommandFailed: the scheduler cannot be reached.
-            ConfigurationError: the extra is missing; also on a worker.
-        """
-        make_usable(self.target)
-        with _dask(self.screen) as (connect, make_pictures):
-            try:
-                client = connect(scheduler)
-            except (OSError, TimeoutError, ValueError) as error:
-                raise CommandFailed(f"--scheduler {scheduler}: {one_line(error)}", exit_codes.USAGE) from error
-            with client, self.screen.live(self.progress):
-                reports = make_pictures(client, ledger, download_to=absolute(self.target.pictures), **self.options)
-                with contextlib.closing(reports):
-                    try:
-                        for report in reports:
-                            self._heard(report)
-                    except KeyboardInterrupt:
-                        self.interrupted = True
-
-    def _heard(self, report: "ShardReport") -> None:
+    def hear(self, report: "ShardReport") -> None:
+        """Take notice of a shard's end."""
         self.progress.hear(report)
         self._errors += [error for error in report.errors if len(self._errors) < 3]
 
@@ -213,48 +188,3 @@ def _summary(counts: Mapping[Step, int], used: float, errors: list[str]) -> Gene
 
 async def _collect(source: StandardInput) -> list[GenerationRequest]:
     return [line.request async for line in source]
-
-
-@contextlib.contextmanager
-def _dask(screen: Screen) -> Generator[tuple[Callable[[str], Any], Callable[..., Any]]]:
-    """Dask, with what its driver says in our words only.
-
-    Raises:
-        ConfigurationError: it is not installed.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import distributed  # noqa: PLC0415  (an extra)
-
-            from apimodels_async.dask import make_pictures  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("dask", "distributed", "tornado"):
-            raise
-        raise ConfigurationError(
-            '--scheduler needs distributed, which comes with an extra: pip install "apimodels-async[dask]"'
-        ) from error
-    notes = _Notes(screen)
-    log = logging.getLogger("apimodels_async")
-    log.addHandler(notes)
-    for name in ("distributed", "tornado", "asyncio"):
-        other = logging.getLogger(name)
-        other.handlers, other.propagate = [logging.NullHandler()], False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # versions that differ, which also the workers' errors would show
-            yield partial(distributed.Client, timeout=30, set_as_default=False), make_pictures
-    finally:
-        log.removeHandler(notes)
-
-
-class _Notes(logging.Handler):
-    """Says what the driver has to say, such as that there are no workers."""
-
-    def __init__(self, screen: Screen) -> None:
-        super().__init__(logging.WARNING)
-        self._screen = screen
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.WARNING:  # errors are shown by the command line itself
-            current().warn(record.getMessage())

@@ -1,6 +1,7 @@
 """``apimodels batch`` with a ledger in PostgreSQL: which options it takes, and the order of its steps."""
 
 from apimodels_async.cli import exit_codes
+from apimodels_async.cli.batch.cluster_run import run_on_cluster
 from apimodels_async.cli.batch.keeping import Again, local_store
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
 from apimodels_async.cli.batch.shared_batch import SharedBatch
@@ -62,7 +63,7 @@ def make_shared(
         if again is not None:
             shared.again(ledger, again)
         if scheduler is not None:
-            shared.run_on_cluster(ledger, scheduler)
+            run_on_cluster(shared, ledger, scheduler)
         else:
             shared.run_here(ledger, server, store=local_store(shared.target.folder, None))
         shared.report(ledger)
