@@ -32,10 +32,10 @@ def safe_id(name: str) -> str:
     """Return an id as a part of a file name, so that two ids never share one.
 
     An id that is not safe as a file name gets a digest: one with characters other than letters, digits, ``_`` and
-    ``-``, one that is too long, one with capitals (some file systems ignore case), and one that looks like an id with a
-    digest.
+    ``-``, one that begins with ``-`` (to a command, that is an option), one that is too long, one with capitals (some
+    file systems ignore case), and one that looks like an id with a digest.
     """
-    if not re.fullmatch(r"[a-z0-9_-]{1,100}", name) or re.search(_DIGEST, name):
+    if not re.fullmatch(r"[a-z0-9_][a-z0-9_-]{0,99}", name) or re.search(_DIGEST, name):
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-        name = f"{re.sub('[^A-Za-z0-9_-]', '_', name)[:87]}-{digest}"
+        name = f"{re.sub('^-|[^A-Za-z0-9_-]', '_', name)[:87]}-{digest}"
     return name

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apimodels_async import GenerationRequest, Task
@@ -107,6 +107,8 @@ def test_what_is_paid_for_is_saved_by_its_id_where_the_name_fails(caplog: pytest
 
 
 @given(st.text(), st.text())
+@example("", "-")
+@example("-", "--help")
 def test_no_value_leaves_the_folder_or_hides_or_is_too_long(prompt: str, task_id: str) -> None:
     request = GenerationRequest("x", model="m")
     object.__setattr__(request, "prompt", prompt)
