@@ -81,10 +81,11 @@ def test_a_session_that_was_closed_or_is_of_another_process_says_so(
     with pytest.raises(AwayError, match="is closed"):
         session.run(asks)
     waiting = Session(Dsn(nowhere), patience=3600.0)
-    closer = threading.Timer(0.2, waiting._closed.set)
+    closer = threading.Timer(0.2, waiting.close)
     closer.start()
     with pytest.raises(AwayError, match="is closed"):
         waiting.run(asks)
+    closer.join(60)
     monkeypatch.setattr(os, "getpid", lambda: -1)
     with pytest.raises(AwayError, match="before a fork"):
         session.run(asks)
