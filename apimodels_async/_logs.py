@@ -11,19 +11,26 @@ class EscapeServersWords(logging.Filter):
     """Escapes what cannot be seen in a record's message, and in the fields that come from a server."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record, and let it pass."""
-        if isinstance(record.args, tuple):  # the message itself stays, because records are grouped by it
-            record.args = tuple(
-                printable(str(each)) if isinstance(each, str | BaseException) else each for each in record.args
-            )
-        message = record.getMessage()
-        if not message.isprintable():
-            record.msg, record.args = printable(message), None
+        """Change the record, and let it pass. Raises nothing: an argument may be an object of a caller's."""
+        try:
+            _escape_message(record)
+        except Exception as error:  # noqa: BLE001  (a log record must not end what it tells of)
+            record.msg, record.args = "%s (its arguments cannot be shown: %s)", (record.msg, type(error).__name__)
         for name in _FIELDS:
             value = getattr(record, name, None)
             if isinstance(value, str):
                 setattr(record, name, printable(value))
         return True
+
+
+def _escape_message(record: logging.LogRecord) -> None:
+    if isinstance(record.args, tuple):  # the message itself stays, because records are grouped by it
+        record.args = tuple(
+            printable(str(each)) if isinstance(each, str | BaseException) else each for each in record.args
+        )
+    message = record.getMessage()
+    if not message.isprintable():
+        record.msg, record.args = printable(message), None
 
 
 ESCAPE = EscapeServersWords()

@@ -39,3 +39,20 @@ def test_the_message_itself_stays_so_that_records_can_be_grouped(caplog: pytest.
     with caplog.at_level(logging.INFO):
         logging.getLogger("apimodels_async").info("task %s", NASTY)
     assert caplog.records[0].msg == "task %s"
+
+
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("name", ["apimodels_async", "apimodels_async.gateway.workers"])
+@pytest.mark.parametrize("arguments", [(UnspeakableError(),), ([UnspeakableError()],), (1, 2)])
+def test_an_argument_that_cannot_be_shown_ends_nothing(
+    caplog: pytest.LogCaptureFixture, name: str, arguments: tuple[object, ...]
+) -> None:
+    with caplog.at_level(logging.INFO):
+        logging.getLogger(name).info("pacing: %s", *arguments)
+    assert caplog.records[0].getMessage().startswith("pacing: %s (its arguments cannot be shown: ")

@@ -70,8 +70,8 @@ class Received(Protocol):
     headers: Mapping[bytes, bytes]
     """By their names in lower case."""
 
-    async def piece(self) -> bytes:
-        """Return what has come of the body since, at least one byte of it; empty at its end."""
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
         ...
 
     async def aclose(self, *, whole: bool) -> None:
@@ -138,52 +138,52 @@ async def _body(response: httpx.Response, asked: Asked) -> tuple[bytes, bool]:
     stream = response.stream
     chunks = aiter(stream) if asked.own and isinstance(stream, httpx.AsyncByteStream) else response.aiter_raw()
     parts: list[bytes] = []
-    size = 0
+    whole = True
     try:
-        decoder = Decoder(response.headers.get("content-encoding", ""))
-        async for chunk in chunks:
-            for number, part in enumerate(decoder.pieces(chunk)):
-                if number:
-                    await anyio.lowlevel.checkpoint()  # a bomb must not hold up the loop
-                parts.append(part)
-                size += len(part)
-                if size > MAX_ANSWER:
-                    break
-            if size > MAX_ANSWER:
-                break
+        whole = await _unpack(chunks, response.headers.get("content-encoding", ""), parts)
     except BaseException as error:
         with anyio.CancelScope(shield=True):
             await response.aclose()
             await unwind(chunks)
         if not isinstance(error, httpx.TransportError) or not asked.was_not_taken(response.status_code):
             raise
-    if size <= MAX_ANSWER:
+    if whole:
         await response.aclose()
-        return b"".join(parts), False
-    with anyio.CancelScope(shield=True):
-        await response.aclose()
-        await unwind(chunks)
-    return b"".join(parts[:2])[:_SHOWN], True
+    else:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+            await unwind(chunks)
+    return _shown(parts, whole=whole)
 
 
 async def _received(answer: Received) -> tuple[bytes, bool]:
     """The same, of what did not come through httpx."""
     parts: list[bytes] = []
-    size = 0
     whole = False
     try:
-        decoder = Decoder(answer.headers.get(b"content-encoding", b"").decode("latin-1"))
-        while size <= MAX_ANSWER and (piece := await answer.piece()):
-            for number, part in enumerate(decoder.pieces(piece)):
-                if number:
-                    await anyio.lowlevel.checkpoint()  # a bomb must not hold up the loop
-                parts.append(part)
-                size += len(part)
-                if size > MAX_ANSWER:
-                    break
-        whole = size <= MAX_ANSWER
+        whole = await _unpack(aiter(answer), answer.headers.get(b"content-encoding", b"").decode("latin-1"), parts)
     finally:
         await answer.aclose(whole=whole)
+    return _shown(parts, whole=whole)
+
+
+async def _unpack(chunks: AsyncIterator[bytes], codings: str, parts: list[bytes]) -> bool:
+    """Add to `parts` what a body stands for. Return whether that is all of it: no more is read than it may have."""
+    decoder = Decoder(codings)
+    size = 0
+    async for chunk in chunks:
+        for number, part in enumerate(decoder.pieces(chunk)):
+            if number:
+                await anyio.lowlevel.checkpoint()  # a bomb must not hold up the loop
+            parts.append(part)
+            size += len(part)
+            if size > MAX_ANSWER:
+                return False
+    return True
+
+
+def _shown(parts: list[bytes], *, whole: bool) -> tuple[bytes, bool]:
+    """A body, or its beginning, and whether it was cut."""
     return (b"".join(parts), False) if whole else (b"".join(parts[:2])[:_SHOWN], True)
 
 

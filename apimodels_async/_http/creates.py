@@ -1,16 +1,14 @@
 """POST of create requests, on which it can be proved whether a byte was sent."""
 
-from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 
 import httpx
 
 from apimodels_async._http.bodies import BodyInPieces, ReadInPieces
+from apimodels_async._http.channel import Channel
 from apimodels_async._http.http2 import Sending
-from apimodels_async._http.lanes import Lanes
 from apimodels_async._http.senders import send
-from apimodels_async._http.timeouts import Timeouts
 from apimodels_async._http.trace import SendTrace
 from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
@@ -28,34 +26,18 @@ class Creates:
     """The create requests of one client.
 
     Args:
-        base_url: of the API.
-        headers: of every request to it.
-        timeouts: of the client.
-        lanes: of the client.
-        given: the caller's own httpx client, if there is one.
-        ready: raises where nothing can be sent.
-        exchange: does one exchange.
+        channel: to the API.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        headers: httpx.Headers,
-        timeouts: Timeouts,
-        *,
-        lanes: Lanes,
-        given: httpx.AsyncClient | None,
-        ready: Callable[[], None],
-        exchange: Callable[..., Awaitable[RawResponse]],
-    ) -> None:
-        self._url = base_url + "/images/generations"
-        self._headers = headers.copy()
+    def __init__(self, channel: Channel) -> None:
+        self._url = channel.base_url + "/images/generations"
+        self._headers = channel.headers.copy()
         self._headers["Content-Type"] = "application/json"
-        self._timeout = timeouts.create
-        self._lanes = lanes
-        self._given = given
-        self._ready = ready
-        self._exchange = partial(exchange, url=self._url, timeout=self._timeout, purpose="create")
+        self._timeout = channel.timeouts.create
+        self._lanes = channel.lanes
+        self._given = channel.given
+        self._ready = channel.ready
+        self._exchange = partial(channel.exchange, url=self._url, timeout=self._timeout, purpose="create")
 
     async def submit(self, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace) -> RawResponse:
         """POST a create request.
@@ -71,7 +53,7 @@ class Creates:
         await self._lanes.prepare()  # does not wait for aiohttp, which another thread may be importing
         self._lanes.count_create()
         self._ready()
-        fast = self._fast_request if self._lanes.fast_now() and _is_small(body) else None
+        fast = self._fast_request if self._lanes.creates_fast_now() and _is_small(body) else None
         if fast is not None:
             async with self._lanes.fast_submit.acquire() as fast_lane:
                 send_fast = partial(fast_lane.pool.create, fast, cast("Secret[bytes]", body), trace)
@@ -85,9 +67,7 @@ class Creates:
 
     @cached_property
     def _fast_request(self) -> "FastRequest | None":
-        """A create request as aiohttp takes it, without its body; ``None`` where it must not. aiohttp is there."""
-        if not self._lanes.creates_fast:
-            return None
+        """A create request as aiohttp takes it, without its body. aiohttp is there."""
         return self._lanes.fast_request("POST", self._url, self._headers, self._timeout)
 
     def _request(

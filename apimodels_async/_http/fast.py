@@ -26,14 +26,12 @@ from apimodels_async._http.trace import SendTrace
 from apimodels_async._secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from apimodels_async._http.answers import Received
 
 _LONG_HEADER = 64 << 10
 """Bytes of one header line; h11 takes 100 KiB of them all, aiohttp by itself 8."""
-_STALE = 100
-"""Maximum connections that are found ended before a request has begun on them."""
 
 
 class FastRequest(NamedTuple):
@@ -106,14 +104,13 @@ class FastLane:
         trace.spoke = True
         token = _TRACE.set(trace)
         try:
-            for _ in range(_STALE):
+            while True:  # each turn but the last takes away a connection that was idle
                 try:
                     return await self.send(request, body)
                 except _StaleConnectionError:
                     continue
         finally:
             _TRACE.reset(token)
-        raise httpx.ConnectError(f"{_STALE} connections were closed as soon as they stood")
 
     async def aclose(self) -> None:
         """Close it."""
@@ -125,7 +122,7 @@ _TRACE: ContextVar[SendTrace | None] = ContextVar("apimodels_async trace", defau
 
 
 class _StaleConnectionError(Exception):
-    """The server has ended a connection, or said something on it, before the request began."""
+    """The server has ended an idle connection, or said something on it, before the request began."""
 
 
 class _TracedRequest(aiohttp.ClientRequest):
@@ -134,7 +131,7 @@ class _TracedRequest(aiohttp.ClientRequest):
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         trace = _TRACE.get()
         if trace is not None:
-            if _is_stale(conn):
+            if conn.protocol in _USED and _is_stale(conn):
                 raise _StaleConnectionError
             await trace.before_write()
             if _is_stale(conn):  # writing to it would be a create request whose outcome is unknown
@@ -169,9 +166,15 @@ class _Answer:
         self.status: int = response.status
         self.headers: Mapping[bytes, bytes] = {name.lower(): value for name, value in response.raw_headers}
 
-    async def piece(self) -> bytes:
-        """Return what has come of the body since, at least one byte of it; empty at its end."""
-        return await self._response.content.readany()
+    def __aiter__(self) -> "AsyncIterator[bytes]":
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return what has come of the body since."""
+        piece = await self._response.content.readany()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
     async def aclose(self, *, whole: bool) -> None:
         """Give back the connection, or close it if the body was not read to its end."""
@@ -195,8 +198,15 @@ def keeps(url: str) -> bool:
 
 
 def can_create() -> bool:
-    """Whether this version of aiohttp tells a request when its connection stands; the tests prove that it does."""
-    return versions.hands_connections_to(aiohttp.ClientRequest)
+    """Whether aiohttp tells a request when its connection stands.
+
+    This version does, as the tests prove; what stands in for its session (aioresponses, VCR) may answer without one.
+    """
+    ways_in = versions.ways_into(aiohttp.ClientSession)
+    return _HANDS_OVER and not any(_is_foreign(each) for each in ways_in if each is not None)
+
+
+_HANDS_OVER = versions.hands_connections_to(aiohttp.ClientRequest)
 
 
 def is_replaced() -> bool:

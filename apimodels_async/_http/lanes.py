@@ -243,7 +243,7 @@ class Lanes:
 
     @cached_property
     def fast_submit(self) -> "PoolSet[FastLane]":
-        """For small creates over aiohttp, where `fast_now` and `creates_fast` say so."""
+        """For small creates over aiohttp, where `creates_fast_now` says so."""
         return self._fast_pools(SUBMIT_KEEPALIVE, sys.maxsize)
 
     def _fast_pools(self, keepalive: float, width: int) -> "PoolSet[FastLane]":
@@ -258,10 +258,9 @@ class Lanes:
         self._owned.append(made)
         return made
 
-    @cached_property
-    def creates_fast(self) -> bool:
-        """Whether aiohttp can say what a create request must know: whether a byte of it can have left."""
-        return self._fast is not None and bool(self._fast.can_create())
+    def creates_fast_now(self) -> bool:
+        """Whether aiohttp can be used for creates: it says what these must know, whether a byte can have left."""
+        return self.fast_now() and bool(self._fast.can_create())
 
     def keeps(self, url: str) -> bool:
         """Whether aiohttp would ask for just this URL."""

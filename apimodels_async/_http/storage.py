@@ -1,7 +1,7 @@
 """Uploads: a small file in a form, a large one announced first and then PUT to the storage."""
 
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -9,13 +9,13 @@ import anyio
 import httpx
 
 from apimodels_async._http.bodies import FormInPieces, file_stream
+from apimodels_async._http.channel import Channel
 from apimodels_async._http.headers import PUT_HEADERS
 from apimodels_async._http.http2 import Sending
-from apimodels_async._http.lanes import Lanes
 from apimodels_async._http.observing import Purpose
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.senders import send
-from apimodels_async._http.timeouts import Timeouts, for_size
+from apimodels_async._http.timeouts import for_size
 from apimodels_async._http.trace import SendTrace
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.bodies import PictureSource
@@ -28,36 +28,19 @@ class Storage:
     """What one client uploads.
 
     Args:
-        base_url: of the API.
-        headers: of a request to the API.
-        timeouts: of the client.
-        lanes: the pools of connections.
+        channel: to the API.
         places: limits the requests to the API at once.
-        given: a client of the caller's own.
-        ready: raises if the client cannot be used.
-        exchange: sends a request and reads its answer.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        headers: httpx.Headers,
-        timeouts: Timeouts,
-        *,
-        lanes: Lanes,
-        places: anyio.Semaphore,
-        given: httpx.AsyncClient | None,
-        ready: Callable[[], None],
-        exchange: Callable[..., Awaitable[RawResponse]],
-    ) -> None:
-        self._url = base_url + "/files"
-        self._headers = headers
-        self._timeouts = timeouts
-        self._lanes = lanes
+    def __init__(self, channel: Channel, places: anyio.Semaphore) -> None:
+        self._url = channel.base_url + "/files"
+        self._headers = channel.headers
+        self._timeouts = channel.timeouts
+        self._lanes = channel.lanes
         self._places = places
-        self._given = given
-        self._ready = ready
-        self._answer = exchange
+        self._given = channel.given
+        self._ready = channel.ready
+        self._answer = channel.exchange
 
     async def upload(self, name: str, data: bytes, media_type: str) -> RawResponse:
         """POST a file as multipart/form-data.

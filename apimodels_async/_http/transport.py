@@ -12,6 +12,7 @@ import httpx
 from apimodels_async._http import timeouts, versions
 from apimodels_async._http.answers import Asked, Received, as_stream, read_answer, unwind
 from apimodels_async._http.bodies import PIECE
+from apimodels_async._http.channel import Channel
 from apimodels_async._http.creates import Creates
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
 from apimodels_async._http.headers import PICTURE_HEADERS, api_headers
@@ -123,10 +124,13 @@ class Http:
 
     @cached_property
     def _creates(self) -> Creates:
-        return Creates(
-            self.base_url, self._headers, self._timeouts, lanes=self.lanes,
-            given=self._given, ready=self._check_open, exchange=self._exchange,
-        )  # fmt: skip
+        return Creates(self._channel)
+
+    @property
+    def _channel(self) -> Channel:
+        return Channel(
+            self.base_url, self._headers, self._timeouts, self.lanes, self._given, self._check_open, self._exchange
+        )
 
     async def query(self, path: str, **params: str) -> RawResponse:
         """GET something that may be asked for any number of times.
@@ -178,10 +182,7 @@ class Http:
     @cached_property
     def storage(self) -> Storage:
         """For uploads."""
-        return Storage(
-            self.base_url, self._headers, self._timeouts, lanes=self.lanes, places=self._query_places,
-            given=self._given, ready=self._check_open, exchange=self._exchange,
-        )  # fmt: skip
+        return Storage(self._channel, self._query_places)
 
     @cached_property
     def _prepared(self) -> "Callable[..., httpx.Request | FastRequest]":

@@ -95,7 +95,7 @@ def inspect(
     name: str,
     data: bytes,
     *,
-    clock: Callable[[], float] = lambda: 0.0,
+    clock: Callable[[], float],
     seconds: float = HEAD_DECODE_TIME,
     stopped: Callable[[], bool] = lambda: False,
 ) -> InputPicture:

@@ -26,7 +26,7 @@ def pictured(width: int, height: int, kind: str = "PNG", mode: str = "RGB", **op
 
 def decoded(data: bytes, **options: Any) -> Image.Image:
     settings: dict[str, Any] = {"max_pixels": 10_000, "clock": never, **options}
-    return Image.open(io.BytesIO(decode(inspect("image", data), **settings)))
+    return Image.open(io.BytesIO(decode(inspect("image", data, clock=never), **settings)))
 
 
 def with_scans(data: bytes, scans: int) -> bytes:
@@ -38,15 +38,15 @@ def with_scans(data: bytes, scans: int) -> bytes:
 def test_the_head_tells_the_size(png: Callable[..., bytes]) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert inspect("image", png(48, 32)).size == (48, 32)
-    turned = inspect("image", png(48, 32, "JPEG", exif=exif))
+    assert inspect("image", png(48, 32), clock=never).size == (48, 32)
+    turned = inspect("image", png(48, 32, "JPEG", exif=exif), clock=never)
     assert (turned.stored, turned.size, turned.pixels) == ((48, 32), (32, 48), 48 * 32)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_a_picture_within_the_limit_is_kept_as_it_came(png: Callable[..., bytes], kind: str) -> None:
     data = png(100, 100, kind)
-    assert decode(inspect("image", data), max_pixels=10_000, clock=never) == data
+    assert decode(inspect("image", data, clock=never), max_pixels=10_000, clock=never) == data
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
@@ -104,7 +104,7 @@ def test_a_picture_that_breaks_off_is_refused_at_any_size(kind: str, max_pixels:
     Image.effect_noise((300, 200), 90).convert("RGB").save(out, kind, **options)
     data = out.getvalue()[: len(out.getvalue()) * 2 // 3]
     with pytest.raises(Refusal, match=r"^image: there is no picture that can be read"):
-        decode(inspect("image", data), max_pixels=max_pixels, clock=never)
+        decode(inspect("image", data, clock=never), max_pixels=max_pixels, clock=never)
 
 
 def test_a_large_jpeg_is_reduced_while_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,16 +119,16 @@ def test_a_large_jpeg_is_reduced_while_it_is_decoded(monkeypatch: pytest.MonkeyP
     data = pictured(4000, 3000, "JPEG")
     monkeypatch.setattr(core, "new", noted)
     for limit in (100_000, 20_000_000):
-        decode(inspect("image", data), max_pixels=limit, clock=never)
+        decode(inspect("image", data, clock=never), max_pixels=limit, clock=never)
     assert sizes
     assert max(width * height for width, height in sizes) <= 4000 * 3000 / 4
 
 
 def test_a_progressive_jpeg_with_too_many_scans_for_its_size_is_refused() -> None:
     large, small = pictured(8000, 7000, "JPEG", progressive=True), pictured(64, 64, "JPEG", progressive=True)
-    assert inspect("image", large).pixels == 56_000_000
+    assert inspect("image", large, clock=never).pixels == 56_000_000
     with pytest.raises(Refusal, match=r"^image: this progressive JPEG has too many scans"):
-        inspect("image", with_scans(large, 100))
+        inspect("image", with_scans(large, 100), clock=never)
     assert decoded(with_scans(small, 500)).size == (64, 64)
 
 
@@ -138,7 +138,7 @@ def test_a_head_as_long_as_its_file_is_refused_in_time(data: bytes) -> None:
     with pytest.raises(Refusal, match=r"^image: the picture takes too long to read"):
         inspect("image", data, clock=lambda: float(next(ticks)), seconds=1000)
     with pytest.raises(Refusal, match=r"^image: the picture takes too long to read"):
-        inspect("image", data, stopped=lambda: True)
+        inspect("image", data, clock=never, stopped=lambda: True)
 
 
 def test_no_head_is_read_in_the_event_loop(desk: Any, b64: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_no_head_is_read_in_the_event_loop(desk: Any, b64: Callable[..., str], m
 def test_decoding_stops_when_its_time_is_over() -> None:
     out = io.BytesIO()
     Image.effect_noise((600, 600), 90).save(out, "JPEG", progressive=True)
-    picture = inspect("image", out.getvalue())
+    picture = inspect("image", out.getvalue(), clock=never)
     ticks = itertools.count()
     assert decode(picture, max_pixels=10**6, clock=lambda: float(next(ticks)), seconds=10_000) == out.getvalue()
     reads = next(ticks)
@@ -171,13 +171,13 @@ def test_decoding_stops_when_the_gateway_ends() -> None:
     out = io.BytesIO()
     Image.effect_noise((300, 300), 90).save(out, "PNG")
     with pytest.raises(Refusal):
-        decode(inspect("image", out.getvalue()), max_pixels=10**6, clock=never, stopped=lambda: True)
+        decode(inspect("image", out.getvalue(), clock=never), max_pixels=10**6, clock=never, stopped=lambda: True)
 
 
 def test_more_than_64_megapixels_are_refused_by_the_head() -> None:
-    assert inspect("image", pictured(8000, 8000, "PNG", "1")).pixels == MAX_PIXELS
+    assert inspect("image", pictured(8000, 8000, "PNG", "1"), clock=never).pixels == MAX_PIXELS
     with pytest.raises(Refusal, match="more than 64 megapixels"):
-        inspect("image", pictured(8000, 8001, "PNG", "1"))
+        inspect("image", pictured(8000, 8001, "PNG", "1"), clock=never)
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
@@ -219,7 +219,11 @@ def test_the_time_of_all_the_pictures_of_a_request_is_limited(
 
     times = itertools.count()
     monkeypatch.setattr("apimodels_async.gateway.loading.decode", noted)
-    monkeypatch.setattr("apimodels_async.gateway.loading.inspect", lambda name, data, **_: inspect(name, data))
+
+    def never_late(name: str, data: bytes, **_: Any) -> InputPicture:
+        return inspect(name, data, clock=never)
+
+    monkeypatch.setattr("apimodels_async.gateway.loading.inspect", never_late)
     monkeypatch.setattr("apimodels_async.gateway.loading._cpu_seconds", lambda: float(next(times)))
     opened().create(images=[b64()] * 4)
     assert given == [20.0, 19.0, 18.0, 17.0]

@@ -8,7 +8,7 @@ import threading
 import time
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -30,6 +30,7 @@ from apimodels_async._secret import Secret
 from apimodels_async._text import printable
 from apimodels_async._wire.parsing import MOST_ESCAPES, MOST_VALUES, json_object
 from tests.support.picture_server import KEY, PictureServer, answer, enveloped, raw
+from tests.support.spellings import SPELLINGS
 
 TASK = {"taskId": "task-1", "state": "pending"}
 
@@ -183,23 +184,6 @@ async def test_a_large_answer_is_read_beside_the_loop(server: PictureServer, mon
 
 
 # --- the key
-
-
-def escaped(key: str) -> str:
-    return "".join(f"\\u{ord(letter):04x}" for letter in key)
-
-
-SPELLINGS: dict[str, Callable[[str], str]] = {
-    "plain": lambda key: key,
-    "JSON": escaped,
-    "JSON in capitals": lambda key: "".join(f"\\u{ord(letter):04X}" for letter in key),
-    "half of it": lambda key: key[:5] + escaped(key[5:]),
-    "URL": lambda key: "".join(f"%{ord(letter):02X}" for letter in key),
-    "HTML": lambda key: "".join(f"&#{ord(letter)};" for letter in key),
-    "HTML in hex": lambda key: "".join(f"&#x{ord(letter):x};" for letter in key),
-    "Python": lambda key: "".join(f"\\x{ord(letter):02x}" for letter in key),
-    "UTF-16": "\0".join,
-}
 
 
 def in_any_spelling(text: str) -> bool:

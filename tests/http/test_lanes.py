@@ -2,6 +2,7 @@
 
 import gzip
 import inspect
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 import respx
@@ -254,7 +256,48 @@ async def test_aiohttp_is_imported_by_the_first_query_and_nothing_before(
     assert ended.stdout.split() == [b"False", b"True" if lane == "fast" else b"False"]
 
 
+async def test_what_breaks_while_the_create_is_noted_down_is_provably_unsent(server: PictureServer, lane: str) -> None:
+    """The event loop sees the end of the connection before the first byte. (httpx writes into it, and cannot know.)"""
+    if lane == "stock":
+        pytest.skip("httpx does not look")
+
+    async def note() -> None:
+        [connection] = server._connections
+        connection.shutdown(socket.SHUT_RDWR)
+        while not protocol_is_lost():
+            await anyio.lowlevel.checkpoint()
+
+    def protocol_is_lost() -> bool:
+        [lane] = client._engine.http.lanes.fast_submit._lanes
+        connector: Any = lane.pool._session.connector
+        (protocol,) = connector._acquired
+        return not protocol.is_connected()
+
+    async with client_of(server) as client:
+        await client._engine.http.lanes.prepare(fast=True)
+        with anyio.fail_after(60), pytest.raises(RequestFailed, match="closed before anything was written") as failed:
+            await client._engine.http.submit(Secret(b"{}"), SendTrace(note))
+    assert failed.value.trace.provably_unsent
+    assert server.posts == 0
+
+
 # --- whoever stands in for the network sees every request
+
+
+async def test_a_mock_of_aiohttp_gets_no_create(
+    server: PictureServer, monkeypatch: pytest.MonkeyPatch, lane: str
+) -> None:
+    """It may answer without a connection, so that nothing would be noted before."""
+    aiohttp = pytest.importorskip("aiohttp")
+
+    async def mocked(*_: Any, **__: Any) -> None:
+        raise AssertionError("asked")
+
+    async with client_of(server) as client:
+        await client.get("task-1")  # the lane is there before the mock is
+        monkeypatch.setattr(aiohttp.ClientSession, "_request", mocked)
+        assert (await client.create("a cat")).id == "task-1"
+        assert "submit" in used(client)
 
 
 async def test_respx_mocks_queries_and_downloads_whichever_lane_there_is(server: PictureServer, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tests.proofs.hostile.client_answers import play, without_pauses
 from tests.proofs.hostile.lanes import LANES, on_lane
 from tests.proofs.hostile.row import Row, control_characters, unless
 from tests.support.picture_server import KEY, PictureServer, Reply, answer, as_json, enveloped, picture, raw, redirect
+from tests.support.spellings import SPELLINGS
 
 FORGED = "2026-01-01 INFO forged"
 SIGNS = ("\n", "\r", "\r\n", "\x1b[31m", "\x9b31m", "\x07", "\0", "\u202e", "\u2028", "\x85")
@@ -235,24 +236,6 @@ def _command(arguments: tuple[str, ...], server: PictureServer, folder: Path) ->
         cwd=folder, env=environment, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     return (done.stdout + done.stderr).decode("utf-8", "replace")
-
-
-def _json_escaped(key: str) -> str:
-    return "".join(f"\\u{ord(letter):04x}" for letter in key)
-
-
-SPELLINGS: dict[str, Callable[[str], str]] = {
-    "plain": str,
-    "JSON": _json_escaped,
-    "JSON in capitals": lambda key: "".join(f"\\u{ord(letter):04X}" for letter in key),
-    "JSON, half": lambda key: key[:9] + _json_escaped(key[9:]),
-    "JSON twice": lambda key: _json_escaped(key).replace("\\", "\\\\"),
-    "URL": lambda key: "".join(f"%{ord(letter):02x}" for letter in key),
-    "HTML": lambda key: "".join(f"&#{ord(letter)};" for letter in key),
-    "HTML in hex": lambda key: "".join(f"&#x{ord(letter):X};" for letter in key),
-    "Python": lambda key: "".join(f"\\x{ord(letter):02x}" for letter in key),
-    "UTF-16": "\0".join,
-}
 
 
 def _key_in(text: str) -> str:

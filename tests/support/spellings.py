@@ -1,0 +1,23 @@
+"""How a server may write a key that it echoes."""
+
+from collections.abc import Callable
+
+
+def json_escaped(text: str) -> str:
+    return "".join(f"\\u{ord(letter):04x}" for letter in text)
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "JSON": json_escaped,
+    "JSON in capitals": lambda key: "".join(f"\\u{ord(letter):04X}" for letter in key),
+    "JSON, half": lambda key: key[:5] + json_escaped(key[5:]),
+    "JSON twice": lambda key: json_escaped(key).replace("\\", "\\\\"),
+    "URL": lambda key: "".join(f"%{ord(letter):02X}" for letter in key),
+    "URL in small letters": lambda key: "".join(f"%{ord(letter):02x}" for letter in key),
+    "HTML": lambda key: "".join(f"&#{ord(letter)};" for letter in key),
+    "HTML in hex": lambda key: "".join(f"&#x{ord(letter):x};" for letter in key),
+    "HTML in hex in capitals": lambda key: "".join(f"&#x{ord(letter):X};" for letter in key),
+    "Python": lambda key: "".join(f"\\x{ord(letter):02x}" for letter in key),
+    "UTF-16": "\0".join,
+}
