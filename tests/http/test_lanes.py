@@ -262,6 +262,8 @@ async def test_what_breaks_while_the_create_is_noted_down_is_provably_unsent(ser
         pytest.skip("httpx does not look")
 
     async def note() -> None:
+        while not server._connections:  # its thread has not accepted it yet
+            await anyio.lowlevel.checkpoint()
         [connection] = server._connections
         connection.shutdown(socket.SHUT_RDWR)
         while not protocol_is_lost():
