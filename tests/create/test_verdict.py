@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apimodels_async._create.verdict import Verdict, judge_refusal
@@ -12,6 +12,7 @@ from apimodels_async._http.trace import SendFacts
 from apimodels_async._limits import BASE, CAP, RetryQuota, full_jitter
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.headers import http_date, retry_after
+from apimodels_async._wire.refusals import MAINTENANCE
 from apimodels_async._wire.tasks import read_task
 from apimodels_async.errors import APIError
 
@@ -214,9 +215,11 @@ def test_a_create_is_never_sent_again_or_written_off_where_a_5xx_or_3xx_was_seen
 
 
 @given(st.integers(200, 599), st.none() | st.integers(-10, 700))
-def test_a_create_is_sent_again_only_where_429_was_seen(status: int, code: int | None) -> None:
+@example(455, None)
+@example(200, 455)
+def test_a_create_is_sent_again_only_where_429_or_maintenance_was_seen(status: int, code: int | None) -> None:
     if judge_refusal(APIError("no", status=status, code=code)) is Verdict.NOT_YET:
-        assert 429 in (status, code)
+        assert not {429, MAINTENANCE}.isdisjoint((status, code))
 
 
 # --- the quota

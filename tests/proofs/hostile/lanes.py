@@ -11,7 +11,7 @@ LANES = (("fast", "asyncio"), ("stock", "asyncio"), ("stock", "trio"))
 
 @contextmanager
 def on_lane(lane: str) -> Iterator[None]:
-    """Queries and downloads go over aiohttp (``fast``) or httpx (``stock``)."""
+    """Requests go over aiohttp where they may (``fast``), or over httpx (``stock``)."""
     modules: dict[str, Any] = sys.modules
     if lane == "fast":
         yield
