@@ -295,10 +295,10 @@ def test_the_gateway_shares_no_wire_code_with_the_client() -> None:
 
 
 PAINTS = """
-import sys, threading
+import os, sys
 from apimodels_async.gateway import serve
 def paint(**order):
-    print("painting", flush=True)
+    os.write(1, b"painting\\n")  # print() writes a line and its end apart, and several threads paint
     while True:
         sum(range(10_000))
 serve(port=0, store=sys.argv[1], latency="0/0", on_ready=lambda url: print(url, flush=True), paint=paint)
@@ -320,9 +320,9 @@ def test_sigterm_ends_it_whatever_it_does_and_the_next_one_takes_its_tasks_up(tm
                 process.send_signal(signal.SIGTERM)
                 process.wait(30)  # its painter never ends
                 assert all(isinstance(each.exception(30), httpx.HTTPError) for each in waiting)
-        out, err = process.communicate(timeout=10)
     finally:
         process.kill()
+        out, err = process.communicate(timeout=10)
     assert process.returncode == 0
     assert out.splitlines()[-1] == "stopped"
     assert err == ""
