@@ -5,19 +5,22 @@ import sys
 from collections.abc import Callable
 from typing import Any, cast
 
+import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from apimodels_async._logs import escaped_logger
 from apimodels_async.gateway.disconnect import DISCONNECT
-from apimodels_async.gateway.limits import HEAD_TIME, SEND_TIME
+from apimodels_async.gateway.limits import HEAD_TIME, MAX_HEAD, MAX_SMALL_CHUNKS, SEND_TIME, SMALL_CHUNK
 
 __all__ = ["ACCEPTED_AT_ONCE", "Connection", "ConnectionLimits", "max_connections", "quiet_about_accept"]
 
-ACCEPTED_AT_ONCE = 16
+ACCEPTED_AT_ONCE = 4
 """Connections that are accepted before the first of them is looked at."""
+_READ_AT_ONCE = 32 << 10
+"""Bytes that are read from a connection before others get their turn."""
 _MAX_CONNECTIONS = 1000
-_FOR_OTHER_FILES = 48
+_FOR_OTHER_FILES = 72
 _ACCEPT_TROUBLE = "socket.accept() out of system resource"
 
 _logger = escaped_logger(__name__)
@@ -63,8 +66,32 @@ class ConnectionLimits:
         self.idle.pop(connection, None)
 
 
-class Connection(H11Protocol):
-    """One connection, with time limits that uvicorn does not have.
+class _Parser(h11.Connection):
+    """h11, with a limit for chunks: one of a byte costs it as much time as one of many."""
+
+    _chunks = _bytes = 0
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """The next event.
+
+        Raises:
+            h11.RemoteProtocolError: the request is not valid, or its body comes in too many small chunks.
+        """
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = self._bytes = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_start
+            self._bytes += len(event.data)
+            if self._chunks > MAX_SMALL_CHUNKS and self._bytes < SMALL_CHUNK * self._chunks:
+                raise h11.RemoteProtocolError("too many small chunks")
+        return event
+
+
+class Connection(H11Protocol, asyncio.BufferedProtocol):
+    """One connection, with limits that uvicorn does not have.
+
+    Little is read from it at once, because what it costs to parse depends on what it is.
 
     Args:
         limits: shared by all connections.
@@ -75,6 +102,8 @@ class Connection(H11Protocol):
         super().__init__(**given)
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
+        self._buffer = bytearray()
+        self.conn = _Parser(h11.SERVER, MAX_HEAD)
         self.app: Any = cast("Any", _guarded(cast("ASGIApp", self.app), self))
 
     def drop(self) -> None:
@@ -92,10 +121,24 @@ class Connection(H11Protocol):
         self._limits.opened()
         self._watch()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Where to put what is received: there only until it is taken, since most connections are idle."""
+        self._buffer = bytearray(_READ_AT_ONCE)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take what was received."""
-        super().data_received(data)
+        data = bytes(memoryview(self._buffer)[:nbytes])
+        self._buffer = bytearray()
+        self.data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, unless the answer has begun already."""
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            super().send_400_response(msg)
+        else:
+            self.drop()
 
     def on_response_complete(self) -> None:
         """Start to wait for the next request."""

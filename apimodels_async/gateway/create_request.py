@@ -3,7 +3,6 @@
 A field that is ``null`` counts as left out, and an unknown field is ignored: the vendor adds fields without notice.
 """
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from apimodels_async import catalogue
+from apimodels_async.gateway.base64_text import decoded
 from apimodels_async.gateway.faults import Fault
 from apimodels_async.gateway.json_body import json_object
 from apimodels_async.gateway.limits import MAX_PROMPT, MAX_URL
@@ -47,8 +47,6 @@ MOST_PICTURES = 10
 MOST_INPUTS = 16
 """The maximum of pictures that one task is painted from."""
 
-_DATA_URI = re.compile(rb"data:[^,]{0,1000};base64,", re.IGNORECASE)
-_WHITE_SPACE = b" \t\n\r\v\f"
 _TIER = re.compile(r"[124]K", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _QUALITIES = ("low", "medium", "high", "auto", "max", "standard", "hd")
@@ -118,10 +116,12 @@ class CreateBody:
     fault: Fault | None
 
 
-def _text(body: Mapping[str, object], name: str) -> str:
+def _text(body: Mapping[str, object], name: str, most: int | None = None) -> str:
     value = body.get(name)
     if value is None:
         raise Refusal(400, f"{name} is missing")
+    if most is not None and isinstance(value, str) and len(value) > most:
+        raise Refusal(400, f"{name}: give at most {most} characters")
     if not isinstance(value, str) or not value.strip():
         raise Refusal(400, f"{name} {quoted(value)}: give text that is not empty")
     if not value.isprintable():
@@ -134,7 +134,7 @@ def _text(body: Mapping[str, object], name: str) -> str:
 
 
 def _model(body: Mapping[str, object], *, any_model: bool) -> catalogue.CatalogueModel:
-    name = _text(body, "model")
+    name = _text(body, "model", _LONGEST_RECORDED)
     model = catalogue.find(name)
     if model is None and any_model and _ANY_MODEL.fullmatch(name):
         model = catalogue.CatalogueModel(name)
@@ -192,11 +192,8 @@ def _encoded(name: str, value: object) -> ImageSource:
         return ImageSource(name, value)
     if not isinstance(value, str):
         raise Refusal(400, f"{name} {quoted(value)}: give a picture in base64")
-    # Not split into words, of which a large body can have millions.
-    text = value.encode("ascii", "replace").translate(None, _WHITE_SPACE)
-    prefix = _DATA_URI.match(text)
     try:
-        content = base64.b64decode(memoryview(text)[prefix.end() :] if prefix else text, validate=True)
+        content = decoded(value)
     except ValueError:
         hint = "; a URL goes into image_url" if _WEB.match(value) else ""
         raise Refusal(400, f"{name} is not valid base64{hint}") from None
@@ -283,9 +280,7 @@ def create_body(fields: Mapping[str, object], *, any_model: bool = False) -> Cre
     sources = _sources(fields)
     if "mask" in fields and not sources:
         raise Refusal(400, "mask: give the image it belongs to as well")
-    prompt = _text(fields, "prompt")
-    if len(prompt) > MAX_PROMPT:
-        raise Refusal(400, f"prompt: give at most {MAX_PROMPT} characters")
+    prompt = _text(fields, "prompt", MAX_PROMPT)
     model = _model(fields, any_model=any_model)
     size, ratio, longer = _sizes(fields)
     if model.id in OPENAI_SHAPED and size is not None:

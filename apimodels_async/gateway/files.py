@@ -86,7 +86,7 @@ class FileHosting:
         return success({"publicUrl": f"{origin_of(request)}/hosted/{file.id}"})
 
     async def _announce(self, request: Request, body: bytes) -> Response:
-        fields = json_object(body)
+        fields = await self._readers.read(body, partial(json_object, body))
         filename, content_type = fields.get("filename"), fields.get("contentType")
         if not isinstance(filename, str) or not filename.strip():
             raise Refusal(400, f"filename {quoted(filename)}: give text that is not empty")

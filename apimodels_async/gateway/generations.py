@@ -42,7 +42,6 @@ __all__ = ["SYNCHRONOUS", "Generations"]
 SYNCHRONOUS = frozenset({"gpt-image-2-lite", "sparkpix-image", "sparkpix-image-edit"})
 """Models whose create request is answered only when the task has ended, with its result."""
 
-_SMALL_BODY = 32 * 1024
 _LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -135,8 +134,7 @@ class Generations:
         return await self._create(request, body, asked, synchronous=True)
 
     async def _read(self, read: Callable[[], CreateBody], body: RequestBody) -> CreateBody:
-        # A small body takes less time to read than a thread to wake up.
-        asked = read() if len(body.data) <= _SMALL_BODY else await self._readers.run(read)
+        asked = await self._readers.read(body.data, read)
         if asked.callback is not None:
             self._hosts.check(asked.callback)
         return asked

@@ -20,16 +20,21 @@ __all__ = [
     "LARGEST_BODY",
     "MAX_BODY",
     "MAX_DEPTH",
+    "MAX_ESCAPES",
+    "MAX_HEAD",
+    "MAX_JSON",
     "MAX_KEPT_PIXELS",
     "MAX_PARTS",
     "MAX_PICTURE_BYTES",
     "MAX_PIXELS",
     "MAX_PROMPT",
     "MAX_SCANNED_PIXELS",
+    "MAX_SMALL_CHUNKS",
     "MAX_URL",
     "MAX_VALUES",
     "SEND_TIME",
     "SMALL_BODY",
+    "SMALL_CHUNK",
     "SMALL_PICTURE",
     "BodyBudget",
     "ByteBudget",
@@ -71,8 +76,18 @@ MAX_PARTS = 1000
 """Parts of a form. Each costs as much time as many bytes."""
 MAX_VALUES = 100_000
 """Values in a JSON body."""
+MAX_JSON = 8 * _MB
+"""Bytes of a JSON body without the long texts in it, which are pictures. So much is parsed at once."""
+MAX_ESCAPES = 3_000_000
+"""Backslashes in a JSON body: each slash of base64 may be escaped, and the ends of its lines."""
 MAX_DEPTH = 64
 """Nested lists and objects in a JSON body."""
+
+MAX_HEAD = 16 * 1024
+"""Bytes of a request's head."""
+SMALL_CHUNK, MAX_SMALL_CHUNKS = 64, 4000
+"""Bytes of a small chunk, and how many chunks a body may have if their mean is less. Each costs as much time as many
+bytes."""
 
 HEAD_TIME = 10.0
 """Seconds until the head of a request has been received, from the start of the connection or the last answer."""

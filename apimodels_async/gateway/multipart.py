@@ -9,6 +9,8 @@ from apimodels_async.gateway.refusals import Refusal
 
 __all__ = ["boundary_of", "form_files", "form_parts"]
 
+_PIECE = 256 << 10
+
 
 def boundary_of(request: Request) -> bytes | None:
     """The boundary of a form; ``None`` if the body is not a form.
@@ -44,7 +46,8 @@ def form_parts(body: bytes, boundary: bytes) -> tuple[list[tuple[str, str]], lis
         config={"MAX_MEMORY_FILE_SIZE": LARGEST_BODY},
     )
     try:
-        parser.write(body)
+        for at in range(0, len(body), _PIECE):  # other threads get their turn in between
+            parser.write(body[at : at + _PIECE])
         parser.finalize()
         named = [(field.field_name or b"").decode() for field in fields]
         texts = [(field.value or b"").decode() for field in fields]

@@ -60,7 +60,7 @@ class Reviews:
 
     async def answer(self, request: Request, body: RequestBody) -> Response:
         """Answer in the shape of a chat."""
-        question = read_question(json_object(body.data))
+        question = await self._readers.read(body.data, lambda: read_question(json_object(body.data)))
         data = await self._loader.fetch(question.picture, origin_of(request))
         words = await self._readers.run(partial(review, data, question.brief))
         choice = {"index": 0, "message": {"role": "assistant", "content": words}, "finish_reason": "stop"}
