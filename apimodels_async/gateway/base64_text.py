@@ -4,6 +4,7 @@ Decoded at once, 50 MB would hold up all other threads for a quarter of a second
 """
 
 import binascii
+import io
 import re
 
 __all__ = ["decoded"]
@@ -23,14 +24,14 @@ def decoded(text: str) -> bytes:
     """
     head = _DATA_URI.match(text)
     start = head.end() if head else 0
-    pieces: list[bytes] = []
+    out = io.BytesIO()  # gives its bytes away without a copy
     left = b""
     for at in range(start, len(text), PIECE):
         left += text[at : at + PIECE].encode("ascii", "replace").translate(None, _WHITE_SPACE)
         group = max(0, len(left) // 4 * 4 - 4)
         if left[:group].endswith(b"="):
             raise ValueError("only the last group of base64 is padded")
-        pieces.append(binascii.a2b_base64(left[:group], strict_mode=True))
+        out.write(binascii.a2b_base64(left[:group], strict_mode=True))
         left = left[group:]
-    pieces.append(binascii.a2b_base64(left, strict_mode=True))
-    return b"".join(pieces)
+    out.write(binascii.a2b_base64(left, strict_mode=True))
+    return out.getvalue()

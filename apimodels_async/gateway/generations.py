@@ -131,10 +131,12 @@ class Generations:
         else:
             read = partial(_read_form, body.data, boundary, any_model=self._any_model)
         asked = evolve(await self._read(read, body), openai_shaped=True)
+        del read  # it holds the body
         return await self._create(request, body, asked, synchronous=True)
 
     async def _read(self, read: Callable[[], CreateBody], body: RequestBody) -> CreateBody:
         asked = await self._readers.read(body.data, read)
+        body.forget()
         if asked.callback is not None:
             self._hosts.check(asked.callback)
         return asked

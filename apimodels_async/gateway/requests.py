@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import io
 import ipaddress
 import re
 from collections.abc import Collection
@@ -104,6 +105,10 @@ class RequestBody:
         self.data: bytes = data
         self._reservation = reservation
 
+    def forget(self) -> None:
+        """Drop the bytes. Their memory stays reserved for what was read from them."""
+        self.data = b""
+
     def release(self) -> None:
         """Drop the bytes, and free the memory."""
         self.data = b""
@@ -124,7 +129,7 @@ async def read_body(request: Request, budget: BodyBudget, most: int = MAX_BODY) 
     unknown = most if "transfer-encoding" in request.headers else 0
     expected = int(length) if length.isdecimal() and len(length) < _LONGEST_LENGTH else unknown
     reservation = await budget.reserve(min(most, expected))
-    chunks: list[bytes] = []
+    received = io.BytesIO()  # gives its bytes away without a copy
     size = 0
     try:
         async with asyncio.timeout(BODY_TIME):
@@ -136,13 +141,13 @@ async def read_body(request: Request, budget: BodyBudget, most: int = MAX_BODY) 
                     break
                 size += len(piece)
                 if size <= most:
-                    chunks.append(piece)
+                    received.write(piece)
                 elif size > _DRAINED:
                     break
                 else:
-                    chunks.clear()
+                    received.truncate(0)
         if size <= most:
-            return RequestBody(b"".join(chunks), reservation)
+            return RequestBody(received.getvalue(), reservation)
     except TimeoutError:
         reservation.release()
         raise Refusal(400, "the body is incomplete: it was not received in time") from None

@@ -22,6 +22,8 @@ __all__ = ["CLOSE_TIME", "PictureWorkers", "Workers"]
 CLOSE_TIME = 2.0
 """Seconds that jobs under way are waited for at the end."""
 _SMALL = 32 << 10
+_MMAP_THRESHOLD, _LARGE = -3, 1 << 20
+"""glibc's number of the setting, and bytes."""
 
 _T = TypeVar("_T")
 _Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
@@ -158,6 +160,16 @@ class PictureWorkers:
         if pixels <= self._limit:
             return await self._small.run(job)
         return await self._large.run(partial(_and_give_back, job))
+
+
+def give_memory_back_at_once() -> None:
+    """Have the memory of all large objects returned to the system when they are freed.
+
+    glibc returns none below the size of the largest one that was freed before, up to 32 MB.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):  # another C library
+            ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
 
 
 def _and_give_back(job: Callable[[], _T]) -> _T:
