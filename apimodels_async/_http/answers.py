@@ -1,10 +1,12 @@
 """Reading what comes back: an answer of the API whole, a picture as it comes."""
 
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from io import BytesIO
 from typing import NamedTuple, Protocol
 
 import anyio
@@ -97,24 +99,31 @@ async def read_answer(response: httpx.Response | Received, redactor: Redactor, a
     else:
         body, cut = await _received(response)
         finish = partial(_finished, response.status, response.headers, body, redactor, asked, cut=cut)
-    return await _PARSING.run(finish) if len(body) > _INLINE else finish()
+    return await _PARSING.run(finish) if body.tell() > _INLINE else finish()
 
 
 def _finished(
-    status: int, headers: Mapping[bytes, bytes], body: bytes, redactor: Redactor, asked: Asked, *, cut: bool
+    status: int, headers: Mapping[bytes, bytes], received: BytesIO, redactor: Redactor, asked: Asked, *, cut: bool
 ) -> RawResponse:
+    body = received.getvalue()  # no copy of it
+    received.close()
+
     def header(*names: bytes) -> str | None:
         value = next((headers[name] for name in names if name in headers), None)
         return None if value is None else printable(redactor.text(value.decode("latin-1")))
 
-    if b"\0" in body[:4]:  # JSON may be UTF-16 or UTF-32
+    if b"\0" in body[:4]:  # JSON may be UTF-16 or UTF-32. Of a long one, only what is shown is read
         with suppress(UnicodeDecodeError):
-            body = body.decode(json.detect_encoding(body)).encode()
+            errors = "strict" if len(body) <= _KEPT else "replace"
+            body = body[:_KEPT].decode(json.detect_encoding(body[:4]), errors).encode()
     shown = redactor.body(body[:_KEPT])
-    payload = json_object(shown if len(body) <= _KEPT else redactor.plain(body)) if not cut else {}
-    for name in _WORDS if len(body) > _KEPT else ():
+    long = len(body) > _KEPT
+    parsed = [redactor.plain(body) if long else shown]
+    del body  # taken out of the list, it is gone before its values are made: a long one must not be there twice
+    payload = {} if cut else json_object(parsed.pop())
+    for name in _WORDS if long else ():
         if isinstance(payload.get(name), str):
-            payload[name] = redactor.text(payload[name])
+            payload[name] = redactor.text(payload[name][:_KEPT])
     pause = header(b"retry-after")
     return RawResponse(
         status=status,
@@ -129,18 +138,18 @@ def _finished(
     )
 
 
-async def _body(response: httpx.Response, asked: Asked) -> tuple[bytes, bool]:
+async def _body(response: httpx.Response, asked: Asked) -> tuple[BytesIO, bool]:
     """An answer's body, unpacked, and whether that is only its beginning, because it is longer than it may be."""
     if not asked.own and response.is_stream_consumed:  # a hook of the caller's has read it
         await response.aclose()
-        return response.content[:MAX_ANSWER], len(response.content) > MAX_ANSWER
+        return _shown(BytesIO(response.content), whole=len(response.content) <= MAX_ANSWER)
     # httpx's own reader takes a tenth of a whole query, and unpacks without a limit.
     stream = response.stream
     chunks = aiter(stream) if asked.own and isinstance(stream, httpx.AsyncByteStream) else response.aiter_raw()
-    parts: list[bytes] = []
+    body = BytesIO()
     whole = True
     try:
-        whole = await _unpack(chunks, response.headers.get("content-encoding", ""), parts)
+        whole = await _unpack(chunks, response.headers.get("content-encoding", ""), body)
     except BaseException as error:
         with anyio.CancelScope(shield=True):
             await response.aclose()
@@ -153,38 +162,39 @@ async def _body(response: httpx.Response, asked: Asked) -> tuple[bytes, bool]:
         with anyio.CancelScope(shield=True):
             await response.aclose()
             await unwind(chunks)
-    return _shown(parts, whole=whole)
+    return _shown(body, whole=whole)
 
 
-async def _received(answer: Received) -> tuple[bytes, bool]:
+async def _received(answer: Received) -> tuple[BytesIO, bool]:
     """The same, of what did not come through httpx."""
-    parts: list[bytes] = []
+    body = BytesIO()
     whole = False
     try:
-        whole = await _unpack(aiter(answer), answer.headers.get(b"content-encoding", b"").decode("latin-1"), parts)
+        whole = await _unpack(aiter(answer), answer.headers.get(b"content-encoding", b"").decode("latin-1"), body)
     finally:
         await answer.aclose(whole=whole)
-    return _shown(parts, whole=whole)
+    return _shown(body, whole=whole)
 
 
-async def _unpack(chunks: AsyncIterator[bytes], codings: str, parts: list[bytes]) -> bool:
-    """Add to `parts` what a body stands for. Return whether that is all of it: no more is read than it may have."""
+async def _unpack(chunks: AsyncIterator[bytes], codings: str, body: BytesIO) -> bool:
+    """Add to `body` what a body stands for. Return whether that is all of it: no more is read than it may have."""
     decoder = Decoder(codings)
-    size = 0
     async for chunk in chunks:
         for number, part in enumerate(decoder.pieces(chunk)):
             if number:
                 await anyio.lowlevel.checkpoint()  # a bomb must not hold up the loop
-            parts.append(part)
-            size += len(part)
-            if size > MAX_ANSWER:
+            body.write(part)
+            if body.tell() > MAX_ANSWER:
                 return False
     return True
 
 
-def _shown(parts: list[bytes], *, whole: bool) -> tuple[bytes, bool]:
+def _shown(body: BytesIO, *, whole: bool) -> tuple[BytesIO, bool]:
     """A body, or its beginning, and whether it was cut."""
-    return (b"".join(parts), False) if whole else (b"".join(parts[:2])[:_SHOWN], True)
+    if not whole:
+        body.truncate(_SHOWN)
+    body.seek(0, os.SEEK_END)
+    return body, not whole
 
 
 def as_stream(response: httpx.Response, where: str) -> Stream:

@@ -17,7 +17,12 @@ def json_object(body: bytes) -> dict[str, Any]:
         sum(body.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES or body.count(b"\\") > MOST_ESCAPES
     ):
         return {}
-    payload = _parsed(body)
+    try:
+        text = body.decode(json.detect_encoding(body), "surrogatepass")
+    except ValueError:
+        return {}
+    del body  # as large as the values, which are made now
+    payload = _parsed(text)
     return cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
 
 
@@ -28,7 +33,7 @@ def json_value(text: str) -> object:
     return _parsed(text)
 
 
-def _parsed(text: bytes | str) -> object:
+def _parsed(text: str) -> object:
     try:
         return json.loads(text, parse_constant=_nothing)
     except (ValueError, RecursionError):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from attrs import evolve
 
-from apimodels_async._text import printable
+from apimodels_async._text import printable, shorten
 from apimodels_async._wire.aliases import id_value, read_state, state_word
 from apimodels_async._wire.answer import RawResponse, object_of, payload_of, read_payload, unexpected
 from apimodels_async._wire.converter import moment, structured, text
@@ -71,7 +71,7 @@ def _task(data: dict[str, Any], answer: RawResponse, asked: str | None, model: s
     if task.id is None:
         raise unexpected("an answer without a task id", answer, asked)
     if asked is not None and task.id != asked:
-        raise unexpected(f"asked about task {asked}, answered about {printable(task.id)}", answer, asked)
+        raise unexpected(f"asked about task {asked}, answered about {printable(shorten(task.id))}", answer, asked)
     if task.result_urls and not isinstance(task.state, TaskState):
         return evolve(task, state=TaskState.COMPLETED)  # an unknown word: the links decide
     return task

@@ -186,6 +186,8 @@ def json_answers(row: Row) -> None:
         "objects": (b'{"a":1},', start, end),
         "texts": (b'"",', start, end),
         "one text": (b"x", b'{"code": 200, "data": {"taskId": "', b'"}}'),
+        "a long message": (b"x", b'{"code": 400, "msg": "', b'"}'),
+        "a long reason": (b"x", b'{"code": 200, "data": {"taskId": "task-1", "state": "failed", "failMsg": "', b'"}}'),
         "one text of escapes": (b"\\u0041", b'{"code": 200, "data": {"taskId": "', b'"}}'),
         "half surrogates": (b"\\ud800", b'{"code": 200, "msg": "', b'"}'),
         "one number": (b"1", b'{"code": ', b"}"),
