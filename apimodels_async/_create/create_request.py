@@ -1,6 +1,7 @@
 """The state of one create request."""
 
 import logging
+import weakref
 from collections.abc import Callable
 
 from apimodels_async._create.draft import Draft
@@ -72,7 +73,13 @@ class CreateRequest:
 
     def new_trace(self) -> SendTrace:
         """Start and return the trace of the next attempt."""
-        self.trace = SendTrace(self._before_first_byte)
+        own = weakref.ref(self)  # in a cycle, the task and the pictures in it would stay in memory
+
+        async def before_first_byte() -> None:
+            if (request := own()) is not None:
+                await request._before_first_byte()
+
+        self.trace = SendTrace(before_first_byte)
         return self.trace
 
     def keep_outcome(self, task: Task | None, error: BaseException | None) -> None:
