@@ -83,7 +83,8 @@ class _Parser(h11.Connection):
         elif isinstance(event, h11.Data):
             self._chunks += event.chunk_start
             self._bytes += len(event.data)
-            if self._chunks > MAX_SMALL_CHUNKS and self._bytes < SMALL_CHUNK * self._chunks:
+            # The last chunk may be under way, and may be small.
+            if self._chunks > MAX_SMALL_CHUNKS and self._bytes < SMALL_CHUNK * (self._chunks - 1):
                 raise h11.RemoteProtocolError("too many small chunks")
         return event
 
@@ -135,10 +136,13 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, unless the answer has begun already."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             super().send_400_response(msg)
         else:
             self.drop()
+        if cycle is not None:
+            cycle.disconnected = True  # the application, which may be under way, can answer no more
 
     def on_response_complete(self) -> None:
         """Start to wait for the next request."""

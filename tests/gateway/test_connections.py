@@ -13,11 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+import h11
 import httpx
 import pytest
 
 from apimodels_async.gateway import DEFAULT_API_KEY, LocalGateway
 from apimodels_async.gateway.connections import ConnectionLimits, max_connections, quiet_about_accept
+from apimodels_async.gateway.limits import MAX_SMALL_CHUNKS, SMALL_CHUNK
 
 KEY = {"Authorization": f"Bearer {DEFAULT_API_KEY}"}
 
@@ -208,3 +210,88 @@ def test_leaving_while_a_picture_is_painted_and_awaited_logs_nothing(
     assert [message for message in messages if "Traceback" in message or "Exception" in message] == []
     assert [record for record in caplog.records if record.exc_info] == []
     assert "Traceback" not in capfd.readouterr().err
+
+
+# --- many small pieces
+
+CHUNKED = (
+    "POST /api/v1/images/generations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+    f"Authorization: {KEY['Authorization']}\r\n\r\n"
+).encode()
+
+
+def answered(connection: socket.socket, *sent: bytes) -> bytes:
+    """Send all, and return what comes back until the connection ends or an answer is whole."""
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        for each in sent:
+            connection.sendall(each)
+        while b"}" not in received and (piece := connection.recv(65536)):
+            received += piece
+    return received
+
+
+def chunked(body: bytes, size: int) -> bytes:
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+BODY = b'{"model": "sparkpix-image-edit", "prompt": "a"%b}'
+
+
+@pytest.mark.parametrize(
+    ("blanks", "size"), [(0, 1), (MAX_SMALL_CHUNKS - 100, 1), (SMALL_CHUNK * (MAX_SMALL_CHUNKS + 9), SMALL_CHUNK)]
+)
+def test_a_body_may_come_in_chunks_of_any_size(hurried: Callable[..., LocalGateway], blanks: int, size: int) -> None:
+    with connect(hurried()) as connection:
+        sent = chunked(BODY % (b" " * blanks), size)
+        assert b'"code":200' in answered(connection, CHUNKED, sent)
+
+
+@pytest.mark.parametrize("size", [1, SMALL_CHUNK - 1])
+def test_too_many_small_chunks_are_refused(hurried: Callable[..., LocalGateway], size: int) -> None:
+    with connect(hurried()) as connection:
+        received = answered(connection, CHUNKED, chunked(BODY % (b" " * (size * MAX_SMALL_CHUNKS)), size))
+        assert not received or received.startswith(b"HTTP/1.1 400")
+        assert b'"code":200' not in received
+
+
+@pytest.mark.parametrize("bad", [b"zz\r\n", b"1\r\n \r\n" * (MAX_SMALL_CHUNKS + 9)])
+@pytest.mark.parametrize("waits", [True, False])
+def test_chunks_that_are_refused_after_the_answer_close_the_connection_quietly(
+    hurried: Callable[..., LocalGateway], caplog: pytest.LogCaptureFixture, bad: bytes, *, waits: bool
+) -> None:
+    start = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n \r\n"
+    with connect(hurried()) as connection:
+        connection.sendall(start if waits else start + bad)
+        if waits:
+            assert connection.recv(1).startswith(b"H")
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(bad)
+        assert ended(connection)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_what_costs_much_to_parse_is_read_a_little_at_a_time(
+    hurried: Callable[..., LocalGateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    receive = h11.Connection.receive_data
+
+    def noted(parser: h11.Connection, data: bytes) -> None:
+        sizes.append(len(data))
+        receive(parser, data)
+
+    monkeypatch.setattr(h11.Connection, "receive_data", noted)
+    with connect(hurried()) as connection:
+        sent = chunked(BODY % (b" " * (1 << 20)), 1 << 16)
+        assert b'"code":200' in answered(connection, CHUNKED, sent)
+    assert sum(sizes) == len(CHUNKED) + len(sent)
+    assert max(sizes) <= 32 << 10
+
+
+def test_a_head_has_16_kib_at_most(hurried: Callable[..., LocalGateway]) -> None:
+    lines = b"X: y\r\n" * 20_000
+    with connect(hurried()) as connection:
+        received = answered(connection, b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n" + lines + b"\r\n")
+        assert not received or received.startswith(b"HTTP/1.1 400")

@@ -32,6 +32,7 @@ GATEWAY = {
     "depth": "gateway_bodies.depth",
     "texts": "gateway_bodies.texts",
     "framing": "gateway_bodies.framing",
+    "pieces": "gateway_pieces.pieces",
     "drips": "gateway_time.drips",
     "idle": "gateway_time.idle",
     "files": "gateway_time.few_files",
