@@ -77,7 +77,7 @@ class CreateRequest:
 
         async def before_first_byte() -> None:
             if (request := own()) is not None:
-                await request._before_first_byte()
+                await request.announce()
 
         self.trace = SendTrace(before_first_byte)
         return self.trace
@@ -91,7 +91,12 @@ class CreateRequest:
         if task is not None:
             self.keep(task)
 
-    async def _before_first_byte(self) -> None:
+    async def announce(self) -> None:
+        """Have the journal record that the request is being sent. Awaited before its first byte.
+
+        Raises:
+            _CallerLeftError: its caller was cancelled.
+        """
         if not self.caller_left:
             await self.journal.sending()
         if self.caller_left:  # it may have left while the journal was written

@@ -33,7 +33,7 @@ _KEPT = 1 << 20
 _INLINE = 256 << 10
 """Bytes of an answer that are read as JSON in the loop. Longer ones go to a thread."""
 _PARSING = WorkerThreads("parsing", 2)
-_WORDS = ("msg", "message", "error", "detail")
+_WORDS = ("msg", "message", "error", "detail", "failMsg")
 """Where a server's words stand."""
 _SHOWN = 4096
 """Bytes of a longer one that are kept, to show what it was."""
@@ -121,9 +121,10 @@ def _finished(
     parsed = [redactor.plain(body) if long else shown]
     del body  # taken out of the list, it is gone before its values are made: a long one must not be there twice
     payload = {} if cut else json_object(parsed.pop())
-    for name in _WORDS if long else ():
-        if isinstance(payload.get(name), str):
-            payload[name] = redactor.text(payload[name][:_KEPT])
+    for part in (payload, payload.get("data")) if long else ():
+        for name in _WORDS if isinstance(part, dict) else ():
+            if isinstance(part.get(name), str):
+                part[name] = redactor.text(part[name][:_SHOWN])
     pause = header(b"retry-after")
     return RawResponse(
         status=status,

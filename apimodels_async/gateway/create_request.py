@@ -14,7 +14,7 @@ from attrs import frozen
 from apimodels_async import catalogue
 from apimodels_async.gateway.base64_text import decoded
 from apimodels_async.gateway.faults import Fault
-from apimodels_async.gateway.json_body import json_object
+from apimodels_async.gateway.json_body import json_object, whole_number
 from apimodels_async.gateway.limits import MAX_PROMPT, MAX_URL
 from apimodels_async.gateway.refusals import Refusal, quoted
 from apimodels_async.gateway.sizes import (
@@ -146,7 +146,7 @@ def _model(body: Mapping[str, object], *, any_model: bool) -> catalogue.Catalogu
 
 
 def _whole(body: Mapping[str, object], name: str, lowest: int, highest: int) -> int | None:
-    value = body.get(name)
+    value = whole_number(body.get(name))
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:

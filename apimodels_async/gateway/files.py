@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from apimodels_async.gateway.envelope import success
 from apimodels_async.gateway.inputs import content_type_of
-from apimodels_async.gateway.json_body import json_object
+from apimodels_async.gateway.json_body import json_object, whole_number
 from apimodels_async.gateway.limits import LARGEST_BODY, MAX_BODY, BodyBudget
 from apimodels_async.gateway.multipart import boundary_of, form_files
 from apimodels_async.gateway.refusals import Refusal, quoted
@@ -92,7 +92,7 @@ class FileHosting:
             raise Refusal(400, f"filename {quoted(filename)}: give text that is not empty")
         if not isinstance(content_type, str) or not _MEDIA_TYPE.fullmatch(content_type):
             raise Refusal(400, f"contentType {quoted(content_type)}: give a media type, such as image/png")
-        length = fields.get("fileSize")
+        length = whole_number(fields.get("fileSize"))
         if length is None:
             length = 0  # not known yet
         elif not isinstance(length, int) or isinstance(length, bool) or not 0 < length <= self._max_file:

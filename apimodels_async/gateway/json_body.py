@@ -8,7 +8,7 @@ from apimodels_async.gateway.limits import MAX_DEPTH, MAX_ESCAPES, MAX_JSON, MAX
 from apimodels_async.gateway.long_texts import PIECE, LongTexts
 from apimodels_async.gateway.refusals import Refusal
 
-__all__ = ["json_object"]
+__all__ = ["json_object", "whole_number"]
 
 
 def _refuse_constant(name: str) -> object:
@@ -82,3 +82,8 @@ def json_object(body: bytes) -> dict[str, object]:
     fields = cast("dict[str, object]", value)
     _check_depth(fields)
     return {name: given for name, given in fields.items() if given is not None}
+
+
+def whole_number(value: object) -> object:
+    """A value; a whole number written as ``177.0`` is an integer, as in JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

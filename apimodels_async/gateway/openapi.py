@@ -10,6 +10,7 @@ from apimodels_async.gateway.openapi_schemas import (
     KEY,
     OPENAI,
     PICTURE,
+    QUESTION,
     TASK,
     UPLOAD,
     Json,
@@ -127,13 +128,7 @@ DOCUMENT: Json = {
                 "security": KEY,
                 "requestBody": {
                     "required": True,
-                    "content": {
-                        "application/json": {
-                            "schema": object_of(
-                                {"model": {"type": "string"}, "messages": {"type": "array", "items": {}}}
-                            )
-                        }
-                    },
+                    "content": {"application/json": {"schema": QUESTION}},
                 },
                 "responses": responses(
                     json_of(
@@ -166,7 +161,12 @@ DOCUMENT: Json = {
                     "content": {
                         "multipart/form-data": {
                             "schema": object_of(
-                                {"file": {"type": "string", "contentMediaType": "application/octet-stream"}}
+                                {
+                                    "file": {
+                                        "contentMediaType": "application/octet-stream",
+                                        "not": {"type": ["array", "null"]},
+                                    }
+                                }
                             )
                         },
                         "application/json": {

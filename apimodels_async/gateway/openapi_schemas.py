@@ -1,5 +1,7 @@
 """The schemas of the gateway's own description, written by hand."""
 
+from typing import cast
+
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.triggers import BEHAVIOUR_TRIGGERS, FAILURE_TRIGGERS, FAULT_TRIGGERS
 
@@ -11,6 +13,7 @@ __all__ = [
     "KEY",
     "OPENAI",
     "PICTURE",
+    "QUESTION",
     "TASK",
     "UPLOAD",
     "Json",
@@ -79,14 +82,18 @@ def path_parameter(name: str, description: str) -> Json:
     }
 
 
+_TEXT = r"[^\s\x1c-\x1f\x85]"
+"""Something to be seen, as a pattern."""
+_MODEL = r"^[A-Za-z0-9_./:@-]{1,200}$"
 _ENCODED: Json = {
     "type": "string",
-    "contentEncoding": "base64",
+    "format": "picture",
     "description": "A picture in base64; a data: URI's head and white space are passed over. 64 megapixels at most.",
 }
 _URL: Json = {
     "type": "string",
-    "format": "uri",
+    "format": "picture-url",
+    "pattern": "^https?://",
     "description": "A picture by its URL: one of this gateway's own, or an http URL on this machine.",
 }
 
@@ -94,13 +101,13 @@ CREATE = object_of(
     {
         "model": {
             "type": "string",
-            "pattern": r"\S",
+            "pattern": _MODEL,
             "description": "One of those that GET /models lists, by its full or short id; with --any-model any.",
             "examples": sorted({name for model in MODELS for name in (model.id, model.short_id)}),
         },
         "prompt": {
             "type": "string",
-            "pattern": r"\S",
+            "pattern": _TEXT,
             "maxLength": 100_000,
             "description": "What to paint. These words make the task fail: "
             + ", ".join(f"`{word}` ({failure.code})" for word, failure in FAILURE_TRIGGERS.items())
@@ -115,12 +122,14 @@ CREATE = object_of(
         "size": {
             "type": "string",
             "pattern": f"^({_SIDE}x{_SIDE}|[124][Kk]|auto)$",
+            "examples": ["1024x1024"],
             "description": "Width and height in pixels, each 16 to 4096, or the longer side, or auto. In pixels "
             "it wins over aspect_ratio and resolution. "
             "Without any of the three, the first picture's own size, else 1024x1024.",
         },
         "aspect_ratio": {
             "type": "string",
+            "format": "aspect-ratio",
             "pattern": r"^([1-9][0-9]{0,3}(\.[0-9])?:[1-9][0-9]{0,3}|auto|match_input_image|custom)$",
             "description": "Width to height, 64:1 at the widest. custom takes `width` and `height`, 256 to 1440.",
         },
@@ -156,7 +165,7 @@ CREATE = object_of(
         },
         "callback_url": {
             "type": "string",
-            "format": "uri",
+            "format": "callback-url",
             "pattern": "^https?://",
             "description": "Where the end of the task is to be told: an http or https URL without user and password "
             "on this machine, or where the gateway's options allow.",
@@ -164,14 +173,42 @@ CREATE = object_of(
     },
 )
 
+_FIELDS = cast("dict[str, Json]", CREATE["properties"])
+_PICTURE_FILE: Json = {"type": "string", "format": "binary", "contentMediaType": "image/png"}
+
 EDIT = object_of(
-    {"model": {"type": "string"}, "prompt": {"type": "string"}},
     {
-        "image[]": {"type": "array", "items": {"type": "string", "contentMediaType": "application/octet-stream"}},
-        "mask": {"type": "string", "contentMediaType": "application/octet-stream"},
-        **{name: {"type": "string"} for name in ("size", "quality", "output_format", "response_format")},
-        "n": {"type": "integer", "minimum": 1, "maximum": 10},
+        "model": _FIELDS["model"],
+        "prompt": _FIELDS["prompt"],
+        "image[]": {"type": "array", "items": _PICTURE_FILE, "minItems": 1, "maxItems": 16},
     },
+    {
+        "mask": _PICTURE_FILE,
+        **{name: _FIELDS[name] for name in ("size", "quality", "output_format", "response_format", "n")},
+    },
+)
+_PART_OF_TEXT = object_of({"type": {"const": "text"}, "text": {"type": "string", "pattern": _TEXT}})
+_PART_OF_PICTURE = object_of({"type": {"const": "image_url"}, "image_url": object_of({"url": _ENCODED})})
+
+QUESTION = object_of(
+    {
+        "model": {"type": "string", "minLength": 1},
+        "messages": {
+            "type": "array",
+            "minItems": 1,
+            "description": "A text and a picture, in base64 or by its URL, in the content of any of them.",
+            "items": object_of(
+                {
+                    "role": {"enum": ["system", "user", "assistant"]},
+                    "content": {
+                        "type": "array",
+                        "prefixItems": [_PART_OF_TEXT, _PART_OF_PICTURE],
+                        "minItems": 2,
+                    },
+                }
+            ),
+        },
+    }
 )
 
 _STATES = ["pending", "processing", "completed", "failed"]

@@ -42,6 +42,7 @@ GATEWAY = {
     "clock": "gateway_store.clock",
     "hosts": "gateway_trust.hosts",
     "urls": "gateway_trust.urls",
+    "schema": "gateway_schema.schema",
 }
 HEAD = "| what | tried | right | s | measured |\n| --- | ---: | ---: | ---: | --- |"
 

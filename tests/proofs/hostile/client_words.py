@@ -120,7 +120,7 @@ def replies(words: str) -> dict[str, Callable[[PictureServer], None]]:
     }
     found["status line"] = everywhere(raw(line % (b"200 " + ascii_words)))
     found["no status line"] = everywhere(raw(line % ascii_words))
-    found["version"] = everywhere(raw(line.replace(b"1.1", ascii_words) % b"200 OK"))
+    found["version"] = everywhere(raw((line % b"200 OK").replace(b"1.1", ascii_words)))
     found["header line"] = everywhere(raw(b"HTTP/1.1 200 OK\r\n" + ascii_words + b"\r\n\r\n"))
     found["chunk size"] = everywhere(
         raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + ascii_words + b"\r\n")

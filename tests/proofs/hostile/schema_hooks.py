@@ -1,0 +1,54 @@
+"""For Schemathesis: what no schema can say. Which base64 is a picture, where one is, and which URL is this machine's.
+
+The schema names these as formats; here is what is generated for them. The environment says where a picture is.
+"""
+
+import base64
+import io
+import os
+from typing import Any, cast
+
+import schemathesis
+from hypothesis import strategies as st
+from PIL import Image
+
+MOST_INPUTS = 16
+OWN_SIZES = "gpt-image-2-all"
+"""A model with rules of its own for sizes."""
+
+
+def _picture(kind: str) -> str:
+    written = io.BytesIO()
+    Image.new("L", (16, 16), 128).save(written, kind)
+    return base64.b64encode(written.getvalue()).decode()
+
+
+_PICTURES = [_picture(kind) for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")]
+_sides = st.integers(1, 64)
+
+schemathesis.openapi.format(
+    "picture", st.sampled_from([*_PICTURES, *(f"data:image/png;base64,{each}" for each in _PICTURES)])
+)
+schemathesis.openapi.format("picture-url", st.just(os.environ["PICTURE_URL"]))
+schemathesis.openapi.format(
+    "callback-url",
+    st.builds(
+        "http{}://{}:9/{}".format,
+        st.sampled_from(["", "s"]),
+        st.sampled_from(["127.0.0.1", "localhost", "[::1]"]),
+        st.text("abc/?=", max_size=9),
+    ),
+)
+schemathesis.openapi.format("aspect-ratio", st.builds("{}:{}".format, _sides, _sides) | st.sampled_from(["auto"]))
+
+
+@schemathesis.hook
+def filter_body(context: Any, body: Any) -> bool:
+    """Leave out what breaks a rule across fields: a sum of pictures, and the sizes of one model."""
+    if not isinstance(body, dict):
+        return True
+    fields = cast("dict[str, Any]", body)
+    several = [fields.get(name) for name in ("images", "image_urls")]
+    inputs = sum(len(each) for each in several if isinstance(each, list))
+    one = sum(fields.get(name) is not None for name in ("image", "image_url"))
+    return inputs + one <= MOST_INPUTS and not (OWN_SIZES in str(fields.get("model")) and "size" in fields)
