@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import anyio
 import anyio.lowlevel
@@ -121,8 +121,9 @@ def _finished(
     parsed = [redactor.plain(body) if long else shown]
     del body  # taken out of the list, it is gone before its values are made: a long one must not be there twice
     payload = {} if cut else json_object(parsed.pop())
-    for part in (payload, payload.get("data")) if long else ():
-        for name in _WORDS if isinstance(part, dict) else ():
+    inner: object = payload.get("data")
+    for part in (payload, cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}) if long else ():
+        for name in _WORDS:
             if isinstance(part.get(name), str):
                 part[name] = redactor.text(part[name][:_SHOWN])
     pause = header(b"retry-after")

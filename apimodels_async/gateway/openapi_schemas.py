@@ -93,7 +93,6 @@ _ENCODED: Json = {
 _URL: Json = {
     "type": "string",
     "format": "picture-url",
-    "pattern": "^https?://",
     "description": "A picture by its URL: one of this gateway's own, or an http URL on this machine.",
 }
 
@@ -166,7 +165,6 @@ CREATE = object_of(
         "callback_url": {
             "type": "string",
             "format": "callback-url",
-            "pattern": "^https?://",
             "description": "Where the end of the task is to be told: an http or https URL without user and password "
             "on this machine, or where the gateway's options allow.",
         },
@@ -174,7 +172,7 @@ CREATE = object_of(
 )
 
 _FIELDS = cast("dict[str, Json]", CREATE["properties"])
-_PICTURE_FILE: Json = {"type": "string", "format": "binary", "contentMediaType": "image/png"}
+_PICTURE_FILE: Json = {"type": "string", "format": "picture-file", "contentMediaType": "application/octet-stream"}
 
 EDIT = object_of(
     {
@@ -187,8 +185,8 @@ EDIT = object_of(
         **{name: _FIELDS[name] for name in ("size", "quality", "output_format", "response_format", "n")},
     },
 )
-_PART_OF_TEXT = object_of({"type": {"const": "text"}, "text": {"type": "string", "pattern": _TEXT}})
-_PART_OF_PICTURE = object_of({"type": {"const": "image_url"}, "image_url": object_of({"url": _ENCODED})})
+_PART_OF_TEXT = object_of({"text": {"type": "string", "pattern": _TEXT}})
+_PART_OF_PICTURE = object_of({"image_url": object_of({"url": _ENCODED})})
 
 QUESTION = object_of(
     {

@@ -11,6 +11,7 @@ from typing import Any, cast
 import schemathesis
 from hypothesis import strategies as st
 from PIL import Image
+from schemathesis.transport.serialization import Binary
 
 MOST_INPUTS = 16
 OWN_SIZES = "gpt-image-2-all"
@@ -29,6 +30,7 @@ _sides = st.integers(1, 64)
 schemathesis.openapi.format(
     "picture", st.sampled_from([*_PICTURES, *(f"data:image/png;base64,{each}" for each in _PICTURES)])
 )
+schemathesis.openapi.format("picture-file", st.sampled_from([Binary(base64.b64decode(each)) for each in _PICTURES]))
 schemathesis.openapi.format("picture-url", st.just(os.environ["PICTURE_URL"]))
 schemathesis.openapi.format(
     "callback-url",
