@@ -1,7 +1,5 @@
 """The schemas of the gateway's own description, written by hand."""
 
-from typing import cast
-
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.triggers import BEHAVIOUR_TRIGGERS, FAILURE_TRIGGERS, FAULT_TRIGGERS
 
@@ -12,6 +10,7 @@ __all__ = [
     "HOSTED",
     "KEY",
     "OPENAI",
+    "PARAMETERS",
     "PICTURE",
     "QUESTION",
     "TASK",
@@ -96,96 +95,101 @@ _URL: Json = {
     "description": "A picture by its URL: one of this gateway's own, or an http URL on this machine.",
 }
 
+_NEEDED: dict[str, Json] = {
+    "model": {
+        "type": "string",
+        "pattern": _MODEL,
+        "description": "One of those that GET /models lists, by its full or short id; with --any-model any.",
+        "examples": sorted({name for model in MODELS for name in (model.id, model.short_id)}),
+    },
+    "prompt": {
+        "type": "string",
+        "pattern": _TEXT,
+        "maxLength": 100_000,
+        "description": "What to paint. These words make the task fail: "
+        + ", ".join(f"`{word}` ({failure.code})" for word, failure in FAILURE_TRIGGERS.items())
+        + ". These make the request fail: "
+        + ", ".join(f"`{word}` ({fault.value})" for word, fault in FAULT_TRIGGERS.items())
+        + ". These have other effects: "
+        + ", ".join(f"`{word}` ({oddity.value})" for word, oddity in BEHAVIOUR_TRIGGERS.items())
+        + ".",
+    },
+}
+
+_OPTIONAL: dict[str, Json] = {
+    "size": {
+        "type": "string",
+        "pattern": f"^({_SIDE}x{_SIDE}|[124][Kk]|auto)$",
+        "examples": ["1024x1024"],
+        "description": "Width and height in pixels, each 16 to 4096, or the longer side, or auto. In pixels "
+        "it wins over aspect_ratio and resolution. "
+        "Without any of the three, the first picture's own size, else 1024x1024.",
+    },
+    "aspect_ratio": {
+        "type": "string",
+        "format": "aspect-ratio",
+        "pattern": r"^([1-9][0-9]{0,3}(\.[0-9])?:[1-9][0-9]{0,3}|auto|match_input_image|custom)$",
+        "description": "Width to height, 64:1 at the widest. custom takes `width` and `height`, 256 to 1440.",
+    },
+    "resolution": {
+        "type": "string",
+        "pattern": "^([124][Kk]|512)$",
+        "description": "The longer side: 512, or 1K, which is 1024 pixels (the default with aspect_ratio), "
+        "2K 2048, 4K 4096.",
+    },
+    "n": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
+    "image": _ENCODED,
+    "images": {"type": "array", "items": {"anyOf": [_ENCODED, _URL]}, "maxItems": 16},
+    "image_url": _URL,
+    "image_urls": {"type": "array", "items": _URL, "maxItems": 16},
+    "mask": {
+        **_ENCODED,
+        "description": "Which part to replace: what is transparent where it has transparency, else what is white.",
+    },
+    "quality": {
+        "enum": ["low", "medium", "high", "auto", "max", "standard", "hd"],
+        "description": "Has an effect on the price alone.",
+    },
+    "response_format": {
+        "enum": ["b64_json", "url"],
+        "description": "For an answer in OpenAI's shape; without it, both.",
+    },
+    "output_format": {"enum": ["png", "jpeg", "webp"], "default": "png"},
+    "seed": {
+        "type": "integer",
+        "minimum": -(2**63),
+        "maximum": 2**63 - 1,
+        "description": "The same seed, prompt and model make the same picture.",
+    },
+    "callback_url": {
+        "type": "string",
+        "format": "callback-url",
+        "description": "Where the end of the task is to be told: an http or https URL without user and password "
+        "on this machine, or where the gateway's options allow.",
+    },
+}
+
+PARAMETERS: dict[str, Json] = {**_NEEDED, **_OPTIONAL}
+"""Those of a create request."""
 CREATE = object_of(
-    {
-        "model": {
-            "type": "string",
-            "pattern": _MODEL,
-            "description": "One of those that GET /models lists, by its full or short id; with --any-model any.",
-            "examples": sorted({name for model in MODELS for name in (model.id, model.short_id)}),
-        },
-        "prompt": {
-            "type": "string",
-            "pattern": _TEXT,
-            "maxLength": 100_000,
-            "description": "What to paint. These words make the task fail: "
-            + ", ".join(f"`{word}` ({failure.code})" for word, failure in FAILURE_TRIGGERS.items())
-            + ". These make the request fail: "
-            + ", ".join(f"`{word}` ({fault.value})" for word, fault in FAULT_TRIGGERS.items())
-            + ". These have other effects: "
-            + ", ".join(f"`{word}` ({oddity.value})" for word, oddity in BEHAVIOUR_TRIGGERS.items())
-            + ".",
-        },
-    },
-    {
-        "size": {
-            "type": "string",
-            "pattern": f"^({_SIDE}x{_SIDE}|[124][Kk]|auto)$",
-            "examples": ["1024x1024"],
-            "description": "Width and height in pixels, each 16 to 4096, or the longer side, or auto. In pixels "
-            "it wins over aspect_ratio and resolution. "
-            "Without any of the three, the first picture's own size, else 1024x1024.",
-        },
-        "aspect_ratio": {
-            "type": "string",
-            "format": "aspect-ratio",
-            "pattern": r"^([1-9][0-9]{0,3}(\.[0-9])?:[1-9][0-9]{0,3}|auto|match_input_image|custom)$",
-            "description": "Width to height, 64:1 at the widest. custom takes `width` and `height`, 256 to 1440.",
-        },
-        "resolution": {
-            "type": "string",
-            "pattern": "^([124][Kk]|512)$",
-            "description": "The longer side: 512, or 1K, which is 1024 pixels (the default with aspect_ratio), "
-            "2K 2048, 4K 4096.",
-        },
-        "n": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1},
-        "image": _ENCODED,
-        "images": {"type": "array", "items": {"anyOf": [_ENCODED, _URL]}, "maxItems": 16},
-        "image_url": _URL,
-        "image_urls": {"type": "array", "items": _URL, "maxItems": 16},
-        "mask": {
-            **_ENCODED,
-            "description": "Which part to replace: what is transparent where it has transparency, else what is white.",
-        },
-        "quality": {
-            "enum": ["low", "medium", "high", "auto", "max", "standard", "hd"],
-            "description": "Has an effect on the price alone.",
-        },
-        "response_format": {
-            "enum": ["b64_json", "url"],
-            "description": "For an answer in OpenAI's shape; without it, both.",
-        },
-        "output_format": {"enum": ["png", "jpeg", "webp"], "default": "png"},
-        "seed": {
-            "type": "integer",
-            "minimum": -(2**63),
-            "maximum": 2**63 - 1,
-            "description": "The same seed, prompt and model make the same picture.",
-        },
-        "callback_url": {
-            "type": "string",
-            "format": "callback-url",
-            "description": "Where the end of the task is to be told: an http or https URL without user and password "
-            "on this machine, or where the gateway's options allow.",
-        },
-    },
+    _NEEDED,
+    # One that is null counts as left out.
+    {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in _OPTIONAL.items()},
 )
 
-_FIELDS = cast("dict[str, Json]", CREATE["properties"])
 _PICTURE_FILE: Json = {"type": "string", "format": "picture-file", "contentMediaType": "application/octet-stream"}
 
 EDIT = object_of(
     {
-        "model": _FIELDS["model"],
-        "prompt": _FIELDS["prompt"],
+        **_NEEDED,
         "image[]": {"type": "array", "items": _PICTURE_FILE, "minItems": 1, "maxItems": 16},
     },
     {
         "mask": _PICTURE_FILE,
-        **{name: _FIELDS[name] for name in ("size", "quality", "output_format", "response_format", "n")},
+        **{name: _OPTIONAL[name] for name in ("size", "quality", "output_format", "response_format", "n")},
     },
 )
-_PART_OF_TEXT = object_of({"text": {"type": "string", "pattern": _TEXT}})
+_PART_OF_TEXT = object_of({"text": {"type": "string"}})
 _PART_OF_PICTURE = object_of({"image_url": object_of({"url": _ENCODED})})
 
 QUESTION = object_of(

@@ -13,7 +13,7 @@ from attrs import frozen
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.html import Html, element, join
 from apimodels_async.gateway.json_body import json_object
-from apimodels_async.gateway.openapi_schemas import CREATE, Json
+from apimodels_async.gateway.openapi_schemas import PARAMETERS, Json
 
 __all__ = ["FIELDS", "OTHER", "FormField", "body_of", "form", "values_of"]
 
@@ -60,12 +60,12 @@ def _field(name: str, schema: Json) -> FormField:
     if schema["type"] == "array":
         files = "anyOf" in items
         return FormField(name, "files" if files else "lines", about=_FILES if files else _LINES)
-    if "contentEncoding" in schema:
+    if schema.get("format") == "picture":
         return FormField(name, "file", about=about if name == "mask" else _FILE)
     return FormField(name, "text", about=about)
 
 
-FIELDS = tuple(_field(name, schema) for name, schema in cast("dict[str, Json]", CREATE["properties"]).items())
+FIELDS = tuple(_field(name, schema) for name, schema in PARAMETERS.items())
 """Every parameter of the schema."""
 
 
