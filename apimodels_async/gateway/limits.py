@@ -153,7 +153,7 @@ class ByteBudget:
             except BaseException as error:
                 if turn.done() and not turn.cancelled():
                     self.give_back(size)
-                else:
+                elif (size, turn) in self._waiting:  # it is not if memory was given back in the same moment
                     self._waiting.remove((size, turn))
                     self._next()
                 if isinstance(error, TimeoutError):

@@ -68,7 +68,8 @@ def test_one_who_stops_waiting_leaves_nothing_reserved() -> None:
         waiting[0].cancel()
         held.release()  # the first in line is cancelled and served at the same time
         waiting[1].cancel()
-        await asyncio.gather(*waiting[:2], return_exceptions=True)
+        ends = await asyncio.gather(*waiting[:2], return_exceptions=True)
+        assert [type(end) for end in ends] == [asyncio.CancelledError] * 2
         (await waiting[2]).release()
         assert budget.in_use == 0
 
