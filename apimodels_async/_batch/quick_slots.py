@@ -24,26 +24,28 @@ class QuickSlots:
 
     async def acquire(self) -> Slot:
         """Wait for a slot, and take it."""
-        while True:
-            try:
-                self._free.acquire_nowait()
-            except anyio.WouldBlock:
-                await self._wait_for_one()
-            else:
-                slot = Slot()
-                self._held[slot] = anyio.current_time() + self._seconds
-                return slot
+        try:
+            self._free.acquire_nowait()
+        except anyio.WouldBlock:
+            while not await self._acquired_in_time():
+                self._take_back()
+        slot = Slot()
+        self._held[slot] = anyio.current_time() + self._seconds
+        return slot
 
-    async def _wait_for_one(self) -> None:
-        """Wait until there may be a free slot: one is released, or the oldest has been held for long enough."""
-        oldest, until = next(iter(self._held.items()))
-        pause = until - anyio.current_time()
-        if pause <= 0.0:
-            self.release(oldest)
-            return
-        with anyio.move_on_after(pause):
+    async def _acquired_in_time(self) -> bool:
+        """Wait for a slot until the one that was taken first has been held for long enough."""
+        now = anyio.current_time()
+        with anyio.move_on_after(next(iter(self._held.values()), now + self._seconds) - now):
             await self._free.acquire()
-            self._free.release()
+            return True
+        return False
+
+    def _take_back(self) -> None:
+        now = anyio.current_time()
+        for slot, until in list(self._held.items()):
+            if until <= now:
+                self.release(slot)
 
     def release(self, slot: Slot) -> None:
         """Give a slot back, unless it was taken away meanwhile."""

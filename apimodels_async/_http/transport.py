@@ -90,9 +90,9 @@ class Http:
         return anyio.Semaphore(self.queries_at_once, fast_acquire=True)
 
     @cached_property
-    def download_places(self) -> anyio.CapacityLimiter:
+    def download_places(self) -> anyio.Semaphore:
         """Maximum number of pictures at once; taken before a picture's own time begins to run."""
-        return anyio.CapacityLimiter(CONNECTIONS)
+        return anyio.Semaphore(CONNECTIONS, fast_acquire=True)
 
     def _check_open(self) -> None:
         if self._given is not None and self._given.is_closed:
