@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from apimodels_async.catalogue import SERVER_ALIASES
@@ -91,8 +92,14 @@ def check_link(url: str, *, base_url: str) -> str:
     Raises:
         ValueError: the reason why it may not.
     """
-    api = urlsplit(base_url)
     parts = urlsplit(url)
+    _check_host(parts.scheme, parts.netloc, base_url)
+    return url
+
+
+@lru_cache(256)  # the links of a server lead to few hosts
+def _check_host(scheme: str, netloc: str, base_url: str) -> None:
+    api, parts = urlsplit(base_url), SplitResult(scheme, netloc, "", "", "")
     host, _ = parts.hostname, parts.port
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError("not an http(s) link")
@@ -104,7 +111,6 @@ def check_link(url: str, *, base_url: str) -> str:
         raise ValueError("a link to this machine from a server elsewhere")
     if parts.scheme == "http" and not is_loopback(host) and not (api.scheme == "http" and host == api.hostname):
         raise ValueError("a plain http link")
-    return url
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

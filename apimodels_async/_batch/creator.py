@@ -4,13 +4,12 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-import anyio
-
 from apimodels_async._arguments import ArgumentError
 from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.budget import BudgetExceededError, UnpricedModelError
 from apimodels_async._batch.byte_limit import ByteLimit
-from apimodels_async._batch.options import BatchOptions, Item, Slot
+from apimodels_async._batch.options import BatchOptions, Item
+from apimodels_async._batch.quick_slots import QuickSlots
 from apimodels_async._batch.resume import not_submitted
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
@@ -62,7 +61,7 @@ class Creator:
         self._records = records
         self._keep = keep
         self._on_upload = on_upload
-        self._slots = anyio.Semaphore(CREATES)
+        self._slots = QuickSlots(CREATES, QUICK)
         self._bodies = ByteLimit(BODIES)
         self._hold = engine.hold(options.outage_timeout)
         self.stop: Stop | None = None
@@ -134,19 +133,24 @@ class Creator:
 
     async def reserve(self, item: Item) -> None:
         """Wait until one more create request may begin, and its body be made. A body that is made has its own size."""
-        await self._slots.acquire()
+        item.slot = await self._slots.acquire()
         try:
             weight = await self._engine.weigh(item.request)
             weight = weight if item.prepared is None else min(weight, item.prepared.size)
             await self._bodies.enter(weight)
         except BaseException:
-            self._slots.release()
+            self._release_slot(item)
             raise
         item.weight = weight
 
+    def _release_slot(self, item: Item) -> None:
+        if item.slot is not None:
+            self._slots.release(item.slot)
+            item.slot = None
+
     def release(self, item: Item) -> None:
         """Return what was reserved for an item that is not sent."""
-        self._slots.release()
+        self._release_slot(item)
         item.weight = self._bodies.resize(item.weight, 0)
 
     async def create(self, item: Item) -> Task:
@@ -159,24 +163,11 @@ class Creator:
             NotSubmittedError: the server took none for `outage_timeout`, or the batch was stopped: nothing was sent.
             ApimodelsError: as `Engine.send` raises.
         """
-        slot = Slot(self._slots)
-        failure: Exception | None = None
-        task: Task | None = None
         try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(slot.release_after, QUICK)
-                try:
-                    task = await self._send(item)
-                except Exception as error:  # noqa: BLE001  (raised below: a task group would wrap it)
-                    failure = error
-                group.cancel_scope.cancel()
+            return await self._send(item)
         finally:
-            slot.release()
             item.prepared = None
-            item.weight = self._bodies.resize(item.weight, 0)
-        if task is None:
-            raise failure or RuntimeError("a create request ended without a result")
-        return task
+            self.release(item)
 
     async def _send(self, item: Item) -> Task:
         prepared = await self.prepare(item)

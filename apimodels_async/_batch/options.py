@@ -6,14 +6,13 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import anyio
-
 from apimodels_async._arguments import ArgumentError
 from apimodels_async._download.destination import Place, is_url
 from apimodels_async._download.names import Naming
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
+    from apimodels_async._batch.quick_slots import Slot
     from apimodels_async._create.prepare import PreparedRequest
     from apimodels_async.instrumentation.port import Operation
 
@@ -79,6 +78,7 @@ class Item:
         prepared: until it is sent.
         retries: tasks of it that failed and were submitted again.
         saved_bytes: of `files`, as far as they were saved now.
+        slot: of its create request, until that has been answered.
         state: as instruments and the listener were last notified.
         weight: bytes of the body of its create request, while that is at hand.
     """
@@ -97,6 +97,7 @@ class Item:
         "request",
         "retries",
         "saved_bytes",
+        "slot",
         "state",
         "task",
         "weight",
@@ -118,23 +119,5 @@ class Item:
         self.files: tuple[Path, ...] = ()
         self.saved_bytes = 0
         self.prepared: PreparedRequest | None = None
+        self.slot: Slot | None = None
         self.weight = 0
-
-
-class Slot:
-    """One of a number of slots, released once: when the work ends, or when it turns out to be slow."""
-
-    def __init__(self, slots: anyio.Semaphore) -> None:
-        self._slots = slots
-        self._released = False
-
-    async def release_after(self, seconds: float) -> None:
-        """Release it when that time has passed."""
-        await anyio.sleep(seconds)
-        self.release()
-
-    def release(self) -> None:
-        """Release it, unless it is released already."""
-        if not self._released:
-            self._released = True
-            self._slots.release()

@@ -91,7 +91,7 @@ class Pipeline:
                 records, engine, creator=self._creator, options=options, accounts=self._accounts, steps=self
             )
         self._window = anyio.Semaphore(options.max_in_flight + SLACK)
-        self._slots = anyio.Semaphore(options.max_in_flight)
+        self._slots = anyio.Semaphore(options.max_in_flight, fast_acquire=True)
         self._group: anyio.abc.TaskGroup
         self._read_all = False
         self.alive: dict[int, Item] = {}

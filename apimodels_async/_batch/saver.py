@@ -37,7 +37,7 @@ class Saver:
         self._options = options
         self._reserved = ReservedNames(directory)
         self._records = records
-        self._slots = anyio.Semaphore(DOWNLOADS)
+        self._slots = anyio.Semaphore(DOWNLOADS, fast_acquire=True)
 
     async def save(self, item: Item, task: Task) -> None:
         """Save the pictures of an item's task, and list them in `Item.files`.

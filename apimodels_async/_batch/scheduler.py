@@ -89,7 +89,7 @@ class Scheduler(Generic[T]):
         self._revised = -REVISE
         self._ranked = -RERANK
         self._sooner = anyio.Event()
-        self._slots = anyio.Semaphore(poller.at_once)
+        self._slots = anyio.Semaphore(poller.at_once, fast_acquire=True)
 
     def add(self, item: T, watched: TaskWatch) -> None:
         """Watch one more task."""

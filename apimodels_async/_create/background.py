@@ -83,13 +83,21 @@ class BackgroundJobs:
         """Start `work` in a task owned by the loop, with a copy of the caller's context variables."""
         job = Job(work)
         self._jobs.add(job)
-        run = partial(self._run, job)
+        self._spawn(partial(self._run, job))
+        return job
+
+    def start_beside(self, work: Callable[[], Awaitable[T]]) -> Job[T]:
+        """Start `work` that ends by itself when the jobs have ended: closing does not wait for it."""
+        job = Job(work)
+        self._spawn(job.run)
+        return job
+
+    def _spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if is_trio(self._loop):
             lowlevel = sys.modules["trio"].lowlevel  # imported whole: its loop is running
             lowlevel.spawn_system_task(run, name="apimodels_async create", context=contextvars.copy_context())
         else:
             self._keep(self._loop.create_task(run(), name="apimodels_async create"))
-        return job
 
     def call_soon(self, function: Callable[[], object]) -> None:
         """Schedule `function` in the client's loop, from any thread. Does nothing if the loop has ended."""

@@ -11,6 +11,7 @@ import anyio
 
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.create_request import CreateRequest
+from apimodels_async._create.deadlines import Deadlines
 from apimodels_async._create.draft import Draft
 from apimodels_async._create.journal import Journal
 from apimodels_async._create.recovery import recover_by_callback
@@ -41,10 +42,6 @@ from apimodels_async.models import Task
 
 logger = logging.getLogger("apimodels_async")
 
-_TICK = 1.0
-"""Minimum seconds between two checks of the clock."""
-_LATE = 0.5
-"""Seconds. If a sleep ends later than this, the event loop was blocked, and the excess does not count."""
 _LOOK = "look it up at https://apimodels.app/console/records before you send it again"
 
 
@@ -85,6 +82,7 @@ class Submitter:
         self._rate = rate
         self._uploads = uploads or Uploads(http)
         self._uniform = uniform
+        self._deadlines = Deadlines(jobs.start_beside)
         self.detached: deque[Task] = deque(maxlen=1000)
 
     def detach(self, task: Task) -> None:
@@ -268,25 +266,14 @@ class Submitter:
             raise _NotTakenError(error, getattr(error, "retry_after", None)) from None
 
     async def _exchange(self, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace) -> RawResponse:
-        """Post the body, with a time limit for the whole exchange.
-
-        Time in which the process was stopped or its loop was blocked does not count. Otherwise a response that arrived
-        meanwhile, and is paid for, would never be read.
-        """
+        """Post the body, with a time limit for the whole exchange."""
         bound = self._http.create_bound(len(body.reveal()))
         if bound is None:
             return await self._http.submit(body, trace)
-        answer: RawResponse | None = None
-        with anyio.CancelScope() as scope:
-            clock = self._jobs.start(partial(_cancel_after, scope, bound))
-            try:
-                answer = await self._http.submit(body, trace)
-            finally:
-                clock.scope.cancel()
-        if answer is None:
-            late = TimeoutError(f"no whole answer within {bound:g} s")
-            raise RequestFailed(describe(late), trace.facts(refused=False)) from late
-        return answer
+        with self._deadlines.within(bound):
+            return await self._http.submit(body, trace)
+        late = TimeoutError(f"no whole answer within {bound:g} s")
+        raise RequestFailed(describe(late), trace.facts(refused=False)) from late
 
     def _raise_cut_off(self, create: CreateRequest) -> NoReturn:
         if create.trace.may_have_left:
@@ -294,16 +281,6 @@ class Submitter:
                 f"the client was closed while a create request was under way: it may be accepted and billed; {_LOOK}"
             )
         raise ConnectionFailedError("the client was closed before the create was sent; nothing reached the server")
-
-
-async def _cancel_after(scope: anyio.CancelScope, seconds: float) -> None:
-    """Cancel a scope after `seconds` in which the event loop was running."""
-    left, tick = seconds, max(_TICK, seconds / 20.0)
-    while left > 0.0:
-        step, began = min(left, tick), anyio.current_time()
-        await anyio.sleep(step)
-        left -= min(anyio.current_time() - began, step + _LATE)
-    scope.cancel()
 
 
 def _raise_failure(failure: RequestFailed) -> NoReturn:

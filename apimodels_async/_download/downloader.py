@@ -124,9 +124,12 @@ class Downloader:
                 failure.__cause__ = error
                 failures.append(failure)
 
-        async with anyio.create_task_group() as group:
-            for at in range(len(fetches)):
-                group.start_soon(one, at)
+        if len(fetches) == 1:
+            await one(0)
+        else:
+            async with anyio.create_task_group() as group:
+                for at in range(len(fetches)):
+                    group.start_soon(one, at)
         if failures:
             raise failures[0]
         pictures = [picture for picture in saved if picture is not None]

@@ -13,9 +13,10 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from apimodels_async._http import versions
+from apimodels_async._http.bodies import PIECE
 from apimodels_async._http.decoding import Decoder
 from apimodels_async._http.error_mapping import request_failed, translated
-from apimodels_async._http.headers import retry_after_of
 from apimodels_async._http.proxies import Proxy
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import SendTrace, Stream
@@ -199,25 +200,51 @@ def _shown(body: BytesIO, *, whole: bool) -> tuple[BytesIO, bool]:
     return body, not whole
 
 
-def as_stream(response: httpx.Response, where: str) -> Stream:
+def as_stream(answer: httpx.Response | Received, where: str) -> Stream:
     """The answer to a download, its body still to come; `where` it comes from, in words."""
-    headers = response.headers
-    length = headers.get("content-length", "")
+    headers: Mapping[bytes, bytes]
+    if isinstance(answer, httpx.Response):
+        versions.in_pieces_of(answer.stream, PIECE)
+        status, chunks = answer.status_code, answer.aiter_raw()
+        headers = {name.lower(): value for name, value in answer.headers.raw}
+    else:
+        status, chunks, headers = answer.status, aiter(answer), answer.headers
+
+    def header(name: bytes) -> str | None:
+        value = headers.get(name)
+        if value is None or value.isascii():
+            return None if value is None else value.decode("ascii")
+        with suppress(UnicodeDecodeError):
+            return value.decode()
+        return value.decode("latin-1")
+
+    length, date = header(b"content-length") or "", header(b"date")
     return Stream(
-        status=response.status_code,
-        location=headers.get("location"),
+        status=status,
+        location=header(b"location"),
         length=int(length) if length.isascii() and length.isdigit() else None,
-        encoded=headers.get("content-encoding", "identity").lower() not in ("", "identity"),
-        date=http_date(headers.get("date")),
-        retry_after=retry_after_of(headers),
-        chunks=_chunks(response, where),
+        encoded=(header(b"content-encoding") or "").lower() not in ("", "identity"),
+        date=http_date(date) if status != 200 else None,
+        retry_after=retry_after(header(b"retry-after"), date, datetime.now(UTC)),
+        chunks=_chunks(chunks, where),
     )
 
 
-async def _chunks(response: httpx.Response, where: str) -> AsyncIterator[bytes]:
+async def leave(answer: httpx.Response | Received, stream: Stream) -> None:
+    """Give back the connection of a download, or close it if the body was not read to its end."""
+    if isinstance(answer, httpx.Response):
+        with anyio.CancelScope(shield=True):
+            await answer.aclose()
+            await unwind(stream.chunks)
+    else:
+        await answer.aclose(whole=False)  # waits for nothing; a connection whose answer has come is back already
+        await unwind(stream.chunks)
+
+
+async def _chunks(pieces: AsyncIterator[bytes], where: str) -> AsyncIterator[bytes]:
     try:
-        async for chunk in response.aiter_raw():
-            yield chunk
+        async for piece in pieces:
+            yield piece
     except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
         failure = translated(error)
     else:

@@ -15,7 +15,6 @@ import aiohttp
 import httpcore
 import httpx
 import yarl
-from httpx_aiohttp import AiohttpTransport
 from multidict import CIMultiDict
 
 from apimodels_async._http import versions
@@ -43,10 +42,20 @@ class FastRequest(NamedTuple):
     timeout: aiohttp.ClientTimeout
 
 
-def prepare(method: str, url: str, headers: httpx.Headers, timeout: httpx.Timeout) -> FastRequest:
-    """Make a request. The connecting is bounded for each address of a name, and as a whole."""
+def prepare(method: str, url: str, headers: httpx.Headers, timeout: httpx.Timeout) -> FastRequest | None:
+    """Make a request. The connecting is bounded for each address of a name, and as a whole.
+
+    Returns:
+        ``None`` if aiohttp would ask for another URL: it decodes ``%3A`` and its like, and a signature may cover them.
+    """
+    try:
+        target = yarl.URL(url)
+    except ValueError:
+        return None
+    if str(target) != url:
+        return None
     bounds = aiohttp.ClientTimeout(sock_connect=timeout.connect, sock_read=timeout.read, connect=timeout.connect)
-    return FastRequest(method, yarl.URL(url), Secret(CIMultiDict(headers)), bounds)
+    return FastRequest(method, target, Secret(CIMultiDict(headers)), bounds)
 
 
 class FastLane:
@@ -59,9 +68,6 @@ class FastLane:
         tls: the context.
         keepalive: seconds for which an idle connection is kept.
         opened: notes the sockets.
-
-    Attributes:
-        transport: the session as httpx takes it, for downloads.
     """
 
     def __init__(self, tls: ssl.SSLContext, keepalive: float, opened: OpenSockets) -> None:
@@ -79,7 +85,6 @@ class FastLane:
             request_class=_TracedRequest,
         )
         versions.without_second_attempts(self._session)
-        self.transport: AiohttpTransport = AiohttpTransport(verify=tls, client=self._session)
 
     async def send(self, request: FastRequest, body: Secret[bytes] | None = None) -> "Received":
         """Send a request, and return its answer before its body is read: nothing is followed, no key is added."""
@@ -190,11 +195,6 @@ def _new_socket(opened: OpenSockets, address: tuple[Any, ...]) -> socket.socket:
         made.setsockopt(*option)
     opened.add(made)
     return made
-
-
-def keeps(url: str) -> bool:
-    """Whether aiohttp would ask for just this URL: it decodes ``%3A`` and its like, and a signature may cover them."""
-    return str(yarl.URL(url)) == url
 
 
 def can_create() -> bool:

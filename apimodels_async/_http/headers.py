@@ -1,12 +1,9 @@
 """The headers of our requests, and what is read in those of an answer."""
 
-from datetime import UTC, datetime
-
 import httpx
 
 from apimodels_async._secret import Secret
 from apimodels_async._version import __version__
-from apimodels_async._wire.headers import retry_after
 
 USER_AGENT = f"apimodels-async/{__version__}"
 
@@ -26,14 +23,9 @@ def api_headers(key: Secret[str]) -> httpx.Headers:
     )
 
 
-PICTURE_HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+PICTURE_HEADERS = httpx.Headers({"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT})
 """Those of a download: no key."""
 
 
 PUT_HEADERS = {"Accept": "*/*", "User-Agent": USER_AGENT}
 """Those of an upload to the storage: no key."""
-
-
-def retry_after_of(headers: httpx.Headers) -> float | None:
-    """Seconds that an answer asks to be left alone."""
-    return retry_after(headers.get("retry-after"), headers.get("date"), datetime.now(UTC))

@@ -227,7 +227,8 @@ class Lanes:
     def may_be_fast(self) -> bool:
         """Whether queries and downloads can go over aiohttp; nothing is imported to find out.
 
-        Not through a caller's own client, not on trio, and not through a proxy.
+        Not through a caller's own client, not on trio, and not through a proxy. httpx-aiohttp, which comes with the
+        extra `fast`, tells an aiohttp that was chosen for this from one that is there for something else.
         """
         return (
             self._given is None
@@ -262,17 +263,11 @@ class Lanes:
         """Whether aiohttp can be used for creates: it says what these must know, whether a byte can have left."""
         return self.fast_now() and bool(self._fast.can_create())
 
-    def keeps(self, url: str) -> bool:
-        """Whether aiohttp would ask for just this URL."""
-        return self._fast is not None and bool(self._fast.keeps(url))
-
     def fast_request(
         self, method: str, url: str, headers: httpx.Headers, timeout: httpx.Timeout
     ) -> "FastRequest | None":
         """Return a request as aiohttp takes it; ``None`` if it would ask for another URL."""
-        if not self.keeps(url):
-            return None
-        made: FastRequest = self._fast.prepare(method, url, headers, timeout)
+        made: FastRequest | None = self._fast.prepare(method, url, headers, timeout)
         return made
 
     def fast_now(self) -> bool:

@@ -24,8 +24,3 @@ async def send_prepared(request: httpx.Request, client: httpx.AsyncClient) -> ht
 async def send_fast(request: "FastRequest", lane: "FastLane") -> "Received":
     """Send by aiohttp."""
     return await lane.send(request)
-
-
-async def fetch_fast(request: httpx.Request, lane: "FastLane") -> httpx.Response:
-    """Send a download by aiohttp."""
-    return await lane.transport.handle_async_request(with_headers(request))

@@ -185,7 +185,7 @@ class Stream(NamedTuple):
         location: of a redirect.
         length: bytes of the body, as announced by the server.
         encoded: whether the body is compressed although that was declined.
-        date: the server's clock, if it sent its time.
+        date: the server's clock, if it sent its time and not the picture.
         retry_after: seconds.
         chunks: the body as it is received.
     """

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import anyio
 import httpx
 
-from apimodels_async._http import timeouts, versions
-from apimodels_async._http.answers import Asked, Received, as_stream, read_answer, unwind
-from apimodels_async._http.bodies import PIECE
+from apimodels_async._http import timeouts
+from apimodels_async._http.answers import Asked, Received, as_stream, leave, read_answer
 from apimodels_async._http.channel import Channel
 from apimodels_async._http.creates import Creates
 from apimodels_async._http.error_mapping import closed, place, request_failed, translated
@@ -22,7 +21,7 @@ from apimodels_async._http.lanes import CLOSING, CONNECTIONS, Lanes
 from apimodels_async._http.observing import Purpose, exchange_details, exchanged
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.redaction import Redactor
-from apimodels_async._http.senders import fetch_fast, send, send_fast, send_prepared
+from apimodels_async._http.senders import send, send_fast, send_prepared
 from apimodels_async._http.storage import Storage
 from apimodels_async._http.trace import RequestFailed, SendTrace, Stream
 from apimodels_async._secret import Secret
@@ -91,9 +90,9 @@ class Http:
         return anyio.Semaphore(self.queries_at_once, fast_acquire=True)
 
     @cached_property
-    def download_places(self) -> anyio.CapacityLimiter:
+    def download_places(self) -> anyio.Semaphore:
         """Maximum number of pictures at once; taken before a picture's own time begins to run."""
-        return anyio.CapacityLimiter(CONNECTIONS)
+        return anyio.Semaphore(CONNECTIONS, fast_acquire=True)
 
     def _check_open(self) -> None:
         if self._given is not None and self._given.is_closed:
@@ -252,41 +251,46 @@ class Http:
         """
         self._check_open()
         await self.lanes.prepare(fast=True)
+        fast = self._fast_picture(url)
+        if fast is not None:
+            answer = self._picture(self.lanes.fast, partial(send_fast, fast), url)
+        else:
+            answer = self._picture(self.lanes.download(url), partial(send_prepared, self._picture_request(url)), url)
+        async with answer as stream:
+            yield stream
+
+    def _fast_picture(self, url: str) -> "FastRequest | None":
+        """The request for a picture as aiohttp takes it, where it can and may."""
+        if not self.lanes.fast_now() or self.lanes.proxy_of(url) is not None:
+            return None
+        return self.lanes.fast_request("GET", url, PICTURE_HEADERS, self._timeouts.other)
+
+    def _picture_request(self, url: str) -> httpx.Request:
         # Built by hand: build_request would add the default headers and cookies of a caller's own client.
         try:
-            request = httpx.Request(
+            return httpx.Request(
                 "GET", url, headers=PICTURE_HEADERS, extensions={"timeout": self._timeouts.other.as_dict()}
             )
         except httpx.InvalidURL as error:
             raise ValueError(f"no link that can be fetched: {error}") from None
-        if self.lanes.fast_now() and self.lanes.keeps(str(request.url)) and self.lanes.proxy_of(url) is None:
-            request.extensions["timeout"]["pool"] = self._timeouts.other.connect
-            answer = self._picture(self.lanes.fast, partial(fetch_fast, request), url)
-        else:
-            answer = self._picture(self.lanes.download(url), partial(send_prepared, request), url)
-        async with answer as stream:
-            yield stream
 
     @asynccontextmanager
     async def _picture(
-        self, pools: PoolSet[T], send: Callable[[T], Awaitable[httpx.Response]], url: str
+        self, pools: PoolSet[T], send: Callable[[T], Awaitable[httpx.Response | Received]], url: str
     ) -> AsyncGenerator[Stream]:
         where = place(url, self.lanes.proxy_of(url))
         async with pools.acquire() as lane:
             with self._in_flight.exchange(None):
                 try:
-                    response = await send(lane.pool)
+                    answer = await send(lane.pool)
                 except Exception as error:  # noqa: BLE001  (raised below, as in `_exchange`)
                     failure = translated(error, self._redactor)
                 else:
-                    versions.in_pieces_of(response.stream, PIECE)
-                    stream = as_stream(response, where)
+                    stream = as_stream(answer, where)
                     try:
                         yield stream
                     finally:
-                        with anyio.CancelScope(shield=True):
-                            await response.aclose()
-                            await unwind(stream.chunks)
+                        await leave(answer, stream)
                     return
                 if self._in_flight.closing:
                     raise closed()

@@ -47,6 +47,7 @@ INTRODUCTION = """\
 
 How fast it is, and how much it takes, beside others. First what the figures mean for you, then the figures.
 """
+LEDGER = ("CPU here", "CPU of the server", "disk")
 MEANING = (
     (
         "Waiting for pictures costs next to nothing: a status query takes {0} less CPU than with httpx as it comes.",
@@ -84,12 +85,23 @@ MEANING = (
     ),
 )
 """What the figures mean: a sentence, and the rows that it takes its figures from."""
+PRICES = (0.015, 0.05)
+"""US dollars: of a picture, as the vendor asks for a cheap one; and of an hour of one core, as clouds ask."""
+MACHINE = """\
+A thousand pictures take {thousand:.1f} s of one core, which is nothing beside the US$ {thousand_pictures:,.0f} that
+they cost. A hundred thousand take {minutes:.0f} minutes of one core (US$ {hundred_thousand:.2f}) and, all of them in
+flight in one process, {megabytes:,.0f} MB; the pictures cost US$ {hundred_thousand_pictures:,.0f}. Ten million, on
+several machines with a ledger in PostgreSQL, take {hours:.0f} hours of one core of the workers and {server:.1f} of the
+database (US$ {ten_million:.2f}), and {gigabytes:.0f} GB of its disk, for US$ {ten_million_pictures:,.0f} of pictures:
+one core keeps up with {rate:.0f} pictures a second, so how fast the vendor takes requests decides. Assumed are
+US$ {price_picture} a picture and US$ {price_hour} an hour of a core.
+"""
 HOW_TO_READ = """\
 Every comparison is made within one run, in turn, and most several times; a ratio is the median over those turns. Only
 ratios travel from one machine to another: the seconds and bytes beside them are there so that they can be judged.
 In "measured", ours stands before the colon. All servers are on the same machine, and cost little.
 
-`nox -s bench` measures all of it again in about a quarter of an hour and overwrites this page;
+`nox -s bench` measures all of it again in about three quarters of an hour and overwrites this page;
 `nox -s bench -- imports` repeats one part of it, and only prints. What a change must not exceed stands in the files of
 `tests/bench`, and is printed beside each figure.
 """
@@ -100,6 +112,33 @@ def meaning(rows: list[Row]) -> str:
     figures = {(row.what, row.against): row.compared() for row in rows}
     lines = [f"- {words.format(*(figures[each] for each in taken))}" for words, *taken in MEANING]
     return "\n".join(textwrap.fill(line, 120, subsequent_indent="  ") for line in lines)
+
+
+def machine(rows: list[Row]) -> str:
+    """How much of a machine it takes for many pictures."""
+    figures = {(row.what, row.against): row.figure for row in rows}
+    picture = figures["1,000 pictures: CPU a picture", ""] / 1000
+    memory = figures["100,000 tasks in flight: peak memory a task", ""]
+    ledger = {each: figures[f"a request on a ledger of 1,000,000, {each}", ""] for each in LEDGER}
+    price_picture, price_hour = PRICES
+    hours, server = 1e7 * (picture + 1e-6 * ledger["CPU here"]) / 3600, 10 * ledger["CPU of the server"] / 3600
+    words = MACHINE.format(
+        thousand=1000 * picture,
+        thousand_pictures=1000 * price_picture,
+        minutes=1e5 * picture / 60,
+        hundred_thousand=1e5 * picture / 3600 * price_hour,
+        hundred_thousand_pictures=1e5 * price_picture,
+        megabytes=memory * 100,
+        hours=hours,
+        server=server,
+        gigabytes=1e7 * ledger["disk"] / 1e9,
+        ten_million=(hours + server) * price_hour,
+        ten_million_pictures=1e7 * price_picture,
+        rate=1 / picture,
+        price_picture=price_picture,
+        price_hour=price_hour,
+    )
+    return textwrap.fill(words, 120)
 
 
 def measured(name: str) -> list[Row] | None:
@@ -138,7 +177,18 @@ def surroundings() -> str:
 
 def page(rows: list[Row]) -> str:
     """The page of the figures."""
-    parts = [INTRODUCTION, "## What it means for you", "", meaning(rows), "", "## The figures", "", HOW_TO_READ]
+    parts = [
+        INTRODUCTION,
+        "## What it means for you",
+        "",
+        meaning(rows),
+        "",
+        machine(rows),
+        "",
+        "## The figures",
+        "",
+        HOW_TO_READ,
+    ]
     parts += [surroundings(), "", as_markdown(rows), "", "## How each is measured", ""]
     for name in NAMES:
         parts += [f"### {name}", "", (import_module(f"tests.bench.{name}").__doc__ or "").strip(), ""]

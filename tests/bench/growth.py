@@ -247,6 +247,9 @@ def rows() -> Iterator[Row]:
         small, large = found[SIZES[0]], found[SIZES[-1]]
         beside = f"on one of {SIZES[0]:,}"
         what = f"a request on a ledger of {SIZES[-1]:,}"
+        yield just(f"{what}, CPU here", "", 1e6 * large.life.client / large.lives, "µs")
+        yield just(f"{what}, CPU of the server", "", 1e6 * large.life.server / large.lives, "µs")
+        yield just(f"{what}, disk", "", (large.disk - least) / SIZES[-1], "bytes")
         yield at_most(f"{what}, CPU", beside, large.cpu / small.cpu, GOAL_FLAT)
         on_disk = (large.disk - least) / SIZES[-1], (small.disk - least) / SIZES[0]
         yield at_most(f"{what}, bytes on disk", beside, on_disk[0] / on_disk[1], GOAL_FLAT)

@@ -158,5 +158,6 @@ def test_it_bears_a_thousand_callbacks_most_of_which_are_abuse(kept: str, tmp_pa
 
     assert result.wrong == []
     assert (result.forged, result.missed, result.repeated, result.errors) == (0, 0, 0, 0)
-    assert result.statuses["slow"] == {408: abuse.SLOW}
+    assert set(result.statuses["slow"]) == {408}  # each begins again for as long as the others go on
+    assert result.statuses["slow"][408] >= abuse.SLOW
     assert result.memory <= 20e6

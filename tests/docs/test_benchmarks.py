@@ -66,3 +66,20 @@ def test_what_the_figures_mean_stands_on_the_page_with_the_figures_of_its_table(
     for words, *taken in bench.MEANING:
         assert words.format(*(figures[each] for each in taken)) in bullets
     assert "asked for" not in text
+
+
+def test_how_much_of_a_machine_many_pictures_take_is_said_in_dollars_beside_what_the_pictures_cost() -> None:
+    in_ledger = zip(bench.LEDGER, (360.0, 720.0, 500.0), strict=True)
+    rows = [
+        just("1,000 pictures: CPU a picture", "", 7.2, "ms"),
+        just("100,000 tasks in flight: peak memory a task", "", 2.5, "kB"),
+        *(just(f"a request on a ledger of 1,000,000, {name}", "", figure) for name, figure in in_ledger),
+    ]
+
+    words = " ".join(bench.machine(rows).split())
+
+    assert "A thousand pictures take 7.2 s of one core" in words
+    assert "A hundred thousand take 12 minutes of one core (US$ 0.01)" in words
+    assert "250 MB; the pictures cost US$ 1,500" in words
+    assert "21 hours of one core of the workers and 2.0 of the database (US$ 1.15), and 5 GB of its disk" in words
+    assert "keeps up with 139 pictures a second" in words

@@ -172,9 +172,9 @@ async def test_what_is_slow_to_import_is_imported_beside_the_loop(
 async def test_an_extra_that_is_there_and_broken_is_as_if_it_were_not(
     server: PictureServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lane: str
 ) -> None:
-    (tmp_path / "httpx_aiohttp.py").write_text("import sys\nsys.no_such_name\n")
+    (tmp_path / "aiohttp.py").write_text("import sys\nsys.no_such_name\n")
     monkeypatch.syspath_prepend(tmp_path)
-    for name in ("httpx_aiohttp", lanes.FAST):
+    for name in ("aiohttp", lanes.FAST):
         monkeypatch.delitem(sys.modules, name, raising=False)
     async with client_of(server) as client:
         assert (await client.get("task-1")).state == "pending"

@@ -1,0 +1,73 @@
+"""Slots for quick work, in virtual time."""
+
+import anyio
+import pytest
+
+from apimodels_async._batch.quick_slots import QuickSlots
+from tests.support.virtual import virtually
+
+
+async def taken_at(slots: QuickSlots, times: list[float]) -> None:
+    began = anyio.current_time()
+    await slots.acquire()
+    times.append(round(anyio.current_time() - began, 6))
+
+
+@virtually
+async def test_free_slots_are_taken_at_once(anyio_backend: str) -> None:
+    slots, times = QuickSlots(3, 2.0), list[float]()
+    for _ in range(3):
+        await taken_at(slots, times)
+    assert times == [0.0, 0.0, 0.0]
+
+
+@virtually
+async def test_one_that_is_given_back_goes_to_who_waits_first(anyio_backend: str) -> None:
+    slots, order = QuickSlots(1, 100.0), list[str]()
+
+    async def wait(name: str) -> None:
+        slot = await slots.acquire()
+        order.append(name)
+        slots.release(slot)
+
+    first = await slots.acquire()
+    async with anyio.create_task_group() as group:
+        for name in "abc":
+            group.start_soon(wait, name)
+            await anyio.wait_all_tasks_blocked()
+        slots.release(first)
+    assert order == ["a", "b", "c"]
+
+
+@virtually
+async def test_slow_work_keeps_its_slots_for_a_while_only(anyio_backend: str) -> None:
+    slots, times = QuickSlots(2, 2.0), list[float]()
+    async with anyio.create_task_group() as group:
+        for _ in range(6):  # none is given back
+            group.start_soon(taken_at, slots, times)
+    assert times == [0.0, 0.0, 2.0, 2.0, 4.0, 4.0]
+
+
+@virtually
+async def test_a_slot_that_was_taken_away_is_not_given_back_a_second_time(anyio_backend: str) -> None:
+    slots, times = QuickSlots(1, 2.0), list[float]()
+    slow = await slots.acquire()
+    await taken_at(slots, times)
+    slots.release(slow)
+    slots.release(slow)
+    await taken_at(slots, times)
+    assert times == [2.0, 2.0]
+
+
+@virtually
+async def test_who_stops_waiting_takes_no_slot(anyio_backend: str) -> None:
+    slots, times = QuickSlots(1, 100.0), list[float]()
+    held = await slots.acquire()
+    with anyio.move_on_after(1.0) as scope:
+        await slots.acquire()
+    assert scope.cancelled_caught
+    slots.release(held)
+    await taken_at(slots, times)
+    with pytest.raises(TimeoutError), anyio.fail_after(1.0):
+        await slots.acquire()
+    assert times == [0.0]
