@@ -76,8 +76,10 @@ class CreateRequest:
         own = weakref.ref(self)  # in a cycle, the task and the pictures in it would stay in memory
 
         async def before_first_byte() -> None:
-            if (request := own()) is not None:
-                await request.announce()
+            request = own()
+            if request is None:  # whoever sends it holds it: so nobody does, and nothing may be sent
+                raise _CallerLeftError
+            await request.announce()
 
         self.trace = SendTrace(before_first_byte)
         return self.trace

@@ -14,6 +14,12 @@ from tests.proofs.hostile.row import Row, unless
 MOST_SECONDS = 600.0
 
 
+def _failures(stdout: str) -> str:
+    """Which checks failed for what, and how that can be repeated."""
+    told = stdout.partition("= FAILURES =")[2] or stdout[-2000:]
+    return "\n".join(line[:300] for line in told.splitlines() if line.strip())
+
+
 def schema(row: Row) -> None:
     """Valid and invalid requests for each operation, from its schema: every answer as the document says."""
     with tempfile.TemporaryDirectory() as folder, Gateway(Path(folder), "--any-model") as gateway:
@@ -24,7 +30,17 @@ def schema(row: Row) -> None:
         command = [
             *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{gateway.origin}/openapi.json"),
             *("--header", f"Authorization: Bearer {KEY}", "--checks", "all", "--continue-on-failure"),
-            *("--max-examples", str(row.count(100)), "--seed", "1", "--no-color", "--warnings", "off"),
+            *(
+                "--max-examples",
+                str(row.count(100)),
+                "--seed",
+                "1",
+                "--no-color",
+                "--request-timeout",
+                "60",
+                "--warnings",
+                "off",
+            ),
         ]
         hooks = {"SCHEMATHESIS_HOOKS": "tests.proofs.hostile.schema_hooks", "PICTURE_URL": url}
         environment = {**os.environ, **hooks, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -34,7 +50,7 @@ def schema(row: Row) -> None:
         peak, log = peak_memory(gateway.process.pid), gateway.log
     row.notes.append(f"peak {peak} MB")
     cases = re.search(r"(\d+) generated", ran.stdout)
-    row.judge("findings", unless(ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-500:]))
+    row.judge("findings", unless(ran.returncode == 0, _failures(ran.stdout) + ran.stderr[-500:]))
     row.tried += int(cases[1]) if cases else 0
     row.judge("memory", unless(peak < MOST_MEMORY, f"{peak} MB"))
     row.judge("log", unless("Traceback" not in log, log[-300:]))
