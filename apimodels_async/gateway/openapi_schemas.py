@@ -144,7 +144,8 @@ _OPTIONAL: dict[str, Json] = {
     "image_urls": {"type": "array", "items": _URL, "maxItems": 16},
     "mask": {
         **_ENCODED,
-        "description": "Which part to replace: what is transparent where it has transparency, else what is white.",
+        "description": "Which part of the first picture to replace: what is transparent where it has transparency, "
+        "else what is white.",
     },
     "quality": {
         "enum": ["low", "medium", "high", "auto", "max", "standard", "hd"],

@@ -46,11 +46,13 @@ schemathesis.openapi.format("aspect-ratio", st.builds("{}:{}".format, _sides, _s
 
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
-    """Leave out what breaks a rule across fields: a sum of pictures, and the sizes of one model."""
+    """Leave out what breaks a rule across fields: a sum of pictures, a mask of none, and the sizes of one model."""
     if not isinstance(case.body, dict):
         return True
     fields = cast("dict[str, Any]", case.body)
     several = [fields.get(name) for name in ("images", "image_urls")]
     inputs = sum(len(each) for each in several if isinstance(each, list))
-    one = sum(fields.get(name) is not None for name in ("image", "image_url"))
-    return inputs + one <= MOST_INPUTS and not (OWN_SIZES in str(fields.get("model")) and "size" in fields)
+    inputs += sum(fields.get(name) is not None for name in ("image", "image_url"))
+    if inputs > MOST_INPUTS or (not inputs and fields.get("mask") is not None):
+        return False
+    return OWN_SIZES not in str(fields.get("model")) or "size" not in fields
