@@ -8,10 +8,14 @@ from apimodels_async._secret import Secret
 PLACEHOLDER = "[API key]"
 _SHORTEST = 8
 """Nothing shorter is a key, and its letters might stand in the names of fields."""
-_SIGNS_OF_ANOTHER_SPELLING = (b"\\", b"\x00", b"%", b"&#")
+_SIGNS_OF_ANOTHER_SPELLING = (b"\\", b"\x00", b"%", b"&#", b";#")
 
 _SLASHES = r"(?<!\\)\\++"
 """A run of backslashes, as a whole: to look at each of a million as a beginning would take half an hour."""
+
+
+_AMPERSANDS = r"&(?:(?:amp|#0*38|#[xX]0*26);)*"
+"""What is written for an ampersand that was written for one."""
 
 
 def _either_case(hexadecimal: str) -> str:
@@ -19,9 +23,10 @@ def _either_case(hexadecimal: str) -> str:
 
 
 def _spellings(letter: str) -> str:
-    """A pattern for a letter as it is, and as JSON, Python, URLs and HTML may write it."""
+    """A pattern for a letter as it is, and as JSON, Python, URLs and HTML may write it, once or several times."""
     code = _either_case(f"{ord(letter):02x}")
-    return rf"(?:{re.escape(letter)}|{_SLASHES}(?:u00|x){code}|%{code}|&#0*{ord(letter)};|&#[xX]0*{code};)"
+    in_code = rf"{_SLASHES}(?:u00{code}|x{code}|u\{{0*{code}\}})"
+    return rf"(?:{re.escape(letter)}|{in_code}|%(?:25)*{code}|{_AMPERSANDS}#(?:0*{ord(letter)}|[xX]0*{code});?)"
 
 
 class Redactor:
