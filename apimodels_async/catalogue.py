@@ -17,6 +17,7 @@ __all__ = [
     "AS_OF",
     "MODELS",
     "PUBLISHED",
+    "RECORDS_PAGE",
     "SERVER_ALIASES",
     "CatalogueModel",
     "Price",
@@ -175,6 +176,9 @@ MODELS: tuple[CatalogueModel, ...] = (
     CatalogueModel("z-image-spicy"),
 )
 """The image models that the vendor's public pages name. The list is never complete: more are accepted."""
+
+RECORDS_PAGE = "https://apimodels.app/console/records"
+"""The vendor's page with the tasks of an account."""
 
 SERVER_ALIASES: Mapping[str, str] = {"https://api.apimodels.app/v1": "https://apimodels.app/api/v1"}
 """Other addresses of the vendor's service, and the one by which a ledger knows it: they share accounts and tasks."""

@@ -15,6 +15,7 @@ from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async._create.uploads import UploadProgress
+from apimodels_async.catalogue import RECORDS_PAGE
 from apimodels_async.errors import ApimodelsError, NotSubmittedError, SubmissionUnknownError
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import Task
@@ -193,7 +194,7 @@ class Creator:
         except Exception as error:
             raise SubmissionUnknownError(
                 f"the create request ended in an unexpected error ({type(error).__name__}: {error}): it may be "
-                f"accepted and billed; look it up at https://apimodels.app/console/records before you send it again"
+                f"accepted and billed; look it up at {RECORDS_PAGE} before you send it again"
             ) from error
 
 

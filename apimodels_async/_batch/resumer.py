@@ -10,7 +10,7 @@ from apimodels_async._batch.creator import Creator
 from apimodels_async._batch.options import BatchOptions, Item
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
-from apimodels_async._download.destination import as_paths
+from apimodels_async._download.destination import as_paths, seen_from
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger.entries import Entry, Step
 from apimodels_async.ledger.run import LedgerRun
@@ -170,5 +170,8 @@ class Resumer:
             self._records.ended(item.key, entry.task)
             await self._steps.save_again(item)
             return
+        directory = self._options.download_to
+        if directory is not None:
+            files = [seen_from(directory, file) for file in files or ()]
         item.files = as_paths(files or ())
         self._steps.settle(item, None)

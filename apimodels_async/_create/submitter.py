@@ -26,6 +26,7 @@ from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.bodies import StreamedBody
 from apimodels_async._wire.tasks import is_moderation, read_task
+from apimodels_async.catalogue import RECORDS_PAGE
 from apimodels_async.errors import (
     APIError,
     ApimodelsError,
@@ -42,7 +43,7 @@ from apimodels_async.models import Task
 
 logger = logging.getLogger("apimodels_async")
 
-_LOOK = "look it up at https://apimodels.app/console/records before you send it again"
+_LOOK = f"look it up at {RECORDS_PAGE} before you send it again"
 
 
 class _NotTakenError(Exception):

@@ -119,6 +119,13 @@ def absolute(saved: Place) -> str:
     return str(saved.absolute()) if isinstance(saved, Path) else saved
 
 
+def seen_from(directory: Place, saved: Place) -> Place:
+    """A picture of an earlier run as a run that saves to `directory` names it: relative where that is."""
+    if isinstance(saved, Path) and isinstance(directory, Path) and saved.is_relative_to(directory.absolute()):
+        return directory / saved.relative_to(directory.absolute())
+    return saved
+
+
 def as_paths(saved: Iterable[Place]) -> tuple[Path, ...]:
     """Saved pictures as the public methods return them.
 

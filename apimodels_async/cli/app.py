@@ -26,7 +26,7 @@ from apimodels_async.cli import (
     wait,
 )
 from apimodels_async.cli.batch import command as batch
-from apimodels_async.cli.failures import CommandFailed
+from apimodels_async.cli.failures import CommandFailed, words_of
 from apimodels_async.cli.help import Command, Commands
 from apimodels_async.cli.mcp import command as mcp
 from apimodels_async.cli.signals import like_ctrl_c
@@ -120,7 +120,7 @@ def _ending(error: BaseException) -> CommandFailed | None:
         case CommandFailed():
             return error
         case ApimodelsError():
-            return CommandFailed(str(error), exit_codes.code_of(error), cause=error)
+            return CommandFailed(words_of(error), exit_codes.code_of(error), cause=error)
         case KeyboardInterrupt() | typer.Abort():
             return CommandFailed("interrupted", exit_codes.INTERRUPTED)
         case OSError():  # a full disk, a reader of stdout that went away

@@ -1,9 +1,21 @@
 """Failed commands: one plain line and an exit code."""
 
+import re
+
 from apimodels_async._arguments import BadArgument
 from apimodels_async.cli import exit_codes
+from apimodels_async.errors import WaitTimeoutError
 
-__all__ = ["CommandFailed", "cannot_listen", "in_words_of_the_command_line", "is_empty", "one_line"]
+__all__ = [
+    "CommandFailed",
+    "cannot_listen",
+    "in_words_of_json",
+    "in_words_of_the_command_line",
+    "is_empty",
+    "one_line",
+    "still_running",
+    "words_of",
+]
 
 
 class CommandFailed(Exception):  # noqa: N818  (what a command says, not an error of the SDK)
@@ -72,7 +84,38 @@ def in_words_of_the_command_line(error: Exception) -> str:
         return str(error)
     name = error.argument.partition("[")[0]
     option = _OPTIONS.get(name)
-    return error.explain(error.argument if option is None else option, equals=" ", hint=False)
+    return in_words_of_json(error.explain(error.argument if option is None else option, equals=" ", hint=False))
+
+
+def in_words_of_json(words: str) -> str:
+    """Return a message about an argument's type without Python's name of the type."""
+    return re.sub(r"\bis a (\w+)(?=: )", lambda found: _KINDS.get(found[1], found[0]), words)
+
+
+_KINDS = {
+    "NoneType": "is null",
+    "str": "is text",
+    "int": "is a number",
+    "float": "is a number",
+    "bool": "is true or false",
+    "list": "is a list",
+    "dict": "is an object",
+}
+"""Python's names of what may stand in a line of JSON."""
+
+
+def words_of(error: Exception) -> str:
+    """Return an error's message, with what the options of the command line are called."""
+    words = str(error).replace("check base_url", "check --base-url or APIMODELS_BASE_URL")
+    return re.sub(r"^request \d+ was not sent: ", "not sent: ", words)  # it counts from 0, and lines from 1
+
+
+def still_running(error: WaitTimeoutError, seconds: float) -> str:
+    """Return what is known of a task that has not ended within `seconds`: that it runs only if the server said so."""
+    task = f"task {error.task_id} "
+    if error.__cause__ is None:
+        return f"{task}is still {error.task.state or 'running'} after {seconds:g} s"
+    return str(error).partition("; it is not lost")[0]
 
 
 def cannot_listen(error: OSError, host: str, port: int) -> str:

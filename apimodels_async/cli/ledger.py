@@ -15,6 +15,7 @@ from rich.table import Table
 
 from apimodels_async._download import part_file
 from apimodels_async._settings import load_prices
+from apimodels_async.catalogue import RECORDS_PAGE
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.batch.keeping import automatic_ledgers
 from apimodels_async.cli.failures import CommandFailed, one_line
@@ -32,7 +33,6 @@ from apimodels_async.ledger.resolve import resolve_all
 
 __all__ = ["commands", "ways_out"]
 
-CONSOLE = "https://apimodels.app/console/records"
 _LONGEST = 160
 """Characters of a prompt that a table shows."""
 commands: typer.Typer = typer.Typer(
@@ -102,7 +102,8 @@ def show(file: LedgerOrSetting, as_json: AsJson = False) -> None:
         )
     if undecided := [*report.unknown, *report.not_found]:
         screen.note(
-            f"Look for them at {CONSOLE}, then decide about each KEY, such as {undecided[0].key}:\n{ways_out(file)}\n"
+            f"Look for them at {RECORDS_PAGE}, then decide about each KEY, such as {undecided[0].key}:\n"
+            f"{ways_out(file)}\n"
             f"Many at once: write KEY and decision into a CSV file, then {_command('resolve', file, '--from')} FILE"
         )
 

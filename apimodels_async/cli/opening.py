@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import typer
 
 from apimodels_async._settings import DEFAULT_BASE_URL
+from apimodels_async.catalogue import RECORDS_PAGE
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, is_empty
 from apimodels_async.cli.options import ServerChoice, remote, takes
@@ -18,7 +19,6 @@ from apimodels_async.models import Task, TaskState
 
 __all__ = ["open_"]
 
-RECORDS = "https://apimodels.app/console/records"
 _PAGE = "index.html"
 
 
@@ -56,7 +56,7 @@ async def _ask(client: AsyncImagesClient, task_id: str) -> Task:
 
 def _page(base_url: str) -> str:
     if base_url == DEFAULT_BASE_URL:
-        return RECORDS
+        return RECORDS_PAGE
     parts = urlsplit(base_url)
     return f"{parts.scheme}://{parts.netloc}/"
 

@@ -11,7 +11,7 @@ from apimodels_async.cli import exit_codes
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
 from apimodels_async.errors import DownloadError
 
-__all__ = ["Target", "folder_of", "make_usable", "target_of"]
+__all__ = ["Target", "folder_of", "make_usable", "target_of", "unusable"]
 
 _PROBE = 1 << 13
 """Bytes: on a full disk an empty file can still be made, and some file systems keep tiny ones beside the name."""
@@ -92,4 +92,9 @@ def _make_usable(directory: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
-        raise CommandFailed(f"--output {directory}: {error.strerror or error}", exit_codes.USAGE) from error
+        raise unusable(directory, error) from error
+
+
+def unusable(directory: Path, error: OSError) -> CommandFailed:
+    """The error for an output folder that cannot be written to; nothing was sent."""
+    return CommandFailed(f"--output {directory}: {error.strerror or error}", exit_codes.USAGE)

@@ -12,7 +12,7 @@ from apimodels_async._download.destination import Place, name_of
 from apimodels_async._wire import tasks
 from apimodels_async._wire.picture_formats import recognise
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line
+from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, still_running, words_of
 from apimodels_async.cli.naming import filled, of_request
 from apimodels_async.cli.notes import note_end, note_task
 from apimodels_async.cli.options import ServerChoice
@@ -176,10 +176,10 @@ class TaskRun:
             self.task = self._client.detached[-1]
 
     def _explanation(self, error: ApimodelsError) -> str:
-        message = str(error)
+        message = words_of(error)
         if isinstance(error, WaitTimeoutError):
             self.task = error.task
-            message = f"task {error.task_id} is still {error.task.state or 'running'} after {self.timeout:g} s"
+            message = still_running(error, self.timeout)
         return message if isinstance(error, _OVER) else self._with_way_back(message)
 
     def _with_way_back(self, message: str) -> str:

@@ -13,7 +13,7 @@ from apimodels_async._download.downloader import GivenName
 from apimodels_async._download.names import Naming, PictureName, split_suffix
 from apimodels_async._wire import tasks as wire
 from apimodels_async.cli import exit_codes
-from apimodels_async.cli.failures import CommandFailed, one_line
+from apimodels_async.cli.failures import CommandFailed, one_line, still_running, words_of
 from apimodels_async.cli.naming import digits_of, filled
 from apimodels_async.cli.open_tasks import OpenTask, OpenTasks
 from apimodels_async.cli.output import Target, make_usable
@@ -106,8 +106,9 @@ class WaitRun:
 
     def _words(self, error: ApimodelsError) -> str:
         if isinstance(error, WaitTimeoutError):
-            return f"still {error.task.state or 'running'} after {self.timeout:g} s"
-        return one_line(error)
+            words = still_running(error, self.timeout).removeprefix(f"task {error.task_id} ")
+            return one_line(words.removeprefix("is "))
+        return one_line(words_of(error))
 
     async def _wait_and_save(self, client: AsyncImagesClient, open_task: OpenTask) -> None:
         task = await client.wait(open_task.id, timeout=self.timeout)

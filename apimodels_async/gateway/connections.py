@@ -104,7 +104,7 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         self._limits = limits
         self._timer: asyncio.TimerHandle | None = None
         self._buffer = bytearray()
-        self.conn = _Parser(h11.SERVER, MAX_HEAD)
+        self.conn: h11.Connection = _Parser(h11.SERVER, MAX_HEAD)
         self.app: Any = cast("Any", _guarded(cast("ASGIApp", self.app), self))
 
     def drop(self) -> None:

@@ -17,6 +17,7 @@ from apimodels_async.gateway.sizes import LARGEST, Size
 __all__ = ["InputPicture", "content_type_of", "decode", "inspect"]
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
+_READ = ", ".join({"WEBP": "WebP"}.get(each, each) for each in _FORMATS)
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, frozenset({5, 6, 7, 8})
 _PIECE = 4096
 """Bytes that are decoded at a time: between two pieces, decoding can be stopped."""
@@ -28,6 +29,7 @@ _SIGNATURES = (
     (8, b"WEBP", "image/webp"),
     (4, b"ftypavif", "image/avif"),
     (4, b"ftypavis", "image/avif"),
+    *((4, b"ftyp" + brand, "image/heic") for brand in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
     (0, b"GIF8", "image/gif"),
     (0, b"BM", "image/bmp"),
     (0, b"II*\x00", "image/tiff"),
@@ -200,7 +202,7 @@ def _smaller(file: Image.Image, size: Size, *, lossless: bool, nearest: bool) ->
 
 
 def _unreadable(name: str) -> Refusal:
-    return Refusal(400, f"{name}: there is no picture that can be read in these bytes")
+    return Refusal(400, f"{name}: there is no picture that can be read in these bytes; this gateway reads {_READ}")
 
 
 def _lies_on_its_side(picture: Image.Image) -> bool:

@@ -11,6 +11,7 @@ from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async._download.destination import Place, absolute, is_url, sum_of
 from apimodels_async._download.downloader import SavedPicture
 from apimodels_async._threads import FILES
+from apimodels_async.catalogue import RECORDS_PAGE
 from apimodels_async.errors import SubmissionUnknownError
 from apimodels_async.ledger.entries import Entry, Plan, SavedFile, Step, key_of, plan
 from apimodels_async.ledger.port import Change
@@ -51,10 +52,10 @@ class LedgerRun:
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        self.matched += key in self._steps
         if plan(self._steps.get(key)) is Plan.SUBMIT:
             self.begin(key, prepared)
             return None
+        self.matched += 1
         return await self._writer.find(key)
 
     async def find(self, key: str) -> Entry | None:
@@ -117,10 +118,11 @@ class LedgerRun:
         if entry.step is Step.SENDING:
             why = "the run ended before the answer came"
             self._writer.post(Change(entry.key, Step.UNKNOWN, error=why, attempt=entry.attempt))
+        why = entry.error or "it was cut off"
+        look = "" if RECORDS_PAGE in why else f"; look it up at {RECORDS_PAGE}"
         return SubmissionUnknownError(
-            f"an earlier run sent this request and did not learn its outcome ({entry.error or 'it was cut off'}): "
-            f"it was not sent again; look it up at https://apimodels.app/console/records, then resolve entry "
-            f"{entry.key!r} of the ledger"
+            f"an earlier run did not learn the outcome of this request: {why}{look}; it is not sent again before entry "
+            f"{entry.key!r} of the ledger is resolved"
         )
 
     def not_found(self, key: str, error: Exception) -> None:

@@ -292,7 +292,7 @@ class TestInterrupted:
 
     pytestmark = pytest.mark.skipif(os.name != "posix", reason="about POSIX signals")
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
     def test_while_waiting_it_says_the_id_and_how_to_take_it_up(
         self, apimodels: Any, server: Any, number: signal.Signals
     ) -> None:

@@ -1,5 +1,6 @@
 """What a command keeps without being asked: a ledger for each server, and the ids of paid tasks."""
 
+import errno
 import json
 import os
 import signal
@@ -10,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from apimodels_async.cli.batch.results import Results
 from apimodels_async.gateway import LocalGateway
 from tests.cli.conftest import at
 from tests.cli.test_batch import PATIENCE, prompts, rows, states, write
+from tests.proofs.paid_server import PaidServer
 
 
 def balance(apimodels: Any, settings: Any) -> float:
@@ -187,16 +190,26 @@ class TestAFullDisk:
         assert "No space left on device" in done.stderr
         assert not server.asked.is_set()
 
-    def test_in_the_middle_each_id_is_on_stderr_with_what_to_type_next(
-        self, apimodels: Any, here: Any, tiny: Path
+    @pytest.mark.parametrize("results", ["can be written", "cannot be written"])
+    def test_in_the_middle_each_id_is_in_a_file_or_on_stderr_with_what_to_type_next(
+        self, apimodels: Any, tiny: Path, monkeypatch: pytest.MonkeyPatch, results: str
     ) -> None:
-        file = write(apimodels, "p.jsonl", '{"prompt": "a fox", "size": "512x512"}\n' * 3)
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-        done = apimodels("batch", file, "-o", str(tiny), "--no-ledger", "--max-in-flight", "1", settings=here)
+        if results == "cannot be written":
+            monkeypatch.setattr(Results, "finish", full)
+            monkeypatch.setattr("apimodels_async.cli.batch.results.Results._append", full)
+        file = write(apimodels, "p.txt", prompts(12))
+        with PaidServer() as server:
+            settings = {"APIMODELS_BASE_URL": server.base_url, "APIMODELS_API_KEY": "sk_test"}
+            done = apimodels("batch", file, "-o", str(tiny), "--no-ledger", "--max-in-flight", "3", settings=settings)
+            accepted = [task.task_id for task in server.accepted("")]
 
         assert done.returncode == 14, done.stderr
         assert "Traceback" not in done.stderr
-        results = tiny / "results.jsonl"
-        told = results.read_text() if results.exists() else ""
-        for row in rows(tiny) if results.exists() else []:
-            assert row["task_id"] is None or row["task_id"] in told + done.stderr
+        kept = "".join(path.name + path.read_text(errors="replace") for path in tiny.rglob("*") if path.is_file())
+        told = {task_id for task_id in accepted if f"apimodels wait {task_id} -o" in done.stderr}
+        assert {task_id for task_id in accepted if task_id not in kept} <= told
+        assert bool(told) is (results == "cannot be written")
+        assert 0 < len(accepted) < 12

@@ -308,6 +308,8 @@ def test_the_same_command_again_pays_for_what_is_new(apimodels: Any) -> None:
     assert "earlier run" not in first.stderr
     assert second.stderr.splitlines()[1] == "  3 of 4 had been begun by an earlier run, as run.db says"
     assert left == pytest.approx(1.0 - 4 * 0.03)
+    assert all(line.startswith("out/") for line in (first.stdout + second.stdout).splitlines())
+    assert all(name.startswith("out/") for row in rows(apimodels.folder / "out") for name in row["files"])
     files = [apimodels.folder / line for line in second.stdout.splitlines()]
     assert len(files) == len({file.resolve() for file in files}) == 4
     assert all(file.is_file() for file in files)

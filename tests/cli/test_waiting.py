@@ -128,9 +128,7 @@ class TestFrom:
 
         assert (waited.returncode, waited.stderr) == (0, "")
         assert steps == [Step.SAVED] * 2
-        assert sorted(again.stdout.splitlines()) == [
-            str(apimodels.folder / "out" / name) for name in ("01-a_fox.png", "02-a_kite.png")
-        ]
+        assert sorted(again.stdout.splitlines()) == [f"out/{name}" for name in ("01-a_fox.png", "02-a_kite.png")]
 
     def test_tasks_of_an_earlier_batch_in_the_folder_are_found_too(self, apimodels: Any, pausing: Any) -> None:
         for _ in range(2):
@@ -193,3 +191,15 @@ class TestFrom:
 
         assert done.returncode == 0, done.stderr
         assert len(names(apimodels.folder / "out")) == 3
+
+
+@pytest.mark.parametrize("ids", [("an-id",), ("an-id", "another")])
+def test_a_task_of_which_the_server_said_nothing_is_not_said_to_run(
+    apimodels: Any, server: Any, ids: tuple[str, ...]
+) -> None:
+    done = apimodels("wait", *ids, "--timeout", "0.5", settings=server.says("<html><title>Sign in</title>"))
+
+    assert done.returncode == 13, done.stderr
+    assert "running" not in done.stderr
+    assert "in an unknown state" in done.stderr
+    assert "failed" in done.stderr

@@ -16,7 +16,7 @@ from apimodels_async._wire.data_uris import is_data_uri
 from apimodels_async.cli.batch.columns import PLAIN, Columns, NotARequestError
 from apimodels_async.cli.batch.tables import BadTableError, read_table
 from apimodels_async.cli.batch.text_lines import BadTextError
-from apimodels_async.cli.failures import one_line
+from apimodels_async.cli.failures import in_words_of_json, one_line
 from apimodels_async.models import GenerationRequest
 
 __all__ = ["EITHER", "FORMS", "NOTHING", "BadLineError", "Defaults", "Line", "check_pictures", "requests"]
@@ -226,7 +226,7 @@ def _request(fields: Fields, folder: Path, defaults: Defaults) -> GenerationRequ
     try:
         return GenerationRequest(**given)
     except (TypeError, ValueError) as error:
-        raise NotARequestError(str(error)) from None
+        raise NotARequestError(in_words_of_json(str(error))) from None
 
 
 def _picture(name: str, value: object, folder: Path) -> str | Path:

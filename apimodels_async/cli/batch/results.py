@@ -83,9 +83,7 @@ class Results:
         """Note the line of a request; never raises for a disk that takes no more."""
         text = encoded(line)
         try:
-            self._file.seek(self._end)
-            self._file.write(text)
-            self._file.flush()
+            self._append(text)
         except OSError as error:
             self.trouble = error
             self._unwritten.append(line)
@@ -93,6 +91,11 @@ class Results:
         else:
             self._places.append((line["index"], self._end))
             self._end += len(text)
+
+    def _append(self, text: bytes) -> None:
+        self._file.seek(self._end)
+        self._file.write(text)
+        self._file.flush()
 
     def _reopen(self) -> None:
         """Drop what a failed write left in the buffer: it would be written again, and fail again, when closed."""

@@ -21,7 +21,7 @@ from apimodels_async.cli.batch.tally import Tally
 from apimodels_async.cli.batch.unfinished import Unfinished
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, is_empty
 from apimodels_async.cli.naming import filled, of_request
-from apimodels_async.cli.output import make_usable
+from apimodels_async.cli.output import make_usable, unusable
 from apimodels_async.cli.screen import Screen
 from apimodels_async.cli.session import server_of
 from apimodels_async.cli.signals import ending_signals
@@ -127,8 +127,7 @@ class BatchRun:
                 with work:
                     async with batch:
                         # Not before: if the ledger is in use, so is the results.jsonl of the run that uses it.
-                        sweep(self.place.target.folder)
-                        self._results = Results(self.place.target.folder)
+                        self._results = self._begin_results()
                         async for outcome in batch:
                             await self._take(outcome)
             except BadLineError as error:
@@ -143,6 +142,14 @@ class BatchRun:
             group.cancel_scope.cancel()
         if trouble is not None:
             raise trouble
+
+    def _begin_results(self) -> Results:
+        folder = self.place.target.folder
+        try:
+            sweep(folder)
+            return Results(folder)
+        except OSError as error:
+            raise unusable(folder, error) from error
 
     async def _choose_ledger(self, client: AsyncImagesClient) -> None:
         """Keep a ledger in the output folder where none was named, and clear what is to be made again."""

@@ -8,7 +8,7 @@ from attrs import define, field
 
 from apimodels_async.cli import exit_codes
 from apimodels_async.cli.batch.request_lines import Line
-from apimodels_async.cli.failures import one_line
+from apimodels_async.cli.failures import one_line, words_of
 from apimodels_async.errors import (
     ApimodelsError,
     AuthenticationError,
@@ -91,7 +91,8 @@ class Tally:
             words.append(f"{_many(stats.unpriced, 'request')} without a known price")
         yield ", ".join(words)
         for kind, those in self._kinds.items():
-            yield f"  {those.number} {kind.__name__}, the first for line {those.line}: {one_line(those.error)}"
+            why = one_line(words_of(those.error))
+            yield f"  {those.number} {kind.__name__}, the first for line {those.line}: {why}"
 
     @property
     def seconds(self) -> float:
