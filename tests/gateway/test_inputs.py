@@ -118,6 +118,15 @@ def refused(desk: Any, url: str, field: str = "image_url") -> str:
     return message
 
 
+def test_a_format_that_is_not_read_is_refused_with_those_that_are(desk: Any) -> None:
+    heic = base64.b64encode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64).decode()
+    answer = desk.ask(
+        "POST", "/images/generations", json={"model": "sparkpix-image-edit", "prompt": "a", "image": heic}
+    )
+    assert answer.status_code == 400
+    assert "this gateway reads PNG, JPEG, WebP, GIF, BMP, TIFF" in answer.json()["msg"]
+
+
 def test_an_own_url_where_nothing_is_is_refused(desk: Any) -> None:
     assert "no such picture" in refused(desk, "http://gateway.test/results/clnone-0.png")
     assert "no such file" in refused(desk, "http://gateway.test/hosted/none", "image_urls")

@@ -83,6 +83,20 @@ async def test_the_same_again_costs_nothing(desk: Desk, tmp_path: Path) -> None:
     assert desk.steps() == [Step.SAVED] * 3
 
 
+@pytest.mark.parametrize("absolute", [False, True])
+async def test_what_an_earlier_run_saved_is_named_as_this_run_names_it(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absolute: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await desk.run(["a"], download_to=Path("out"))
+
+    here = tmp_path if absolute else Path()
+    [outcome], *_ = await desk.run(["a"], download_to=here / "out")
+
+    assert outcome.files == (here / "out" / outcome.files[0].name,)
+    assert outcome.files[0].is_file()
+
+
 @pytest.mark.parametrize(
     ("lines", "matched", "posts"),
     [
@@ -105,6 +119,17 @@ async def test_lines_are_matched_by_their_content(desk: Desk, lines: list[str], 
     ]
 
 
+async def test_what_was_never_sent_or_refused_had_not_been_begun(desk: Desk) -> None:
+    desk.vendor.faults = ["400", "402"]
+    first, *_ = await desk.run(["a", "b", "c"], max_in_flight=1)
+    assert [outcome.ok for outcome in first] == [False] * 3
+
+    second, matched, posts = await desk.run(["a", "b", "c"])
+
+    assert [outcome.ok for outcome in second] == [True] * 3
+    assert (matched, posts) == (0, 3)
+
+
 async def test_any_other_parameter_is_another_request(desk: Desk) -> None:
     requests = [GenerationRequest("a", **given) for given in ({}, {"seed": 1}, {"image": PNG + b"1"})]
     changed = [GenerationRequest("a", **given) for given in ({"seed": 2}, {"image": PNG + b"2"}, {"model": "n"})]
@@ -122,6 +147,7 @@ async def test_what_nobody_knows_is_reported_and_not_sent_until_somebody_decides
 
     second, matched, posts = await desk.run(["a", "b", "c"])
     assert [type(outcome.error) for outcome in second] == [SubmissionUnknownError] * 3
+    assert [str(outcome.error).count("console/records") for outcome in second] == [1] * 3
     assert (matched, posts) == (3, 0)
 
     with SqliteLedger(desk.path) as ledger:
