@@ -78,3 +78,13 @@ def test_lines_of_a_killed_run_are_kept_under_a_number(tmp_path: Path) -> None:
 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([alive.name, "results.1.jsonl"])
     assert (tmp_path / "results.1.jsonl").read_text() == '{"task_id": "a"}\n'
+
+
+def test_help_keeps_its_lists_and_samples_as_they_were_written(apimodels: Any) -> None:
+    decisions = [
+        line.split()[0] for line in apimodels("ledger", "resolve", "--help").stdout.splitlines() if line.split()
+    ]
+    assert {"TASK_ID", "resubmit", "abandon", "undo"} <= set(decisions)
+    assert (
+        '    apimodels generate "A cute cat wearing a space helmet" --local' in apimodels("--help").stdout.splitlines()
+    )

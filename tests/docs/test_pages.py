@@ -73,6 +73,12 @@ def sessions() -> set[str]:
     }
 
 
+def test_no_page_installs_what_no_index_has_yet() -> None:
+    """From a clone, as the README says, until the first release is out."""
+    for page in PAGES:
+        assert not re.search(r"pip install [^`\n]*apimodels[-_]async\b", page.read_text(encoding="utf-8")), page
+
+
 def test_every_nox_session_that_is_named_exists() -> None:
     asked = {session for page in PAGES for session in re.findall(r"nox -s (\w+)", page.read_text(encoding="utf-8"))}
     assert {"demo", "tests", "docs", "bench"} <= asked <= sessions()
