@@ -177,7 +177,7 @@ MODELS: tuple[CatalogueModel, ...] = (
 )
 """The image models that the vendor's public pages name. The list is never complete: more are accepted."""
 
-RECORDS_PAGE = "https://apimodels.app/console/records"
+RECORDS_PAGE: str = "https://apimodels.app/console/records"
 """The vendor's page with the tasks of an account."""
 
 SERVER_ALIASES: Mapping[str, str] = {"https://api.apimodels.app/v1": "https://apimodels.app/api/v1"}
