@@ -118,7 +118,7 @@ def machine(rows: list[Row]) -> str:
     """How much of a machine it takes for many pictures."""
     figures = {(row.what, row.against): row.figure for row in rows}
     picture = figures["1,000 pictures: CPU a picture", ""] / 1000
-    memory = figures["100,000 tasks in flight: peak memory a task", ""]
+    memory = figures["10,000 tasks in flight: peak memory a task", ""]
     ledger = {each: figures[f"a request on a ledger of 1,000,000, {each}", ""] for each in LEDGER}
     price_picture, price_hour = PRICES
     hours, server = 1e7 * (picture + 1e-6 * ledger["CPU here"]) / 3600, 10 * ledger["CPU of the server"] / 3600

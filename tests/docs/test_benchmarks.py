@@ -72,7 +72,7 @@ def test_how_much_of_a_machine_many_pictures_take_is_said_in_dollars_beside_what
     in_ledger = zip(bench.LEDGER, (360.0, 720.0, 500.0), strict=True)
     rows = [
         just("1,000 pictures: CPU a picture", "", 7.2, "ms"),
-        just("100,000 tasks in flight: peak memory a task", "", 2.5, "kB"),
+        just("10,000 tasks in flight: peak memory a task", "", 2.5, "kB"),
         *(just(f"a request on a ledger of 1,000,000, {name}", "", figure) for name, figure in in_ledger),
     ]
 
