@@ -150,7 +150,7 @@ class Creator:
             item.slot = None
 
     def release(self, item: Item) -> None:
-        """Return what was reserved for an item that is not sent."""
+        """Return what is still reserved for an item."""
         self._release_slot(item)
         item.weight = self._bodies.resize(item.weight, 0)
 

@@ -10,7 +10,7 @@ class Slot:
 
 
 class QuickSlots:
-    """A number of slots. One that has been held for a while is given to whoever waits for one.
+    """A number of slots. Where none is free, one that has been held for a while is taken away for the next request.
 
     Args:
         number: of slots.

@@ -77,7 +77,7 @@ class CreateRequest:
 
         async def before_first_byte() -> None:
             request = own()
-            if request is None:  # whoever sends it holds it: so nobody does, and nothing may be sent
+            if request is None:  # it is held for as long as it is sent: without it, nothing may be sent
                 raise _CallerLeftError
             await request.announce()
 

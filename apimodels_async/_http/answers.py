@@ -1,5 +1,6 @@
 """Reading what comes back: an answer of the API whole, a picture as it comes."""
 
+import codecs
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -31,6 +32,8 @@ MAX_ANSWER = 64 << 20
 
 _KEPT = 1 << 20
 """Bytes of an answer that are kept for an error to show."""
+_WIDE = 16 << 20
+"""Bytes of an answer that are read if it is not in UTF-8: decoding takes several times as many."""
 _INLINE = 256 << 10
 """Bytes of an answer that are read as JSON in the loop. Longer ones go to a thread."""
 _PARSING = WorkerThreads("parsing", 2)
@@ -113,13 +116,14 @@ def _finished(
         value = next((headers[name] for name in names if name in headers), None)
         return None if value is None else printable(redactor.text(value.decode("latin-1")))
 
-    if b"\0" in body[:4]:  # JSON may be UTF-16 or UTF-32. Of a long one, only what is shown is read
+    long, encoding = len(body) > _KEPT, _encoding(body)
+    cut = cut or (encoding != "utf-8" and len(body) > _WIDE)
+    begin = body[:_KEPT]
+    if encoding != "utf-8":
         with suppress(UnicodeDecodeError):
-            errors = "strict" if len(body) <= _KEPT else "replace"
-            body = body[:_KEPT].decode(json.detect_encoding(body[:4]), errors).encode()
-    shown = redactor.body(body[:_KEPT])
-    long = len(body) > _KEPT
-    parsed = [redactor.plain(body) if long else shown]
+            begin = begin.decode(encoding, "replace" if long else "strict").encode()
+    shown = redactor.body(begin)
+    parsed = [redactor.plain(body, encoding) if long else shown]
     del body  # taken out of the list, it is gone before its values are made: a long one must not be there twice
     payload = {} if cut else json_object(parsed.pop())
     inner: object = payload.get("data")
@@ -139,6 +143,16 @@ def _finished(
         server="" if payload else header(b"server") or "",  # who sent a page in place of the API's answer
         payload=payload,
     )
+
+
+def _encoding(body: bytes) -> str:
+    """Which encoding JSON is written in: UTF-8, or UTF-16 or UTF-32 with its byte order."""
+    if b"\0" not in body[:4]:
+        return "utf-8"
+    found = json.detect_encoding(body[:4])
+    if found in ("utf-16", "utf-32"):  # as the mark at the beginning says
+        return f"{found}-{'le' if body.startswith(codecs.BOM_UTF16_LE) else 'be'}"
+    return "utf-8" if found == "utf-8-sig" else found
 
 
 async def _body(response: httpx.Response, asked: Asked) -> tuple[BytesIO, bool]:
@@ -212,8 +226,8 @@ def as_stream(answer: httpx.Response | Received, where: str) -> Stream:
 
     def header(name: bytes) -> str | None:
         value = headers.get(name)
-        if value is None or value.isascii():
-            return None if value is None else value.decode("ascii")
+        if value is None:
+            return None
         with suppress(UnicodeDecodeError):
             return value.decode()
         return value.decode("latin-1")

@@ -12,8 +12,6 @@ _SIGNS_OF_ANOTHER_SPELLING = (b"\\", b"\x00", b"%", b"&#", b";#")
 
 _SLASHES = r"(?<!\\)\\++"
 """A run of backslashes, as a whole: to look at each of a million as a beginning would take half an hour."""
-
-
 _AMPERSANDS = r"&(?:(?:amp|#0*38|#[xX]0*26);)*"
 """What is written for an ampersand that was written for one."""
 
@@ -45,9 +43,11 @@ class Redactor:
         pattern = rf"(?:\x00|{_SLASHES}(?:x00|u0000))*".join(map(_spellings, self._key.reveal()))
         return Secret((re.compile(pattern), re.compile(pattern.encode())))
 
-    def plain(self, content: bytes) -> bytes:
-        """A long body without the key as it is."""
-        return content.replace(self._key.reveal().encode(), PLACEHOLDER.encode()) if self.works else content
+    def plain(self, content: bytes, encoding: str = "utf-8") -> bytes:
+        """A long body without the key as it is in this encoding."""
+        if not self.works:
+            return content
+        return content.replace(self._key.reveal().encode(encoding), PLACEHOLDER.encode(encoding))
 
     def body(self, content: bytes) -> bytes:
         """A body without the key."""

@@ -4,9 +4,9 @@ The vendor is a cheap server in another process; a task takes between two figure
 Each measurement is a fresh interpreter, which first makes a few pictures, so that what is counted is the batch and not
 the import. Nothing is known of the latency when it begins.
 
-The ideal time is that in which somebody who knows aiohttp has created as many tasks, by a `gather` over one session
-with 64 connections, and that of the longest task after it: its end seen at once. The thousand tasks by hand are a
-`gather` over stock httpx, with a query every 3 s.
+The ideal time is that in which a program that uses aiohttp directly has created as many tasks, by a `gather` over one
+session with 64 connections, and that of the longest task after it: its end seen at once. The thousand tasks by hand are
+a `gather` over stock httpx, with a query every 3 s.
 """
 
 import json

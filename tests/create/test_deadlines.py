@@ -1,6 +1,8 @@
 """Time limits in time in which the event loop was running, in virtual time."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -86,36 +88,37 @@ async def test_time_in_which_the_loop_was_blocked_does_not_count(anyio_backend: 
     assert 10.0 + 60.0 - TICK - LATE <= took[0] <= 10.0 + 60.0
 
 
-@virtually
-async def test_one_that_begins_after_the_loop_was_blocked_has_all_its_time(anyio_backend: str) -> None:
-    limits, _ = deadlines()
+@asynccontextmanager
+async def one_under_way(limits: Deadlines) -> AsyncGenerator[None]:
     async with anyio.create_task_group() as group:
         group.start_soon(ended_after, limits, 500.0)
-        await anyio.sleep(2.5)
-        block(anyio_backend, 60.0)
-        assert await ended_after(limits, 3.0) == pytest.approx(3.0, abs=TICK + LATE)
+        await anyio.sleep(1.5)
+        yield
         group.cancel_scope.cancel()
 
 
 @virtually
-async def test_the_clock_is_wound_again_after_its_task_was_cancelled(anyio_backend: str) -> None:
+async def test_one_that_begins_after_the_loop_was_blocked_has_all_its_time(anyio_backend: str) -> None:
     limits, _ = deadlines()
-    async with anyio.create_task_group() as group:
-        group.start_soon(ended_after, limits, 500.0)
-        await anyio.sleep(1.5)
+    async with one_under_way(limits):
+        block(anyio_backend, 60.0)
+        assert await ended_after(limits, 3.0) == pytest.approx(3.0, abs=TICK + LATE)
+
+
+@virtually
+async def test_the_clock_goes_on_after_its_task_was_cancelled(anyio_backend: str) -> None:
+    limits, _ = deadlines()
+    async with one_under_way(limits):
         clock = limits._clock
         assert clock is not None
         clock.scope.cancel()
         await clock.ended.wait()
         assert await ended_after(limits, 2.0) == pytest.approx(2.0, abs=1e-6)
-        group.cancel_scope.cancel()
 
 
 @virtually
 async def test_a_cancelled_one_is_forgotten(anyio_backend: str) -> None:
     limits, _ = deadlines()
-    async with anyio.create_task_group() as group:
-        group.start_soon(ended_after, limits, 5.0)
-        await anyio.sleep(1.0)
-        group.cancel_scope.cancel()
+    async with one_under_way(limits):
+        assert len(limits._ends) == 1
     assert limits._ends == {}

@@ -238,6 +238,19 @@ ECHOES = {
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("lane")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32", "utf-32-le"])
+async def test_a_long_answer_is_read_whole_in_any_encoding_of_json(server: PictureServer, encoding: str) -> None:
+    picture = "data:image/png;base64," + "A" * (1 << 20)
+    body = json.dumps({"code": 200, "data": {**TASK, "state": "completed", "model": KEY, "resultUrls": [picture]}})
+    server.create(answer(200, body.encode(encoding)))
+    async with client_of(server) as client:
+        task = await client.create("a cat")
+    assert task.result_urls == (picture,)
+    assert task.model == PLACEHOLDER
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("lane")
 @pytest.mark.parametrize("echo", ECHOES)
 @pytest.mark.parametrize("call", ["create", "get", "balance"])
 async def test_no_error_and_no_log_shows_the_key_that_a_server_echoes(
