@@ -7,21 +7,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-# What these three offer is imported when it is used first: many clients never need it. Annotations name it in quotes.
+# What these offer is imported when it is used first: many programs name the class and make no client, and many clients
+# never make a batch. Annotations name it in quotes.
 from apimodels_async import _batch as batches
+from apimodels_async import _create as creates
 from apimodels_async import _download as downloads
+from apimodels_async import _http as transport
 from apimodels_async import ledger as ledgers
 from apimodels_async._arguments import ArgumentError, ArgumentTypeError
-from apimodels_async._create import calls
 from apimodels_async._create.arguments import check_key, check_requests, checked_id, checked_wait, request_of
-from apimodels_async._create.closing import close
-from apimodels_async._create.engine import Engine
-from apimodels_async._http.transport import DEFAULT_TIMEOUT, Http, HttpClient, Timeout
+from apimodels_async._http.timeouts import DEFAULT_TIMEOUT, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
-from apimodels_async._threads import imported
 from apimodels_async._urls import server_identity
-from apimodels_async._wire import tasks
 from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.errors import TaskNotFoundError
 from apimodels_async.models import (
@@ -89,7 +87,7 @@ class AsyncImagesClient:
         timeout: float | Timeout | None = DEFAULT_TIMEOUT,
         wait_timeout: float | None = 600.0,
         max_retries: int = 4,
-        http_client: HttpClient | None = None,
+        http_client: "transport.HttpClient | None" = None,
         pacing: Pacing | None = None,
         callbacks: CallbackSource | None = None,
     ) -> None:
@@ -106,8 +104,8 @@ class AsyncImagesClient:
             raise ArgumentTypeError(
                 "callbacks", "give an apimodels_async.callbacks.CallbackReceiver", value=type(callbacks).__name__
             )
-        self._engine = Engine(
-            Http(settings.api_key, settings.base_url, timeout, http_client),
+        self._engine = creates.Engine(
+            transport.Http(settings.api_key, settings.base_url, timeout, http_client),
             server_identity=server_identity(settings.base_url),
             model=settings.model,
             pacing=pacing,
@@ -134,7 +132,7 @@ class AsyncImagesClient:
 
         From another event loop it is closed in its own; if that has ended, its connections are cut off. It is logged.
         """
-        await close(self._engine, None if self._ledgers is None else self._ledgers.aclose)
+        await creates.close(self._engine, None if self._ledgers is None else self._ledgers.aclose)
 
     @property
     def detached(self) -> list[Task]:
@@ -205,7 +203,7 @@ class AsyncImagesClient:
         request = request_of(prompt, locals())
         check_key(key, ledger)
         await self._engine.ready()
-        return await calls.create(self._engine, request, self._create(request, ledger, key))
+        return await creates.create(self._engine, request, self._create(request, ledger, key))
 
     async def _create(
         self,
@@ -227,7 +225,7 @@ class AsyncImagesClient:
 
     async def _open(self, ledger: "ledgers.Ledger | str | os.PathLike[str]", *, match: bool) -> "LedgerRun":
         if self._ledgers is None:
-            await imported(*(f"apimodels_async.ledger.{name}" for name in ("once", "opened", "sqlite")))
+            await self._engine.load(*(f"apimodels_async.ledger.{name}" for name in ("once", "opened", "sqlite")))
             from apimodels_async.ledger.opened import OpenLedgers  # noqa: PLC0415  (many have none)
 
             self._ledgers = OpenLedgers(self._engine.jobs)
@@ -278,7 +276,7 @@ class AsyncImagesClient:
         await self._engine.ready(task.id)
         paced = self._engine.pacing if pacing is None else guarded(pacing)
         try:
-            return await calls.wait(self._engine, task, paced, bound, on_change)
+            return await creates.wait(self._engine, task, paced, bound, on_change)
         except TaskNotFoundError as error:
             if self._ledgers is not None and task.id is not None:
                 self._ledgers.note_not_found(task.id, error)
@@ -317,7 +315,7 @@ class AsyncImagesClient:
         await self._engine.ready()
         bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
         paced = self._engine.pacing if pacing is None else guarded(pacing)
-        return await calls.generate(self._engine, request, paced, bound)
+        return await creates.generate(self._engine, request, paced, bound)
 
     def batch(
         self,
@@ -509,7 +507,7 @@ class AsyncImagesClient:
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
         await self._engine.ready(task.id)
-        await imported(downloads.DOWNLOADER)
+        await self._engine.load(downloads.DOWNLOADER)
         limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
         place, given = downloads.place_of(directory, "directory"), None
         if name is not None:
@@ -532,7 +530,7 @@ class AsyncImagesClient:
             DownloadError, ResultExpiredError: as `download`.
         """
         await self._engine.ready(task.id)
-        await imported(downloads.DOWNLOADER)
+        await self._engine.load(downloads.DOWNLOADER)
         return await self._downloader.fetch(task, downloads.DownloadLimits(max_bytes, timeout, min_rate))
 
     @cached_property
@@ -546,7 +544,7 @@ class AsyncImagesClient:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
         await self._engine.ready()
-        return tasks.read_models(await self._engine.read("/models"))
+        return await creates.models(self._engine)
 
     async def balance(self) -> float:
         """Return the remaining credit of the account, in US dollars.
@@ -555,7 +553,7 @@ class AsyncImagesClient:
             APIError, ProtocolError, ConnectionFailedError: as `get`.
         """
         await self._engine.ready()
-        return tasks.read_balance(await self._engine.read("/balance"))
+        return await creates.balance(self._engine)
 
     async def upload(self, file: ImageInput) -> str:
         """Upload a picture, which the vendor then hosts for 7 days.

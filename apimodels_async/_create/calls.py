@@ -1,11 +1,11 @@
-"""The calls of a client that concern one task, as instruments see them: `create`, `wait`, `generate`."""
+"""The calls of a client: `create`, `wait` and `generate` as instruments see them, and what is asked of the server."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NoReturn
 
 from apimodels_async._create.engine import Engine
 from apimodels_async._prices import price
-from apimodels_async._wire.tasks import failure, is_over
+from apimodels_async._wire.tasks import failure, is_over, read_balance, read_models
 from apimodels_async.errors import ApimodelsError
 from apimodels_async.instrumentation import port
 from apimodels_async.instrumentation.details import TaskDetails
@@ -40,6 +40,16 @@ async def generate(engine: Engine, request: GenerationRequest, pacing: Pacing, t
         ApimodelsError: as sending and waiting raise.
     """
     return await _observed(engine, "generate", request, _generate(engine, request, pacing, timeout))
+
+
+async def models(engine: Engine) -> list[str]:
+    """Return the ids of the models that the server offers."""
+    return read_models(await engine.read("/models"))
+
+
+async def balance(engine: Engine) -> float:
+    """Return the remaining credit of the account, in US dollars."""
+    return read_balance(await engine.read("/balance"))
 
 
 async def _generate(engine: Engine, request: GenerationRequest, pacing: Pacing, timeout: float | None) -> Task:

@@ -107,6 +107,10 @@ class Engine:
             raise error
         self.jobs.bind()
 
+    async def load(self, *modules: str) -> None:
+        """Import what one kind of call needs, beside the event loop."""
+        await imported(*modules)
+
     @cached_property
     def pacing(self) -> Pacing:
         """Decides when to query."""

@@ -1,10 +1,13 @@
 """How long the steps of an exchange may take."""
 
 from functools import cached_property
+from typing import TypeAlias
 
 import httpx
 
-DEFAULT = httpx.Timeout(30.0, connect=10.0)
+Timeout: TypeAlias = httpx.Timeout
+
+DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """For one exchange, seconds. The answers to creates and queries have read timeouts of their own."""
 CREATE_READ = 300.0
 """Seconds: some models answer a create request only when the picture is done."""
@@ -16,7 +19,7 @@ class Timeouts:
     """Those of one client.
 
     Args:
-        given: by the caller: for everything. `DEFAULT` itself stands for none.
+        given: by the caller: for everything. `DEFAULT_TIMEOUT` itself stands for none.
     """
 
     def __init__(self, given: float | httpx.Timeout | None) -> None:
@@ -30,12 +33,12 @@ class Timeouts:
     @cached_property
     def create(self) -> httpx.Timeout:
         """For creates."""
-        return self.other if self._given is not DEFAULT else httpx.Timeout(30.0, connect=10.0, read=CREATE_READ)
+        return self.other if self._given is not DEFAULT_TIMEOUT else httpx.Timeout(30.0, connect=10.0, read=CREATE_READ)
 
     @cached_property
     def query(self) -> httpx.Timeout:
         """For queries."""
-        return self.other if self._given is not DEFAULT else httpx.Timeout(30.0, connect=10.0, read=QUERY_READ)
+        return self.other if self._given is not DEFAULT_TIMEOUT else httpx.Timeout(30.0, connect=10.0, read=QUERY_READ)
 
 
 _LARGE, _SLOWEST = 4 << 20, 32 << 10

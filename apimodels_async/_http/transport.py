@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 HttpClient: TypeAlias = httpx.AsyncClient
-Timeout: TypeAlias = httpx.Timeout
-
-DEFAULT_TIMEOUT = timeouts.DEFAULT
-"""For one exchange."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 """What stands in a URL as it is."""

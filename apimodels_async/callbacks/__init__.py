@@ -3,17 +3,17 @@
 from typing import TYPE_CHECKING
 
 from apimodels_async import _lazy
-from apimodels_async.callbacks.intents import new_intent_id
-from apimodels_async.callbacks.logs import HideCallbackTokens
-from apimodels_async.callbacks.parsing import Callback, UnreadableCallbackError, parse_callback
-from apimodels_async.callbacks.receiver import CallbackReceiver
-from apimodels_async.callbacks.signing import CallbackSigner
-from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.callbacks.sqlite import SqliteCallbackStore
-from apimodels_async.callbacks.stores import Arrival, CallbackStore, MemoryCallbackStore, StoreFullError
 
 if TYPE_CHECKING:
+    from apimodels_async.callbacks.intents import new_intent_id
+    from apimodels_async.callbacks.logs import HideCallbackTokens
+    from apimodels_async.callbacks.parsing import Callback, UnreadableCallbackError, parse_callback
     from apimodels_async.callbacks.postgres import PostgresStore
+    from apimodels_async.callbacks.receiver import CallbackReceiver
+    from apimodels_async.callbacks.signing import CallbackSigner
+    from apimodels_async.callbacks.source import CallbackSource
+    from apimodels_async.callbacks.sqlite import SqliteCallbackStore
+    from apimodels_async.callbacks.stores import Arrival, CallbackStore, MemoryCallbackStore, StoreFullError
 
 __all__ = [
     "Arrival",
@@ -32,4 +32,22 @@ __all__ = [
     "parse_callback",
 ]
 
-__getattr__: _lazy.Find = _lazy.names(__name__, {"PostgresStore": "postgres"})
+__getattr__: _lazy.Find = _lazy.names(
+    __name__,
+    {
+        "Arrival": "stores",
+        "Callback": "parsing",
+        "CallbackReceiver": "receiver",
+        "CallbackSigner": "signing",
+        "CallbackSource": "source",
+        "CallbackStore": "stores",
+        "HideCallbackTokens": "logs",
+        "MemoryCallbackStore": "stores",
+        "PostgresStore": "postgres",
+        "SqliteCallbackStore": "sqlite",
+        "StoreFullError": "stores",
+        "UnreadableCallbackError": "parsing",
+        "new_intent_id": "intents",
+        "parse_callback": "parsing",
+    },
+)

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from apimodels_async import _http as transport  # noqa: TC001  (annotations are read at run time too)
 from apimodels_async import ledger as ledgers  # noqa: TC001  (annotations are read at run time too)
 from apimodels_async._batch.feed import threaded
-from apimodels_async._http.transport import DEFAULT_TIMEOUT, HttpClient, Timeout
+from apimodels_async._http.timeouts import DEFAULT_TIMEOUT, Timeout
 from apimodels_async.callbacks.source import CallbackSource
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.models import (
@@ -75,7 +76,7 @@ class ImagesClient(MirroredClient):
         timeout: float | Timeout | None = DEFAULT_TIMEOUT,
         wait_timeout: float | None = 600.0,
         max_retries: int = 4,
-        http_client: HttpClient | None = None,
+        http_client: "transport.HttpClient | None" = None,
         pacing: Pacing | None = None,
         callbacks: CallbackSource | None = None,
     ) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, ConnectionFailedError
-from apimodels_async._http.timeouts import DEFAULT, Timeouts
+from apimodels_async._http.timeouts import DEFAULT_TIMEOUT, Timeouts
 from tests.support.early import read_head
 from tests.support.picture_server import KEY, PictureServer, enveloped, raw
 
@@ -201,7 +201,7 @@ async def test_a_refused_connection_names_the_place(server: PictureServer) -> No
 
 
 def test_the_default_times_are_the_documented_ones() -> None:
-    default = Timeouts(DEFAULT)
+    default = Timeouts(DEFAULT_TIMEOUT)
     assert (default.query.read, default.create.read, default.other.read) == (10.0, 300.0, 30.0)
     assert {each.connect for each in (default.query, default.create, default.other)} == {10.0}
     own = Timeouts(7.0)

@@ -305,8 +305,9 @@ def import_lines(names: dict[str, tuple[str, str]]) -> list[str]:
         each = sorted(modules[module], key=lambda name: (not name.isupper(), name[0].islower(), name))
         joined = line + ", ".join(each)
         if module == PACKAGE:
-            joined += "  # noqa: TC001  (annotations are read at run time too)"
-        lines = [joined] if len(joined) <= WIDTH else [f"{line}(", *(f"    {name}," for name in each), ")"]
+            lines = [f"{line}{name}  # noqa: TC001  (annotations are read at run time too)" for name in each]
+        else:
+            lines = [joined] if len(joined) <= WIDTH else [f"{line}(", *(f"    {name}," for name in each), ")"]
         blocks[module.startswith(PACKAGE)].extend(lines)
     return "\n\n".join("\n".join(block) for block in blocks if block).splitlines()
 

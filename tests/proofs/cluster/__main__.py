@@ -117,9 +117,7 @@ def prove(options: argparse.Namespace) -> list[str]:
         )
         dsn = server.database()
         ledger = stack.enter_context(PostgresLedger(dsn))
-        ledger.load((GenerationRequest(f"picture {n}") for n in range(options.requests)), model=MODEL)
-        ledger.set_terms(budget=0.03 * options.requests, create_rate=options.rate)
-        ledger.divide(max(4 * options.workers, options.requests // 50))
+        loaded = load(ledger, options, 0)
         kind = Dask if options.engine == "dask" else Plain
         environment = {"APIMODELS_API_KEY": "sk_localdevelopment", "APIMODELS_BASE_URL": referee.base_url}
         engine = kind(
@@ -129,6 +127,8 @@ def prove(options: argparse.Namespace) -> list[str]:
         disturber = Disturber(options, server, ledger, referee)
         began, shown = time.monotonic(), 0.0
         while engine.tend() or disturber.left:
+            if disturber.left and all(state.finished for state in ledger.shards()):
+                loaded = load(ledger, options, loaded)
             disturber.act(engine)
             if time.monotonic() - shown > (1.0 if options.demo else 10.0):
                 shown = time.monotonic()
@@ -142,8 +142,8 @@ def prove(options: argparse.Namespace) -> list[str]:
         )
         if disturber.sending:
             mean, most = sum(disturber.sending) / len(disturber.sending), max(disturber.sending)
-            load = os.getloadavg()[1] / (os.cpu_count() or 1)
-            print(f"being sent when killed: {mean:.2f} on average, {most} at most; load of each core {load:.1f}")
+            busy = os.getloadavg()[1] / (os.cpu_count() or 1)
+            print(f"being sent when killed: {mean:.2f} on average, {most} at most; load of each core {busy:.1f}")
         faults = account.faults(disturber.interruptions, options.unknown)
         if options.partitions:
             print("packets dropped by the partitions:", disturber.partitions.dropped)
@@ -152,6 +152,17 @@ def prove(options: argparse.Namespace) -> list[str]:
         if options.rate is not None and account.busiest > 1.2 * options.rate + 1:
             faults.append(f"{account.busiest} in the busiest second at rate {options.rate:g}")
         return faults
+
+
+def load(ledger: PostgresLedger, options: argparse.Namespace, loaded: int) -> int:
+    """Put in as many requests again, at the beginning or where the work was done too soon, and return how many there
+    are. The budget is what all of them cost.
+    """
+    wanted: int = loaded + options.requests
+    ledger.load((GenerationRequest(f"picture {n}") for n in range(wanted)), model=MODEL)
+    ledger.set_terms(budget=0.03 * wanted, create_rate=options.rate)
+    ledger.divide(max(4 * options.workers, options.requests // 50))
+    return wanted
 
 
 def show(ledger: PostgresLedger, disturber: Disturber, seconds: float) -> None:
