@@ -9,11 +9,13 @@ from typing import Any, TypeGuard, cast
 from apimodels_async._reprs import brief, shorten_link
 
 
-def json_value(value: object) -> Any:
+def json_value(value: object) -> Any:  # noqa: PLR0911  (one for each kind of value)
     """A value as JSON has it. A number that is not finite, which JSON cannot say, becomes ``None``."""
     match value:
         case None | bool() | int():
             return value
+        case str():
+            return str(value)  # also the members of text enums
         case float():
             return value if math.isfinite(value) else None
         case datetime():
@@ -23,7 +25,7 @@ def json_value(value: object) -> Any:
         case list() | tuple():
             return [json_value(each) for each in cast("Sequence[object]", value)]
         case _:
-            return str(value)  # text, and the members of text enums
+            return str(value)
 
 
 def _is_several(picture: object) -> TypeGuard[Sequence[object]]:

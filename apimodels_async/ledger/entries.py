@@ -7,10 +7,12 @@ the step that was written last; ``sending`` then means the same as ``unknown``.
 import json
 from collections.abc import Mapping
 from enum import Enum, StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
-from attrs import evolve
+from attrs import fields
 
+from apimodels_async._json_values import json_value
 from apimodels_async._wire.converter import task_from_dict
 from apimodels_async.models import Task
 
@@ -67,6 +69,7 @@ FOLLOWS: Mapping[Step, frozenset[Step]] = {
 """What may come after each step."""
 
 
+@cache
 def steps_before(step: Step) -> frozenset[Step]:
     """The steps from which an entry may move to `step`. It may also stay there, except at ``sending``.
 
@@ -173,15 +176,17 @@ def key_of(digest: str, occurrence: int) -> str:
     return f"{digest[:32]}#{occurrence}"
 
 
+_TASK_FIELDS = tuple(each.name for each in fields(Task) if each.name not in ("raw", "result_urls"))
+
+
 def task_fields(task: Task) -> dict[str, Any]:
     """A task as a ledger keeps it: without `Task.raw`, and without the pictures that came inside the answer.
 
     An answer may quote the request, with its pictures and the token in its callback URL.
     """
-    links = tuple(url for url in task.result_urls if not url.startswith("data:"))
-    fields = evolve(task, result_urls=links, raw={}).to_dict()
-    del fields["raw"]
-    return fields
+    kept = {name: json_value(getattr(task, name)) for name in _TASK_FIELDS}
+    kept["result_urls"] = [url for url in task.result_urls if not url.startswith("data:")]
+    return kept
 
 
 def task_to_json(task: Task) -> str:
