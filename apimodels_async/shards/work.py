@@ -24,7 +24,10 @@ ANSWERS = 300.0
 """Seconds for which the answers to create requests under way are waited for when a shard is let go: some models answer
 only when the picture is done."""
 LOOK = 1.0
-"""Seconds between two looks at what other processes are sending."""
+"""Seconds between two looks at what other processes are sending, or hold of the budget."""
+ALLOWANCES = 60.0
+"""Seconds for which the rest of a budget is waited for where other processes hold it: those that have died give it back
+when their lease has run out."""
 BEGINNINGS = 5
 """How often a shard is begun by one process: anew where its run was taken for dead, or the database broke."""
 _ERRORS = 5
@@ -71,6 +74,7 @@ class ShardWork:
         )
         self._errors: list[str] = []
         self._not_sent = self._pictures = self._bytes = 0
+        self._over_budget: list[Outcome] = []  # reported at the end: another pass may make them
 
     async def run(self, *, take_over: bool = False) -> ShardReport:
         """Make what is left of the shard.
@@ -89,6 +93,9 @@ class ShardWork:
             return ShardReport(self._number, ShardEnd.HELD, {})
         try:
             shard, end = await self._make(shard)
+            if self._on_outcome is not None:
+                for outcome in self._over_budget:
+                    self._on_outcome(outcome)
             if end is ShardEnd.STOPPED:
                 await self._answered(shard)
             counts = await _in_thread(shard.counts)
@@ -121,7 +128,7 @@ class ShardWork:
             if self._stop.is_set():
                 return shard, ShardEnd.STOPPED
             if error is None:
-                if not await self._others_answered(shard, sending):
+                if not await self._others_answered(shard, sending) and not await self._budget_returned(shard):
                     return shard, ShardEnd.STOPPED if self._stop.is_set() else ShardEnd.OPEN
                 continue
             if not await _in_thread(shard.is_current):
@@ -141,6 +148,7 @@ class ShardWork:
         """Make what can be made now, and return what the ledger refused, if it did."""
         requests = await _in_thread(lambda: list(shard.requests(self._steps)))
         refusal: LedgerError | None = None
+        self._over_budget.clear()
         if not requests or self._stop.is_set():
             return None
         self._errors.clear()
@@ -166,7 +174,9 @@ class ShardWork:
         self._not_sent += isinstance(outcome.error, _NO_MORE)
         if outcome.error is not None and len(self._errors) < _ERRORS:
             self._errors.append(f"{type(outcome.error).__name__}: {outcome.error}")
-        if self._on_outcome is not None:
+        if isinstance(outcome.error, BudgetUsedUpError):
+            self._over_budget.append(outcome)
+        elif self._on_outcome is not None:
             self._on_outcome(outcome)
 
     async def _others_answered(self, shard: ShardLedger, before: list[str]) -> bool:
@@ -184,6 +194,19 @@ class ShardWork:
                 await self._stop.wait()
             sending = await _in_thread(shard.settle)
         return not self._stop.is_set()
+
+    async def _budget_returned(self, shard: ShardLedger) -> bool:
+        """Wait for the rest of the budget where others hold it; whether there is some now."""
+        if not self._over_budget or len(self._over_budget) < self._not_sent:
+            return False
+        with anyio.move_on_after(ALLOWANCES):
+            while not self._stop.is_set():
+                can_afford = await _in_thread(shard.can_afford)
+                if can_afford is not False:
+                    return can_afford is True
+                with anyio.move_on_after(LOOK):
+                    await self._stop.wait()
+        return False
 
     async def _answered(self, shard: ShardLedger) -> None:
         """Wait for the answers to create requests under way; they are recorded by the client."""

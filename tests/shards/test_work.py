@@ -8,11 +8,12 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from apimodels_async import AsyncImagesClient, LedgerError
+from apimodels_async import AsyncImagesClient, LedgerError, Outcome
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import PostgresLedger, Step
 from apimodels_async.ledger.port import Change
 from apimodels_async.shards import ShardEnd, ShardReport
+from apimodels_async.shards import work as works
 from apimodels_async.shards.work import ShardWork
 from tests.shards.conftest import MODEL, Purse, fullest, options, requests, sizes
 
@@ -209,6 +210,44 @@ async def test_credits_that_do_not_suffice_leave_the_shard_open(ledger: Postgres
     assert report.counts["saved"] == 1
     assert report.not_sent == size - 1
     assert not any(state.finished or state.held for state in ledger.shards())
+
+
+async def test_the_rest_of_a_budget_that_a_dead_process_holds_is_waited_for(
+    gateway: LocalGateway, ledger: PostgresLedger, postgres: str, tmp_path: Path
+) -> None:
+    number = fullest(ledger)
+    size = sizes(ledger)[number]
+    ledger.set_terms(budget=0.03 * size)
+    outcomes: list[Outcome] = []
+    with PostgresLedger(postgres, ttl=3.0) as dead:
+        dead.database.write(dead._lease.begin)
+        dead._lease._stop.set()  # no sign of life from now on
+        dead.database.execute("UPDATE apimodels.run SET granted = 30000")
+        dead.database.execute("UPDATE apimodels.ledger SET granted = 30000")
+
+        report = await work_on(gateway, ledger, number, tmp_path, on_outcome=outcomes.append)
+
+    assert (report.end, report.counts, report.not_sent) == (ShardEnd.FINISHED, {"saved": size}, 0)
+    assert len(outcomes) == size
+    assert all(outcome.ok for outcome in outcomes)
+    assert ledger.terms().used == pytest.approx(0.03 * size)
+
+
+async def test_a_budget_that_is_used_up_is_not_waited_for(
+    gateway: LocalGateway, ledger: PostgresLedger, tmp_path: Path
+) -> None:
+    number = fullest(ledger)
+    size = sizes(ledger)[number]
+    ledger.set_terms(budget=0.03 * (size - 1))
+    outcomes: list[Outcome] = []
+
+    report = await work_on(gateway, ledger, number, tmp_path, on_outcome=outcomes.append)
+
+    assert (report.end, report.not_sent) == (ShardEnd.OPEN, 1)
+    assert report.counts == {"saved": size - 1, "intent": 1}
+    assert sum(outcome.ok for outcome in outcomes) == size - 1
+    assert len(outcomes) == size
+    assert report.seconds < works.ALLOWANCES
 
 
 async def test_a_ledger_that_is_no_longer_the_same_is_an_error(

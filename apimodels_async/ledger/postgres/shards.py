@@ -167,6 +167,16 @@ class ShardLedger:
         found = self._ledger.database.select("SELECT fence FROM apimodels.shard WHERE number = %s", (self.number,))
         return found == [(self.held.fence,)]
 
+    def can_afford(self) -> bool | None:
+        """Whether the budget has room for a request that was not sent yet; ``None`` if it never will.
+
+        What this process may spend without asking is given back first, and what processes that have died could.
+        """
+        self._ledger.database.execute(_RETURN, self.held._asdict())
+        self._ledger.database.execute(_END_LAPSED)
+        [(now, ever)] = self._ledger.database.select(_AFFORDABLE, self._range)
+        return bool(now) if ever else None
+
     def finish(self) -> bool:
         """Note that everything was done, and return whether the shard was still this process's."""
         return self._ledger.database.execute(_FINISH, self.held._asdict()) == 1
@@ -203,6 +213,12 @@ WITH mine AS (SELECT id, granted - used AS rest FROM apimodels.run WHERE id = %(
 UPDATE apimodels.ledger SET granted = granted - (SELECT rest FROM mine) WHERE EXISTS (SELECT 1 FROM mine)
 """
 """What is left of a run's allowance goes back to the budget, or the last shards of others would lack it."""
+_END_LAPSED = "SELECT apimodels.end_run(id, true) FROM apimodels.run WHERE ended IS NULL"
+_AFFORDABLE = """
+SELECT bool_or(budget IS NULL OR e.cost <= budget - granted), bool_or(budget IS NULL OR e.cost <= budget - used)
+FROM apimodels.entry e, apimodels.ledger, (SELECT coalesce(sum(used), 0) AS used FROM apimodels.run) AS spent
+WHERE e.digest >= %(first)s AND (%(beyond)s::bytea IS NULL OR e.digest < %(beyond)s) AND e.step = 'intent'
+"""
 _FINISH = "UPDATE apimodels.shard SET finished = true WHERE number = %(shard)s AND fence = %(fence)s"
 _IN_RANGE = "e.digest >= %(first)s AND (%(beyond)s::bytea IS NULL OR e.digest < %(beyond)s)"
 _ENTRIES = f"FROM apimodels.entry e WHERE {_IN_RANGE}"
