@@ -198,7 +198,9 @@ def _row(key: str, arrival: Arrival) -> dict[str, Any]:
 
 
 def _install(connection: Connection) -> None:
+    if connection.execute("SELECT current_setting('server_encoding')").fetchone() != ("UTF8",):
+        raise ConfigurationError("the database's encoding is not UTF8, so it cannot hold what a server may say")
     if connection.execute("SELECT to_regclass('apimodels.arrival') IS NULL").fetchone() == (True,):
         with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels.arrival'))")
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels'))")
             connection.execute((resources.files(__package__ or "") / "arrivals.sql").read_bytes())

@@ -13,6 +13,8 @@ BEGIN
                 THEN 'a standby was promoted, or it was restored to an earlier time'
             WHEN place.written_by <> place.xmin::text::bigint
                 THEN 'it was restored from a dump'
+            WHEN place.database <> (SELECT oid FROM pg_database WHERE datname = current_database())
+                THEN 'it is a copy of another database'
             END
         FROM apimodels.place
     );
@@ -20,9 +22,9 @@ END $$;
 
 CREATE OR REPLACE FUNCTION apimodels.settle_here() RETURNS void LANGUAGE sql AS $$
     DELETE FROM apimodels.place;
-    INSERT INTO apimodels.place (system_identifier, timeline, written_by)
-    SELECT system_identifier, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
-           pg_current_xact_id()::text::bigint & 4294967295
+    INSERT INTO apimodels.place (system_identifier, database, timeline, written_by)
+    SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()),
+           left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), pg_current_xact_id()::text::bigint & 4294967295
     FROM pg_control_system()
 $$;
 
