@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from apimodels_async._create.journal import BudgetUsedUpError, TakenElsewhereError
+from apimodels_async._create.journal import BudgetUsedUpError, NotLoadedError, TakenElsewhereError
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import AuthenticationError, InsufficientCreditsError, LedgerError, NotSubmittedError
@@ -33,7 +33,7 @@ BEGINNINGS = 5
 _ERRORS = 5
 _NO_MORE = (NotSubmittedError, InsufficientCreditsError, AuthenticationError, BudgetUsedUpError)
 """After these, other shards would fare no better."""
-_NO_REFUSALS = (BudgetUsedUpError, TakenElsewhereError)
+_NO_REFUSALS = (BudgetUsedUpError, NotLoadedError, TakenElsewhereError)
 _THREADS = WorkerThreads("shards", 32)
 
 

@@ -99,7 +99,8 @@ BEGIN
 END $$;
 
 -- Carry out changes in their order. The result of each: 1 changed, 0 not; below 0 the reasons why a mark was refused:
--- -1 fence, -2 run ended, -3 ledger moved, -4 no budget left, -5 no price known.
+-- -1 fence, -2 run ended, -3 ledger moved, -4 no budget left, -5 no price known, -6 not loaded. With a shard no entry is
+-- begun: what is worked on there was loaded, and an entry of another content would be in another shard.
 --
 -- They go in waves, the first change of each entry and then the second, because a statement changes a row only once.
 -- Each wave is judged by what is there, and carried out where it is still so; what another transaction has changed in
@@ -189,7 +190,7 @@ BEGIN
             FROM unnest(those) c
             LEFT JOIN apimodels.entry e ON e.digest = c.digest AND e.occurrence = c.occurrence
             CROSS JOIN LATERAL (SELECT CASE
-                WHEN e.step IS NULL THEN 0
+                WHEN e.step IS NULL THEN CASE WHEN c.step = 'sending' AND my_shard IS NOT NULL THEN -6 ELSE 0 END
                 WHEN c.step = 'sending' THEN CASE
                     WHEN e.step = 'sending' AND e.attempt = c.attempt THEN 1  -- done before, and its answer was lost
                     WHEN refusal < 0 THEN refusal
