@@ -45,13 +45,19 @@ _DEFAULTS: "dict[str, ConnParam]" = {
     "tcp_user_timeout": 20_000,
 }
 _PASSING = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05", "53300", "53400"})
-"""Errors after which the same may succeed: conflicts, statements that were cancelled, restarts, too many connections."""
+"""Errors after which the same may succeed: conflicts, cancelled statements, restarts, too many connections."""
 _READ_ONLY = "25006"
 _LASTING = (
     *("authentication failed", "does not exist", "no pg_hba.conf entry", "no such database", "no such user"),
     *("no password supplied", "permission denied", "is not permitted to log in"),
     *(' value: "', "invalid integer value", "invalid port number"),
-    *("definition of service", "does not support SSL", "certificate verify failed", "server certificate for"),
+    *(
+        "definition of service",
+        "statement pooling mode",
+        "does not support SSL",
+        "certificate verify failed",
+        "server certificate for",
+    ),
 )
 """Words of errors after which waiting is no use. libpq gives no code for them."""
 _SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret"})

@@ -89,5 +89,7 @@ class _Notes(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.WARNING and not hasattr(record, "is_away"):  # errors are shown by the command line itself
+        if record.levelno == logging.WARNING and not hasattr(
+            record, "is_away"
+        ):  # errors are shown by the command line itself
             current().warn(record.getMessage())

@@ -24,7 +24,8 @@ def version_in(connection: Connection, name: str) -> int:
     version = 0 if row is None else int(row[0])
     if version > VERSION:
         raise LedgerError(
-            f"{name} was written by a newer version of apimodels-async (schema {version}, here {VERSION}): update the package"
+            f"{name} was written by a newer version of apimodels-async (schema {version}, here {VERSION}): "
+            "update the package"
         )
     return version
 
@@ -42,8 +43,8 @@ def install(connection: Connection, name: str) -> None:
     encoding = connection.execute("SELECT current_setting('server_encoding')").fetchone()
     if encoding != ("UTF8",):
         raise LedgerError(
-            f"{name} has the encoding {encoding and encoding[0]}, which cannot hold what a server may say: make a database "
-            "with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            f"{name} has the encoding {encoding and encoding[0]}, which cannot hold what a server may say: make a "
+            "database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
     if version_in(connection, name) == VERSION:
         return

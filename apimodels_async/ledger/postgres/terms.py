@@ -5,7 +5,6 @@ from typing import NamedTuple
 from apimodels_async._postgres import Connection
 from apimodels_async.ledger.port import Slots
 
-
 MOST = 1e12
 """US dollars; a budget is kept as millionths in 64 bits."""
 
