@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any, LiteralString, Self, TypeVar
 
 from apimodels_async._group_commit import GroupCommit
-from apimodels_async._postgres import AwayError, Connection, Dsn, PostgresError, Session
+from apimodels_async._postgres import AwayError, Connection, Dsn, PostgresError, Session, in_words
 from apimodels_async._text import storable
 from apimodels_async.callbacks.stores import RETENTION, Arrival
 from apimodels_async.errors import ConfigurationError
@@ -74,10 +74,13 @@ class PostgresStore:
         self._stirs: list[Callable[[], object]] = []
         self.listening: bool = False
         try:
-            self._writing.run(_install, patience=max(patience, 10.0))
+            self._writing.run(lambda c: _install(c, self._dsn.name), patience=max(patience, 10.0))
         except (AwayError, PostgresError) as error:
             self.close()
-            raise ConfigurationError(f"{self._dsn} cannot be used for callbacks: {error}") from error
+            raise ConfigurationError(f"{self._dsn} cannot be used for callbacks: {in_words(error)}") from error
+        except ConfigurationError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -203,9 +206,9 @@ def _row(key: str, arrival: Arrival) -> dict[str, Any]:
     return {"key": storable(key), "intent": intent, "task": task, "settled": arrival.settled}
 
 
-def _install(connection: Connection) -> None:
+def _install(connection: Connection, name: str) -> None:
     if connection.execute("SELECT current_setting('server_encoding')").fetchone() != ("UTF8",):
-        raise ConfigurationError("the database's encoding is not UTF8, so it cannot hold what a server may say")
+        raise ConfigurationError(f"{name} is not UTF8, so that it cannot hold what a server may say")
     if connection.execute("SELECT to_regclass('apimodels.arrival') IS NULL").fetchone() == (True,):
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels'))")

@@ -16,7 +16,6 @@ pytest.importorskip("distributed")
 pytestmark = [pytest.mark.postgres, pytest.mark.dask]
 
 
-@pytest.mark.timeout(180)
 def test_a_scheduler_that_is_killed_is_an_error_in_words(postgres: str, tmp_path: Path) -> None:
     with LocalGateway(latency="0/0", balance=10.0) as gateway, PostgresLedger(postgres) as ledger:
         ledger.load(requests(200), model=MODEL)

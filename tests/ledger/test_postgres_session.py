@@ -71,7 +71,7 @@ def test_a_password_that_is_cut_off_by_its_own_signs_is_shown_nowhere(password: 
 @pytest.mark.parametrize("options", ["sslmode=require", "sslmode=foo"])
 def test_an_encryption_that_the_server_does_not_have_is_not_waited_for(postgres: str, options: str) -> None:
     session = Session(Dsn(f"{postgres}?{options}"), patience=3600.0)
-    with closing(session), pytest.raises(psycopg.OperationalError, match="SSL|sslmode"):
+    with closing(session), pytest.raises(psycopg.OperationalError, match=r"SSL|sslmode"):
         session.run(asks)
 
 

@@ -94,7 +94,7 @@ def test_a_role_that_may_only_read_can_look(postgres_server: PostgresServer, pos
 
 def test_a_database_that_is_read_only_is_not_waited_for(postgres_server: PostgresServer, postgres: str) -> None:
     postgres_server.sql("postgres", f"ALTER DATABASE {name_of(postgres)} SET default_transaction_read_only = on")
-    with pytest.raises(LedgerError, match="in a read-only transaction$"):
+    with pytest.raises(LedgerError, match=r"in a read-only transaction$"):
         PostgresLedger(postgres, patience=3600.0)
 
 
@@ -112,7 +112,7 @@ def test_a_renamed_database_is_the_same_and_one_made_from_it_is_a_copy(
         renamed.check_place()
     with PostgresLedger(f"{postgres}_copy") as copy:
         copy.divide(1)
-        with pytest.raises(LedgerError, match="it is a copy of another database.*accept-failover"):
+        with pytest.raises(LedgerError, match=r"it is a copy of another database.*accept-failover"):
             copy.shard(0)
         copy.accept_failover()
         assert len(list(copy.shard(0).requests())) == 1

@@ -282,7 +282,7 @@ async def test_a_ledger_of_another_server_is_an_error_in_words(
     gateway: LocalGateway, ledger: PostgresLedger, purse: Purse, tmp_path: Path
 ) -> None:
     ledger.bind("http://127.0.0.1:9/api/v1")
-    with pytest.raises(LedgerError, match="belongs to http://127.0.0.1:9/api/v1"):
+    with pytest.raises(LedgerError, match=r"belongs to http://127\.0\.0\.1:9/api/v1"):
         await work_on(gateway, ledger, fullest(ledger), tmp_path)
     assert purse.pictures == 0
 
