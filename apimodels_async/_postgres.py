@@ -44,8 +44,9 @@ _DEFAULTS: "dict[str, ConnParam]" = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-_PASSING = frozenset({"40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05", "53300", "53400"})
-"""Errors after which the same may succeed: conflicts, cancelled statements, restarts, too many connections."""
+_PASSING = ("40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05", "53")
+"""The beginnings of the codes of errors after which the same may succeed: conflicts, cancelled statements, restarts, and
+what there is not enough of (53): connections, memory, disk."""
 _READ_ONLY = "25006"
 _LASTING = (
     *("authentication failed", "does not exist", "no pg_hba.conf entry", "no such database", "no such user"),
@@ -208,7 +209,7 @@ class Session:
             return not is_lasting(error)
         if error.sqlstate == _READ_ONLY:  # a standby may be promoted; another server was told to be so
             return self._is_standby(self._connection)
-        return error.sqlstate in _PASSING
+        return (error.sqlstate or "").startswith(_PASSING)
 
     def _is_standby(self, connection: Connection) -> bool:
         try:

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import distributed
@@ -46,7 +46,7 @@ _SCHEDULER_GONE = "the scheduler is gone, or has lost the shards: run this again
 
 
 @contextlib.contextmanager
-def _scheduler_errors() -> Iterator[None]:
+def _scheduler_errors() -> Generator[None]:
     """What distributed raises when the connection to the scheduler breaks becomes an error of ours."""
     try:
         yield

@@ -86,6 +86,18 @@ def test_a_statement_that_is_cancelled_is_carried_out_again(postgres: str) -> No
         assert session.run(work) == 1
 
 
+def test_a_full_disk_is_waited_for(postgres: str) -> None:
+    codes = iter(["53100", "53200"])
+
+    def work(connection: Any) -> Any:
+        if code := next(codes, None):
+            connection.execute(f"DO $$ BEGIN RAISE 'no space left' USING ERRCODE = '{code}'; END $$")
+        return asks(connection)
+
+    with closing(Session(Dsn(postgres), patience=60.0)) as session:
+        assert session.run(work) == 1
+
+
 def test_a_server_that_is_away_is_tried_for_as_long_as_there_is_patience(
     nowhere: str, caplog: pytest.LogCaptureFixture
 ) -> None:
