@@ -140,3 +140,13 @@ def test_a_database_that_is_away_is_said_and_shown_without_its_password(
     assert shown.returncode == 16
     assert "is away" in shown.stderr
     assert "secret" not in said + shown.stderr
+
+
+def test_what_is_unknown_is_said_with_what_decides_about_it(apimodels: Any, postgres: str) -> None:
+    file = write(apimodels, "p.txt", "guillotine\n")  # a word at which the gateway hangs up
+    with LocalGateway(latency="0/0") as gateway:
+        made = apimodels("batch", file, "-o", "out", "--ledger", postgres, settings=at(gateway))
+
+    assert made.returncode == 17
+    assert "1 is unknown and is not sent again until you decide" in made.stderr
+    assert f"apimodels ledger resolve {postgres} KEY resubmit|abandon|TASK_ID" in made.stderr
