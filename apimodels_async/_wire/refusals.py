@@ -92,7 +92,12 @@ def refusal(
     if not from_api:
         where += f", {pages.origin(body, server)}{f', through the proxy {via}' if via else ''}"
     words = msg or ("no reason given" if from_api else pages.phrase(status))
-    hint = _hint(deciding, status, from_api=from_api, query=task_id is not None, url=url)
+    about_a_model = from_api and "model" in msg.lower()
+    hint = (
+        ""
+        if about_a_model and deciding == 404
+        else _hint(deciding, status, from_api=from_api, query=task_id is not None, url=url)
+    )
     return kind(
         f"{words} ({where}){f'; {hint}' if hint else ''}",
         status=status,
