@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import quote, urlencode
 
 from apimodels_async._secret import Secret
 from apimodels_async.errors import ConfigurationError
@@ -43,14 +44,25 @@ _DEFAULTS: "dict[str, ConnParam]" = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-_PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05", "53300", "53400", "25006"})
-"""Errors after which the same may succeed: conflicts, restarts, too many connections, a standby that is not promoted
-yet."""
+_PASSING = ("40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05", "53")
+"""The beginnings of the codes of errors after which the same may succeed: conflicts, cancelled statements, restarts, and
+what there is not enough of (53): connections, memory, disk."""
+_READ_ONLY = "25006"
 _LASTING = (
     *("authentication failed", "does not exist", "no pg_hba.conf entry", "no such database", "no such user"),
     *("no password supplied", "permission denied", "is not permitted to log in"),
+    *(' value: "', "invalid integer value", "invalid port number"),
+    *(
+        "definition of service",
+        "statement pooling mode",
+        "does not support SSL",
+        "certificate verify failed",
+        "server certificate for",
+    ),
 )
 """Words of errors after which waiting is no use. libpq gives no code for them."""
+_SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret"})
+_IN_ADDRESS = frozenset({"user", "host", "port", "dbname"})
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 
@@ -65,6 +77,10 @@ class Dsn:
     Args:
         text: a ``postgresql://`` URL.
 
+    Attributes:
+        url: the same without secrets, as it may be typed again.
+        name: for messages, without the user.
+
     Raises:
         ConfigurationError: it is none.
     """
@@ -76,22 +92,53 @@ class Dsn:
             raise ConfigurationError(
                 "the PostgreSQL URL cannot be read: postgresql://USER@HOST:PORT/DATABASE is one"
             ) from None
+        if _is_torn(given):
+            raise ConfigurationError(
+                "the PostgreSQL URL cannot be read: in its user and password, write @ as %40, / as %2F, : as %3A"
+            )
         self._conninfo = Secret(make_conninfo("", **{**_DEFAULTS, **given}))
-        host = given.get("host") or os.environ.get("PGHOST") or "localhost"
-        port = f":{given['port']}" if given.get("port") else ""
-        database = given.get("dbname") or os.environ.get("PGDATABASE") or given.get("user") or ""
-        self.name: str = f"postgresql://{host}{port}/{database}"
+        user = f"{quote(str(given['user']), safe='')}@" if given.get("user") else ""
+        options = urlencode({name: str(value) for name, value in given.items() if name not in _SECRETS | _IN_ADDRESS})
+        database = quote(str(given.get("dbname") or ""), safe="")
+        self.url: str = f"postgresql://{user}{_hosts(given)}/{database}{'?' if options else ''}{options}"
+        if given.get("service") and not given.get("host"):
+            self.name: str = self.url
+        else:
+            hosts = _hosts(given) or os.environ.get("PGHOST") or "localhost"
+            name = given.get("dbname") or os.environ.get("PGDATABASE") or given.get("user") or ""
+            self.name = f"postgresql://{hosts}/{name}"
 
     def connect(self, **options: Any) -> Connection:
         """A new connection, each of whose statements is a transaction."""
         # Prepared statements belong to a session, and a pooler gives each transaction another one.
-        return psycopg.connect(self._conninfo.reveal(), autocommit=True, prepare_threshold=None, **options)
+        connection = psycopg.connect(self._conninfo.reveal(), autocommit=True, prepare_threshold=None, **options)
+        # Where it is off, libpq writes the bytes of a parameter in a way that the server reads as other bytes. Poolers
+        # keep this one setting for each of their clients.
+        if connection.info.parameter_status("standard_conforming_strings") == "off":
+            connection.execute("SET standard_conforming_strings = on")
+        return connection
 
     def __str__(self) -> str:
         return self.name
 
     def __repr__(self) -> str:
         return f"Dsn({self.name!r})"
+
+
+def _hosts(given: "dict[str, ConnParam]") -> str:
+    """Hosts and ports as they stand in a URL: there may be several, and one may be the folder of a socket."""
+    hosts = str(given.get("host") or "").split(",")
+    ports = str(given.get("port") or "").split(",")
+    if len(ports) < len(hosts):
+        ports = [ports[0]] * len(hosts)
+    named = [quote(host, safe=":") if host.startswith("/") else f"[{host}]" if ":" in host else host for host in hosts]
+    return ",".join(f"{host}:{port}" if port else host for host, port in zip(named, ports, strict=False))
+
+
+def _is_torn(given: "dict[str, ConnParam]") -> bool:
+    """Whether a sign of the password was taken for the end of it: what follows would be shown as host or port."""
+    hosts, ports = str(given.get("host") or ""), str(given.get("port") or "")
+    return "@" in hosts or any(port and not port.isdecimal() for port in ports.split(","))
 
 
 def is_lasting(error: psycopg.Error) -> bool:
@@ -139,9 +186,11 @@ class Session:
                     if not self._is_passing(error):
                         raise
                     if time.monotonic() + pause > ends:
-                        raise AwayError(f"is away: {_one_line(error)}") from error
+                        raise AwayError(f"is away: {in_words(error)}") from error
                     if pause >= 4 * _FIRST_PAUSE:  # the first tries are quick: a conflict is no news
-                        logger.warning("%s is away, and is tried again: %s", self._dsn, _one_line(error))
+                        logger.warning(
+                            "%s is away, and is tried again: %s", self._dsn, in_words(error), extra={"is_away": True}
+                        )
                 self._closed.wait(random.uniform(pause / 2, pause))  # noqa: S311  (no secret)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -158,7 +207,15 @@ class Session:
     def _is_passing(self, error: psycopg.Error) -> bool:
         if self._connection is None:  # it could not be made, or broke
             return not is_lasting(error)
-        return error.sqlstate in _PASSING
+        if error.sqlstate == _READ_ONLY:  # a standby may be promoted; another server was told to be so
+            return self._is_standby(self._connection)
+        return (error.sqlstate or "").startswith(_PASSING)
+
+    def _is_standby(self, connection: Connection) -> bool:
+        try:
+            return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+        except psycopg.Error:
+            return True
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -173,5 +230,7 @@ class Session:
                 self._drop()
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def in_words(error: Exception) -> str:
+    """What an error says, on one line and without the places in our own SQL."""
+    said = isinstance(error, psycopg.Error) and error.diag.message_primary
+    return " ".join((said or str(error)).split())

@@ -48,3 +48,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def storable(text: str) -> str:
+    """A server's text without what PostgreSQL refuses, and with it the whole transaction."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -14,6 +14,10 @@ class BudgetUsedUpError(LedgerError):
     """The ledger's budget does not allow the request: nothing was sent."""
 
 
+class NotLoadedError(LedgerError):
+    """The request is not the one that was loaded: nothing was sent."""
+
+
 class Journal(Protocol):
     """Records the steps of one create request."""
 

@@ -1,5 +1,11 @@
 -- The callbacks that the receivers of many hosts have accepted, version 1.
-CREATE SCHEMA IF NOT EXISTS apimodels;
+-- Not by IF NOT EXISTS: that needs the right to make one even where it is there.
+DO $$
+BEGIN
+    IF to_regnamespace('apimodels') IS NULL THEN
+        CREATE SCHEMA apimodels;
+    END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS apimodels.arrival (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -10,7 +10,8 @@ from importlib import resources
 from typing import Any, LiteralString, Self, TypeVar
 
 from apimodels_async._group_commit import GroupCommit
-from apimodels_async._postgres import AwayError, Connection, Dsn, PostgresError, Session
+from apimodels_async._postgres import AwayError, Connection, Dsn, PostgresError, Session, in_words
+from apimodels_async._text import storable
 from apimodels_async.callbacks.stores import RETENTION, Arrival
 from apimodels_async.errors import ConfigurationError
 
@@ -73,10 +74,13 @@ class PostgresStore:
         self._stirs: list[Callable[[], object]] = []
         self.listening: bool = False
         try:
-            self._writing.run(_install, patience=max(patience, 10.0))
+            self._writing.run(lambda c: _install(c, self._dsn.name), patience=max(patience, 10.0))
         except (AwayError, PostgresError) as error:
             self.close()
-            raise ConfigurationError(f"{self._dsn} cannot be used for callbacks: {error}") from error
+            raise ConfigurationError(f"{self._dsn} cannot be used for callbacks: {in_words(error)}") from error
+        except ConfigurationError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -86,7 +90,7 @@ class PostgresStore:
 
     def find(self, key: str) -> Arrival | None:
         """Return the arrival stored under this key, or ``None``."""
-        rows = self._read("SELECT intent, task, settled FROM apimodels.arrival WHERE key = %s", (key,))
+        rows = self._read("SELECT intent, task, settled FROM apimodels.arrival WHERE key = %s", (storable(key),))
         return Arrival(*rows[0]) if rows else None
 
     def add(self, key: str, arrival: Arrival) -> Arrival:
@@ -116,12 +120,16 @@ class PostgresStore:
     def settle(self, key: str) -> None:
         """Mark the arrival of this key as settled."""
         statement = "UPDATE apimodels.arrival SET settled = true WHERE key = %s AND NOT settled"
-        self._writing.run(lambda c: c.execute(statement, (key,)))
+        self._writing.run(lambda c: c.execute(statement, (storable(key),)))
 
     def arrivals(self, intent_ids: Sequence[str]) -> list[Arrival]:
         """Return all arrivals for these intents."""
         statement = "SELECT intent, task, settled FROM apimodels.arrival WHERE intent = ANY(%s) ORDER BY number"
-        return [Arrival(*row) for row in self._read(statement, (list(intent_ids),))] if intent_ids else []
+        return (
+            [Arrival(*row) for row in self._read(statement, ([storable(each) for each in intent_ids],))]
+            if intent_ids
+            else []
+        )
 
     def since(self, mark: int | None) -> tuple[int, list[Arrival]]:
         """Return the next mark and the arrivals that any process added after `mark`."""
@@ -194,11 +202,14 @@ class PostgresStore:
 
 
 def _row(key: str, arrival: Arrival) -> dict[str, Any]:
-    return {"key": key, "intent": arrival.intent_id, "task": arrival.task_id, "settled": arrival.settled}
+    intent, task = storable(arrival.intent_id), storable(arrival.task_id)
+    return {"key": storable(key), "intent": intent, "task": task, "settled": arrival.settled}
 
 
-def _install(connection: Connection) -> None:
+def _install(connection: Connection, name: str) -> None:
+    if connection.execute("SELECT current_setting('server_encoding')").fetchone() != ("UTF8",):
+        raise ConfigurationError(f"{name} is not UTF8, so that it cannot hold what a server may say")
     if connection.execute("SELECT to_regclass('apimodels.arrival') IS NULL").fetchone() == (True,):
         with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels.arrival'))")
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels'))")
             connection.execute((resources.files(__package__ or "") / "arrivals.sql").read_bytes())

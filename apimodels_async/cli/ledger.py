@@ -20,7 +20,7 @@ from apimodels_async.cli import exit_codes
 from apimodels_async.cli.batch.keeping import automatic_ledgers
 from apimodels_async.cli.failures import CommandFailed, one_line
 from apimodels_async.cli.help import Command, Commands
-from apimodels_async.cli.ledger_common import CommonTerms
+from apimodels_async.cli.ledger_common import PATIENCE, CommonTerms
 from apimodels_async.cli.ledger_decisions import Decision, checked, decisions_of
 from apimodels_async.cli.ledger_report import NEXT_RUN, LedgerReport, lines, moment, money, row
 from apimodels_async.cli.options import AsJson, quiet, takes
@@ -56,7 +56,7 @@ def _opened(name: str, *, read_only: bool = False) -> OpenLedger:
     """Open a ledger, or that of an output folder. It must exist: showing a ledger does not create one."""
     if Path(name).is_dir():
         name = str(_ledger_in(Path(name)))
-    return open_ledger(name, read_only=read_only, create=False)
+    return open_ledger(name, read_only=read_only, create=False, patience=PATIENCE)
 
 
 def _ledger_in(folder: Path) -> Path:

@@ -21,7 +21,10 @@ from apimodels_async.ledger.sqlite import SqliteLedger
 if TYPE_CHECKING:
     from apimodels_async.ledger.postgres.store import PostgresLedger
 
-__all__ = ["CommonTerms", "accept_failover", "add_to", "load", "set_terms"]
+__all__ = ["PATIENCE", "CommonTerms", "accept_failover", "add_to", "load", "set_terms"]
+
+PATIENCE = 10.0
+"""Seconds for which a database that is away is waited for: a person waits with it."""
 
 
 @frozen
@@ -160,7 +163,7 @@ def set_terms(ledger: "PostgresLedger", *, budget: float | None, create_rate: fl
 
 
 def _common(name: str, *, create: bool = False) -> "PostgresLedger":
-    opened = open_ledger(name, create=create and database_url(name) is not None)
+    opened = open_ledger(name, create=create and database_url(name) is not None, patience=PATIENCE)
     if isinstance(opened, SqliteLedger):
         opened.close()
         raise CommandFailed(f"{name}: is a file, for one process at a time: give a postgresql:// URL", exit_codes.USAGE)

@@ -2,14 +2,16 @@
 
 import contextlib
 import logging
+import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import distributed
 from distributed import Client
+from distributed.client import FuturesCancelledError
 from distributed.scheduler import KilledWorker
 
 from apimodels_async._download.destination import place_of
@@ -32,10 +34,24 @@ IN_FLIGHT = 4
 """Shards at once for each worker, unless it has more threads."""
 LOOK = 1.0
 """Seconds between two looks at the workers and at shards that other processes hold."""
+LEAVING = 10.0
+"""Seconds for which the workers' answers are waited for when the driver leaves."""
 DEATHS = 30
 """How often one shard may take its worker with it (Dask counts four deaths as one of these)."""
 REFUSALS = 5
 """How often one shard may end because the ledger could not be used."""
+
+
+_SCHEDULER_GONE = "the scheduler is gone, or has lost the shards: run this again; what was sent is in the ledger"
+
+
+@contextlib.contextmanager
+def _scheduler_errors() -> Generator[None]:
+    """What distributed raises when the connection to the scheduler breaks becomes an error of ours."""
+    try:
+        yield
+    except (OSError, FuturesCancelledError) as error:
+        raise ApimodelsError(_SCHEDULER_GONE) from error
 
 
 class NoWorkersError(ApimodelsError):
@@ -165,7 +181,8 @@ class _Driver:
             if state.finished:
                 yield self._end(report_of(self._ledger, state))
         if self._todo:
-            self._client.register_plugin(DrainOnClose())
+            with _scheduler_errors():
+                self._client.register_plugin(DrainOnClose())
         self._identity = identity(self._ledger)
         while self._running or ((self._todo or self._waiting) and not self._no_more):
             self._submit(self._threads())
@@ -179,8 +196,15 @@ class _Driver:
         """Let what is running go: it sends nothing more."""
         if not self._running:
             return
-        with contextlib.suppress(Exception):  # the scheduler may be what is gone
-            self._client.run(drain, self._session, wait=False)
+        # In a thread, because a scheduler that is gone, or a worker that is frozen, answers late or never.
+        letting_go = threading.Thread(target=self._let_go, name="apimodels driver", daemon=True)
+        letting_go.start()
+        letting_go.join(LEAVING)
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(Exception):
+            self._client.run(drain, self._session, on_error="ignore")
+        with contextlib.suppress(Exception):
             self._client.cancel(list(self._running))
 
     # --- workers
@@ -191,7 +215,8 @@ class _Driver:
         Raises:
             NoWorkersError: there has been none for too long.
         """
-        threads: dict[str, int] = self._client.nthreads()
+        with _scheduler_errors():
+            threads: dict[str, int] = self._client.nthreads()
         if threads:
             self._without_since = None
             return threads
@@ -213,24 +238,25 @@ class _Driver:
         places = sum(max(self._each, number) for number in threads.values())
         while self._todo and len(self._running) < places and not self._no_more:
             number = self._todo.pop(0)
-            future = self._client.submit(
-                work_on, number, self._identity, self._options,
-                key=f"apimodels-shard-{number}-{uuid.uuid4().hex[:8]}", pure=False,
-            )  # fmt: skip
+            with _scheduler_errors():
+                future = self._client.submit(
+                    work_on, number, self._identity, self._options,
+                    key=f"apimodels-shard-{number}-{uuid.uuid4().hex[:8]}", pure=False,
+                )  # fmt: skip
             self._running[future] = number
 
     def _done(self) -> list[_Future]:
         if not self._running:
             time.sleep(LOOK)
             return []
-        with self._client.as_current(), contextlib.suppress(TimeoutError):
+        with _scheduler_errors(), self._client.as_current(), contextlib.suppress(TimeoutError):
             _distributed.wait(list(self._running), timeout=LOOK, return_when="FIRST_COMPLETED")
         return [future for future in self._running if future.done()]
 
     def _result(self, future: _Future, number: int) -> ShardReport | None:
         """The report of a shard that has ended; ``None`` if it is to be run again or watched."""
         if future.status == "cancelled":
-            raise ApimodelsError("the scheduler has lost the shards: run this again; what was sent is in the ledger")
+            raise ApimodelsError(_SCHEDULER_GONE)
         error = None if future.status == "finished" else future.exception()
         match error:
             case None:

@@ -2,7 +2,6 @@
 
 import os
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
 
 from apimodels_async import _urls
 from apimodels_async.errors import LedgerError
@@ -24,21 +23,29 @@ def database_url(name: str | os.PathLike[str]) -> str | None:
 
 
 def shown(name: str | os.PathLike[str]) -> str:
-    """A ledger's name for messages and commands: a URL without its password."""
+    """A ledger's name for messages and commands: a URL without its password.
+
+    Raises:
+        ConfigurationError: it is a URL that cannot be used, or psycopg is not installed.
+    """
     url = database_url(name)
     if url is None:
         return os.fspath(name)
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")).geturl()
+    from apimodels_async._postgres import Dsn  # noqa: PLC0415  (an extra)
+
+    return Dsn(url).url
 
 
-def open_ledger(name: str | os.PathLike[str], *, read_only: bool = False, create: bool = True) -> OpenLedger:
+def open_ledger(
+    name: str | os.PathLike[str], *, read_only: bool = False, create: bool = True, patience: float | None = None
+) -> OpenLedger:
     """Open a ledger by its name.
 
     Args:
         name: a path, or the URL of a database.
         read_only: look only, at what is there at this moment.
         create: whether to make one that is not there.
+        patience: seconds for which a database that is away is waited for; by default that of `PostgresLedger`.
 
     Raises:
         ConfigurationError: the name is a URL that cannot be used, or what it needs is not installed.
@@ -46,9 +53,11 @@ def open_ledger(name: str | os.PathLike[str], *, read_only: bool = False, create
     """
     url = database_url(name)
     if url is not None:
-        from apimodels_async.ledger.postgres.store import PostgresLedger  # noqa: PLC0415  (an extra)
+        from apimodels_async.ledger.postgres.store import PATIENCE, PostgresLedger  # noqa: PLC0415  (an extra)
 
-        return PostgresLedger(url, read_only=read_only, create=create)
+        return PostgresLedger(
+            url, read_only=read_only, create=create, patience=PATIENCE if patience is None else patience
+        )
     if not (create or os.path.isfile(name)):  # noqa: PTH113  (of text)
         raise LedgerError(f"FILE {name}: {'not a regular file' if os.path.exists(name) else 'no such file'}")  # noqa: PTH110
     from apimodels_async.ledger.sqlite import SqliteLedger  # noqa: PLC0415  (many use no SQLite)

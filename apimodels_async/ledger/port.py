@@ -75,6 +75,8 @@ class Result(IntEnum):
     """The budget of the ledger is used up."""
     NO_PRICE = -5
     """The ledger has a budget, and no price is known for the entry's model."""
+    NOT_LOADED = -6
+    """It is an entry of a shard, and there is none with this content: a picture has changed since it was loaded."""
 
 
 class Slots(NamedTuple):

@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from apimodels_async._create.journal import BudgetUsedUpError, Journal, TakenElsewhereError
+from apimodels_async._create.journal import BudgetUsedUpError, Journal, NotLoadedError, TakenElsewhereError
 from apimodels_async._group_commit import GATHER, GroupCommit
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.errors import LedgerError
@@ -161,12 +161,17 @@ _REFUSALS: Mapping[int, str] = {
     ),
     Result.NO_BUDGET: "is not sent: the budget of the ledger is used up",
     Result.NO_PRICE: "is not sent: the ledger has a budget, and no price is known for the model",
+    Result.NOT_LOADED: (
+        "is not sent: it is not what was loaded. The file of a picture has changed since: put it back, or load the "
+        "requests again"
+    ),
 }
 
 _KINDS: Mapping[int, type[LedgerError]] = {
     Result.UNCHANGED: TakenElsewhereError,
     Result.NO_BUDGET: BudgetUsedUpError,
     Result.NO_PRICE: BudgetUsedUpError,
+    Result.NOT_LOADED: NotLoadedError,
 }
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import anyio
 
-from apimodels_async._create.journal import BudgetUsedUpError, TakenElsewhereError
+from apimodels_async._create.journal import BudgetUsedUpError, NotLoadedError, TakenElsewhereError
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.client import AsyncImagesClient
 from apimodels_async.errors import AuthenticationError, InsufficientCreditsError, LedgerError, NotSubmittedError
 from apimodels_async.ledger.postgres.shards import ShardHeldError, ShardLedger
 from apimodels_async.ledger.postgres.store import PostgresLedger
-from apimodels_async.models import Outcome
+from apimodels_async.models import GenerationRequest, Outcome
 from apimodels_async.shards.report import ShardEnd, ShardReport, is_finished, open_steps
 
 logger: logging.Logger = logging.getLogger("apimodels_async")
@@ -33,7 +33,7 @@ BEGINNINGS = 5
 _ERRORS = 5
 _NO_MORE = (NotSubmittedError, InsufficientCreditsError, AuthenticationError, BudgetUsedUpError)
 """After these, other shards would fare no better."""
-_NO_REFUSALS = (BudgetUsedUpError, TakenElsewhereError)
+_NO_REFUSALS = (BudgetUsedUpError, NotLoadedError, TakenElsewhereError)
 _THREADS = WorkerThreads("shards", 32)
 
 
@@ -153,16 +153,27 @@ class ShardWork:
             return None
         self._errors.clear()
         self._not_sent = 0
+        trouble: Exception | None = None
         async with anyio.create_task_group() as group:
             # Leaving the batch early leaves the create requests under way to the client, which ends them.
             group.start_soon(self._cancel_on_stop, group.cancel_scope)
-            async with self._client.batch(requests, ledger=shard, **self._options) as batch:
-                async for outcome in batch:
-                    self._count(outcome)
-                    if isinstance(outcome.error, LedgerError) and not isinstance(outcome.error, _NO_REFUSALS):
-                        refusal = refusal or outcome.error
-                self._bytes += batch.stats.bytes
+            try:
+                refusal = await self._batch(requests, shard)
+            except Exception as error:  # noqa: BLE001  (raised below, outside the group, which would wrap it)
+                trouble = error
             group.cancel_scope.cancel()
+        if trouble is not None:
+            raise trouble
+        return refusal
+
+    async def _batch(self, requests: list[GenerationRequest], shard: ShardLedger) -> LedgerError | None:
+        refusal: LedgerError | None = None
+        async with self._client.batch(requests, ledger=shard, **self._options) as batch:
+            async for outcome in batch:
+                self._count(outcome)
+                if isinstance(outcome.error, LedgerError) and not isinstance(outcome.error, _NO_REFUSALS):
+                    refusal = refusal or outcome.error
+            self._bytes += batch.stats.bytes
         return refusal
 
     async def _cancel_on_stop(self, scope: anyio.CancelScope) -> None:

@@ -108,3 +108,11 @@ def test_a_database_that_is_not_there_is_refused(postgres: str) -> None:
         PostgresStore(f"{postgres}_not")
     with pytest.raises(ConfigurationError, match="postgresql://"):
         CallbackReceiver(PUBLIC_URL, SECRETS, store="redis://here/0")
+
+
+def test_words_that_postgresql_refuses_hold_up_no_other_callback(postgres: str) -> None:
+    with PostgresStore(postgres) as store:
+        assert store.add("k\0", Arrival("i\ud800", "t\0", settled=False)).task_id == "t\\x00"
+        store.settle("k\0")
+        assert store.arrivals(["i\ud800", "\0"]) == [store.find("k\0")]
+        assert store.add("other", Arrival("j", "u", settled=False)).task_id == "u"

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from apimodels_async.cli import ledger
 from apimodels_async.gateway import LocalGateway
+from apimodels_async.ledger import PostgresLedger
 from tests.cli.conftest import at
 from tests.cli.test_batch import PATIENCE, write
 from tests.cli.test_keeping import balance
+from tests.support.postgres import PostgresServer, free_port
 
 pytestmark = pytest.mark.postgres
 
@@ -105,3 +108,45 @@ def test_prices_of_a_file_count_for_the_common_budget(apimodels: Any, postgres: 
 
     assert made.returncode == 17
     assert json.loads(made.stderr.splitlines()[-1])["message"].startswith("1 of 3 brought no picture")
+
+
+def test_a_database_without_requests_is_a_bad_argument_and_is_left_as_it_is(
+    apimodels: Any, postgres: str, postgres_server: PostgresServer
+) -> None:
+    with LocalGateway() as gateway:
+        made = apimodels("batch", "-o", "out", "--ledger", postgres, settings=at(gateway))
+        assert made.returncode == 16
+        assert "there is no ledger in this database" in made.stderr
+        assert postgres_server.sql(postgres.rpartition("/")[2], "SELECT to_regnamespace('apimodels')") == [(None,)]
+
+        PostgresLedger(postgres).close()
+        made = apimodels("batch", "-o", "out", "--ledger", postgres, settings=at(gateway))
+        assert made.returncode == 2
+        assert "is empty: give FILE, or load one with `apimodels ledger load`" in made.stderr
+
+
+def test_a_database_that_is_away_is_said_and_shown_without_its_password(
+    apimodels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = file_of(apimodels, 1)
+    away = f"postgresql://user:secret@127.0.0.1:{free_port()}/db"
+    batch = apimodels.start("batch", file, "--ledger", away, settings={"APIMODELS_API_KEY": "sk_none"})
+    said = batch.stderr.readline()
+    batch.kill()
+
+    assert "is away, and is tried again" in said
+    monkeypatch.setattr(ledger, "PATIENCE", 0.1)
+    shown = apimodels("ledger", "show", away)
+    assert shown.returncode == 16
+    assert "is away" in shown.stderr
+    assert "secret" not in said + shown.stderr
+
+
+def test_what_is_unknown_is_said_with_what_decides_about_it(apimodels: Any, postgres: str) -> None:
+    file = write(apimodels, "p.txt", "guillotine\n")  # a word at which the gateway hangs up
+    with LocalGateway(latency="0/0") as gateway:
+        made = apimodels("batch", file, "-o", "out", "--ledger", postgres, settings=at(gateway))
+
+    assert made.returncode == 17
+    assert "1 is unknown and is not sent again until you decide" in made.stderr
+    assert f"apimodels ledger resolve {postgres} KEY resubmit|abandon|TASK_ID" in made.stderr

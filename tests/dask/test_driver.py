@@ -166,6 +166,25 @@ def test_leaving_early_lets_the_shards_go(client: Any, ledger: PostgresLedger, p
     assert ledger.counts() == {Step.SAVED: 12}
 
 
+def test_workers_send_nothing_more_when_the_driver_has_left(
+    client: Any, ledger: PostgresLedger, tmp_path: Path
+) -> None:
+    from apimodels_async.dask import make_pictures
+    from tests.support.dask_cluster import wait_until
+
+    ledger.load(requests(40), model=MODEL)
+    ledger.set_terms(create_rate=5.0)
+    reports = make_pictures(client, ledger, download_to=str(tmp_path), max_in_flight=1)
+    next(reports)
+    reports.close()  # type: ignore[attr-defined]
+
+    wait_until(lambda: not any(state.held for state in ledger.shards()), what="letting go")
+    before = ledger.counts()
+    assert before[Step.INTENT] > 0
+    assert not client.processing() or not any(client.processing().values())
+    assert ledger.counts() == before
+
+
 def test_arguments_out_of_range_are_refused_at_once(client: Any, ledger: PostgresLedger) -> None:
     with pytest.raises(ValueError, match="shards_in_flight=0"):
         make(client, ledger, shards_in_flight=0)

@@ -491,7 +491,17 @@ def test_a_model_without_a_price_is_not_sent_while_there_is_a_budget(ledger: Pos
     assert ledger.apply([mark(key, 1)]) == [Result.CHANGED]
 
 
-@pytest.mark.parametrize("terms", [{"budget": -1.0}, {"create_rate": 0.0}])
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"budget": -1.0},
+        {"budget": float("inf")},
+        {"budget": float("nan")},
+        {"create_rate": 0.0},
+        {"create_rate": float("inf")},
+        {"create_rate": float("nan")},
+    ],
+)
 def test_impossible_terms_are_refused(ledger: PostgresLedger, terms: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(terms))):
         ledger.set_terms(**terms)
@@ -513,11 +523,32 @@ def test_slots_follow_each_other_whoever_takes_them(ledger: PostgresLedger, othe
 
 def test_a_clock_that_is_set_back_holds_nothing_for_long(ledger: PostgresLedger) -> None:
     ledger.set_terms(create_rate=10.0)
-    ledger.database.execute("UPDATE apimodels.ledger SET next_slot = next_slot + extract(epoch FROM now()) + 86400")
+    assert ledger.slots(1) is not None
+    ledger.database.execute(
+        "UPDATE apimodels.ledger SET next_slot = next_slot + 86400, slot_taken = slot_taken + 86400"
+    )
 
     slots = ledger.slots(1)
     assert slots is not None
-    assert slots.wait <= 60.0
+    assert slots.wait <= 0.1
+
+
+def test_a_rate_far_below_one_a_second_holds_for_many_who_wait(ledger: PostgresLedger, other: PostgresLedger) -> None:
+    ledger.set_terms(create_rate=0.01)
+
+    waits = [slots.wait for each in (ledger, other) * 3 if (slots := each.slots(1)) is not None]
+    assert [round(wait / 100.0) for wait in waits] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_higher_rate_holds_at_once_for_what_was_taken_at_a_lower_one(ledger: PostgresLedger) -> None:
+    ledger.set_terms(create_rate=0.01)
+    for _ in range(5):
+        ledger.slots(1)
+    ledger.set_terms(create_rate=10.0)
+
+    slots = ledger.slots(1)
+    assert slots is not None
+    assert 0.0 < slots.wait <= 0.5
 
 
 # --- a pooler, a fork, a restart

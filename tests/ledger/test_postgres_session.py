@@ -39,6 +39,65 @@ def test_a_place_is_shown_without_its_password(nowhere: str) -> None:
         Dsn("postgresql://[secret")
 
 
+@pytest.mark.parametrize(
+    ("given", "url", "name"),
+    [
+        ("postgresql://u:secret@h/d", "postgresql://u@h/d", "postgresql://h/d"),
+        ("postgresql://u:secret%2F%40@h:5/d", "postgresql://u@h:5/d", "postgresql://h:5/d"),
+        ("postgresql://h/d?user=u&password=secret", "postgresql://u@h/d", "postgresql://h/d"),
+        ("postgresql://h/d?sslpassword=secret", "postgresql://h/d", "postgresql://h/d"),
+        ("postgresql://u:sec[ret@h/d", "postgresql://u@h/d", "postgresql://h/d"),
+        ("postgresql://u:sec#ret@h/d", "postgresql://u@h/d", "postgresql://h/d"),
+        ("postgresql://u:secret@h,i/d", "postgresql://u@h,i/d", "postgresql://h,i/d"),
+        ("postgresql://u:secret@h:1,i:2/d?sslmode=require", "postgresql://u@h:1,i:2/d?sslmode=require",
+         "postgresql://h:1,i:2/d"),
+        ("postgresql://u:secret@[::1]:5/d", "postgresql://u@[::1]:5/d", "postgresql://[::1]:5/d"),
+        ("postgresql://?service=s", "postgresql:///?service=s", "postgresql:///?service=s"),
+    ],
+)  # fmt: skip
+def test_a_url_is_shown_as_it_may_be_typed_again_without_its_secrets(given: str, url: str, name: str) -> None:
+    dsn = Dsn(given)
+    assert (dsn.url, dsn.name) == (url, name)
+    assert Dsn(url).url == url
+
+
+@pytest.mark.parametrize("password", ["sec/ret", "sec@ret", "sec/ret@"])
+def test_a_password_that_is_cut_off_by_its_own_signs_is_shown_nowhere(password: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"write @ as %40, / as %2F") as raised:
+        Dsn(f"postgresql://user:{password}@host/db")
+    assert "sec" not in str(raised.value)
+
+
+@pytest.mark.parametrize("options", ["sslmode=require", "sslmode=foo"])
+def test_an_encryption_that_the_server_does_not_have_is_not_waited_for(postgres: str, options: str) -> None:
+    session = Session(Dsn(f"{postgres}?{options}"), patience=3600.0)
+    with closing(session), pytest.raises(psycopg.OperationalError, match=r"SSL|sslmode"):
+        session.run(asks)
+
+
+def test_a_statement_that_is_cancelled_is_carried_out_again(postgres: str) -> None:
+    timeouts = iter(["20ms", "0"])
+
+    def work(connection: Any) -> Any:
+        connection.execute(f"SET statement_timeout = '{next(timeouts)}'")
+        return connection.execute("SELECT pg_sleep(0.2)").rowcount
+
+    with closing(Session(Dsn(postgres), patience=60.0)) as session:
+        assert session.run(work) == 1
+
+
+def test_a_full_disk_is_waited_for(postgres: str) -> None:
+    codes = iter(["53100", "53200"])
+
+    def work(connection: Any) -> Any:
+        if code := next(codes, None):
+            connection.execute(f"DO $$ BEGIN RAISE 'no space left' USING ERRCODE = '{code}'; END $$")
+        return asks(connection)
+
+    with closing(Session(Dsn(postgres), patience=60.0)) as session:
+        assert session.run(work) == 1
+
+
 def test_a_server_that_is_away_is_tried_for_as_long_as_there_is_patience(
     nowhere: str, caplog: pytest.LogCaptureFixture
 ) -> None:

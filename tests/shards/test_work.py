@@ -1,5 +1,6 @@
 """One shard: made, taken over, let go and lost, and each of its requests sent once at most."""
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from apimodels_async import AsyncImagesClient, LedgerError, Outcome
+from apimodels_async import AsyncImagesClient, GenerationRequest, LedgerError, Outcome
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import PostgresLedger, Step
 from apimodels_async.ledger.port import Change
@@ -248,6 +249,42 @@ async def test_a_budget_that_is_used_up_is_not_waited_for(
     assert sum(outcome.ok for outcome in outcomes) == size - 1
     assert len(outcomes) == size
     assert report.seconds < works.ALLOWANCES
+
+
+async def test_a_picture_that_has_changed_since_it_was_loaded_is_not_sent(
+    gateway: LocalGateway, postgres: str, purse: Purse, tmp_path: Path
+) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes(drawn("red"))
+    with PostgresLedger(postgres) as ledger:
+        ledger.load([GenerationRequest("make it blue", image=picture), *requests(1)], model=MODEL)
+        ledger.divide(1)
+        picture.write_bytes(drawn("green"))
+        report = await work_on(gateway, ledger, 0, tmp_path / "out")
+
+        assert report.counts == {"saved": 1, "intent": 1}
+        assert [error.partition(":")[0] for error in report.errors] == ["NotLoadedError"]
+        assert "is not what was loaded" in report.errors[0]
+        picture.write_bytes(drawn("red"))
+        assert (await work_on(gateway, ledger, 0, tmp_path / "out")).counts == {"saved": 2}
+    assert purse.pictures == 2
+
+
+def drawn(colour: str) -> bytes:
+    from PIL import Image
+
+    data = io.BytesIO()
+    Image.new("RGB", (64, 64), colour).save(data, "PNG")
+    return data.getvalue()
+
+
+async def test_a_ledger_of_another_server_is_an_error_in_words(
+    gateway: LocalGateway, ledger: PostgresLedger, purse: Purse, tmp_path: Path
+) -> None:
+    ledger.bind("http://127.0.0.1:9/api/v1")
+    with pytest.raises(LedgerError, match=r"belongs to http://127\.0\.0\.1:9/api/v1"):
+        await work_on(gateway, ledger, fullest(ledger), tmp_path)
+    assert purse.pictures == 0
 
 
 async def test_a_ledger_that_is_no_longer_the_same_is_an_error(

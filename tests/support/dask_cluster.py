@@ -81,6 +81,11 @@ class DaskCluster:
         self.workers.remove(worker)
         return code
 
+    def end_scheduler(self) -> None:
+        """Kill the scheduler."""
+        self._scheduler.kill()
+        self._scheduler.wait()
+
     def __enter__(self) -> Self:
         return self
 

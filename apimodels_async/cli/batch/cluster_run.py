@@ -67,7 +67,10 @@ def _dask(screen: Screen) -> Generator[tuple[Callable[[str], Any], Callable[...,
     notes = _Notes(screen)
     log = logging.getLogger("apimodels_async")
     log.addHandler(notes)
-    for name in ("distributed", "tornado", "asyncio"):
+    others = {"distributed", "tornado", "asyncio"}
+    # Those below as well: Dask gives some of them handlers of their own, such as distributed.client.
+    others |= {name for name in logging.root.manager.loggerDict if name.partition(".")[0] in others}
+    for name in others:
         other = logging.getLogger(name)
         other.handlers, other.propagate = [logging.NullHandler()], False
     try:
@@ -86,5 +89,7 @@ class _Notes(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.WARNING:  # errors are shown by the command line itself
+        if record.levelno == logging.WARNING and not hasattr(
+            record, "is_away"
+        ):  # errors are shown by the command line itself
             current().warn(record.getMessage())

@@ -13,7 +13,7 @@ from apimodels_async.cli.output import Target
 from apimodels_async.cli.resuming import wait_command, wait_from
 from apimodels_async.models import BatchStats, Task
 
-__all__ = ["Place", "ids_without_a_file", "ledger_lines", "way_back"]
+__all__ = ["Place", "ids_without_a_file", "ledger_lines", "undecided", "way_back"]
 
 
 class Place(NamedTuple):
@@ -73,8 +73,13 @@ def ledger_lines(ledger: Path | None, stats: BatchStats) -> Iterator[str]:
     if stats.matched:
         yield f"  {stats.matched} of {stats.read} had been begun by an earlier run, as {ledger} says"
     if stats.unknown:
-        are = "1 is unknown and is" if stats.unknown == 1 else f"{stats.unknown} are unknown and are"
-        yield (
-            f"  {are} not sent again until you decide: `apimodels ledger show {shlex.quote(str(ledger))}` "
-            f"lists the keys, {ways_out(ledger)} decides"
-        )
+        yield undecided(str(ledger), stats.unknown)
+
+
+def undecided(ledger: str, unknown: int) -> str:
+    """What is to be done about entries whose outcome is unknown, of a file or a database as it is shown."""
+    are = "1 is unknown and is" if unknown == 1 else f"{unknown} are unknown and are"
+    return (
+        f"  {are} not sent again until you decide: `apimodels ledger show {shlex.quote(ledger)}` "
+        f"lists the keys, {ways_out(ledger)} decides"
+    )

@@ -12,6 +12,7 @@ import anyio
 from attrs import define, field
 
 from apimodels_async.cli import exit_codes
+from apimodels_async.cli.batch.ending import undecided
 from apimodels_async.cli.batch.entry_rows import write_results
 from apimodels_async.cli.batch.keeping import Again
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
@@ -147,6 +148,8 @@ class SharedBatch:
         if not self.as_json:
             for words in _summary(counts, terms.used, self._errors):
                 self.screen.say(words)
+            if counts[Step.UNKNOWN]:
+                self.screen.say(undecided(shown(self.url), counts[Step.UNKNOWN]))
         if self.interrupted:
             raise CommandFailed(self._way_back(), exit_codes.INTERRUPTED)
         missing = sum(count for step, count in counts.items() if step not in _GOOD)

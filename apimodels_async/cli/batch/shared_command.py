@@ -5,10 +5,12 @@ from apimodels_async.cli.batch.cluster_run import run_on_cluster
 from apimodels_async.cli.batch.keeping import Again, local_store
 from apimodels_async.cli.batch.request_files import RequestFile, StandardInput
 from apimodels_async.cli.batch.shared_batch import SharedBatch
-from apimodels_async.cli.failures import CommandFailed
+from apimodels_async.cli.batch.waiting import waiting_is_said
+from apimodels_async.cli.failures import CommandFailed, is_empty
 from apimodels_async.cli.ledger_common import set_terms
 from apimodels_async.cli.naming import checked_shared_name
 from apimodels_async.cli.options import ServerChoice
+from apimodels_async.ledger.opening import shown
 
 __all__ = ["make_shared"]
 
@@ -56,10 +58,12 @@ def make_shared(
         )
     if name is not None:
         shared.options["name"] = checked_shared_name(name)
-    with PostgresLedger(shared.url) as ledger:
+    with waiting_is_said(), PostgresLedger(shared.url, create=source is not None) as ledger:
         set_terms(ledger, budget=budget, create_rate=create_rate)
         if source is not None:
             shared.load(ledger, source, model)
+        if not ledger.counts():
+            raise is_empty(shown(shared.url), "give FILE, or load one with `apimodels ledger load`")
         if again is not None:
             shared.again(ledger, again)
         if scheduler is not None:

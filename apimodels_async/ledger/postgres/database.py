@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, LiteralString, TypeVar
 
-from apimodels_async._postgres import AwayError, Connection, Dsn, Session
+from apimodels_async._postgres import AwayError, Connection, Dsn, Session, in_words
 from apimodels_async.errors import LedgerError
 
 T = TypeVar("T")
@@ -108,4 +108,4 @@ class LedgerDatabase:
         except Exception as error:
             if isinstance(error, (LedgerError, *also)):
                 raise
-            raise LedgerError(f"{self.name} {what}: {' '.join(str(error).split())}") from error
+            raise LedgerError(f"{self.name} {what}: {in_words(error)}") from error

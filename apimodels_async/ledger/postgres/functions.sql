@@ -13,6 +13,8 @@ BEGIN
                 THEN 'a standby was promoted, or it was restored to an earlier time'
             WHEN place.written_by <> place.xmin::text::bigint
                 THEN 'it was restored from a dump'
+            WHEN place.database <> (SELECT oid FROM pg_database WHERE datname = current_database())
+                THEN 'it is a copy of another database'
             END
         FROM apimodels.place
     );
@@ -20,9 +22,9 @@ END $$;
 
 CREATE OR REPLACE FUNCTION apimodels.settle_here() RETURNS void LANGUAGE sql AS $$
     DELETE FROM apimodels.place;
-    INSERT INTO apimodels.place (system_identifier, timeline, written_by)
-    SELECT system_identifier, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8),
-           pg_current_xact_id()::text::bigint & 4294967295
+    INSERT INTO apimodels.place (system_identifier, database, timeline, written_by)
+    SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()),
+           left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), pg_current_xact_id()::text::bigint & 4294967295
     FROM pg_control_system()
 $$;
 
@@ -97,7 +99,8 @@ BEGIN
 END $$;
 
 -- Carry out changes in their order. The result of each: 1 changed, 0 not; below 0 the reasons why a mark was refused:
--- -1 fence, -2 run ended, -3 ledger moved, -4 no budget left, -5 no price known.
+-- -1 fence, -2 run ended, -3 ledger moved, -4 no budget left, -5 no price known, -6 not loaded. With a shard no entry is
+-- begun: what is worked on there was loaded, and an entry of another content would be in another shard.
 --
 -- They go in waves, the first change of each entry and then the second, because a statement changes a row only once.
 -- Each wave is judged by what is there, and carried out where it is still so; what another transaction has changed in
@@ -187,7 +190,7 @@ BEGIN
             FROM unnest(those) c
             LEFT JOIN apimodels.entry e ON e.digest = c.digest AND e.occurrence = c.occurrence
             CROSS JOIN LATERAL (SELECT CASE
-                WHEN e.step IS NULL THEN 0
+                WHEN e.step IS NULL THEN CASE WHEN c.step = 'sending' AND my_shard IS NOT NULL THEN -6 ELSE 0 END
                 WHEN c.step = 'sending' THEN CASE
                     WHEN e.step = 'sending' AND e.attempt = c.attempt THEN 1  -- done before, and its answer was lost
                     WHEN refusal < 0 THEN refusal

@@ -51,6 +51,7 @@ def load(
     read = unpriced = 0
     staged = _staged(requests, model, prices)
     with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")  # it takes as long as there are requests
         connection.execute(_STAGING)
         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
             while some := list(islice(staged, _ROWS_A_WRITE)):
@@ -147,6 +148,7 @@ def divide(connection: Connection, at_least: int) -> int:
     Shards that a live run holds are not divided anew: their numbers are its.
     """
     with connection.transaction():
+        connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT 1 FROM apimodels.ledger FOR UPDATE")
         entries, shards, fence = connection.execute(_SIZES).fetchone() or (0, 0, 0)
         wanted: int = max(at_least, -(-entries // ROWS_A_SHARD), 1)
@@ -177,21 +179,21 @@ CREATE TEMP TABLE loading (
     given text
 ) ON COMMIT DROP
 """
-_COPY = "COPY loading (content, cost, model, body, given) FROM STDIN"
+_COPY = "COPY pg_temp.loading (content, cost, model, body, given) FROM STDIN"
 _NUMBERED = """
 CREATE TEMP TABLE numbered ON COMMIT DROP AS
 SELECT *, substring(content FROM 1 FOR 16) AS digest,
        row_number() OVER (PARTITION BY content ORDER BY line)::int - 1 AS occurrence
-FROM loading
+FROM pg_temp.loading
 """
 _ENTRIES = """
 INSERT INTO apimodels.entry (digest, occurrence, step, cost, changed)
-SELECT digest, occurrence, 'intent', cost, extract(epoch FROM clock_timestamp()) FROM numbered
+SELECT digest, occurrence, 'intent', cost, extract(epoch FROM clock_timestamp()) FROM pg_temp.numbered
 ON CONFLICT DO NOTHING
 """
 _REQUESTS = """
 INSERT INTO apimodels.request (digest, occurrence, line, content, model, body, given)
-SELECT digest, occurrence, line, content, model, body, given FROM numbered
+SELECT digest, occurrence, line, content, model, body, given FROM pg_temp.numbered
 ON CONFLICT (digest, occurrence) DO UPDATE SET given = excluded.given
 WHERE request.given IS NULL AND excluded.given IS NOT NULL
 """

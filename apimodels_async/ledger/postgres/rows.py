@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 from apimodels_async._prices import price_as_sent
+from apimodels_async._text import storable
 from apimodels_async._wire.converter import task_from_dict
 from apimodels_async.catalogue import PriceTable
 from apimodels_async.ledger.entries import Entry, SavedFile, Step, key_of, task_fields
@@ -81,7 +82,7 @@ def _change(change: Change, prices: PriceTable) -> dict[str, Any]:
         row["before"] = _listed(change.allowed_from)
         row["attempt"] = change.attempt
         if change.task is not None:
-            row["task_id"] = storable(change.task.id)
+            row["task_id"] = None if change.task.id is None else storable(change.task.id)
             row["task"] = _compact(change.task)
         if change.files is not None:
             row["files"] = json.dumps(change.files)
@@ -109,11 +110,6 @@ def _compact(task: Task) -> str:
 @cache
 def _listed(steps: frozenset[Step]) -> str:
     return " ".join(sorted(each.value for each in steps))
-
-
-def storable(text: str | None) -> str | None:
-    """A server's texts may hold what PostgreSQL refuses, and with it the whole transaction."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def entry_of(row: Row) -> Entry:

@@ -8,8 +8,12 @@ from apimodels_async.errors import LedgerError
 VERSION = 1
 
 
-def version_in(connection: Connection) -> int:
+def version_in(connection: Connection, name: str) -> int:
     """The version of the ledger in a database; 0 if there is none.
+
+    Args:
+        connection: to the database.
+        name: of the database, for messages.
 
     Raises:
         LedgerError: a newer version of this package wrote it.
@@ -20,22 +24,34 @@ def version_in(connection: Connection) -> int:
     version = 0 if row is None else int(row[0])
     if version > VERSION:
         raise LedgerError(
-            f"was written by a newer version of apimodels-async (schema {version}, here {VERSION}): update the package"
+            f"{name} was written by a newer version of apimodels-async (schema {version}, here {VERSION}): "
+            "update the package"
         )
     return version
 
 
-def install(connection: Connection) -> None:
+def install(connection: Connection, name: str) -> None:
     """Make the ledger if it is not there, in one transaction. Several processes may do so at once.
 
+    Args:
+        connection: to the database.
+        name: of the database, for messages.
+
     Raises:
-        LedgerError: a newer version of this package wrote it.
+        LedgerError: a newer version of this package wrote it, or the database is of an encoding that holds too little.
     """
-    if version_in(connection) == VERSION:
+    encoding = connection.execute("SELECT current_setting('server_encoding')").fetchone()
+    if encoding != ("UTF8",):
+        raise LedgerError(
+            f"{name} has the encoding {encoding and encoding[0]}, which cannot hold what a server may say: make a "
+            "database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if version_in(connection, name) == VERSION:
         return
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels.ledger'))")
-        if version_in(connection) == 0:
+        connection.execute("SET LOCAL statement_timeout = 0")
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels'))")
+        if version_in(connection, name) == 0:
             # As one text each, without parameters, so that it may hold many statements.
             connection.execute(_text("schema.sql"))
             connection.execute(_text("functions.sql"))

@@ -1,5 +1,11 @@
 -- The ledger in PostgreSQL (14 or newer), version 1. Everything is in the schema "apimodels".
-CREATE SCHEMA IF NOT EXISTS apimodels;
+-- Not by IF NOT EXISTS: that needs the right to make one even where it is there.
+DO $$
+BEGIN
+    IF to_regnamespace('apimodels') IS NULL THEN
+        CREATE SCHEMA apimodels;
+    END IF;
+END $$;
 
 CREATE TABLE apimodels.ledger (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
@@ -8,13 +14,15 @@ CREATE TABLE apimodels.ledger (
     budget bigint,                       -- millionths of a US dollar; NULL: no budget
     granted bigint NOT NULL DEFAULT 0,   -- of the budget, to runs; never more than the budget
     create_rate float8,                  -- create requests a second, of all runs; NULL: no limit
-    next_slot float8 NOT NULL DEFAULT 0  -- epoch seconds, by this server's clock
+    next_slot float8 NOT NULL DEFAULT 0, -- epoch seconds, by this server's clock
+    slot_taken float8 NOT NULL DEFAULT 0 -- likewise, when a slot was taken last: a clock that is set back is before it
 );
 
 -- Where this ledger was written last: a copy of it elsewhere differs from this row.
 CREATE TABLE apimodels.place (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     system_identifier bigint NOT NULL,
+    database oid NOT NULL,               -- it stays when a database is renamed, and a copy made as by TEMPLATE has another
     timeline text NOT NULL,
     written_by bigint NOT NULL           -- the transaction that wrote this row, as its xmin says
 );

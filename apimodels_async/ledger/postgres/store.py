@@ -1,5 +1,6 @@
 """`PostgresLedger`: a ledger that the processes of many hosts share."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Self
 
@@ -71,7 +72,8 @@ class PostgresLedger:
         self._lease = Lease(where, ttl)
         self._marks = Marks(self.database, self._lease, self._prices)
         try:
-            self.database.read(_check_there if read_only or not create else schema.install, "cannot be opened")
+            opened = _check_there if read_only or not create else schema.install
+            self.database.read(lambda connection: opened(connection, self.name), "cannot be opened")
         except BaseException:
             self.close()
             raise
@@ -292,13 +294,13 @@ class PostgresLedger:
             create_rate: create requests a second; ``None`` for no limit.
         """
         if not isinstance(budget, Unset):
-            if budget is not None and budget < 0.0:
-                raise ValueError(f"budget={budget}: give US dollars, at least 0, or None")
+            if budget is not None and not 0.0 <= budget <= terms.MOST:
+                raise ValueError(f"budget={budget}: give US dollars from 0 to {terms.MOST:.0e}, or None")
             self.database.execute("UPDATE apimodels.ledger SET budget = %s", (rows.micros(budget),))
         if not isinstance(create_rate, Unset):
-            if create_rate is not None and create_rate <= 0.0:
+            if create_rate is not None and not 0.0 < create_rate < math.inf:
                 raise ValueError(f"create_rate={create_rate}: give a number above 0, or None")
-            self.database.execute("UPDATE apimodels.ledger SET create_rate = %s", (create_rate,))
+            self.database.execute(terms.SET_RATE, {"rate": create_rate})
 
     def terms(self) -> terms.Terms:
         """What holds for all runs together, and what they have used."""
@@ -333,9 +335,9 @@ FROM apimodels.stray s LEFT JOIN apimodels.entry e USING (digest, occurrence) OR
 """
 
 
-def _check_there(connection: Connection) -> None:
-    if schema.version_in(connection) == 0:
-        raise LedgerError("there is no ledger in this database")
+def _check_there(connection: Connection, name: str) -> None:
+    if schema.version_in(connection, name) == 0:
+        raise LedgerError(f"{name}: there is no ledger in this database")
 
 
 def _servers(connection: Connection) -> set[str]:

@@ -5,6 +5,9 @@ from typing import NamedTuple
 from apimodels_async._postgres import Connection
 from apimodels_async.ledger.port import Slots
 
+MOST = 1e12
+"""US dollars; a budget is kept as millionths in 64 bits."""
+
 
 class Terms(NamedTuple):
     """What holds for all runs of a ledger together. Money is in US dollars, estimated by the catalogue's prices.
@@ -38,9 +41,17 @@ _TERMS = """
 SELECT budget, granted, (SELECT coalesce(sum(used), 0) FROM apimodels.run), create_rate FROM apimodels.ledger
 """
 _SLOTS = """
-UPDATE apimodels.ledger SET next_slot = greatest(least(next_slot, now + 60), now) + %(number)s / create_rate
+UPDATE apimodels.ledger SET
+    next_slot = greatest(next_slot - greatest(slot_taken - now, 0), now) + %(number)s / create_rate, slot_taken = now
 FROM (SELECT extract(epoch FROM clock_timestamp())::float8 AS now) AS clock
 WHERE create_rate IS NOT NULL
 RETURNING next_slot - %(number)s / create_rate - now, 1 / create_rate
 """
-"""No more than a minute ahead, so that a clock that is set back holds nothing for long."""
+"""By as much as the clock was set back, the next slot is set back as well: at a low rate it may be far ahead."""
+SET_RATE = """
+UPDATE apimodels.ledger SET create_rate = %(rate)s, next_slot = CASE
+    WHEN next_slot > now THEN now + coalesce((next_slot - now) * create_rate / %(rate)s::float8, 0) ELSE next_slot END
+FROM (SELECT extract(epoch FROM clock_timestamp())::float8 AS now) AS clock
+WHERE create_rate IS DISTINCT FROM %(rate)s
+"""
+"""What was taken already counts by the new rate: after a low one, a higher one holds at once."""
