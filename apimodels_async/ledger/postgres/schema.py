@@ -5,7 +5,7 @@ from importlib import resources
 from apimodels_async._postgres import Connection
 from apimodels_async.errors import LedgerError
 
-VERSION = 1
+VERSION = 2
 
 
 def version_in(connection: Connection, name: str) -> int:
@@ -30,15 +30,17 @@ def version_in(connection: Connection, name: str) -> int:
     return version
 
 
-def install(connection: Connection, name: str) -> None:
-    """Make the ledger if it is not there, in one transaction. Several processes may do so at once.
+def install(connection: Connection, name: str, *, create: bool = True) -> None:
+    """Make the ledger, or bring it up to date, in one transaction. Several processes may do so at once.
 
     Args:
         connection: to the database.
         name: of the database, for messages.
+        create: whether to make one in a database that has none.
 
     Raises:
-        LedgerError: a newer version of this package wrote it, or the database is of an encoding that holds too little.
+        LedgerError: there is none, a newer version of this package wrote it, or the database is of an encoding that
+            holds too little.
     """
     encoding = connection.execute("SELECT current_setting('server_encoding')").fetchone()
     if encoding != ("UTF8",):
@@ -46,17 +48,39 @@ def install(connection: Connection, name: str) -> None:
             f"{name} has the encoding {encoding and encoding[0]}, which cannot hold what a server may say: make a "
             "database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
         )
+    if not create:
+        check_there(connection, name)
     if version_in(connection, name) == VERSION:
         return
     with connection.transaction():
         connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels'))")
-        if version_in(connection, name) == 0:
-            # As one text each, without parameters, so that it may hold many statements.
-            connection.execute(_text("schema.sql"))
-            connection.execute(_text("functions.sql"))
-            connection.execute("SELECT apimodels.settle_here()")
-            connection.execute("INSERT INTO apimodels.ledger (version) VALUES (%s)", (VERSION,))
+        match version_in(connection, name):  # another process may have been first
+            case 0:
+                # As one text each, without parameters, so that it may hold many statements.
+                connection.execute(_text("schema.sql"))
+                connection.execute(_text("functions.sql"))
+                connection.execute("SELECT apimodels.settle_here()")
+                connection.execute("INSERT INTO apimodels.ledger (version) VALUES (%s)", (VERSION,))
+            case 1:
+                is_here = connection.execute("SELECT apimodels.moved() IS NULL").fetchone() == (True,)
+                connection.execute(_text("from_1_to_2.sql"))
+                connection.execute(_text("functions.sql"))
+                if is_here:
+                    connection.execute("SELECT apimodels.settle_here()")
+                connection.execute("UPDATE apimodels.ledger SET version = %s", (VERSION,))
+            case _:
+                pass
+
+
+def check_there(connection: Connection, name: str) -> None:
+    """Refuse a database without a ledger.
+
+    Raises:
+        LedgerError: there is none, or a newer version of this package wrote it.
+    """
+    if version_in(connection, name) == 0:
+        raise LedgerError(f"{name}: there is no ledger in this database")
 
 
 def _text(name: str) -> bytes:

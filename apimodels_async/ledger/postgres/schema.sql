@@ -1,4 +1,4 @@
--- The ledger in PostgreSQL (14 or newer), version 1. Everything is in the schema "apimodels".
+-- The ledger in PostgreSQL (14 or newer), version 2. Everything is in the schema "apimodels".
 -- Not by IF NOT EXISTS: that needs the right to make one even where it is there.
 DO $$
 BEGIN
@@ -22,9 +22,9 @@ CREATE TABLE apimodels.ledger (
 CREATE TABLE apimodels.place (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     system_identifier bigint NOT NULL,
-    database oid NOT NULL,               -- it stays when a database is renamed, and a copy made as by TEMPLATE has another
     timeline text NOT NULL,
-    written_by bigint NOT NULL           -- the transaction that wrote this row, as its xmin says
+    written_by bigint NOT NULL,          -- the transaction that wrote this row, as its xmin says
+    database oid                         -- stays when it is renamed, and a copy as by TEMPLATE has another; NULL: not known
 );
 
 -- One process that uses the ledger.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Self
 
 from apimodels_async._postgres import Connection, Dsn
@@ -72,7 +73,7 @@ class PostgresLedger:
         self._lease = Lease(where, ttl)
         self._marks = Marks(self.database, self._lease, self._prices)
         try:
-            opened = _check_there if read_only or not create else schema.install
+            opened = schema.check_there if read_only else partial(schema.install, create=create)
             self.database.read(lambda connection: opened(connection, self.name), "cannot be opened")
         except BaseException:
             self.close()
@@ -333,11 +334,6 @@ _STRAYS = """
 SELECT s.digest, s.occurrence, e.name, s.task_id
 FROM apimodels.stray s LEFT JOIN apimodels.entry e USING (digest, occurrence) ORDER BY s.number
 """
-
-
-def _check_there(connection: Connection, name: str) -> None:
-    if schema.version_in(connection, name) == 0:
-        raise LedgerError(f"{name}: there is no ledger in this database")
 
 
 def _servers(connection: Connection) -> set[str]:
