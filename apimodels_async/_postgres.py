@@ -45,7 +45,7 @@ _DEFAULTS: "dict[str, ConnParam]" = {
     "tcp_user_timeout": 20_000,
 }
 _PASSING = ("40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "57P05", "53")
-"""The beginnings of the codes of errors after which the same may succeed: conflicts, cancelled statements, restarts, and
+"""How the codes of errors begin after which the same may succeed: conflicts, cancelled statements, restarts, and
 what there is not enough of (53): connections, memory, disk."""
 _READ_ONLY = "25006"
 _LASTING = (

@@ -46,9 +46,9 @@ def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Process, "_here", None)
     yield
     here = Process.here()
-    here.close()
     if here._client is not None:
-        here._client.close()
+        here._client.close()  # first: it writes into the ledgers what it has left
+    here.close()
 
 
 @pytest.fixture
