@@ -29,6 +29,7 @@ GATEWAY = {
     "inputs": "gateway_pictures.inputs",
     "fetched": "gateway_pictures.fetched",
     "scans": "gateway_pictures.scans",
+    "tags": "gateway_tags.tags",
     "depth": "gateway_bodies.depth",
     "texts": "gateway_bodies.texts",
     "framing": "gateway_bodies.framing",
