@@ -13,6 +13,8 @@ from typing import Any, cast
 
 from attrs import Factory, field, frozen
 
+from apimodels_async._reprs import safe_repr
+
 __all__ = [
     "AS_OF",
     "MODELS",
@@ -55,7 +57,7 @@ def tier_of(resolution: str) -> str:
     return resolution_of((side, side)) if side <= _LONGEST_SIDE else resolution.upper()
 
 
-@frozen
+@frozen(repr=False)
 class Price:
     """What one picture costs, where the conditions hold.
 
@@ -68,6 +70,8 @@ class Price:
         source: where it was read.
         read: the day it was read.
     """
+
+    __repr__ = safe_repr
 
     dollars: float
     resolution: str | None = None
@@ -101,7 +105,7 @@ def _by_resolution(prices: Mapping[str, float]) -> tuple[Price, ...]:
     return tuple(Price(dollars, resolution) for resolution, dollars in prices.items())
 
 
-@frozen
+@frozen(repr=False)
 class CatalogueModel:
     """A model as the vendor lists it.
 
@@ -111,6 +115,8 @@ class CatalogueModel:
             price for every resolution lists only ``"1K"``; a model without a published price lists none.
         table: the prices with all their conditions, in the order in which they are tried; from `prices` unless given.
     """
+
+    __repr__ = safe_repr
 
     id: str
     prices: Mapping[str, float] = field(factory=dict[str, float])
@@ -203,13 +209,15 @@ def find(model: str) -> CatalogueModel | None:
     return _BY_ID.get(model)
 
 
-@frozen
+@frozen(repr=False)
 class PriceTable:
     """All prices: those of the catalogue, and in their place those that were given.
 
     Attributes:
         own: prices by model id, full or short. They replace all prices of the model.
     """
+
+    __repr__ = safe_repr
 
     own: Mapping[str, tuple[Price, ...]] = field(factory=dict[str, tuple[Price, ...]])
 
