@@ -36,6 +36,7 @@ GATEWAY = {
     "pieces": "gateway_pieces.pieces",
     "drips": "gateway_time.drips",
     "idle": "gateway_time.idle",
+    "readers": "gateway_time.readers",
     "files": "gateway_time.few_files",
     "ending": "gateway_time.ending",
     "disk": "gateway_store.full_disk",
