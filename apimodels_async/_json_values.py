@@ -1,5 +1,6 @@
 """Values as JSON has them. Pure."""
 
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeGuard, cast
 
 from apimodels_async._reprs import brief, shorten_link
+from apimodels_async._text import visible
 
 
 def json_value(value: object) -> Any:  # noqa: PLR0911  (one for each kind of value)
@@ -46,3 +48,11 @@ def error_value(error: Exception | None) -> dict[str, Any] | None:
     if error is None:
         return None
     return {"class": type(error).__name__, "message": str(error), "task_id": getattr(error, "task_id", None)}
+
+
+def json_bytes(value: object, *, indent: int | None = None) -> bytes:
+    """A value as JSON in UTF-8, with a line end: readable in any script, and nothing in it acts on a terminal.
+
+    Control characters, directions, ends of lines and half characters are written as JSON's own escapes.
+    """
+    return visible(json.dumps(value, ensure_ascii=False, indent=indent, default=str)).encode() + b"\n"

@@ -14,6 +14,8 @@ from typing import Any, cast
 
 from attrs import Factory, field, frozen
 
+from apimodels_async._reprs import safe_repr
+
 __all__ = [
     "AS_OF",
     "MODELS",
@@ -57,7 +59,7 @@ def tier_of(resolution: str) -> str:
     return resolution_of((side, side)) if side <= _LONGEST_SIDE else resolution.upper()
 
 
-@frozen
+@frozen(repr=False)
 class Price:
     """What one picture costs, where the conditions hold.
 
@@ -70,6 +72,8 @@ class Price:
         source: where it was read.
         read: the day it was read.
     """
+
+    __repr__ = safe_repr
 
     dollars: float
     resolution: str | None = None
@@ -103,7 +107,7 @@ def _by_resolution(prices: Mapping[str, float]) -> tuple[Price, ...]:
     return tuple(Price(dollars, resolution) for resolution, dollars in prices.items())
 
 
-@frozen
+@frozen(repr=False)
 class CatalogueModel:
     """A model as the vendor lists it.
 
@@ -113,6 +117,8 @@ class CatalogueModel:
             price for every resolution lists only ``"1K"``; a model without a published price lists none.
         table: the prices with all their conditions, in the order in which they are tried; from `prices` unless given.
     """
+
+    __repr__ = safe_repr
 
     id: str
     prices: Mapping[str, float] = field(factory=dict[str, float])
@@ -214,13 +220,15 @@ def similar(model: str) -> str | None:
     return by_lower[found[0]] if found else None
 
 
-@frozen
+@frozen(repr=False)
 class PriceTable:
     """All prices: those of the catalogue, and in their place those that were given.
 
     Attributes:
         own: prices by model id, full or short. They replace all prices of the model.
     """
+
+    __repr__ = safe_repr
 
     own: Mapping[str, tuple[Price, ...]] = field(factory=dict[str, tuple[Price, ...]])
 

@@ -1,18 +1,18 @@
 """A note beside a task's pictures that says what they were made from. Blocking, for threads."""
 
-import json
 from collections.abc import Sequence
 from pathlib import PurePath
 
 from apimodels_async._create.identity import request_view
 from apimodels_async._download.destination import Place, beside, name_of
+from apimodels_async._json_values import json_bytes
 from apimodels_async.models import GenerationRequest, Task
 
 
 def write_sidecar(request: GenerationRequest, task: Task, files: Sequence[Place], name: str | None = None) -> Place:
     """Write ``<name>.json`` beside `files`: the prompt, the parameters, the task id. Without a name, it is the id.
 
-    What is not Unicode in a server's words (half surrogates) is written as an escape.
+    What a terminal would obey in a server's words, and half surrogates, are written as escapes.
 
     Raises:
         OSError: as the system or the store says.
@@ -23,11 +23,10 @@ def write_sidecar(request: GenerationRequest, task: Task, files: Sequence[Place]
         **request_view(request, task.model or request.model or "", {}),
         "files": [name_of(file) for file in files],
     }
-    text = json.dumps(about, ensure_ascii=False, indent=2, default=str) + "\n"
     part = beside(files[0]).part(stem)
     try:
         part.begin()
-        part.write(text.encode("utf-8", "backslashreplace"))
+        part.write(json_bytes(about, indent=2))
         return part.finish(f"{stem}.json")
     finally:
         part.discard()

@@ -1,6 +1,8 @@
 """The API key in what a server or a library says: it may quote the request, and errors carry its words."""
 
+import base64
 import re
+from collections.abc import Iterator
 from functools import cached_property
 
 from apimodels_async._secret import Secret
@@ -8,7 +10,7 @@ from apimodels_async._secret import Secret
 PLACEHOLDER = "[API key]"
 _SHORTEST = 8
 """Nothing shorter is a key, and its letters might stand in the names of fields."""
-_SIGNS_OF_ANOTHER_SPELLING = (b"\\", b"\x00", b"%", b"&#", b";#")
+_SIGNS_OF_ANOTHER_SPELLING = (b"\\", b"\x00", b"%", b"&#", b";#", b"&lowbar;", b"&hyphen;")
 
 _SLASHES = r"(?<!\\)\\++"
 """A run of backslashes, as a whole: to look at each of a million as a beginning would take half an hour."""
@@ -20,11 +22,28 @@ def _either_case(hexadecimal: str) -> str:
     return "".join(f"[{each}{each.upper()}]" if each.isalpha() else each for each in hexadecimal)
 
 
+_BETWEEN = rf"(?:\x00|\s|{_SLASHES}(?:x00|u0000|[nrt]))*"
+"""Between the letters: the other halves of UTF-16 and UTF-32, also as Python writes them, and the ends of lines."""
+_BETWEEN_CODES = r"[\s:,;-]{0,2}(?:0[xX])?"
+_NAMES = {"_": "lowbar|UnderBar", "-": "hyphen|dash", ".": "period"}
+"""What HTML calls the signs that keys may have."""
+
+
 def _spellings(letter: str) -> str:
-    """A pattern for a letter as it is, and as JSON, Python, URLs and HTML may write it, once or several times."""
+    """A pattern for a letter in either case, and as JSON, Python, URLs and HTML may write it, once or several times."""
     code = _either_case(f"{ord(letter):02x}")
-    in_code = rf"{_SLASHES}(?:u00{code}|x{code}|u\{{0*{code}\}})"
-    return rf"(?:{re.escape(letter)}|{in_code}|%(?:25)*{code}|{_AMPERSANDS}#(?:0*{ord(letter)}|[xX]0*{code});?)"
+    in_code = rf"{_SLASHES}(?:u00{code}|x{code}|u\{{0*{code}\}}|0?{ord(letter):03o})"
+    reference = rf"#(?:0*{ord(letter)}|[xX]0*{code});?" + (f"|(?:{_NAMES[letter]});" if letter in _NAMES else "")
+    plain = "".join(map(re.escape, sorted({letter.lower(), letter.upper()})))
+    return rf"(?:[{plain}]|{in_code}|%(?:25)*{code}|{_AMPERSANDS}(?:{reference}))"
+
+
+def _as_base64(key: bytes) -> Iterator[str]:
+    """Patterns for the key inside of base64, of both alphabets: it may begin at any byte of three."""
+    for before in range(3):
+        whole = (before + len(key)) * 8 // 6  # what comes behind it changes the rest
+        text = base64.b64encode(bytes(before) + key).decode()[(before * 8 + 5) // 6 : whole]
+        yield "".join({"+": "[+-]", "/": "[/_]"}.get(sign, sign) for sign in text)
 
 
 class Redactor:
@@ -39,9 +58,18 @@ class Redactor:
 
     @cached_property
     def _patterns(self) -> Secret[tuple[re.Pattern[str], re.Pattern[bytes]]]:
-        # Between the letters: the other halves of UTF-16 and UTF-32, also as Python writes them.
-        pattern = rf"(?:\x00|{_SLASHES}(?:x00|u0000))*".join(map(_spellings, self._key.reveal()))
-        return Secret((re.compile(pattern), re.compile(pattern.encode())))
+        return _compiled(_BETWEEN.join(map(_spellings, self._key.reveal())))
+
+    @cached_property
+    def _codes(self) -> tuple[Secret[tuple[re.Pattern[str], re.Pattern[bytes]]], ...]:
+        # Not in one pattern: one that begins with a letter is found at a tenth of the time.
+        key = self._key.reveal().encode()
+        hexadecimal = _BETWEEN_CODES.join(_either_case(f"{each:02x}") for each in key)
+        return tuple(map(_compiled, [hexadecimal, *_as_base64(key)]))
+
+    @cached_property
+    def _folded(self) -> Secret[bytes]:
+        return Secret(self._key.reveal().lower().encode())
 
     def plain(self, content: bytes, encoding: str = "utf-8") -> bytes:
         """A long body without the key as it is in this encoding."""
@@ -54,10 +82,22 @@ class Redactor:
         if not self.works:
             return content
         content = self.plain(content)
-        if not any(sign in content for sign in _SIGNS_OF_ANOTHER_SPELLING):
+        for code in self._codes:
+            content = code.reveal()[1].sub(PLACEHOLDER.encode(), content)
+        if not any(sign in content for sign in _SIGNS_OF_ANOTHER_SPELLING) and self._folded.reveal() not in b"".join(
+            content.lower().split()
+        ):
             return content
         return self._patterns.reveal()[1].sub(PLACEHOLDER.encode(), content)
 
     def text(self, words: str) -> str:
         """Words without the key."""
-        return self._patterns.reveal()[0].sub(PLACEHOLDER, words) if self.works else words
+        if not self.works:
+            return words
+        for code in self._codes:
+            words = code.reveal()[0].sub(PLACEHOLDER, words)
+        return self._patterns.reveal()[0].sub(PLACEHOLDER, words)
+
+
+def _compiled(pattern: str) -> Secret[tuple[re.Pattern[str], re.Pattern[bytes]]]:
+    return Secret((re.compile(pattern), re.compile(pattern.encode())))

@@ -1,6 +1,5 @@
 """Ids of paid tasks, recorded beside the pictures before the wait, so that a kill loses no id."""
 
-import json
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from apimodels_async._download.destination import Place, absolute
+from apimodels_async._json_values import json_bytes
 from apimodels_async.cli.batch.keeping import FOLDER
 from apimodels_async.models import Task
 
@@ -55,7 +55,7 @@ def _append(directory: Path, line: dict[str, Any]) -> None:
     path = directory / FOLDER / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     # One write of one line at the end of the file: several commands may note at the same time.
-    text = json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+    text = json_bytes(line)
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(handle, text)

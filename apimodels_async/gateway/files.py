@@ -24,7 +24,7 @@ from apimodels_async.gateway.workers import Workers
 
 __all__ = ["UPLOAD_TIME", "FileHosting"]
 
-PIECE = 1 << 20
+PIECE = 256 << 10
 """Bytes of a file that are read from the store at a time."""
 UPLOAD_TIME = 10 * 60 * 1000
 """Milliseconds that an upload URL is valid."""

@@ -10,14 +10,23 @@ from collections.abc import Callable
 from attrs import frozen
 from PIL import Image, ImageOps, features
 
-from apimodels_async.gateway.limits import DECODE_TIME, HEAD_DECODE_TIME, MAX_PIXELS, MAX_SCANNED_PIXELS
+from apimodels_async.gateway.limits import (
+    DECODE_TIME,
+    HEAD_DECODE_TIME,
+    MAX_PIXELS,
+    MAX_SCANNED_PIXELS,
+    MAX_SIDE,
+    MAX_TAG_VALUES,
+)
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.sizes import LARGEST, Size
+from apimodels_async.gateway.tag_values import late_exif, tag_values
 
-__all__ = ["InputPicture", "content_type_of", "decode", "inspect"]
+__all__ = ["FORMATS", "InputPicture", "content_type_of", "decode", "inspect"]
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
-_READ = ", ".join({"WEBP": "WebP"}.get(each, each) for each in _FORMATS)
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
+"""The formats that are read; some of Pillow's others start programs."""
+_READ = ", ".join({"WEBP": "WebP"}.get(each, each) for each in FORMATS)
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, frozenset({5, 6, 7, 8})
 _PIECE = 4096
 """Bytes that are decoded at a time: between two pieces, decoding can be stopped."""
@@ -114,10 +123,17 @@ def inspect(
         Refusal: it is not a picture, or too large a one, or its head takes too long to read.
     """
     kind = None
+    _check_tags(name, data)  # of a TIFF, which is read at once
     try:
-        with Image.open(_Checked(data, _check(clock, seconds, stopped)), formats=_FORMATS) as picture:
+        with Image.open(_Checked(data, _check(clock, seconds, stopped)), formats=FORMATS) as picture:
             kind, stored = picture.format, picture.size
+            exif: object = picture.info.get("exif")
+            if kind == "PNG" and exif is None and (late := late_exif(data)):
+                exif = picture.info["exif"] = late
+            _check_tags(name, exif)
             size = (stored[1], stored[0]) if _lies_on_its_side(picture) else stored
+    except Refusal:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         stored = size = (MAX_PIXELS, 2)
     except _TimeIsOver:
@@ -127,6 +143,8 @@ def inspect(
     pixels = stored[0] * stored[1]
     if pixels > MAX_PIXELS:
         raise Refusal(400, f"{name}: the picture has more than {MAX_PIXELS // 1_000_000} megapixels")
+    if max(stored) > MAX_SIDE:
+        raise Refusal(400, f"{name}: the picture has a side of more than {MAX_SIDE:,} pixels")
     if kind in {"JPEG", "MPO"} and data.count(_START_OF_SCAN) * pixels > MAX_SCANNED_PIXELS:
         raise Refusal(400, f"{name}: this progressive JPEG has too many scans for its size")
     return InputPicture(name, data, stored, size)
@@ -162,7 +180,7 @@ def decode(
     check = _check(clock, seconds, stopped)
     scale = min(1.0, math.sqrt(max_pixels / picture.pixels), LARGEST / max(picture.stored))
     try:
-        with Image.open(_Checked(picture.data, check), formats=_FORMATS) as file:
+        with Image.open(_Checked(picture.data, check), formats=FORMATS) as file:
             file.decodermaxblock = _PIECE
             if scale == 1:
                 # Reduced JPEGs take an eighth of the memory, and are read to their end all the same.
@@ -205,8 +223,14 @@ def _unreadable(name: str) -> Refusal:
     return Refusal(400, f"{name}: there is no picture that can be read in these bytes; this gateway reads {_READ}")
 
 
+def _check_tags(name: str, tags: object) -> None:
+    if isinstance(tags, bytes) and tag_values(tags) > MAX_TAG_VALUES:
+        raise Refusal(400, f"{name}: the picture has more than {MAX_TAG_VALUES:,} values in its tags")
+
+
 def _lies_on_its_side(picture: Image.Image) -> bool:
     try:
-        return picture.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+        # Not that of a PNG, which would decode all of it.
+        return Image.Image.getexif(picture).get(_ORIENTATION) in _ON_ITS_SIDE
     except Exception:  # noqa: BLE001  (a broken EXIF block leaves a whole picture)
         return False

@@ -29,7 +29,9 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_PROMPT",
     "MAX_SCANNED_PIXELS",
+    "MAX_SIDE",
     "MAX_SMALL_CHUNKS",
+    "MAX_TAG_VALUES",
     "MAX_URL",
     "MAX_VALUES",
     "SEND_TIME",
@@ -59,6 +61,10 @@ MAX_PIXELS = 64_000_000
 """Pixels of a picture that comes in: a small file can hold a picture that fills the memory."""
 MAX_SCANNED_PIXELS = 16 * MAX_PIXELS
 """Pixels times scans of a progressive JPEG: each scan costs as much time as a picture."""
+MAX_SIDE = 65_535
+"""Pixels of a side, as in JPEG: each row takes memory besides its pixels."""
+MAX_TAG_VALUES = 250_000
+"""Values in the tags of a TIFF or in EXIF data: 64 megapixels in tiles of 256 pixels have two for each."""
 MAX_KEPT_PIXELS = 2 * 4096 * 4096
 """Pixels of all the pictures that one task is painted from. Larger ones are shrunk while they are decoded."""
 SMALL_PICTURE = 4_000_000

@@ -20,7 +20,7 @@ from apimodels_async.gateway.workers import PictureWorkers
 
 __all__ = ["PIECE", "Paint", "PaintRefusedError", "TaskResults"]
 
-PIECE = 1 << 20
+PIECE = 256 << 10
 """Bytes of a picture that are read from the store at a time."""
 _PATIENCE = 10.0
 """Seconds that a query waits for pictures that are being painted."""

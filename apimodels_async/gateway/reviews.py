@@ -7,6 +7,7 @@ import io
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import cast
@@ -18,6 +19,7 @@ from starlette.responses import Response
 
 from apimodels_async.gateway.create_request import ImageSource, picture_source
 from apimodels_async.gateway.envelope import json_reply
+from apimodels_async.gateway.inputs import FORMATS, inspect
 from apimodels_async.gateway.json_body import json_object
 from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.refusals import Refusal
@@ -114,10 +116,11 @@ def review(data: bytes, brief: str) -> str:
     Raises:
         Refusal: it is no picture.
     """
+    inspect("image_url", data, clock=time.thread_time)
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             size, prompt = picture.size, _prompt_of(picture)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a broken file makes Pillow's readers raise nearly anything
         raise Refusal(400, "image_url: there is no picture that can be read at this URL") from error
     wanted = _words(brief)
     shown = set(_words(prompt or ""))
@@ -140,8 +143,8 @@ def _prompt_of(picture: Image.Image) -> str | None:
     if isinstance(text, str):
         return text
     try:
-        told: object = json.loads(str(picture.getexif().get(_DESCRIPTION, "")))
-    except ValueError:
+        told: object = json.loads(str(Image.Image.getexif(picture).get(_DESCRIPTION, "")))
+    except (ValueError, RecursionError):
         return None
     found = cast("dict[str, object]", told).get("prompt") if isinstance(told, dict) else None
     return found if isinstance(found, str) else None

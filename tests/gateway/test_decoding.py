@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import struct
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 from PIL import Image, features
 
 from apimodels_async.gateway.inputs import InputPicture, content_type_of, decode, inspect
-from apimodels_async.gateway.limits import MAX_KEPT_PIXELS, MAX_PIXELS
+from apimodels_async.gateway.limits import MAX_KEPT_PIXELS, MAX_PIXELS, MAX_TAG_VALUES
 from apimodels_async.gateway.refusals import Refusal
+from apimodels_async.gateway.tag_values import tag_values
+from tests.support.pictures import chunk
 
 
 def never() -> float:
@@ -234,3 +237,72 @@ def test_a_mask_of_another_size_than_its_image_is_refused(desk: Any, b64: Callab
     answer = desk.ask("POST", "/images/generations", json=body)
     assert answer.status_code == 400
     assert answer.json()["msg"] == ("mask: it has 128x128 pixels and the image 256x192: give both the same size")
+
+
+def tagged(entries: list[tuple[int, int, int]], *, order: str = "<", big: bool = False) -> bytes:
+    """A TIFF structure: its tags, their types, and the number of their values, which stand behind the directory."""
+    head, count, layout = ("HHHQ", "Q", "HHQQ") if big else ("HI", "H", "HHII")
+    mark = {"<": b"II", ">": b"MM"}[order]
+    start = mark + struct.pack(order + head, *((43, 8, 0, 16) if big else (42, 8)))
+    size = len(start) + struct.calcsize(order + count) + len(entries) * struct.calcsize(order + layout)
+    rows = b"".join(struct.pack(order + layout, *entry, size) for entry in entries)
+    return start + struct.pack(order + count, len(entries)) + rows
+
+
+def with_chunk(png: bytes, kind: bytes, data: bytes, *, late: bool) -> bytes:
+    """A PNG with another chunk, before its pixels or behind them."""
+    at = len(png) - 12 if late else 33
+    return png[:at] + chunk(kind, data) + png[at:]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_values_in_tags_are_counted_and_texts_are_not(order: str, big: bool) -> None:
+    if big and order == ">":
+        pytest.skip("Pillow reads no BigTIFF in this order")
+    blob = tagged([(0x112, 3, 1), (0x10E, 2, 10**6), (0x11A, 5, 300), (0x8769, 4, 1)], order=order, big=big)
+    assert tag_values(blob) == 302
+    assert tag_values(b"Exif\x00\x00" + blob) == 302
+    assert [tag_values(each) for each in (b"", b"II", b"II*\0\xff\xff\xff\xff", b"\x89PNG", blob[:-1])] == [
+        0,
+        0,
+        0,
+        0,
+        301,
+    ]
+
+
+def test_directories_that_lead_in_a_circle_are_counted_once() -> None:
+    blob = bytearray(tagged([(0x8769, 4, 1), (0x8825, 4, 1)]))
+    blob[18:22] = blob[30:34] = (8).to_bytes(4, "little")
+    assert tag_values(bytes(blob)) == 2
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_millions_of_values_in_the_tags_of_a_picture_are_refused(png: Callable[..., bytes], late: bool) -> None:
+    exif = tagged([(0x112, 3, 1), (0x11A, 5, MAX_TAG_VALUES)])
+    words = r"^image: the picture has more than 250,000 values in its tags"
+    with pytest.raises(Refusal, match=words):
+        inspect("image", with_chunk(png(), b"eXIf", exif, late=late), clock=never)
+    with pytest.raises(Refusal, match=words):
+        inspect("image", tagged([(0x100, 4, 1), (0x111, 4, MAX_TAG_VALUES)]), clock=never)
+    out = io.BytesIO()
+    Image.new("1", (100, 60_000)).save(out, "TIFF", strip_size=1)
+    assert inspect("image", out.getvalue(), clock=never).size == (100, 60_000)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_no_head_of_a_png_decodes_it(png: Callable[..., bytes], late: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = with_chunk(png(48, 32), b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"), late=late)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("it is decoded"))
+    assert inspect("image", turned, clock=never).size == (32, 48)
+    assert inspect("image", png(48, 32), clock=never).size == (48, 32)
+
+
+def test_a_side_of_more_than_a_jpeg_can_have_is_refused() -> None:
+    assert inspect("image", pictured(1, 65_535), clock=never).size == (1, 65_535)
+    for size in ((1, 65_536), (65_536, 1)):
+        with pytest.raises(Refusal, match=r"^image: the picture has a side of more than 65,535 pixels"):
+            inspect("image", pictured(*size), clock=never)

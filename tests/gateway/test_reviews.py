@@ -1,10 +1,12 @@
 """Questions about a picture, as the vendor's MCP server asks them."""
 
 import base64
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
 
 CHAT = ("POST", "/chat/completions")
 
@@ -55,3 +57,26 @@ def test_anything_else_is_refused(desk: Any, body: dict[str, Any], words: str) -
     answer = desk.ask(*CHAT, json=body)
     assert answer.status_code == 400
     assert answer.json()["msg"].startswith(words)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
+        b"BM" + bytes(40),
+        b"II*\0\x08\0\0\0\x02\0" + b"\xff" * 40,
+        b"RIFF\x10\0\0\0WEBPVP8 " + bytes(8),
+    ],
+)
+def test_a_broken_picture_is_refused(desk: Any, data: bytes) -> None:
+    answer = desk.ask(*CHAT, json=question("data:image/png;base64," + base64.b64encode(data).decode()))
+    assert (answer.status_code, answer.json()["msg"].partition(":")[0]) == (400, "image_url")
+
+
+def test_a_deep_description_is_no_prompt(desk: Any) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = '{"a":' * 100_000
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(out, "PNG", exif=exif)
+    answer = desk.ask(*CHAT, json=question("data:image/png;base64," + base64.b64encode(out.getvalue()).decode()))
+    assert "its prompt is not in its file" in answer.json()["choices"][0]["message"]["content"]

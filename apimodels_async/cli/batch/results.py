@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import json
 import os
 import re
 import secrets
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from apimodels_async._download import part_file
+from apimodels_async._json_values import json_bytes
 from apimodels_async.cli.batch.request_lines import Line
 from apimodels_async.errors import SubmissionUnknownError
 from apimodels_async.models import Outcome, Task
@@ -18,7 +18,6 @@ from apimodels_async.models import Outcome, Task
 __all__ = ["NAME", "Results", "encoded", "found_in", "row", "state_of", "sweep"]
 
 NAME = "results.jsonl"
-_LINE_ENDS = {each: f"\\u{each:04x}" for each in (0x85, 0x2028, 0x2029)}
 _NUMBERED = re.compile(r"results\.(\d+)\.jsonl")
 _PART = re.compile(rf"{re.escape(NAME)}\.(?P<pid>\d+)-[0-9a-f]{{8}}\.part")
 
@@ -190,9 +189,8 @@ def _is_alive(pid: int) -> bool:
 
 def encoded(line: dict[str, Any]) -> bytes:
     """A line of the file."""
-    # A server's words may hold half a character, which UTF-8 has no room for; written like this JSON has. What many
-    # programs take for the end of a line is escaped as well.
-    return json.dumps(line, ensure_ascii=False).translate(_LINE_ENDS).encode(errors="backslashreplace") + b"\n"
+    # What many programs take for the end of a line is escaped as well.
+    return json_bytes(line)
 
 
 def _free_name(path: Path) -> Path:

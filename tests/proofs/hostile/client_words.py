@@ -31,7 +31,10 @@ FORGED = "2026-01-01 INFO forged"
 SIGNS = ("\n", "\r", "\r\n", "\x1b[31m", "\x9b31m", "\x07", "\0", "\u202e", "\u2028", "\x85")
 """A new line of a log, colours, a bell, text that runs backwards; JSON may have all of them, escaped."""
 HEADER_SIGNS = ("\x1b[31m", "\x9b31m", "\x07", "\x85")
-PUBLIC = ("", ".callbacks", ".ledger", ".pacing", ".gateway", ".sync", ".instrumentation", ".errors", ".models")
+PUBLIC = (
+    *("", ".callbacks", ".ledger", ".pacing", ".gateway", ".sync", ".instrumentation", ".errors", ".models"),
+    *(".catalogue", ".client", ".dask", ".shards", ".pytest_plugin"),
+)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.proofs.hostile.gateway_pictures import attacked, photo, refused_well
 from tests.proofs.hostile.hostile_server import DRIPS, dripping
-from tests.proofs.hostile.processes import Gateway
+from tests.proofs.hostile.processes import Gateway, memory
 from tests.proofs.hostile.row import Row, unless
 from tests.support.picture_server import PictureServer, picture
 
@@ -64,6 +64,24 @@ def idle(row: Row) -> None:
         for start, connection in opened:
             connection.settimeout(max(0.1, until - time.monotonic()))
             row.judge(start, unless(_ends(connection), "it is still open"))
+
+
+def readers(row: Row) -> None:
+    """Clients that ask for a picture of ten megabytes and do not read it: what each of them holds is small."""
+    with attacked(row) as gateway, contextlib.ExitStack() as stack:
+        task = gateway.create("large", size="4096x4096").data["taskId"]
+        link = gateway.ask("GET", f"/api/v1/images/generations?task_id={task}").data["resultUrls"][0]
+        path = link.removeprefix(gateway.origin)
+        row.judge("the picture", unless(len(gateway.ask("GET", path).body) > 4 << 20, "it is small"))
+        before, number = memory(gateway.process.pid), row.count(400)
+        for _ in range(number):
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            connection.connect(("127.0.0.1", gateway.port))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        time.sleep(3.0)  # all of them have been answered
+        each = (memory(gateway.process.pid) - before) / number
+        row.judge("not read", unless(each < 0.4, f"{each:.2f} MB for each of {number} clients"))
 
 
 def _ends(connection: socket.socket) -> bool:
