@@ -14,6 +14,11 @@ _PASSING = frozenset({401, 402, 404})
 refusal by the API."""
 
 
+_LEFT = frozenset({460, 499})
+"""Statuses that mean, where a proxy sends them, that the request had been passed on and its sender was thought to have
+left before the answer."""
+
+
 class Verdict(Enum):
     """The outcome of a refused create request."""
 
@@ -27,12 +32,14 @@ def judge_refusal(refusal: APIError) -> Verdict:
     """Judge the refusal of a create request that has no task id.
 
     A 5xx or 3xx in the status line or the envelope leaves it open whether the job was started, and so does a code that
-    is not in the contract. A 4xx in either is a refusal; for 429 and 455 (maintenance) it is assumed that nothing was
+    is not in the contract, and a 460 or 499 of a proxy. Another 4xx in either is a refusal; for 429 and 455 (maintenance) it is assumed that nothing was
     started. A 401, 402 or 404 without the API's JSON does not come from the API.
     """
     codes = (refusal.status, refusal.code or refusal.status)
     maintained = refusal.from_api and MAINTENANCE in codes
     if (isinstance(refusal, ServerError) and not maintained) or any(code // 100 in (3, 5) for code in codes):
+        return Verdict.UNKNOWN
+    if not refusal.from_api and refusal.status in _LEFT:
         return Verdict.UNKNOWN
     if isinstance(refusal, RateLimitError) or 429 in codes or maintained:
         return Verdict.NOT_YET
