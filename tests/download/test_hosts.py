@@ -82,11 +82,14 @@ async def fetched(trouble: Callable[[str, float], str], patience: float | None, 
         else:
             outcomes.append("")
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(host)) as given:
-        async with AsyncImagesClient("sk_test", http_client=given) as client, anyio.create_task_group() as group:
-            downloader = client._downloader.waiting_for(patience)
-            for at in range(number):
-                group.start_soon(fetch, at)
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(host)) as given,
+        AsyncImagesClient("sk_test", http_client=given) as client,
+        anyio.create_task_group() as group,
+    ):
+        downloader = client._downloader.waiting_for(patience)
+        for at in range(number):
+            group.start_soon(fetch, at)
     assert len(outcomes) == number
     return outcomes
 
