@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date
+from difflib import get_close_matches
 from typing import Any, cast
 
 from attrs import Factory, field, frozen
@@ -26,6 +27,7 @@ __all__ = [
     "inline_limit",
     "parse_prices",
     "resolution_of",
+    "similar",
     "tier_of",
 ]
 
@@ -201,6 +203,15 @@ _BY_ID = {name: model for model in MODELS for name in (model.id, model.short_id)
 def find(model: str) -> CatalogueModel | None:
     """The listed model with this full or short id, else ``None``."""
     return _BY_ID.get(model)
+
+
+def similar(model: str) -> str | None:
+    """The id of the listed model whose id is most like this one, if this is no listed model and any is like it."""
+    if find(model) is not None:
+        return None
+    by_lower = {name.lower(): name for name in _BY_ID}
+    found = get_close_matches(model.strip().lower(), by_lower, 1, 0.7)
+    return by_lower[found[0]] if found else None
 
 
 @frozen

@@ -11,6 +11,7 @@ from apimodels_async.catalogue import (
     find,
     inline_limit,
     resolution_of,
+    similar,
     tier_of,
 )
 
@@ -163,3 +164,18 @@ def test_every_price_says_where_and_when_it_was_read() -> None:
 def test_the_short_price_list_is_that_of_medium_quality(model: CatalogueModel) -> None:
     assert {resolution: model.price(resolution) for resolution in model.prices} == model.prices
     assert (model.price() is None) == (not model.prices)
+
+
+@pytest.mark.parametrize(
+    ("model", "meant"),
+    [
+        ("grok-4.2-imgae", "grok-4.2-image"),
+        ("GROK-4.2-IMAGE", "grok-4.2-image"),
+        ("grok-image/grok-4.2-image ", "grok-image/grok-4.2-image"),
+        ("grok-4.2-image", None),
+        ("nobody/nothing", None),
+        ("", None),
+    ],
+)
+def test_a_model_that_is_not_listed_is_like_the_one_that_was_meant(model: str, meant: str | None) -> None:
+    assert similar(model) == meant

@@ -9,6 +9,7 @@ from typing import NoReturn, cast
 
 import anyio
 
+from apimodels_async import catalogue
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.create_request import CreateRequest
 from apimodels_async._create.deadlines import Deadlines
@@ -26,7 +27,6 @@ from apimodels_async._secret import Secret
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.bodies import StreamedBody
 from apimodels_async._wire.tasks import is_moderation, read_task
-from apimodels_async.catalogue import RECORDS_PAGE
 from apimodels_async.errors import (
     APIError,
     ApimodelsError,
@@ -43,7 +43,7 @@ from apimodels_async.models import Task
 
 logger = logging.getLogger("apimodels_async")
 
-_LOOK = f"look it up at {RECORDS_PAGE} before you send it again"
+_LOOK = f"look it up at {catalogue.RECORDS_PAGE} before you send it again"
 
 
 class _NotTakenError(Exception):
@@ -242,6 +242,7 @@ class Submitter:
                 f"was not sent again; {_LOOK}"
             ) from odd
         except APIError as refusal:
+            _hint_at_model(refusal, create.model)
             _raise_refusal(refusal, held=create.retries is not None)
         except ConfigurationError:  # the client was closed before the request reached a transport
             create.trace = SendTrace()
@@ -302,6 +303,12 @@ def _raise_failure(failure: RequestFailed) -> NoReturn:
     )
     error.__cause__ = failure.__cause__
     raise _NotTakenError(error) from None
+
+
+def _hint_at_model(refusal: APIError, model: str) -> None:
+    """Add the model that was meant, where the server refuses one that is not listed and looks like one that is."""
+    if refusal.from_api and "model" in refusal.msg.lower() and (meant := catalogue.similar(model)) is not None:
+        refusal.args = (f"{refusal}; did you mean model={meant!r}?",)
 
 
 def _raise_refusal(refusal: APIError, *, held: bool) -> NoReturn:

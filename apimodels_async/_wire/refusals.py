@@ -105,7 +105,12 @@ def refusal(
     if not from_api:
         where += f", {pages.origin(body, server)}{f', through the proxy {via}' if via else ''}"
     words = msg or ("no reason given" if is_json else pages.phrase(status))
-    hint = _hint(deciding, status, is_json=is_json, query=task_id is not None, url=url, location=location)
+    about_a_model = from_api and "model" in msg.lower()
+    hint = (
+        ""
+        if about_a_model and deciding == 404
+        else _hint(deciding, status, is_json=is_json, query=task_id is not None, url=url, location=location)
+    )
     return kind(
         f"{words} ({where}){f'; {hint}' if hint else ''}",
         status=status,

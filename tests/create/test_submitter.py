@@ -10,10 +10,18 @@ import anyio
 import httpx
 import pytest
 
-from apimodels_async import AsyncImagesClient, GenerationRequest, RateLimitError, SubmissionUnknownError, Task
+from apimodels_async import (
+    AsyncImagesClient,
+    BadRequestError,
+    GenerationRequest,
+    RateLimitError,
+    SubmissionUnknownError,
+    Task,
+)
 from apimodels_async._batch.clock import loop_clock
 from apimodels_async._create import submitter
 from apimodels_async._create.background import BackgroundJobs
+from tests.support.envelopes import envelope
 from tests.support.virtual import Server, accepted, in_turn, no_jitter, refusal, run, success, virtually
 
 # --- the rate
@@ -50,6 +58,34 @@ async def test_a_create_that_waits_for_its_turn_is_not_sent_when_its_caller_leav
         await anyio.sleep(60.0)
 
     assert len(server.posts) == 1
+
+
+# --- what was meant
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "meant"),
+    [
+        ("grok-4.2-imgae", "Invalid model: grok-4.2-imgae", "did you mean model='grok-4.2-image'?"),
+        ("grok-4.2-imgae", "prompt is too long", None),
+        ("a-model-of-next-year", "Invalid model: a-model-of-next-year", None),
+        ("grok-4.2-image", "model is overloaded", None),
+    ],
+)
+@virtually
+async def test_a_refused_model_that_looks_like_a_listed_one_is_named(
+    anyio_backend: str, model: str, words: str, meant: str | None
+) -> None:
+    async def refused(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(400, json=envelope(400, words))
+
+    async with Server(post=refused).client() as client:
+        with pytest.raises(BadRequestError, match=words) as raised:
+            await client.create("a cat", model=model)
+
+    assert raised.value.msg == words
+    assert ("did you mean" in str(raised.value)) is (meant is not None)
+    assert meant is None or str(raised.value).endswith(meant)
 
 
 # --- exceptions after the first byte

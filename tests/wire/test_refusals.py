@@ -311,6 +311,11 @@ def test_a_refused_create_says_what_to_do(given: RawResponse, hint: str) -> None
     assert hint in str(refusal_of(given))
 
 
+def test_a_model_that_is_not_found_says_nothing_about_the_base_url() -> None:
+    given = answer({"code": 404, "msg": "The model `x` does not exist"}, url="https://a/api/images")
+    assert "base_url" not in str(refusal_of(given))
+
+
 def test_a_401_page_says_nothing_about_the_key() -> None:
     assert "key" not in str(refusal_of(RawResponse(401, b"<title>401</title>")))
 

@@ -5,6 +5,7 @@ import re
 from tests.proofs.network.lab import Lab
 from tests.proofs.network.result import Result
 from tests.proofs.network.settings import (
+    LARGE_PICTURE,
     Setting,
     all_of,
     batch_job,
@@ -108,7 +109,7 @@ def _reset_in_the_body(lab: Lab) -> Result:
     _set(lab, "nf_conntrack_acct", 1)
     sent = ("-m", "connbytes", "--connbytes", "1000000:", "--connbytes-dir", "original", "--connbytes-mode", "bytes")
     lab.net.rule("-p", "tcp", *sent, "-j", "REJECT", "--reject-with", "tcp-reset")
-    job = {"name": "body", "kind": "creates", "base_url": url, "n": 6, "bound": 30.0, "picture": 3_500_000}
+    job = {"name": "body", "kind": "creates", "base_url": url, "n": 6, "bound": 30.0, "picture": LARGE_PICTURE}
     return lab.drive(job)
 
 
@@ -127,7 +128,7 @@ SETTINGS = (
     ),
     Setting(
         "reset_in_body",
-        "conntrack, reset after 1 MB of a create request's 4.7 MB",
+        "conntrack, reset after 1 MB of a create request's 3.9 MB",
         "unknown, 6 of 6, and why; ≤ 5 s",
         1.0,
         _reset_in_the_body,

@@ -78,9 +78,9 @@ RATE_OF_CREATES = """
 """
 """More than 20 creates that were let through in 2 s: the next are answered 429 with ``Retry-After: 1``."""
 BODY_LIMIT = """
-    http-request deny deny_status 413 if { req.hdr_val(content-length) gt 4500000 }
+    http-request deny deny_status 413 if { req.hdr_val(content-length) gt 2000000 }
 """
-"""A body over 4.5 MB is refused as soon as its head has been read."""
+"""A body over 2 MB is refused as soon as its head has been read."""
 
 
 def haproxy(rules: str, *, certificate: str | None = None, client_timeout: int = 300) -> str:

@@ -9,11 +9,7 @@ from tests.proofs.network.certificates import HOST
 from tests.proofs.network.lab import Lab, base_url
 from tests.proofs.network.namespaces import ROUTER_AT_CLIENT, SERVER
 from tests.proofs.network.result import Result
-from tests.proofs.network.settings import Check, Setting, batch_job, no_errors, unknown_at_most
-
-PICTURE = 3_500_000
-"""Bytes: as base64 more than the 4.5 MB that the proxy lets through."""
-
+from tests.proofs.network.settings import LARGE_PICTURE, Check, Setting, batch_job, no_errors, unknown_at_most
 
 # --- pages in place of the API's answers
 
@@ -80,7 +76,7 @@ def _early_413(name: str, scheme: str, *, http2: bool = False) -> Callable[[Lab]
             "base_url": url,
             "n": 6,
             "bound": 30.0,
-            "picture": PICTURE,
+            "picture": LARGE_PICTURE,
             "http2": http2,
         }
         return lab.drive(job, env={"SSL_CERT_FILE": made.authority})

@@ -16,6 +16,8 @@ reaches the server, but the client cannot know that."""
 PROBES = 16
 """Create requests that may end as unknown beyond those under way, where the answer to all is 5xx for 5 s: those that
 were sent at once with the first, the few in a row after which a batch pauses, and its probes."""
+LARGE_PICTURE = 2_900_000
+"""Bytes of a picture that makes a body of 3.9 MB. Above 3 MB it would be uploaded before the create request."""
 Check = Callable[[Result], list[str]]
 """What a result misses, in words; nothing if it is as it must be."""
 
