@@ -273,3 +273,21 @@ async def test_where_a_tool_wraps_aiohttp_as_well_the_fast_lane_stays(
     async with client_of(server.base_url) as client:
         await client.get("task-1")
     assert seen == ["GET"]
+
+
+@pytest.mark.filterwarnings("ignore:.*plain http")
+@pytest.mark.anyio
+async def test_a_host_that_is_no_name_is_an_error_of_the_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    async with client_of("http://xn--.test/v1") as client:
+        with pytest.raises(ConfigurationError, match="base_url: the name of its host is malformed"):
+            await client.balance()
+
+
+@pytest.mark.usefixtures("lane")
+@pytest.mark.filterwarnings("ignore:.*plain http")
+@pytest.mark.anyio
+async def test_an_address_in_short_is_reached_by_queries_as_by_create_requests(server: PictureServer) -> None:
+    async with client_of(server.base_url.replace("127.0.0.1", "127.1")) as client:
+        task = await client.create("a cat")
+        assert (await client.get(task.id or "")).id == "task-1"
