@@ -26,7 +26,7 @@ class Decoder:
         if names and names[0] not in ("gzip", "x-gzip", "deflate"):
             raise httpx.DecodingError(f"packed as {names[0][:100]!r}, which was not asked for")
         self._inflate = zlib.decompressobj(_ANY) if names else None
-        self._begin = b""  # of a further member, of which the rest is still to come
+        self._begin: bytes = b""  # of a further member, of which the rest is still to come
         self._head: bytes | None = b"" if names and names[0] == "deflate" else None
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
