@@ -112,7 +112,7 @@ class APIError(ApimodelsError):
         request_id: the answer's ``x-request-id`` (or ``cf-ray``) header, for the vendor's support.
         body: the whole answer as text.
         retry_after: seconds the server asks to be left alone (``Retry-After``), where it does.
-        from_api: whether it came with the API's JSON. The page of a proxy on the way does not.
+        from_api: whether it came with the API's JSON. The page of a proxy on the way does not, nor a gateway's JSON.
     """
 
     def __init__(

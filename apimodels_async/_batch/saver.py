@@ -32,7 +32,7 @@ class Saver:
     def __init__(
         self, downloader: Downloader, directory: Place, options: BatchOptions, records: LedgerRun | None
     ) -> None:
-        self._downloader = downloader
+        self._downloader = downloader.waiting_for(options.outage_timeout)
         self._directory = directory
         self._options = options
         self._reserved = ReservedNames(directory)

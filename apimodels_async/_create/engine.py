@@ -24,10 +24,10 @@ from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
 from apimodels_async._poll.poller import Poller
 from apimodels_async._threads import FILES, WorkerThreads, imported
-from apimodels_async._wire.answer import RawResponse
+from apimodels_async._wire.answer import RawResponse, object_of
 from apimodels_async.callbacks.expected import ExpectedCallbacks
 from apimodels_async.callbacks.source import CallbackSource
-from apimodels_async.errors import ConnectionFailedError
+from apimodels_async.errors import ConfigurationError, ConnectionFailedError
 from apimodels_async.models import GenerationRequest, Task
 from apimodels_async.pacing.guard import guarded
 from apimodels_async.pacing.protocol import Pacing, longest
@@ -232,6 +232,8 @@ class Engine:
             return await self.http.query(path)
         except RequestFailed as failure:
             raise ConnectionFailedError(f"{path[1:]}: no answer ({failure})") from failure.__cause__
+        except UnicodeError as error:  # httpx cannot make sense of the name of the host
+            raise ConfigurationError(f"base_url: the name of its host is malformed ({error})") from error
 
     async def _query_something(self) -> None:
         """Ask the server something that costs nothing.
@@ -240,5 +242,7 @@ class Engine:
             ApimodelsError: there is no answer, or one that says that the server is in trouble.
         """
         answer = await self.read("/balance")
-        if answer.status >= 500 or answer.status == 429:
+        # A redirect, or a page that says 200, is a portal's: a create request would be unknown. Other 4xx cost nothing.
+        is_page = answer.status // 100 == 3 or (answer.status // 100 == 2 and not object_of(answer))
+        if answer.status >= 500 or answer.status == 429 or is_page:
             raise ConnectionFailedError(f"balance: HTTP {answer.status}")

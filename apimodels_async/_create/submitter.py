@@ -18,7 +18,7 @@ from apimodels_async._create.journal import Journal
 from apimodels_async._create.recovery import recover_by_callback
 from apimodels_async._create.retries import QuickRetries
 from apimodels_async._create.uploads import Uploads
-from apimodels_async._create.verdict import Verdict, judge_refusal
+from apimodels_async._create.verdict import Verdict, judge_refusal, may_pass
 from apimodels_async._http.trace import RequestFailed, SendTrace, describe
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
@@ -266,6 +266,10 @@ class Submitter:
             return Secret(await self._uploads.complete(cast("Draft", create.body.reveal()), create.on_upload))
         except (ConnectionFailedError, RateLimitError, ServerError) as error:
             raise _NotTakenError(error, getattr(error, "retry_after", None)) from None
+        except (APIError, ConfigurationError, ProtocolError) as error:
+            if create.retries is None or not may_pass(error):
+                raise
+            raise _NotTakenError(error) from None
 
     async def _exchange(self, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace) -> RawResponse:
         """Post the body, with a time limit for the whole exchange."""
@@ -275,7 +279,7 @@ class Submitter:
         with self._deadlines.within(bound):
             return await self._http.submit(body, trace)
         late = TimeoutError(f"no whole answer within {bound:g} s")
-        raise RequestFailed(describe(late), trace.facts(refused=False)) from late
+        raise RequestFailed(f"{describe(late)}; {self._http.where}", trace.facts(refused=False)) from late
 
     def _raise_cut_off(self, create: CreateRequest) -> NoReturn:
         if create.trace.may_have_left:

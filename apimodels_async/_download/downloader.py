@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 import anyio
 
 from apimodels_async._download.destination import Destination, Place, destination
+from apimodels_async._download.hosts import PictureHosts
 from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import file_stem
 from apimodels_async._download.names import PictureName
@@ -57,10 +58,28 @@ class GivenName(NamedTuple):
 
 
 class Downloader:
-    """Fetches the pictures of one client's tasks."""
+    """Fetches the pictures of one client's tasks.
+
+    Attributes:
+        reach: what it asks with.
+        limits: of a picture for which no others are given.
+    """
 
     def __init__(self, http: Http, poller: Poller, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self.reach: Reach = Reach(http, poller, uniform)
+        self.limits: DownloadLimits = DownloadLimits()
+
+    def waiting_for(self, patience: float | None) -> "Downloader":
+        """Return a downloader whose pictures wait together while their host is away, for `patience` seconds at most.
+
+        ``None`` is for no limit. Meanwhile attempts do not count, and a picture has as many seconds more.
+        """
+        waiting = Downloader(self.reach.http, self.reach.poller, self.reach.uniform)
+        waiting.reach = self.reach._replace(hosts=PictureHosts(patience))
+        normal = DownloadLimits()
+        within = None if patience is None or normal.timeout is None else normal.timeout + patience
+        waiting.limits = normal._replace(timeout=within)
+        return waiting
 
     async def prepare_folder(self, directory: Place) -> Place:
         """Make `directory` and try it, before anything is paid for; and return it with ``~`` expanded.
@@ -83,7 +102,7 @@ class Downloader:
             ConfigurationError: a library for this store is not installed.
             ResultExpiredError: a picture is no longer there.
         """
-        limits, place = limits or DownloadLimits(), destination(directory)
+        limits, place = limits or self.limits, destination(directory)
         return await self._all(task, lambda at: _ToDestination(self.reach, task, at, limits, place=place, given=given))
 
     async def fetch(self, task: Task, limits: DownloadLimits | None = None) -> list[Picture]:
@@ -93,7 +112,7 @@ class Downloader:
             DownloadError: no links, or a picture could not be fetched.
             ResultExpiredError: a picture is no longer there.
         """
-        wanted = limits or DownloadLimits()
+        wanted = limits or self.limits
         return await self._all(task, lambda at: _ToMemory(self.reach, task, at, wanted))
 
     async def _all(self, task: Task, begin: Callable[[int], PictureFetch[R]]) -> list[R]:

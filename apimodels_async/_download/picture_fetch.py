@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
 
+from apimodels_async._download.hosts import PictureHosts
 from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import MAX_REDIRECTS, next_hop
-from apimodels_async._download.tally import DoubtfulError, Judgement, PictureTally, SpoiledError
+from apimodels_async._download.tally import DoubtfulError, Judgement, NoPictureError, PictureTally, SpoiledError
 from apimodels_async._download.words import READ, words_of
 from apimodels_async._download.writer import THREADS
 from apimodels_async._http.trace import RequestFailed, Stream
@@ -53,11 +55,13 @@ class Reach(NamedTuple):
         http: for the pictures.
         poller: for new links.
         uniform: the source of jitter.
+        hosts: what is known of the hosts, where pictures may wait for one that is away.
     """
 
     http: Http
     poller: Poller
     uniform: Callable[[float, float], float]
+    hosts: PictureHosts | None = None
 
 
 class _GoneError(Exception):
@@ -107,6 +111,8 @@ class PictureFetch(Generic[R]):
         self.doubtful = ""  # the digest of what came last, if it was complete and may be a picture
         self.deadline = math.inf
         self.trouble = "too slow"
+        self.host = ""  # that was asked last
+        self.answered = False  # by that host
 
     @port.observes(_download_details, _downloaded)
     async def run(self) -> R:
@@ -157,18 +163,21 @@ class PictureFetch(Generic[R]):
 
     async def _insist(self, url: str) -> R:
         """Fetch, again and again while that may help."""
-        number = 0
+        number = counted = 0
+        since = anyio.current_time()
         while True:
             self.attempts += 1
             try:
                 return await self._fetch(url)
             except _GoneError as gone:
                 late = gone.age is not None and gone.age > FRESH
-                if gone.is_refusal or late or number + 1 >= self.limits.attempts:
+                counted += 1
+                if gone.is_refusal or late or counted >= self.limits.attempts:
                     raise
                 self.trouble, pause = str(gone), 0.0
             except (SpoiledError, RequestFailed) as spoiled:
-                if number + 1 >= self.limits.attempts:
+                counted += not self._is_away(spoiled, since)
+                if counted >= self.limits.attempts:
                     raise self._error(f"not saved in {number + 1} attempts: {spoiled}") from spoiled.__cause__
                 self.trouble = str(spoiled)
                 pause = spoiled.pause if isinstance(spoiled, SpoiledError) else 0.0
@@ -184,8 +193,16 @@ class PictureFetch(Generic[R]):
                 if port.active is not None:
                     again = RetryDetails("download", number + 1, pause, spoiled, self.task.model, self.task.id)
                     port.note(again)
+            since = anyio.current_time()
             await anyio.sleep(pause + full_jitter(number, self.reach.uniform))
             number += 1
+
+    def _is_away(self, trouble: SpoiledError | RequestFailed, since: float) -> bool:
+        """Whether an attempt failed because its host is away, for which a batch waits."""
+        hosts, now = self.reach.hosts, anyio.current_time()
+        if hosts is None or not self.host or (self.answered and not isinstance(trouble, NoPictureError)):
+            return False
+        return hosts.is_away(self.host, now, since)
 
     @port.observes(_link_details, _followed)
     async def _fetch(self, url: str) -> R:
@@ -201,12 +218,17 @@ class PictureFetch(Generic[R]):
         base_url = self.reach.http.base_url
         check_link(url, base_url=base_url)
         for _ in range(MAX_REDIRECTS + 1):
+            self.host, self.answered = urlsplit(url).netloc, False
             async with self.reach.http.stream(url) as stream:
+                self.answered = True
                 if stream.status // 100 == 3:
                     url = next_hop(url, stream.location, base_url=base_url)
                     continue
                 await self._check(stream)
-                return await self._save(stream.chunks, stream.length, encoded=stream.encoded)
+                saved = await self._save(stream.chunks, stream.length, encoded=stream.encoded)
+                if self.reach.hosts is not None:
+                    self.reach.hosts.brought(self.host, anyio.current_time())
+                return saved
         raise ValueError(f"more than {MAX_REDIRECTS} redirects")
 
     async def _check(self, stream: Stream) -> None:
@@ -217,7 +239,7 @@ class PictureFetch(Generic[R]):
                 self.reach.http.without_key(await _said(stream)), age, is_refusal=stream.status not in _GONE
             )
         if stream.status != 200:
-            raise SpoiledError(self.reach.http.without_key(await _said(stream)), stream.retry_after or 0.0)
+            raise NoPictureError(self.reach.http.without_key(await _said(stream)), stream.retry_after or 0.0)
         if stream.length is not None and stream.length > self.limits.max_bytes:
             raise ValueError(f"it is {stream.length} bytes; at most {self.limits.max_bytes} are taken (max_bytes)")
 

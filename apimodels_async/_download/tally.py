@@ -20,6 +20,10 @@ class SpoiledError(Exception):
         self.pause = pause
 
 
+class NoPictureError(SpoiledError):
+    """What came is a refusal of the moment, or a text: the host, or something on the way, is in trouble."""
+
+
 class DoubtfulError(SpoiledError):
     """All that was announced came, and it may be a picture: if the same bytes come again, the server has no others."""
 
@@ -108,7 +112,7 @@ class PictureTally:
         if verdict.completeness == Completeness.CUT_OFF:
             raise SpoiledError(f"it breaks off after {self.total} bytes (check=False saves it as it is)")
         if verdict.format is None and (self.encoded or _is_text(self.head)):
-            raise SpoiledError(f"what came is no picture; it begins with {self.head[:16]!r}")
+            raise NoPictureError(f"what came is no picture; it begins with {self.head[:16]!r}")
         if verdict.format is not None and not verdict.format.is_checked and length is not None:
             return Judgement(verdict.format)
         doubt = (

@@ -23,9 +23,10 @@ from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import SendTrace, Stream
 from apimodels_async._text import printable
 from apimodels_async._threads import WorkerThreads
-from apimodels_async._wire.answer import RawResponse
+from apimodels_async._wire.answer import RawResponse, envelope_code
 from apimodels_async._wire.headers import http_date, retry_after
 from apimodels_async._wire.parsing import json_object
+from apimodels_async._wire.refusals import is_of_api
 
 MAX_ANSWER = 64 << 20
 """Bytes of an answer of the API, unpacked: pictures may come inside it, in base64."""
@@ -140,7 +141,9 @@ def _finished(
         cut=cut,
         url=asked.url,
         via="" if asked.proxy is None else str(asked.proxy),
-        server="" if payload else header(b"server") or "",  # who sent a page in place of the API's answer
+        # who sent a page, or the JSON of a gateway, in place of the API's answer
+        server="" if is_of_api(payload, envelope_code(payload)) else header(b"server") or "",
+        location=header(b"location") or "" if status // 100 == 3 else "",
         payload=payload,
     )
 

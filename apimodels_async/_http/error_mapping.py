@@ -11,7 +11,7 @@ import httpx
 
 from apimodels_async._http.proxies import Proxy
 from apimodels_async._http.redaction import Redactor
-from apimodels_async._http.trace import RequestFailed, SendTrace, chain, describe, reason
+from apimodels_async._http.trace import RequestFailed, SendTrace, chain, describe, is_foreign, reason
 from apimodels_async._text import printable
 from apimodels_async.errors import ConfigurationError
 
@@ -47,7 +47,10 @@ def translated(error: Exception, redactor: Redactor | None = None) -> Exception:
     origin = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     kind = None if origin is None else from_aiohttp(origin)
     if origin is not None and kind is not None:
-        told: Exception = kind(reason(origin) or type(origin).__name__)
+        # aiohttp shows an answer that it cannot parse as "400, message=…, url=…": no server said 400.
+        parsed = getattr(origin, "message", None) if is_foreign(origin, "aiohttp", "ClientResponseError") else None
+        words = " ".join(parsed.split()) if isinstance(parsed, str) else reason(origin)
+        told: Exception = kind(words or type(origin).__name__)
         told.__cause__ = next((each for each in chain(origin) if isinstance(each, ssl.SSLError)), None)
     else:
         told = error

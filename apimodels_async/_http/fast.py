@@ -4,6 +4,7 @@ Imported only where it is needed, and in a thread: aiohttp takes longer to impor
 module imports this one; `Lanes` loads it.
 """
 
+import re
 import socket
 import ssl
 from contextvars import ContextVar
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from apimodels_async._http.answers import Received
 
+_DOTS = 3
+"""Of an IPv4 address that is written in full."""
 _LONG_HEADER = 64 << 10
 """Bytes of one header line; h11 takes 100 KiB of them all, aiohttp by itself 8."""
 
@@ -47,12 +50,14 @@ def prepare(method: str, url: str, headers: httpx.Headers, timeout: httpx.Timeou
 
     Returns:
         ``None`` if aiohttp would ask for another URL: it decodes ``%3A`` and its like, and a signature may cover them.
+        And if it would ask for none: it refuses ``127.1``, which the system and httpx take for 127.0.0.1.
     """
     try:
         target = yarl.URL(url)
     except ValueError:
         return None
-    if str(target) != url:
+    host = target.host or ""
+    if str(target) != url or (re.fullmatch(r"[0-9.]+", host) and host.count(".") != _DOTS):
         return None
     bounds = aiohttp.ClientTimeout(sock_connect=timeout.connect, sock_read=timeout.read, connect=timeout.connect)
     return FastRequest(method, target, Secret(CIMultiDict(headers)), bounds)

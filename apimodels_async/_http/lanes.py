@@ -177,9 +177,11 @@ class Lanes:
             raise ConfigurationError(f"{proxy or url}: no connection can be set up ({describe(error)})") from error
         tunnel = proxy is not None and not proxy.is_socks and url.startswith("https")
         handshakes = (1 + proxy.url.startswith("https")) if proxy is not None and tunnel else 0
-        versions.set_network(
-            transport, partial(self._network.Network, opened=self._sockets, watched=watched, handshakes=handshakes)
+        replies = 0 if proxy is None else proxy.replies
+        network = partial(
+            self._network.Network, opened=self._sockets, watched=watched, handshakes=handshakes, replies=replies
         )
+        versions.set_network(transport, network)
         client = httpx.AsyncClient(transport=transport, trust_env=False)
         self._owned.append(client)
         return client

@@ -19,6 +19,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 
 from apimodels_async._http.early_answers import is_final
 from apimodels_async._http.sockets import OpenSockets, SocketStream, taken_over
+from apimodels_async._http.socks import SocksConnection
 
 _OPTIONS = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -270,15 +271,23 @@ class Network(httpcore.AsyncNetworkBackend):
         opened: notes the sockets.
         watched: whether answers are looked for while a request is being sent.
         handshakes: TLS handshakes that follow on a connection before a request can be sent through its tunnel.
+        replies: of a SOCKS proxy until its tunnel stands; 0 where there is none.
     """
 
     def __init__(
-        self, inner: httpcore.AsyncNetworkBackend, opened: OpenSockets, *, watched: bool, handshakes: int
+        self,
+        inner: httpcore.AsyncNetworkBackend,
+        opened: OpenSockets,
+        *,
+        watched: bool,
+        handshakes: int,
+        replies: int,
     ) -> None:
         self._inner = inner
         self._opened = opened
         self._watched = watched
         self._handshakes = handshakes
+        self._replies = replies
 
     async def connect_tcp(
         self,
@@ -300,9 +309,11 @@ class Network(httpcore.AsyncNetworkBackend):
                 raw.raw.close()
                 raise
             self._opened.add(raw.raw)
-            return WatchedConnection(raw, raw, until, self._handshakes)
-        self._opened.add(stream.get_extra_info("socket"))
-        return stream if until is None else BoundedConnection(stream, until, self._handshakes)
+            stream = WatchedConnection(raw, raw, until, self._handshakes)
+        else:
+            self._opened.add(stream.get_extra_info("socket"))
+            stream = stream if until is None else BoundedConnection(stream, until, self._handshakes)
+        return SocksConnection(stream, until, self._replies) if self._replies else stream
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None

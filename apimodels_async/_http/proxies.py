@@ -28,6 +28,14 @@ class Proxy(NamedTuple):
         """Whether it needs the extra `socks`."""
         return self.url.startswith("socks")
 
+    @property
+    def replies(self) -> int:
+        """How often a SOCKS proxy answers until its tunnel stands: about the method, the password, the destination."""
+        if not self.is_socks:
+            return 0
+        parts = urlsplit(self.url)
+        return 2 + bool(parts.username or parts.password)
+
     def __str__(self) -> str:
         return f"{_without_password(self.url)} ({self.variable})"
 

@@ -218,6 +218,9 @@ def is_foreign(value: object, package: str, name: str) -> bool:
 
 
 _DEEPEST = 10
+_OF_WAITING = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket says while nothing has come. It is in the chain of a timeout, as is the cancellation that ended the
+wait, which names its scope by an address; neither is a reason."""
 _WITHOUT_WORDS = {
     "ConnectTimeout": "no connection was made in time",
     "PoolTimeout": "no connection became free in time",
@@ -231,6 +234,7 @@ _WITHOUT_WORDS = {
 def reason(error: BaseException) -> str | None:
     """Return the first text in the chain of causes, because httpx's own are often empty, and what the system said."""
     causes = list(chain(error))
+    causes = [each for each in causes if not isinstance(each, _OF_WAITING) and isinstance(each, Exception)]
     text = next((text for each in causes if (text := str(each).strip())), None)
     system = next((each for each in causes if isinstance(each, OSError) and (each.errno or 0) > 0), None)
     if text is None or system is None or isinstance(system, ssl.SSLError):

@@ -77,6 +77,11 @@ class Http:
         return None if bound is None else bound + timeouts.for_size(size)
 
     @property
+    def where(self) -> str:
+        """Where requests to the API go, in words."""
+        return place(self.base_url, self.lanes.proxy)
+
+    @property
     def queries_at_once(self) -> int:
         """How many queries can be under way."""
         return self.lanes.queries_at_once

@@ -3,6 +3,7 @@
 The envelope's code decides, not the status line.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from apimodels_async._wire import pages
@@ -23,6 +24,7 @@ class RawResponse(NamedTuple):
         url: of the request.
         server: the value of the ``Server`` header.
         via: the proxy in between, and the environment variable that names it.
+        location: the value of the ``Location`` header.
         payload: the body as a JSON object, empty if it is not one; ``None`` if it was not parsed yet.
     """
 
@@ -34,6 +36,7 @@ class RawResponse(NamedTuple):
     url: str = ""
     server: str = ""
     via: str = ""
+    location: str = ""
     payload: dict[str, Any] | None = None
 
     @property
@@ -62,7 +65,7 @@ def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any
         ProtocolError: neither an object nor a refusal.
     """
     payload = object_of(answer)
-    code = _code(payload.get("code"))
+    code = envelope_code(payload)
     if code == 200 or (code is None and payload and answer.status // 100 == 2):
         return payload
     clear = answer.status == 429 or answer.status // 100 in ((3, 5) if task_id is not None else (3, 4, 5))
@@ -79,6 +82,7 @@ def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any
         url=answer.url,
         server=answer.server,
         via=answer.via,
+        location=answer.location,
     )
 
 
@@ -98,7 +102,9 @@ def read_payload(answer: RawResponse) -> dict[str, Any]:
         raise
 
 
-def _code(value: object) -> int | None:
+def envelope_code(payload: Mapping[str, object]) -> int | None:
+    """The ``code`` of an envelope, if it is a number."""
+    value = payload.get("code")
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -29,6 +29,7 @@ def phrase(status: int) -> str:
 
 def origin(text: str, server: str) -> str:
     """What an answer without JSON is, and which server sent it."""
-    kind = "an HTML page" if re.search(r"(?i)<(!doctype html|html|head|title|body|h1)\b", text[:_LOOKED_AT]) else "text"
+    kind = "JSON" if text.lstrip()[:1] == "{" else "text"
+    kind = "an HTML page" if re.search(r"(?i)<(!doctype html|html|head|title|body|h1)\b", text[:_LOOKED_AT]) else kind
     kind = kind if text.strip() else "an empty answer"
     return f"{kind}{f' by {server[:_LONGEST]}' if server else ''}, not the API's answer"

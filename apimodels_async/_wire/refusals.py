@@ -1,5 +1,6 @@
 """The error for an answer that is a refusal, in the server's words. Pure."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from apimodels_async._text import printable
@@ -37,6 +38,9 @@ _HINTS = {
 _HINTS_WITHOUT_JSON = {
     407: "a proxy on the way wants a name and a password: put them into its URL, http://name:password@host:port",
 }
+_OF_THE_CONTRACT = frozenset({"msg", "data", "error", "failCode", "failMsg", "taskId", "task_id"})
+"""Fields, besides a numeric ``code``, of which each refusal of the API has at least one. The JSON of gateways
+(``{"message": "no Route matched"}``, ``{"detail": "Not Found"}``) has none."""
 MAINTENANCE = 455
 """A code of kie.ai: maintenance. Nothing is taken, and it passes."""
 _TOO_LARGE = (
@@ -47,10 +51,16 @@ _SILENT = (
     "a proxy in front of the server gave up after about 100 s without an answer, and the work may go on: for models "
     "that take longer use base_url='https://apimodels.app/api/v1' or less work a request, such as n=1"
 )
+_LONGEST_LOCATION = 200
 _HINTS_FOR_ALL = {
     413: _TOO_LARGE,
     524: _SILENT,
 }
+
+
+def is_of_api(payload: Mapping[str, object], code: int | None) -> bool:
+    """Whether the JSON of a refusal is the API's own; `code`: of its envelope, if there is one."""
+    return code is not None or not _OF_THE_CONTRACT.isdisjoint(payload)
 
 
 def refusal(
@@ -65,10 +75,12 @@ def refusal(
     url: str,
     server: str,
     via: str,
+    location: str,
 ) -> APIError:
     """The error for a refusal.
 
-    Without the API's JSON it may be the page of a proxy, and 400, 401, 402 and 404 say nothing about the request.
+    Without the API's JSON it may be the page of a proxy, and 400, 401, 402 and 404 say nothing about the request. The
+    JSON of a gateway has the class that its status says, and is not the API's word either.
 
     Args:
         payload: the response's JSON object, empty if it has none.
@@ -81,22 +93,23 @@ def refusal(
         url: that was asked.
         server: as the answer's header names it.
         via: the proxy on the way.
+        location: where a redirect leads.
     """
     deciding = code if code is not None and 400 <= code <= 599 else status
-    from_api = bool(payload)
-    kind = _kind(deciding, from_api=from_api, query=task_id is not None)
-    msg = printable(_message(payload) if from_api else pages.title(body))
+    is_json, from_api = bool(payload), is_of_api(payload, code)
+    kind = _kind(deciding, is_json=is_json, query=task_id is not None)
+    msg = printable(_message(payload) if is_json else pages.title(body))
     where = f"HTTP {status}" if code in (None, status) else f"code {code}, HTTP {status}"
     if request_id:
         where += f", request {request_id}"
     if not from_api:
         where += f", {pages.origin(body, server)}{f', through the proxy {via}' if via else ''}"
-    words = msg or ("no reason given" if from_api else pages.phrase(status))
+    words = msg or ("no reason given" if is_json else pages.phrase(status))
     about_a_model = from_api and "model" in msg.lower()
     hint = (
         ""
         if about_a_model and deciding == 404
-        else _hint(deciding, status, from_api=from_api, query=task_id is not None, url=url)
+        else _hint(deciding, status, is_json=is_json, query=task_id is not None, url=url, location=location)
     )
     return kind(
         f"{words} ({where}){f'; {hint}' if hint else ''}",
@@ -111,24 +124,26 @@ def refusal(
     )
 
 
-def _kind(deciding: int, *, from_api: bool, query: bool) -> type[APIError]:
+def _kind(deciding: int, *, is_json: bool, query: bool) -> type[APIError]:
     if deciding in _OF_ANY_SENDER:
         return _OF_ANY_SENDER[deciding]
-    if 500 <= deciding <= 599 or (deciding == MAINTENANCE and from_api):
+    if 500 <= deciding <= 599 or (deciding == MAINTENANCE and is_json):
         return ServerError
-    if (not from_api and deciding != 429) or (deciding == 404 and not query):
+    if (not is_json and deciding != 429) or (deciding == 404 and not query):
         return APIError
     return _BY_CODE.get(deciding, APIError)
 
 
-def _hint(deciding: int, status: int, *, from_api: bool, query: bool, url: str) -> str:
+def _hint(deciding: int, status: int, *, is_json: bool, query: bool, url: str, location: str) -> str:
     if status // 100 == 3:
-        return "redirects of the API are not followed: check base_url"
+        led = f" from {url}" if url else ""
+        led += f" to {location[:_LONGEST_LOCATION]}" if location else ""
+        return f"redirects of the API are not followed{led and f' (here{led})'}: check base_url"
     if deciding == 404 and not query:
         return f"nothing is served at {url or 'that URL'}: check base_url"
     if deciding in _HINTS_FOR_ALL:
         return _HINTS_FOR_ALL[deciding]
-    return (_HINTS if from_api else _HINTS_WITHOUT_JSON).get(deciding, "")
+    return (_HINTS if is_json else _HINTS_WITHOUT_JSON).get(deciding, "")
 
 
 def _data_of(payload: dict[str, Any]) -> dict[str, object]:

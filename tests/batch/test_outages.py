@@ -80,6 +80,9 @@ class Front(Vendor):
             raise httpx.ReadError("reset", request=request)
         if trouble == "429":
             return httpx.Response(429, json={"code": 429, "msg": "slow down"})
+        if trouble.startswith("gateway "):
+            words = {"message": "no Route matched with those values"}
+            return httpx.Response(int(trouble.removeprefix("gateway ")), json=words)
         status = int(trouble.removeprefix("page "))
         return httpx.Response(status, html=f"<html><title>{status} by a proxy</title>")
 
@@ -212,9 +215,12 @@ async def test_only_what_was_under_way_is_unknown_when_a_proxy_answers_503(anyio
     assert sum(outcome.ok for outcome in outcomes) == 200 - stats.unknown
 
 
+@pytest.mark.parametrize("trouble", ["page 503", "page 302", "page 200"])
 @virtually
-async def test_after_unknown_outcomes_a_free_query_comes_before_the_next_create_request(anyio_backend: str) -> None:
-    front = Front(duration=lambda _random, _prompt: 3600.0, trouble=from_to(0.0, 40.0, "page 503"))
+async def test_after_unknown_outcomes_a_free_query_comes_before_the_next_create_request(
+    anyio_backend: str, trouble: str
+) -> None:
+    front = Front(duration=lambda _random, _prompt: 3600.0, trouble=from_to(0.0, 40.0, trouble))
     async with client_at(front) as client:
         with anyio.move_on_after(60.0):
             async with client.batch(map_of(100), max_in_flight=8) as batch:
@@ -285,7 +291,9 @@ async def test_any_trouble_that_never_ends_stops_the_batch_in_time(anyio_backend
     assert errors(outcomes) == {"NotSubmittedError": 100}
 
 
-@pytest.mark.parametrize("trouble", ["page 404", "page 401", "page 402", "page 429"])
+@pytest.mark.parametrize(
+    "trouble", ["page 404", "page 401", "page 402", "page 429", "gateway 404", "gateway 401", "gateway 402"]
+)
 @virtually
 async def test_pages_of_a_proxy_make_the_batch_wait(anyio_backend: str, trouble: str) -> None:
     front = Front(duration=quick, trouble=from_to(3.0, 18.0, trouble))
@@ -295,7 +303,17 @@ async def test_pages_of_a_proxy_make_the_batch_wait(anyio_backend: str, trouble:
     assert errors(outcomes) == {}
 
 
-@pytest.mark.parametrize("trouble", ["page 400", "page 403", "page 407", "page 413"])
+@virtually
+async def test_a_redirect_for_a_while_gives_up_no_task(anyio_backend: str) -> None:
+    front = Front(duration=lambda random, _prompt: random.uniform(20.0, 40.0), trouble=from_to(15.0, 30.0, "page 302"))
+
+    outcomes, _ = await run(front, 60)
+
+    assert errors(outcomes) == {}
+    assert front.refused > 60
+
+
+@pytest.mark.parametrize("trouble", ["page 400", "page 403", "page 407", "page 413", "gateway 403"])
 @virtually
 async def test_pages_that_refuse_one_request_refuse_that_one_alone(anyio_backend: str, trouble: str) -> None:
     number = 0

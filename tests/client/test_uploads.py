@@ -355,6 +355,30 @@ async def test_an_upload_waits_with_the_batch_while_the_server_takes_nothing(pho
     assert server.posts == 1
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        answer(404, b"<h1>default backend - 404</h1>"),
+        answer(401, b"<h1>sign in</h1>"),
+        as_json({"message": "no Route matched with those values"}, 404),
+        answer(302, b"", ("Location", "https://portal.test/")),
+        answer(200, b"<h1>Welcome to the hotel</h1>"),
+        answer(200, b""),
+    ],
+    ids=["404", "401", "gateway", "redirect", "portal", "empty"],
+)
+async def test_a_page_in_place_of_the_announcement_makes_a_batch_wait(photo: Path, page: Reply) -> None:
+    with PictureServer() as server:
+        ready(server)
+        server.play(FILES, page, page, announced(server))
+        server.create(server.accepted(state="completed", resultUrls=["https://p.example/1.png"]))
+        async with client_of(server) as client:
+            client._engine._brake.gate._uniform = lambda low, _: low / 10
+            [outcome] = await client.generate_many([GenerationRequest("snow", image=photo)], outage_timeout=30.0)
+    assert outcome.ok, outcome.error
+    assert asked(server) == [("POST", FILES)] * 2 + ONE_EACH
+
+
 async def test_a_ledger_knows_a_picture_by_its_bytes_wherever_it_went(photo: Path, tmp_path: Path) -> None:
     with PictureServer() as server:
         ready(server)

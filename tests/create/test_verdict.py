@@ -206,6 +206,22 @@ def test_what_a_refused_create_means(status: int, code: int | None, verdict: Ver
     assert judge_refusal(refusal(status, code)) is verdict
 
 
+@pytest.mark.parametrize(("status", "held"), [(401, Verdict.ON_THE_WAY), (403, Verdict.REJECTED)])
+@pytest.mark.parametrize("body", [b'{"message": "Unauthorized"}', b"<h1>no</h1>", b""])
+def test_the_json_of_a_gateway_means_what_a_page_means(status: int, held: Verdict, body: bytes) -> None:
+    with pytest.raises(APIError) as error:
+        read_task(RawResponse(status, body))
+    assert judge_refusal(error.value) is held
+
+
+@pytest.mark.parametrize("status", [460, 499])
+@pytest.mark.parametrize("body", [b"", b"<h1>client closed request</h1>", b'{"message": "canceled"}'])
+def test_a_proxy_that_took_the_sender_for_gone_may_have_passed_the_request_on(status: int, body: bytes) -> None:
+    with pytest.raises(APIError) as error:
+        read_task(RawResponse(status, body))
+    assert judge_refusal(error.value) is Verdict.UNKNOWN
+
+
 @given(st.integers(200, 599), st.none() | st.integers(-10, 700) | st.integers())
 def test_a_create_is_never_sent_again_or_written_off_where_a_5xx_or_3xx_was_seen(status: int, code: int | None) -> None:
     error = APIError("no", status=status, code=code)

@@ -14,6 +14,7 @@ import pytest
 from apimodels_async import AsyncImagesClient, ConfigurationError, ConnectionFailedError
 from apimodels_async._http import tls
 from tests.support.picture_server import KEY, PictureServer, enveloped
+from tests.support.server import FaultServer, Visit
 from tests.support.socks import SocksProxy
 
 PENDING = {"taskId": "task-1", "state": "pending"}
@@ -130,6 +131,29 @@ async def test_requests_go_through_a_socks_proxy(
             assert (await client.create("a cat")).id == "task-1"
             assert (await client.get("task-1")).state == "pending"
         assert proxy.asked == ["api.test", "api.test"]
+
+
+@pytest.mark.parametrize("says", [b"", b"\x05\x02", b"\x05\x02\x01\x00"], ids=["nothing", "method", "password taken"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.filterwarnings("ignore:.*plain http")
+@pytest.mark.anyio
+async def test_a_socks_proxy_that_falls_silent_is_left_when_connecting_should_have_ended(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, says: bytes
+) -> None:
+    def play(visit: Visit) -> bool:
+        for start in range(0, len(says), 2):
+            visit.receive()
+            visit.send(says[start : start + 2])
+        visit.wait_until_left()
+        return False
+
+    with FaultServer(greet=[play]) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"socks5://me:secret@127.0.0.1:{proxy.port}")
+        async with client_of(f"{scheme}://api.test/api/v1", timeout=httpx.Timeout(60.0, connect=0.3)) as client:
+            for call in (lambda: client.create("a cat"), client.balance):
+                with pytest.raises(ConnectionFailedError, match=r"no answer came in time.*at api.test.*ALL_PROXY"):
+                    with anyio.fail_after(30.0):
+                        await call()
 
 
 def test_a_socks_proxy_without_the_extra_says_which_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,3 +273,21 @@ async def test_where_a_tool_wraps_aiohttp_as_well_the_fast_lane_stays(
     async with client_of(server.base_url) as client:
         await client.get("task-1")
     assert seen == ["GET"]
+
+
+@pytest.mark.filterwarnings("ignore:.*plain http")
+@pytest.mark.anyio
+async def test_a_host_that_is_no_name_is_an_error_of_the_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    async with client_of("http://xn--.test/v1") as client:
+        with pytest.raises(ConfigurationError, match="base_url: the name of its host is malformed"):
+            await client.balance()
+
+
+@pytest.mark.usefixtures("lane")
+@pytest.mark.filterwarnings("ignore:.*plain http")
+@pytest.mark.anyio
+async def test_an_address_in_short_is_reached_by_queries_as_by_create_requests(server: PictureServer) -> None:
+    async with client_of(server.base_url.replace("127.0.0.1", "127.1")) as client:
+        task = await client.create("a cat")
+        assert (await client.get(task.id or "")).id == "task-1"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,6 +140,26 @@ def test_nothing_is_unpacked_in_larger_steps() -> None:
 
 
 # --- JSON
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 16])
+def test_a_body_in_several_gzip_members_is_unpacked_whole(size: int) -> None:
+    sent = gzip.compress(b'{"code": 200, ') + gzip.compress(b'"data": {}}') + b"\0" * 20
+    decoder = Decoder("gzip")
+    chunks = [sent[start : start + size] for start in range(0, len(sent), size)]
+
+    assert b"".join(part for chunk in chunks for part in decoder.pieces(chunk)) == b'{"code": 200, "data": {}}'
+
+
+@pytest.mark.parametrize("coding", ["none", "utf-8", "UTF-8", "binary", "aws-chunked", "identity, none"])
+def test_a_header_that_names_no_coding_leaves_the_body_as_it_is(coding: str) -> None:
+    assert list(Decoder(coding).pieces(b"{}")) == [b"{}"]
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br"])
+def test_a_coding_that_was_not_asked_for_is_named(coding: str) -> None:
+    with pytest.raises(httpx.DecodingError, match="packed"):
+        Decoder(coding)
 
 
 def test_an_answer_with_too_many_values_is_not_read() -> None:

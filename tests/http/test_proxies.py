@@ -109,3 +109,11 @@ def test_a_password_is_shown_nowhere(value: str) -> None:
     assert "***@proxy:abc" in shown
     assert not any(secret in shown for secret in ("pass", "pa%", "user", "u:p", "ss/w"))
     assert str(Proxy("http://user:pass@proxy:1", "HTTPS_PROXY")) == "http://***@proxy:1 (HTTPS_PROXY)"
+
+
+@pytest.mark.parametrize(
+    ("url", "replies"),
+    [("socks5://a:1", 2), ("socks5h://me:secret@a:1", 3), ("http://me:secret@a:1", 0), ("https://a:1", 0)],
+)
+def test_a_socks_proxy_answers_about_the_method_the_password_and_the_destination(url: str, replies: int) -> None:
+    assert Proxy(url, "ALL_PROXY").replies == replies

@@ -19,6 +19,7 @@ from apimodels_async.errors import (
     RequestTooLargeError,
     ServerError,
     ServerTimeoutError,
+    TaskNotFoundError,
 )
 
 
@@ -236,6 +237,35 @@ def test_a_page_that_asks_a_query_for_patience_or_sends_it_away_needs_no_json(
     error = refusal_of(RawResponse(status, b"<html>"), task_id="t")
     assert type(error) is kind
     assert not error.from_api
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"message": "Unauthorized"}, {"detail": "no"}, {"type": "about:blank", "title": "no", "status": 401}, {"a": 1}],
+)
+def test_the_json_of_a_gateway_is_not_the_apis_word(payload: dict[str, object]) -> None:
+    body = json.dumps(payload).encode()
+    created = refusal_of(RawResponse(401, body, server="kong/3.4"))
+    asked = refusal_of(RawResponse(404, body), task_id="t")
+
+    assert (type(created), created.from_api) == (AuthenticationError, False)
+    assert (type(asked), asked.from_api, asked.task_id) == (TaskNotFoundError, False, "t")
+    assert "HTTP 401, JSON by kong/3.4, not the API's answer" in str(created)
+    assert created.msg == payload.get("message", payload.get("detail", ""))
+
+
+@pytest.mark.parametrize(
+    "payload", [{"code": 401}, {"code": "401"}, {"msg": "no"}, {"data": None}, {"error": "no"}, {"failCode": "X"}]
+)
+def test_one_field_of_the_contract_makes_it_the_apis_word(payload: dict[str, object]) -> None:
+    assert refusal_of(RawResponse(401, json.dumps(payload).encode())).from_api
+
+
+def test_a_redirect_says_from_where_it_leads_to_where() -> None:
+    answer = RawResponse(301, b"", url="http://a.test/api/v1/balance", location="https://a.test/api/v1/balance")
+    assert "(here from http://a.test/api/v1/balance to https://a.test/api/v1/balance): check base_url" in str(
+        refusal_of(answer)
+    )
 
 
 NGINX = b"<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n<h1>no</h1></body></html>"
