@@ -33,9 +33,9 @@ def judge_refusal(refusal: APIError) -> Verdict:
     """Judge the refusal of a create request that has no task id.
 
     A 5xx or 3xx in the status line or the envelope leaves it open whether the job was started, and so does a code that
-    is not in the contract, and a 460 or 499 of a proxy. Another
-    4xx in either is a refusal; for 429 and 455 (maintenance) it is assumed that nothing was
-    started. A 401, 402 or 404 without the API's JSON does not come from the API.
+    is not in the contract, and a 460 or 499 of a proxy. Another 4xx in either is a refusal; for 429 and 455
+    (maintenance) it is assumed that nothing was started. A 401, 402 or 404 without the API's JSON does not come from
+    the API.
     """
     codes = (refusal.status, refusal.code or refusal.status)
     maintained = refusal.from_api and MAINTENANCE in codes
