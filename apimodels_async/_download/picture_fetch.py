@@ -199,10 +199,11 @@ class PictureFetch(Generic[R]):
 
     def _is_away(self, trouble: SpoiledError | RequestFailed, since: float) -> bool:
         """Whether an attempt failed because its host is away, for which a batch waits."""
-        hosts, now = self.reach.hosts, anyio.current_time()
+        hosts = self.reach.hosts
         if hosts is None or not self.host or (self.answered and not isinstance(trouble, NoPictureError)):
             return False
-        return hosts.is_away(self.host, now, since)
+        reached = not isinstance(trouble, RequestFailed) or not trouble.unreachable
+        return hosts.is_away(self.host, self, now=anyio.current_time(), since=since, reached=reached)
 
     @port.observes(_link_details, _followed)
     async def _fetch(self, url: str) -> R:

@@ -90,7 +90,6 @@ class Poller:
         self.rate: Rate = Rate()
         self._created: dict[str, float] = {}
         self._odd = OddStates()
-        self._served = False  # the API has answered at this base URL
 
     @property
     def at_once(self) -> int:
@@ -100,7 +99,6 @@ class Poller:
     def note_created(self, task: Task, *, age: float = 0.0) -> None:
         """Remember when a task of our own was created, `age` seconds ago, on the loop's clock."""
         self._odd.note(task)
-        self._served = True
         if task.id is not None and not is_over(task):
             if len(self._created) >= _REMEMBERED:
                 del self._created[next(iter(self._created))]
@@ -158,7 +156,6 @@ class Poller:
         self.note_reached()
         task = read_task(answer, task_id=task_id, model=model)
         self._odd.note(task)
-        self._served = True
         logger.debug("task %s is %s", task_id, task.state, extra={"task_id": task_id, "model": task.model})
         return task
 
@@ -312,9 +309,8 @@ class Poller:
             case TaskNotFoundError() if error.from_api:
                 accepted = self._created.get(watched.task.id or "", watched.accepted)
                 return accepted is None or anyio.current_time() - accepted > NOT_FOUND_YET
-            case APIError():  # a redirect: base_url is wrong, unless the API has answered there
-                is_redirect = error.status // 100 == 3
-                return error.from_api or (is_redirect and not self._served and watched.accepted is None)
+            case APIError():  # a redirect: base_url is wrong
+                return error.from_api or error.status // 100 == 3
 
     def plan(self, watched: TaskWatch, pacing: Pacing) -> None:
         """Plan the next query."""

@@ -303,16 +303,6 @@ async def test_pages_of_a_proxy_make_the_batch_wait(anyio_backend: str, trouble:
     assert errors(outcomes) == {}
 
 
-@virtually
-async def test_a_redirect_for_a_while_gives_up_no_task(anyio_backend: str) -> None:
-    front = Front(duration=lambda random, _prompt: random.uniform(20.0, 40.0), trouble=from_to(15.0, 30.0, "page 302"))
-
-    outcomes, _ = await run(front, 60)
-
-    assert errors(outcomes) == {}
-    assert front.refused > 60
-
-
 @pytest.mark.parametrize("trouble", ["page 400", "page 403", "page 407", "page 413", "gateway 403"])
 @virtually
 async def test_pages_that_refuse_one_request_refuse_that_one_alone(anyio_backend: str, trouble: str) -> None:

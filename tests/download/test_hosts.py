@@ -18,34 +18,56 @@ from tests.support.virtual import virtually
 # --- the rule
 
 
-def test_a_host_from_which_nothing_comes_is_away_until_the_patience_is_over() -> None:
-    hosts = PictureHosts(300.0)
-    assert hosts.is_away("a.test", 1.0, since=0.5)
-    assert hosts.is_away("a.test", 300.0, since=290.0)
-    assert not hosts.is_away("a.test", 300.6, since=300.0)
-    assert hosts.is_away("b.test", 301.0, since=300.5)
+def away(hosts: PictureHosts, now: float, since: float, *, picture: str = "a", reached: bool = False) -> bool:
+    return hosts.is_away("a.test", picture, now=now, since=since, reached=reached)
+
+
+def that_brought(patience: float | None) -> PictureHosts:
+    """A host that brought a picture at second 0."""
+    hosts = PictureHosts(patience)
+    hosts.brought("a.test", 0.0)
+    return hosts
+
+
+def test_a_host_that_cannot_be_reached_any_more_is_away_until_the_patience_is_over() -> None:
+    hosts = that_brought(300.0)
+    assert away(hosts, 1.0, since=0.5)
+    assert away(hosts, 300.0, since=290.0)
+    assert not away(hosts, 300.6, since=300.0)
+
+
+def test_a_host_that_refuses_one_picture_is_not_away_and_one_that_refuses_two_is() -> None:
+    hosts = that_brought(300.0)
+    assert not away(hosts, 1.0, since=0.5, reached=True)
+    assert not away(hosts, 2.0, since=1.0, reached=True)
+    assert away(hosts, 2.5, since=1.0, reached=True, picture="b")
+    assert away(hosts, 3.0, since=2.0, reached=True)
 
 
 def test_a_picture_that_fails_while_others_come_is_itself_in_trouble() -> None:
-    hosts = PictureHosts(None)
+    hosts = that_brought(None)
     hosts.brought("a.test", 2.0)
-    assert not hosts.is_away("a.test", 3.0, since=1.0)
-    assert hosts.is_away("b.test", 3.0, since=1.0)
-    assert hosts.is_away("a.test", 5.0, since=3.0)
+    assert not away(hosts, 3.0, since=1.0)
+    assert away(hosts, 5.0, since=3.0)
+
+
+def test_a_host_that_has_brought_nothing_yet_may_be_none() -> None:
+    hosts = that_brought(None)
+    assert not hosts.is_away("b.test", "a", now=3.0, since=1.0, reached=False)
 
 
 def test_each_outage_has_the_whole_patience() -> None:
-    hosts = PictureHosts(10.0)
-    assert hosts.is_away("a.test", 9.0, since=0.0)
+    hosts = that_brought(10.0)
+    assert away(hosts, 9.0, since=0.5)
     hosts.brought("a.test", 9.5)
-    assert hosts.is_away("a.test", 18.0, since=9.6)
-    assert not hosts.is_away("a.test", 19.7, since=18.0)
+    assert away(hosts, 18.0, since=9.6)
+    assert not away(hosts, 19.7, since=18.0)
 
 
 def test_without_a_limit_a_host_may_be_away_for_a_day() -> None:
-    hosts = PictureHosts(None)
-    assert hosts.is_away("a.test", 1.0, since=0.0)
-    assert hosts.is_away("a.test", 86400.0, since=86390.0)
+    hosts = that_brought(None)
+    assert away(hosts, 1.0, since=0.5)
+    assert away(hosts, 86400.0, since=86390.0)
 
 
 # --- pictures
@@ -118,9 +140,10 @@ async def test_a_second_outage_right_after_the_first_costs_no_picture_either(any
 async def test_a_host_that_stays_away_ends_all_pictures_soon_after_the_patience(anyio_backend: str) -> None:
     began = anyio.current_time()
 
-    outcomes = await fetched(lambda _path, _now: "refused", 30.0, number=16)
+    outcomes = await fetched(lambda _path, now: "refused" if now > 0.7 else "", 30.0, number=80)
 
-    assert all("Connection refused" in words for words in outcomes)
+    assert all("Connection refused" in words for words in outcomes if words)
+    assert 0 < sum(map(bool, outcomes)) < 80
     assert 30.0 < anyio.current_time() - began < 30.0 + 3 * 6 * CAP
 
 
@@ -140,17 +163,39 @@ async def test_one_picture_that_never_comes_does_not_take_the_patience_of_the_ot
     assert len(asked) <= 6  # the first may come before any other picture has
 
 
+@virtually
+async def test_pictures_of_a_host_that_was_never_there_end_after_their_attempts(anyio_backend: str) -> None:
+    began = anyio.current_time()
+
+    outcomes = await fetched(lambda _path, _now: "refused", 300.0, number=16)
+
+    assert all("not saved in 5 attempts: ConnectError: Connection refused" in words for words in outcomes)
+    assert anyio.current_time() - began < 5 * CAP
+
+
 @pytest.mark.anyio
 async def test_a_batch_waits_for_the_host_of_its_pictures(tmp_path: Path) -> None:
+    first_saved = anyio.Event()
+
+    async def requests() -> AsyncIterator[str]:
+        yield "a kite"
+        await first_saved.wait()
+        yield "a weir"
+        yield "a lock"
+
     with PictureServer() as server:
-        link = server.play("/a.png", *[answer(503, b"busy")] * 12, picture(PNG))
+        link = server.play("/a.png", picture(PNG), *[answer(503, b"busy")] * 24, picture(PNG))
         server.create(server.accepted())
         server.query(server.completed(link))
         async with AsyncImagesClient(
             KEY, base_url=server.base_url, model="m", timeout=5.0, pacing=FixedPacing(0.01)
         ) as client:
             client._downloader.reach = client._downloader.reach._replace(uniform=lambda low, _: low)
-            outcomes = await client.generate_many(["a kite"], download_to=tmp_path, outage_timeout=60.0)
+            errors = []
+            async with client.batch(requests(), download_to=tmp_path, outage_timeout=60.0) as batch:
+                async for outcome in batch:
+                    errors.append(outcome.error)
+                    first_saved.set()
 
-    assert [outcome.error for outcome in outcomes] == [None]
-    assert server.count("/a.png") == 13
+    assert errors == [None] * 3
+    assert server.count("/a.png") == 27

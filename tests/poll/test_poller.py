@@ -87,18 +87,6 @@ async def test_a_redirect_ends_the_wait(anyio_backend: str) -> None:
     assert len(server.gets) == 1
 
 
-@virtually
-async def test_a_redirect_by_what_stands_before_an_api_that_has_answered_is_waited_for(anyio_backend: str) -> None:
-    """A portal, or a page of maintenance: the base URL cannot be wrong."""
-    away, done = partial(page, 302), partial(success, state="completed", resultUrls=["https://x/1.png"])
-    server = Server(get=in_turn(away, away, done))
-    async with server.client() as client:
-        task = await client.wait(await client.create("a cat"))
-
-    assert task.state == "completed"
-    assert len(server.gets) == 3
-
-
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404])
 @virtually
 async def test_the_json_of_a_gateway_does_not_end_the_wait(anyio_backend: str, status: int) -> None:
