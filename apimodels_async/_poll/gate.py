@@ -33,7 +33,8 @@ class QueryGate:
 
     def __init__(self, uniform: Callable[[float, float], float]) -> None:
         self._uniform = uniform
-        self._refusals = 0
+        self._refusals = 0  # in a row; those of queries that were sent together count as one
+        self._refused = -math.inf  # when the last of these was counted
         self._unreachable = 0  # in a row
         self._probes = 0  # since it closed
         self._next_probe = -math.inf
@@ -49,10 +50,19 @@ class QueryGate:
         """Note that a query is sent. While the server cannot be reached, no other one may follow until it has ended."""
         self._next_probe = now + PROBE_PATIENCE
 
-    def refused(self, now: float, retry_after: float | None) -> None:
-        """Close the gate because a query was answered 429."""
-        wait = full_jitter(self._refusals + 1, self._uniform) if retry_after is None else retry_after
-        self._refusals += 1
+    def refused(self, now: float, retry_after: float | None, *, sent: float) -> None:
+        """Close the gate because a query was answered 429.
+
+        Args:
+            now: on the loop's clock.
+            retry_after: seconds that the server asks for.
+            sent: when the query was sent. Where many were under way, only the first refusal is news.
+        """
+        wait = retry_after or 0.0
+        if sent >= self._refused:
+            self._refused = now
+            self._refusals += 1
+            wait = full_jitter(self._refusals, self._uniform) if retry_after is None else retry_after
         self.opens = max(self.opens, now + min(wait, LONGEST_HOLD))
 
     def passed(self) -> None:

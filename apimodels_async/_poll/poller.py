@@ -292,7 +292,7 @@ class Poller:
             if self._ends_a_wait(watched, error):
                 raise
             if isinstance(error, RateLimitError):
-                self.gate.refused(anyio.current_time(), error.retry_after)
+                self.gate.refused(anyio.current_time(), error.retry_after, sent=watched.queried)
             watched.note_failure(error)
         else:
             self.gate.passed()

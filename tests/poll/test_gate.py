@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apimodels_async._limits import BASE
 from apimodels_async._poll.gate import (
     LONGEST_HOLD,
     LONGEST_PAUSE,
@@ -92,15 +93,26 @@ def test_an_open_gate_lets_any_number_pass() -> None:
 
 def test_a_429_is_waited_for_although_the_server_can_be_reached() -> None:
     gate = closed()
-    gate.refused(100.0, 30.0)
+    gate.refused(100.0, 30.0, sent=99.0)
     gate.reached()
     assert gate.pause(110.0) == 21.0  # with a second of jitter
     assert gate.pause(130.0) == 0.0
 
 
+def test_many_429s_to_queries_that_were_sent_together_hold_back_as_one_does() -> None:
+    gate = QueryGate(lambda _low, high: high)
+    for _ in range(64):
+        gate.refused(1.0, None, sent=0.5)
+    assert gate.opens == 1.0 + 2 * BASE
+    gate.refused(3.0, None, sent=2.5)
+    assert gate.opens == 3.0 + 4 * BASE
+    gate.refused(3.5, 30.0, sent=2.5)  # what the server asks for is heeded
+    assert gate.opens == 33.5
+
+
 def test_an_absurd_429_is_not_waited_for_to_the_end() -> None:
     gate = QueryGate(no_jitter)
-    gate.refused(0.0, 1e9)
+    gate.refused(0.0, 1e9, sent=0.0)
     assert gate.pause(0.0) == LONGEST_HOLD
 
 
