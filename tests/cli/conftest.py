@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -88,6 +89,13 @@ def _text(stream: io.TextIOWrapper) -> str:
     stream.flush()
     data: bytes = stream.buffer.getvalue()  # type: ignore[attr-defined]
     return data.decode()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hangups_are_heard() -> None:
+    """Processes inherit that hangups are ignored, where the tests were started with ``nohup``."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
