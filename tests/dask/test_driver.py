@@ -179,10 +179,10 @@ def test_workers_send_nothing_more_when_the_driver_has_left(
     reports.close()  # type: ignore[attr-defined]
 
     wait_until(lambda: not any(state.held for state in ledger.shards()), what="letting go")
-    before = ledger.counts()
-    assert before[Step.INTENT] > 0
+    not_sent = ledger.counts()[Step.INTENT]
+    assert not_sent > 0
     assert not client.processing() or not any(client.processing().values())
-    assert ledger.counts() == before
+    assert ledger.counts()[Step.INTENT] == not_sent  # what was sent may still be saved
 
 
 def test_arguments_out_of_range_are_refused_at_once(client: Any, ledger: PostgresLedger) -> None:
