@@ -42,6 +42,9 @@ _WORDS = ("msg", "message", "error", "detail", "failMsg")
 """Where a server's words stand."""
 _SHOWN = 4096
 """Bytes of a longer one that are kept, to show what it was."""
+_IN_A_ROW = 64
+"""Pieces of a body after which others get their turn: one read may bring ten thousand chunks of a byte, each of
+which takes h11 some 60 microseconds."""
 _BUFFERED = 1 << 16
 """More pieces of a body than can have been received and not been read: h11 keeps 64 KiB."""
 
@@ -199,7 +202,11 @@ async def _received(answer: Received) -> tuple[BytesIO, bool]:
 async def _unpack(chunks: AsyncIterator[bytes], codings: str, body: BytesIO) -> bool:
     """Add to `body` what a body stands for. Return whether that is all of it: no more is read than it may have."""
     decoder = Decoder(codings)
+    read = 0
     async for chunk in chunks:
+        read += 1
+        if read % _IN_A_ROW == 0:
+            await anyio.lowlevel.checkpoint()
         for number, part in enumerate(decoder.pieces(chunk)):
             if number:
                 await anyio.lowlevel.checkpoint()  # a bomb must not hold up the loop
@@ -259,8 +266,12 @@ async def leave(answer: httpx.Response | Received, stream: Stream) -> None:
 
 
 async def _chunks(pieces: AsyncIterator[bytes], where: str) -> AsyncIterator[bytes]:
+    read = 0
     try:
         async for piece in pieces:
+            read += 1
+            if read % _IN_A_ROW == 0:
+                await anyio.lowlevel.checkpoint()
             yield piece
     except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
         failure = translated(error)
@@ -276,5 +287,7 @@ async def unwind(chunks: AsyncIterator[bytes]) -> None:
     the garbage collector, of which trio warns for each; the error of a read from the closed connection ends them all.
     """
     with suppress(Exception):
-        for _ in range(_BUFFERED):
+        for read in range(1, _BUFFERED):
             await anext(chunks)
+            if read % _IN_A_ROW == 0:
+                await anyio.lowlevel.checkpoint()

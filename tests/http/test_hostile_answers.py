@@ -9,10 +9,11 @@ import threading
 import time
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from hypothesis import given
@@ -184,6 +185,52 @@ def test_what_cannot_be_read_is_no_object(body: bytes) -> None:
 
 def test_what_json_does_not_have_says_nothing() -> None:
     assert json_object(b'{"a": NaN, "b": [-Infinity]}') == {"a": None, "b": [None]}
+
+
+class _Crumbs(httpx.AsyncByteStream):
+    """A body in pieces of a byte, all of which are there already."""
+
+    def __init__(self, body: bytes, *, ends: bool) -> None:
+        self._body = body
+        self._ends = ends
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for at in range(len(self._body)):
+            yield self._body[at : at + 1]
+        if not self._ends:
+            raise httpx.ReadError("reset")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.anyio
+async def test_a_body_in_thousands_of_pieces_lets_others_have_their_turn(ends: bool) -> None:
+    body = json.dumps({"code": 200, "msg": "success", "data": TASK | {"more": "x" * 20_000}}).encode()
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    def crumbs(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=_Crumbs(body, ends=ends))
+
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(crumbs)) as http,
+        AsyncImagesClient(KEY, base_url="https://api.example/v1", http_client=http) as client,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(count)
+        await anyio.lowlevel.checkpoint()
+        before = turns
+        if ends:
+            assert (await client.get("task-1")).id == "task-1"
+        else:
+            with pytest.raises(ConnectionFailedError, match="reset"):
+                await client.get("task-1")
+        assert turns - before >= len(body) // 100
+        group.cancel_scope.cancel()
 
 
 @pytest.mark.anyio
