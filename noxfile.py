@@ -287,7 +287,7 @@ def callbacks(session: nox.Session) -> None:
 @nox.session
 def hostile(session: nox.Session) -> None:
     """Hostile servers before the client, hostile clients before the gateway; `-- --only json` for a row."""
-    session.install("--quiet", ".[fast,cli,gateway]", *group("test"))
+    session.install("--quiet", ".[fast,cli,gateway,postgres,dask]", *group("test"))
     session.run("python", "-m", "tests.proofs.hostile", *session.posargs)
 
 
