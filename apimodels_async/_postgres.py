@@ -51,14 +51,8 @@ _READ_ONLY = "25006"
 _LASTING = (
     *("authentication failed", "does not exist", "no pg_hba.conf entry", "no such database", "no such user"),
     *("no password supplied", "permission denied", "is not permitted to log in"),
-    *(' value: "', "invalid integer value", "invalid port number"),
-    *(
-        "definition of service",
-        "statement pooling mode",
-        "does not support SSL",
-        "certificate verify failed",
-        "server certificate for",
-    ),
+    *(' value: "', "invalid integer value", "invalid port number", "definition of service", "statement pooling mode"),
+    *("does not support SSL", "certificate verify failed", "server certificate for"),
 )
 """Words of errors after which waiting is no use. libpq gives no code for them."""
 _SECRETS = frozenset({"password", "sslpassword", "oauth_client_secret"})
@@ -139,6 +133,25 @@ def _is_torn(given: "dict[str, ConnParam]") -> bool:
     """Whether a sign of the password was taken for the end of it: what follows would be shown as host or port."""
     hosts, ports = str(given.get("host") or ""), str(given.get("port") or "")
     return "@" in hosts or any(port and not port.isdecimal() for port in ports.split(","))
+
+
+def make_schema(connection: Connection) -> None:
+    """Make the schema ``apimodels`` unless it is there. Others that do so wait for the end of this transaction."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels'))")
+    # Not by IF NOT EXISTS: that needs the right to make one even where it is there.
+    if connection.execute("SELECT to_regnamespace('apimodels') IS NULL").fetchone() == (True,):
+        connection.execute("CREATE SCHEMA apimodels")
+
+
+def encoding_fault(connection: Connection) -> str | None:
+    """Why the database's encoding cannot hold what a server may say; ``None`` if it can."""
+    [encoding] = connection.execute("SELECT current_setting('server_encoding')").fetchone() or [""]
+    if encoding == "UTF8":
+        return None
+    return (
+        f"has the encoding {encoding}, which cannot hold what a server may say: make a database with CREATE DATABASE … "
+        "ENCODING 'UTF8' TEMPLATE template0"
+    )
 
 
 def is_lasting(error: psycopg.Error) -> bool:

@@ -1,4 +1,4 @@
-"""Create requests. What a client takes from here is imported when the first client is made."""
+"""The engine of a client and its calls. What a client takes from here is imported when the first one is made."""
 
 from typing import TYPE_CHECKING
 

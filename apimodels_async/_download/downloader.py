@@ -76,9 +76,8 @@ class Downloader:
         """
         waiting = Downloader(self.reach.http, self.reach.poller, self.reach.uniform)
         waiting.reach = self.reach._replace(hosts=PictureHosts(patience))
-        normal = DownloadLimits()
-        within = None if patience is None or normal.timeout is None else normal.timeout + patience
-        waiting.limits = normal._replace(timeout=within)
+        within = None if patience is None or self.limits.timeout is None else self.limits.timeout + patience
+        waiting.limits = self.limits._replace(timeout=within)
         return waiting
 
     async def prepare_folder(self, directory: Place) -> Place:

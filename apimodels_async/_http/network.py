@@ -20,6 +20,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 from apimodels_async._http.early_answers import is_final
 from apimodels_async._http.sockets import OpenSockets, SocketStream, taken_over
 from apimodels_async._http.socks import SocksConnection
+from apimodels_async._http.wrapped import WrappedConnection
 
 _OPTIONS = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -224,7 +225,7 @@ class WatchedConnection(httpcore.AsyncNetworkStream):
                 return None
 
 
-class BoundedConnection(httpcore.AsyncNetworkStream):
+class BoundedConnection(WrappedConnection):
     """A connection of httpcore's own whose handshakes end in time.
 
     Args:
@@ -234,7 +235,7 @@ class BoundedConnection(httpcore.AsyncNetworkStream):
     """
 
     def __init__(self, inner: httpcore.AsyncNetworkStream, until: float, handshakes: int) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._until = until
         self._handshakes = handshakes
 
@@ -243,24 +244,12 @@ class BoundedConnection(httpcore.AsyncNetworkStream):
         bound = _left(self._until, timeout) if self._handshakes > 0 else timeout
         return await self._inner.read(max_bytes, bound)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write."""
-        await self._inner.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        """Close it."""
-        await self._inner.aclose()
-
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         """The same connection, encrypted."""
         inner = await self._inner.start_tls(ssl_context, server_hostname, _left(self._until, timeout))
         return BoundedConnection(inner, self._until, self._handshakes - 1) if self._handshakes > 1 else inner
-
-    def get_extra_info(self, info: str) -> Any:
-        """What httpcore asks for."""
-        return self._inner.get_extra_info(info)
 
 
 class Network(httpcore.AsyncNetworkBackend):

@@ -3,18 +3,18 @@
 httpcore reads the replies of such a proxy without a timeout, and leaves the connection open where it refuses.
 """
 
-import ssl
 import time
-from typing import Any
 
 import anyio
 import httpcore
+
+from apimodels_async._http.wrapped import WrappedConnection
 
 _DONE, _WANTS_PASSWORD = b"\x00", b"\x02"
 """Second bytes of a reply. The latter is a refusal in the last one."""
 
 
-class SocksConnection(httpcore.AsyncNetworkStream):
+class SocksConnection(WrappedConnection):
     """A connection that becomes a tunnel.
 
     Args:
@@ -24,7 +24,7 @@ class SocksConnection(httpcore.AsyncNetworkStream):
     """
 
     def __init__(self, inner: httpcore.AsyncNetworkStream, until: float | None, replies: int) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._until = until
         self._replies = replies
 
@@ -45,21 +45,3 @@ class SocksConnection(httpcore.AsyncNetworkStream):
                 with anyio.CancelScope(shield=True):
                     await self.aclose()
         return reply
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write."""
-        await self._inner.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        """Close it."""
-        await self._inner.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        """The tunnel, encrypted."""
-        return await self._inner.start_tls(ssl_context, server_hostname, timeout)
-
-    def get_extra_info(self, info: str) -> Any:
-        """What httpcore asks for."""
-        return self._inner.get_extra_info(info)

@@ -58,11 +58,13 @@ class QueryGate:
             retry_after: seconds that the server asks for.
             sent: when the query was sent. Where many were under way, only the first refusal is news.
         """
-        wait = retry_after or 0.0
-        if sent >= self._refused:
+        is_news = sent >= self._refused
+        if is_news:
             self._refused = now
             self._refusals += 1
-            wait = full_jitter(self._refusals, self._uniform) if retry_after is None else retry_after
+        wait = retry_after or 0.0
+        if is_news and retry_after is None:
+            wait = full_jitter(self._refusals, self._uniform)
         self.opens = max(self.opens, now + min(wait, LONGEST_HOLD))
 
     def passed(self) -> None:

@@ -105,12 +105,8 @@ def refusal(
     if not from_api:
         where += f", {pages.origin(body, server)}{f', through the proxy {via}' if via else ''}"
     words = msg or ("no reason given" if is_json else pages.phrase(status))
-    about_a_model = from_api and "model" in msg.lower()
-    hint = (
-        ""
-        if about_a_model and deciding == 404
-        else _hint(deciding, status, is_json=is_json, query=task_id is not None, url=url, location=location)
-    )
+    nowhere = deciding == 404 and task_id is None and not (from_api and "model" in msg.lower())
+    hint = _hint(deciding, status, is_json=is_json, nowhere=nowhere, url=url, location=location)
     return kind(
         f"{words} ({where}){f'; {hint}' if hint else ''}",
         status=status,
@@ -134,12 +130,12 @@ def _kind(deciding: int, *, is_json: bool, query: bool) -> type[APIError]:
     return _BY_CODE.get(deciding, APIError)
 
 
-def _hint(deciding: int, status: int, *, is_json: bool, query: bool, url: str, location: str) -> str:
+def _hint(deciding: int, status: int, *, is_json: bool, nowhere: bool, url: str, location: str) -> str:
     if status // 100 == 3:
         led = f" from {url}" if url else ""
         led += f" to {location[:_LONGEST_LOCATION]}" if location else ""
         return f"redirects of the API are not followed{led and f' (here{led})'}: check base_url"
-    if deciding == 404 and not query:
+    if nowhere:
         return f"nothing is served at {url or 'that URL'}: check base_url"
     if deciding in _HINTS_FOR_ALL:
         return _HINTS_FOR_ALL[deciding]

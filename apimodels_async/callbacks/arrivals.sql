@@ -1,11 +1,4 @@
 -- The callbacks that the receivers of many hosts have accepted, version 1.
--- Not by IF NOT EXISTS: that needs the right to make one even where it is there.
-DO $$
-BEGIN
-    IF to_regnamespace('apimodels') IS NULL THEN
-        CREATE SCHEMA apimodels;
-    END IF;
-END $$;
 
 CREATE TABLE IF NOT EXISTS apimodels.arrival (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

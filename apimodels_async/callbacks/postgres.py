@@ -10,7 +10,16 @@ from importlib import resources
 from typing import Any, LiteralString, Self, TypeVar
 
 from apimodels_async._group_commit import GroupCommit
-from apimodels_async._postgres import AwayError, Connection, Dsn, PostgresError, Session, in_words
+from apimodels_async._postgres import (
+    AwayError,
+    Connection,
+    Dsn,
+    PostgresError,
+    Session,
+    encoding_fault,
+    in_words,
+    make_schema,
+)
 from apimodels_async._text import storable
 from apimodels_async.callbacks.stores import RETENTION, Arrival
 from apimodels_async.errors import ConfigurationError
@@ -207,9 +216,9 @@ def _row(key: str, arrival: Arrival) -> dict[str, Any]:
 
 
 def _install(connection: Connection, name: str) -> None:
-    if connection.execute("SELECT current_setting('server_encoding')").fetchone() != ("UTF8",):
-        raise ConfigurationError(f"{name} is not UTF8, so that it cannot hold what a server may say")
+    if (fault := encoding_fault(connection)) is not None:
+        raise ConfigurationError(f"{name} {fault}")
     if connection.execute("SELECT to_regclass('apimodels.arrival') IS NULL").fetchone() == (True,):
         with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels'))")
+            make_schema(connection)
             connection.execute((resources.files(__package__ or "") / "arrivals.sql").read_bytes())

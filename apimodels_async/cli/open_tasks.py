@@ -11,6 +11,7 @@ from attrs import define, evolve, field, frozen
 from apimodels_async._download import part_file
 from apimodels_async._download.destination import Place, absolute
 from apimodels_async._download.links import file_stem
+from apimodels_async._json_values import json_bytes
 from apimodels_async.cli import exit_codes, notes
 from apimodels_async.cli.batch import results
 from apimodels_async.cli.batch.keeping import FOLDER, automatic_ledger
@@ -216,7 +217,7 @@ def _rewrite(path: Path, ended: dict[str, dict[str, Any]]) -> None:
             for text in file:
                 row = cast("dict[str, Any]", json.loads(text) if text.strip() else {})
                 news = ended.get(str(row.get("task_id")))
-                part.write(text if news is None else results.encoded({**row, **news}))
+                part.write(text if news is None else json_bytes({**row, **news}))
         part.finish(path.name)
     finally:
         part.discard()

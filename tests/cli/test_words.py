@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from apimodels_async._json_values import json_bytes
 from apimodels_async.cli.batch.progress import BatchProgress
-from apimodels_async.cli.batch.results import encoded, sweep
+from apimodels_async.cli.batch.results import sweep
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.models import BatchStats
 from tests.cli.conftest import at
@@ -61,7 +62,7 @@ def test_what_is_paid_and_not_saved_yet_is_on_the_screen() -> None:
 
 def test_a_line_of_results_is_one_line_whatever_splits_lines() -> None:
     row = {"prompt": "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\rh\ni"}
-    text = encoded(row).decode()
+    text = json_bytes(row).decode()
     assert len(text.splitlines()) == 1
     assert json.loads(text) == row
 

@@ -41,7 +41,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused_before_anything_is_pa
     )
     with pytest.raises(LedgerError, match=f"{name} has the encoding {encoding}.*ENCODING 'UTF8'"):
         PostgresLedger(postgres_server.dsn(name))
-    with pytest.raises(ConfigurationError, match="not UTF8"):
+    with pytest.raises(ConfigurationError, match=f"{name} has the encoding {encoding}.*ENCODING 'UTF8'"):
         PostgresStore(postgres_server.dsn(name))
 
 

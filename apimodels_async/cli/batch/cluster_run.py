@@ -89,7 +89,6 @@ class _Notes(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.WARNING and not hasattr(
-            record, "is_away"
-        ):  # errors are shown by the command line itself
+        # Errors are shown by the command line itself, and `waiting_is_said` says what is waited for.
+        if record.levelno == logging.WARNING and not hasattr(record, "is_away"):
             current().warn(record.getMessage())

@@ -15,7 +15,7 @@ from apimodels_async.cli.batch.request_lines import Line
 from apimodels_async.errors import SubmissionUnknownError
 from apimodels_async.models import Outcome, Task
 
-__all__ = ["NAME", "Results", "encoded", "found_in", "row", "state_of", "sweep"]
+__all__ = ["NAME", "Results", "found_in", "row", "state_of", "sweep"]
 
 NAME = "results.jsonl"
 _NUMBERED = re.compile(r"results\.(\d+)\.jsonl")
@@ -80,7 +80,7 @@ class Results:
 
     def add(self, line: dict[str, Any]) -> None:
         """Note the line of a request; never raises for a disk that takes no more."""
-        text = encoded(line)
+        text = json_bytes(line)
         try:
             self._append(text)
         except OSError as error:
@@ -128,12 +128,12 @@ class Results:
         places = dict(self._places)
         for index in sorted({*places, *unwritten}):
             if index in unwritten:
-                yield encoded(unwritten[index])
+                yield json_bytes(unwritten[index])
             else:
                 self._file.seek(places[index])
                 yield self._file.readline()
         for other in others:
-            yield encoded(other)
+            yield json_bytes(other)
 
     def unwritten(self, others: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """The lines that stand in no file, those of `others` included."""
@@ -185,12 +185,6 @@ def _is_alive(pid: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def encoded(line: dict[str, Any]) -> bytes:
-    """A line of the file."""
-    # What many programs take for the end of a line is escaped as well.
-    return json_bytes(line)
 
 
 def _free_name(path: Path) -> Path:

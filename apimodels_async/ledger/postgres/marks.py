@@ -39,6 +39,8 @@ class Marks:
             LedgerError: none of them was written.
         """
         self._database.check_writable()
+        if not changes:
+            return []
         if held is not None and any(change.digest is not None for change in changes):
             return self._loaded_only(changes, held)
         with self._database.errors("cannot be written"):

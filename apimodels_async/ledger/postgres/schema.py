@@ -2,7 +2,7 @@
 
 from importlib import resources
 
-from apimodels_async._postgres import Connection
+from apimodels_async._postgres import Connection, encoding_fault, make_schema
 from apimodels_async.errors import LedgerError
 
 VERSION = 2
@@ -42,19 +42,15 @@ def install(connection: Connection, name: str, *, create: bool = True) -> None:
         LedgerError: there is none, a newer version of this package wrote it, or the database is of an encoding that
             holds too little.
     """
-    encoding = connection.execute("SELECT current_setting('server_encoding')").fetchone()
-    if encoding != ("UTF8",):
-        raise LedgerError(
-            f"{name} has the encoding {encoding and encoding[0]}, which cannot hold what a server may say: make a "
-            "database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
-        )
+    if (fault := encoding_fault(connection)) is not None:
+        raise LedgerError(f"{name} {fault}")
     if not create:
         check_there(connection, name)
     if version_in(connection, name) == VERSION:
         return
     with connection.transaction():
         connection.execute("SET LOCAL statement_timeout = 0")
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('apimodels'))")
+        make_schema(connection)
         match version_in(connection, name):  # another process may have been first
             case 0:
                 # As one text each, without parameters, so that it may hold many statements.

@@ -1,11 +1,4 @@
 -- The ledger in PostgreSQL (14 or newer), version 2. Everything is in the schema "apimodels".
--- Not by IF NOT EXISTS: that needs the right to make one even where it is there.
-DO $$
-BEGIN
-    IF to_regnamespace('apimodels') IS NULL THEN
-        CREATE SCHEMA apimodels;
-    END IF;
-END $$;
 
 CREATE TABLE apimodels.ledger (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),

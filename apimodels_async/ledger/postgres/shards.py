@@ -214,14 +214,14 @@ UPDATE apimodels.ledger SET granted = granted - (SELECT rest FROM mine) WHERE EX
 """
 """What is left of a run's allowance goes back to the budget, or the last shards of others would lack it."""
 _END_LAPSED = "SELECT apimodels.end_run(id, true) FROM apimodels.run WHERE ended IS NULL"
-_AFFORDABLE = """
-SELECT bool_or(budget IS NULL OR e.cost <= budget - granted), bool_or(budget IS NULL OR e.cost <= budget - used)
-FROM apimodels.entry e, apimodels.ledger, (SELECT coalesce(sum(used), 0) AS used FROM apimodels.run) AS spent
-WHERE e.digest >= %(first)s AND (%(beyond)s::bytea IS NULL OR e.digest < %(beyond)s) AND e.step = 'intent'
-"""
 _FINISH = "UPDATE apimodels.shard SET finished = true WHERE number = %(shard)s AND fence = %(fence)s"
 _IN_RANGE = "e.digest >= %(first)s AND (%(beyond)s::bytea IS NULL OR e.digest < %(beyond)s)"
 _ENTRIES = f"FROM apimodels.entry e WHERE {_IN_RANGE}"
+_AFFORDABLE = f"""
+SELECT bool_or(budget IS NULL OR cost <= budget - granted), bool_or(budget IS NULL OR cost <= budget - used)
+FROM (SELECT e.cost {_ENTRIES} AND e.step = 'intent') AS not_sent, apimodels.ledger,
+    (SELECT coalesce(sum(used), 0) AS used FROM apimodels.run) AS spent
+"""  # noqa: S608
 _REQUESTS = """
 SELECT e.digest, e.occurrence, r.model, r.body, r.given
 FROM apimodels.entry e JOIN apimodels.request r USING (digest, occurrence)
