@@ -39,8 +39,6 @@ class Marks:
             LedgerError: none of them was written.
         """
         self._database.check_writable()
-        if not changes:
-            return []
         if held is not None and any(change.digest is not None for change in changes):
             return self._loaded_only(changes, held)
         with self._database.errors("cannot be written"):
@@ -58,8 +56,9 @@ class Marks:
 
     def _loaded_only(self, changes: Sequence[Change], held: Held) -> list[int]:
         """Without what begins an entry: all entries of a shard are there, or what was loaded has changed."""
-        rest = iter(self.apply(changes=[change for change in changes if change.digest is None], held=held))
-        return [next(rest) if change.digest is None else Result.UNCHANGED for change in changes]
+        rest = [change for change in changes if change.digest is None]
+        results = iter(self.apply(rest, held) if rest else ())
+        return [next(results) if change.digest is None else Result.UNCHANGED for change in changes]
 
     def _mark(self, texts: str, held: Held | None) -> tuple[int, float, list[int]]:
         def work(connection: Connection) -> tuple[int, float, list[int]]:
