@@ -26,7 +26,7 @@ from apimodels_async.gateway.openai_shape import error_object, form_fields, spea
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.requests import RequestBody, origin_of
 from apimodels_async.gateway.results import TaskResults
-from apimodels_async.gateway.sizes import final_size
+from apimodels_async.gateway.sizes import check_answered, final_size
 from apimodels_async.gateway.store import PaintSpec, Store
 from apimodels_async.gateway.store_thread import StoreThread
 from apimodels_async.gateway.tasks import State, TaskRecord, result_urls, schedule, task_data
@@ -42,6 +42,8 @@ __all__ = ["SYNCHRONOUS", "Generations"]
 SYNCHRONOUS = frozenset({"gpt-image-2-lite", "sparkpix-image", "sparkpix-image-edit"})
 """Models whose create request is answered only when the task has ended, with its result."""
 
+_LINKS = "url"
+"""The `response_format` of an answer without the pictures themselves."""
 _LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -181,6 +183,8 @@ class Generations:
     async def _accept(self, asked: CreateBody, inputs: LoadedInputs, origin: str) -> tuple[TaskRecord, bool]:
         """The task, and whether a webhook will be sent."""
         size = final_size(asked.size, asked.ratio, asked.longer, inputs.size)
+        if asked.openai_shaped and asked.response_format != _LINKS:
+            check_answered(asked.n, size)
         task = self._new_task(asked, edit=bool(inputs.pictures))
         seed = self._rng.getrandbits(32) if asked.seed is None else asked.seed
         price = price_of(
@@ -225,8 +229,9 @@ class Generations:
         )
 
     async def _as_openai(self, task: TaskRecord, origin: str, response_format: str | None) -> Response:
-        for index in range(task.n):
-            await self._results.painted(task, index)  # before the answer begins: it can fail
+        if response_format != _LINKS:
+            for index in range(task.n):
+                await self._results.painted(task, index)  # before the answer begins: it can fail
         pieces = self._openai_pieces(task, origin, response_format)
         return StreamingResponse(pieces, media_type="application/json")
 
@@ -235,7 +240,7 @@ class Generations:
         yield f'{{"created":{task.ended // 1000},"data":['
         for index, url in enumerate(result_urls(task, origin)):
             yield "," if index else ""
-            if response_format == "url":
+            if response_format == _LINKS:
                 yield json.dumps({"url": url})
                 continue
             data = await self._results.painted(task, index)

@@ -22,7 +22,7 @@ _Size = tuple[int, int]
 _Points = list[tuple[float, float]]
 
 _TABLES: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
-_LONGEST, _LEADING, _SMALLEST_TITLED = 600, 1.2, 128  # characters; of the type's size; pixels of the shorter side
+_LONGEST, _LEADING, _SMALLEST_TITLED, _LARGE = 600, 1.2, 128, 6e6  # characters; of the type's size; pixels: side, area
 _CJK = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
 _TOKEN = re.compile(rf" |[{_CJK}][\u3001-\u3011\uff01-\uff1f]*|[^ {_CJK}]{{1,24}}")
 _ROOFS = [(0, 0), (1, 0)], [(0, 0), (1, -0.03)], [(0, 0), (0.4, 0), (0.5, -0.09), (0.6, 0), (1, 0)]
@@ -45,15 +45,13 @@ def _named(table: str, text: str, part: int = 0) -> list[str]:
 
 def _mix(one: str | _RGB, other: str | _RGB, share: float) -> _RGB:
     ends = [ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else colour for colour in (one, other)]
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(*ends, strict=True))
-    return red, green, blue
+    return cast("_RGB", tuple(round(a + (b - a) * share) for a, b in zip(*ends, strict=True)))
 
 
 def _gradient(size: _Size, top: _RGB, low: _RGB) -> Image.Image:
     ends = Image.new("RGB", (1, 2), top)
     ends.putpixel((0, 1), low)
-    column = ends.resize((1, size[1]), Image.Resampling.BILINEAR, (0, 0.5, 1, 1.5))
-    return column.resize(size, Image.Resampling.NEAREST)
+    return ends.resize((1, size[1]), Image.Resampling.BILINEAR, (0, 0.5, 1, 1.5)).resize(size, Image.Resampling.NEAREST)
 
 
 class _Brief:
@@ -99,11 +97,8 @@ class _Scene:
         mask = Image.new("L", (size[0] * k, size[1] * k))
         draw = ImageDraw.Draw(mask)
         for shape in shapes:
-            points = [((x - left) * k, (y - up) * k) for x, y in shape]
-            if pen:
-                draw.line(points, ink, max(1, round(pen * self.side * k)), "curve")
-            else:
-                draw.polygon(points, ink)
+            points, wide = [((x - left) * k, (y - up) * k) for x, y in shape], max(1, round(pen * self.side * k))
+            draw.line(points, ink, wide, "curve") if pen else draw.polygon(points, ink)
         self.image.paste(_gradient(size, top, low) if low else top, (left, up), mask.reduce(k))
 
     def circle(self, x: float, y: float, r: float, squash: float = 1, arc: tuple[int, int] = (0, 48)) -> _Points:
@@ -316,17 +311,22 @@ def _wrapped(tokens: list[tuple[str, float]], width: float) -> list[str]:
 def _sheet(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.Image:
     """A poster: a picture with the title and the mark below it."""
     (width, height), side, (paper, ink) = size, min(size), brief.colours[5:]
-    picture = _edited if len(inputs) == 1 else _composed
     if side < _SMALLEST_TITLED:
-        return ImageOps.pad(picture(size, brief, inputs), size, color=paper)
+        return ImageOps.pad(_pictured(size, brief, inputs), size, color=paper)
     margin, small = round(side * 0.05), max(8, round(side * 0.02))
     title = _Title(brief.prompt, width - 2 * margin, height * 0.36, side * (0.05 if len(inputs) == 1 else 0.085))
     room = width - 2 * margin, height - title.height - round(2.6 * margin) - 2 * small
-    painted, sheet = picture(room, brief, inputs), Image.new("RGB", size, paper)
+    painted, sheet = ImageOps.contain(_pictured(room, brief, inputs), room), Image.new("RGB", size, paper)
     sheet.paste(painted, ((width - painted.width) // 2, margin + (room[1] - painted.height) // 2))
     title.draw(sheet, margin, 1.6 * margin + room[1], room[0], ink)
     _Title(MARK, room[0], 2 * small, small).draw(sheet, margin, height - margin - small, room[0], _mix(ink, paper, 0.3))
     return sheet
+
+
+def _pictured(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.Image:
+    """The one input edited, or a scene with the inputs on it; a large one at half the size, to be enlarged."""
+    picture, k = _edited if len(inputs) == 1 else _composed, 2 if size[0] * size[1] > _LARGE else 1
+    return picture((math.ceil(size[0] / k), math.ceil(size[1] / k)), brief, inputs)
 
 
 def _edited(size: _Size, brief: _Brief, inputs: Sequence[Image.Image]) -> Image.Image:
@@ -361,7 +361,7 @@ def _masked(size: _Size, brief: _Brief, source: Image.Image, region: Image.Image
     """A scene where the region is 255, and every other pixel as it was."""
     picture, box = source if source.size == size else source.resize(size), region.getbbox() or (0, 0, *size)
     region = region.crop(box)
-    painted = _Scene(region.size, brief).painted()
+    painted = _pictured(region.size, brief, ()).resize(region.size)
     for inset in (0, 0.15):  # the title stands on a rectangle that is all masked, as in a box or an ellipse
         x, y = (round(side * inset) for side in region.size)
         width, height = region.width - 2 * x, region.height - 2 * y

@@ -2,12 +2,14 @@
 
 import re
 
+from apimodels_async.gateway.limits import MAX_ANSWERED_PIXELS
 from apimodels_async.gateway.refusals import Refusal, quoted
 
 __all__ = [
     "LARGEST",
     "SMALLEST",
     "Size",
+    "check_answered",
     "check_custom",
     "check_gpt_image_2_all",
     "check_ratio",
@@ -103,6 +105,20 @@ def check_gpt_image_2_all(size: Size) -> None:
         raise Refusal(400, "size: gpt-image-2-all takes 3840 pixels at most on the longer side, and 3:1 at the widest")
     if not 655_360 <= size[0] * size[1] <= 8_294_400:
         raise Refusal(400, "size: gpt-image-2-all takes 655,360 to 8,294,400 pixels")
+
+
+def check_answered(n: int, size: Size) -> None:
+    """Check that so many pictures of this size can stand in one answer.
+
+    Raises:
+        Refusal: they cannot.
+    """
+    if n * size[0] * size[1] > MAX_ANSWERED_PIXELS:
+        raise Refusal(
+            400,
+            f"n {n}: pictures in an answer have {MAX_ANSWERED_PIXELS // 1_000_000} megapixels at most together, and "
+            f'these have {size[0]}x{size[1]} each: ask for fewer, for smaller ones, or for response_format "url"',
+        )
 
 
 def final_size(size: Size | None, ratio: Size | None, longer: int | None, picture: Size | None) -> Size:

@@ -232,6 +232,17 @@ class TestFiles:
         result = picture(painted("a city", size=size, output_format=output_format))
         assert (result.size, result.format) == (size, output_format.upper())
 
+    @pytest.mark.parametrize("count", [0, 1, 2])
+    def test_a_large_picture_is_that_of_half_its_size(self, count: int) -> None:
+        inputs = [file(photograph())] * count
+        large, small, other = (
+            picture(painted(prompt, size=size, output_format="jpeg", images=inputs))
+            for prompt, size in (("night", (3001, 2777)), ("night", (1500, 1388)), ("dawn!", (1500, 1388)))
+        )
+        assert large.size == (3001, 2777)
+        large, small, other = (each.resize((300, 277)) for each in (large, small, other))
+        assert difference(large, small) < difference(large, other) / 5
+
     @settings(max_examples=12)
     @given(st.integers(16, 400), st.integers(16, 400), st.text(max_size=60))
     def test_any_prompt_can_be_painted_at_any_size(self, width: int, height: int, prompt: str) -> None:
@@ -393,6 +404,14 @@ class TestMasks:
         inside = Image.composite(changes.convert("RGB"), Image.new("RGB", region.size), region).convert("L")
         altered, masked = (sum(v > 0 for v in image.tobytes()) for image in (inside, region))
         assert altered >= 0.8 * masked - 4
+
+    def test_only_masked_pixels_of_a_large_picture_change(self) -> None:
+        source, region = noise((3001, 2777), "RGB"), Image.new("L", (3001, 2777))
+        ImageDraw.Draw(region).rectangle((5, 7, 2990, 2770), fill=255)
+        result = picture(painted("a dog", size=source.size, images=[file(source)], mask=file(region)))
+        changes = ImageChops.difference(source, result.convert("RGB"))
+        assert Image.composite(Image.new("RGB", source.size), changes, region).getbbox() is None
+        assert ImageStat.Stat(changes, region).mean[0] > 10
 
     def test_a_hole_in_the_input_is_filled(self) -> None:
         source = photograph().convert("RGBA")

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from schemathesis.transport.serialization import Binary
 
+from apimodels_async.gateway.limits import MAX_ANSWERED_PIXELS
+from apimodels_async.gateway.openai_shape import EDITS
+
 MOST_INPUTS = 16
 OWN_SIZES = "gpt-image-2-all"
 """A model with rules of its own for sizes."""
@@ -44,11 +47,21 @@ schemathesis.openapi.format(
 schemathesis.openapi.format("aspect-ratio", st.builds("{}:{}".format, _sides, _sides) | st.sampled_from(["auto"]))
 
 
+def _pixels(fields: dict[str, Any]) -> int:
+    """Of all the pictures that are asked for, as far as they can be told from the fields."""
+    try:
+        across, down = str(fields.get("size")).split("x")
+        return int(fields.get("n") or 1) * int(across) * int(down)
+    except (ValueError, TypeError):
+        return 0
+
+
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
     """Leave out what breaks a rule across fields: a sum of pictures, a mask of none, and the sizes of one model.
 
-    And a list or a null in place of a file: a form has neither, so that what is sent is a file after all.
+    And pictures that are too large to stand in one answer, and a list or a null in place of a file: a form has neither,
+    so that what is sent is a file after all.
     """
     if not isinstance(case.body, dict):
         return True
@@ -59,5 +72,7 @@ def filter_case(context: Any, case: Any) -> bool:
     inputs = sum(len(each) for each in several if isinstance(each, list))
     inputs += sum(fields.get(name) is not None for name in ("image", "image_url"))
     if inputs > MOST_INPUTS or (not inputs and fields.get("mask") is not None):
+        return False
+    if case.path.endswith(EDITS) and fields.get("response_format") != "url" and _pixels(fields) > MAX_ANSWERED_PIXELS:
         return False
     return OWN_SIZES not in str(fields.get("model")) or "size" not in fields
