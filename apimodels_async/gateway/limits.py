@@ -68,9 +68,9 @@ MAX_TAG_VALUES = 250_000
 """Values in the tags of a TIFF or in EXIF data: 64 megapixels in tiles of 256 pixels have two for each."""
 MAX_KEPT_PIXELS = 2 * 4096 * 4096
 """Pixels of all the pictures that one task is painted from. Larger ones are shrunk while they are decoded."""
-MAX_ANSWERED_PIXELS = 84_000_000
-"""Pixels of all the pictures that stand in one answer: about 64 MB in base64, as much as the client of this package
-reads, and ten of the largest size of gpt-image-2-all."""
+MAX_ANSWERED_PIXELS = 2 * 4096 * 4096
+"""Pixels of all the pictures that stand in one answer. As PNG in base64 they have up to 64 MB, if they were made from
+noise; so much is read by the client of this package."""
 SMALL_PICTURE = 4_000_000
 """Pixels, in and out, of a job that does not wait behind large ones."""
 HEAD_DECODE_TIME = 0.2

@@ -116,7 +116,7 @@ def check_answered(n: int, size: Size) -> None:
     if n * size[0] * size[1] > MAX_ANSWERED_PIXELS:
         raise Refusal(
             400,
-            f"n {n}: pictures in an answer have {MAX_ANSWERED_PIXELS // 1_000_000} megapixels at most together, and "
+            f"n {n}: pictures in an answer have {MAX_ANSWERED_PIXELS / 1e6:.3g} megapixels at most together, and "
             f'these have {size[0]}x{size[1]} each: ask for fewer, for smaller ones, or for response_format "url"',
         )
 
