@@ -190,8 +190,14 @@ EDIT = object_of(
         **{name: _OPTIONAL[name] for name in ("size", "quality", "output_format", "response_format", "n")},
     },
 )
-_PART_OF_TEXT = object_of({"text": {"type": "string"}})
-_PART_OF_PICTURE = object_of({"image_url": object_of({"url": _ENCODED})})
+_TEXT = object_of({"text": {"type": "string"}})
+_PICTURE = object_of({"image_url": object_of({"url": _ENCODED})})
+_PARTS: Json = {"type": "array", "items": {"anyOf": [_TEXT, _PICTURE]}}
+
+
+def _message(content: Json) -> Json:
+    return object_of({"content": content}, {"role": {"description": "Not looked at."}})
+
 
 QUESTION = object_of(
     {
@@ -200,16 +206,8 @@ QUESTION = object_of(
             "type": "array",
             "minItems": 1,
             "description": "A text and a picture, in base64 or by its URL, in the content of any of them.",
-            "items": object_of(
-                {
-                    "content": {
-                        "type": "array",
-                        "prefixItems": [_PART_OF_TEXT, _PART_OF_PICTURE],
-                        "minItems": 2,
-                    }
-                },
-                {"role": {"description": "Not looked at."}},
-            ),
+            "items": _message({"anyOf": [{"type": "string"}, _PARTS]}),
+            "contains": _message({**_PARTS, "prefixItems": [_TEXT, _PICTURE], "minItems": 2}),
         },
     }
 )

@@ -86,14 +86,16 @@ def read_question(fields: Mapping[str, object]) -> Question:
     model = fields.get("model")
     texts: list[str] = []
     urls: list[str] = []
-    for part in _parts(fields.get("messages")):
+    for name, part in _parts(fields.get("messages")):
         text, url = part.get("text"), part.get("image_url")
-        if isinstance(text, str):
-            texts.append(text)
         if isinstance(url, dict):
             url = cast("dict[str, object]", url).get("url")
+        if isinstance(text, str):
+            texts.append(text)
         if isinstance(url, str):
             urls.append(url)
+        if not isinstance(text, str) and not isinstance(url, str):
+            raise Refusal(400, f"{name}: give a text or an image_url")
     if not isinstance(model, str) or not model:
         raise Refusal(400, "model is missing")
     if not texts or not urls:
@@ -102,12 +104,15 @@ def read_question(fields: Mapping[str, object]) -> Question:
     return Question(model, brief, picture_source("image_url", urls[-1]))
 
 
-def _parts(messages: object) -> Iterator[dict[str, object]]:
-    for message in cast("list[object]", messages) if isinstance(messages, list) else []:
+def _parts(messages: object) -> Iterator[tuple[str, dict[str, object]]]:
+    """The parts of all contents, with their names. A content that is text alone has none."""
+    for number, message in enumerate(cast("list[object]", messages) if isinstance(messages, list) else []):
         content = cast("dict[str, object]", message).get("content") if isinstance(message, dict) else None
-        for part in cast("list[object]", content) if isinstance(content, list) else []:
-            if isinstance(part, dict):
-                yield cast("dict[str, object]", part)
+        name = f"messages[{number}].content"
+        if not isinstance(content, list | str):
+            raise Refusal(400, f"{name}: give text, or a list of texts and pictures")
+        for place, part in enumerate(cast("list[object]", content) if isinstance(content, list) else []):
+            yield f"{name}[{place}]", cast("dict[str, object]", part) if isinstance(part, dict) else {}
 
 
 def review(data: bytes, brief: str) -> str:

@@ -19,6 +19,11 @@ def question(url: object, brief: str = "BRIEF:\na red fox") -> dict[str, Any]:
     }
 
 
+def with_message(message: object) -> dict[str, Any]:
+    asked = question("data:image/png;base64,AAAA")
+    return {**asked, "messages": [*asked["messages"], message]}
+
+
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
 def test_a_picture_is_compared_with_the_brief_by_the_prompt_in_its_file(opened: Callable[..., Any], form: str) -> None:
     from apimodels_async.gateway.painter import paint
@@ -50,7 +55,10 @@ def test_a_picture_of_others_is_said_to_tell_no_prompt(desk: Any, png: Callable[
         ({"model": "m", "messages": [{"role": "user", "content": "hello"}]}, "messages: only questions"),
         (question("https://elsewhere.example/a.png"), "image_url"),
         (question("data:image/png;base64,AAAA"), "image_url: there is no picture"),
-        (question(7), "messages: only questions"),
+        (question(7), "messages[1].content[1]: give a text or an image_url"),
+        (with_message({"role": "user"}), "messages[2].content: give text, or a list"),
+        (with_message({"content": ["look"]}), "messages[2].content[0]: give a text or an image_url"),
+        (with_message("look"), "messages[2].content: give text, or a list"),
     ],
 )
 def test_anything_else_is_refused(desk: Any, body: dict[str, Any], words: str) -> None:
