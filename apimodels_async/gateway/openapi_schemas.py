@@ -190,9 +190,9 @@ EDIT = object_of(
         **{name: _OPTIONAL[name] for name in ("size", "quality", "output_format", "response_format", "n")},
     },
 )
-_TEXT = object_of({"text": {"type": "string"}})
-_PICTURE = object_of({"image_url": object_of({"url": _ENCODED})})
-_PARTS: Json = {"type": "array", "items": {"anyOf": [_TEXT, _PICTURE]}}
+_PART_OF_TEXT = object_of({"text": {"type": "string"}})
+_PART_OF_PICTURE = object_of({"image_url": object_of({"url": _ENCODED})})
+_PARTS: Json = {"type": "array", "items": {"anyOf": [_PART_OF_TEXT, _PART_OF_PICTURE]}}
 
 
 def _message(content: Json) -> Json:
@@ -207,7 +207,7 @@ QUESTION = object_of(
             "minItems": 1,
             "description": "A text and a picture, in base64 or by its URL, in the content of any of them.",
             "items": _message({"anyOf": [{"type": "string"}, _PARTS]}),
-            "contains": _message({**_PARTS, "prefixItems": [_TEXT, _PICTURE], "minItems": 2}),
+            "contains": _message({**_PARTS, "prefixItems": [_PART_OF_TEXT, _PART_OF_PICTURE], "minItems": 2}),
         },
     }
 )

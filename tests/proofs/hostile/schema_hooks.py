@@ -15,6 +15,8 @@ from schemathesis.transport.serialization import Binary
 
 from apimodels_async.gateway.limits import MAX_ANSWERED_PIXELS
 from apimodels_async.gateway.openai_shape import EDITS
+from apimodels_async.gateway.refusals import Refusal
+from apimodels_async.gateway.sizes import check_resolution, check_size
 
 MOST_INPUTS = 16
 OWN_SIZES = "gpt-image-2-all"
@@ -49,30 +51,34 @@ schemathesis.openapi.format("aspect-ratio", st.builds("{}:{}".format, _sides, _s
 
 def _pixels(fields: dict[str, Any]) -> int:
     """Of all the pictures that are asked for, as far as they can be told from the fields."""
+    size, n = str(fields.get("size")), fields.get("n", 1)
     try:
-        across, down = str(fields.get("size")).split("x")
-        return int(fields.get("n") or 1) * int(across) * int(down)
-    except (ValueError, TypeError):
+        across, down = check_size(size) if "x" in size else (check_resolution(size),) * 2
+    except Refusal:
         return 0
+    return n * across * down if isinstance(n, int) else 0
 
 
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
     """Leave out what breaks a rule across fields: a sum of pictures, a mask of none, and the sizes of one model.
 
-    And pictures that are too large to stand in one answer, and a list or a null in place of a file: a form has neither,
-    so that what is sent is a file after all.
+    And pictures that are too large to stand in one answer, and what no form can hold: a null or a list in place of a
+    file or a text would be sent as a file or a text after all.
     """
     if not isinstance(case.body, dict):
         return True
     fields = cast("dict[str, Any]", case.body)
-    if isinstance(fields.get("file", ""), list | None):
+    files = {"file": fields.get("file", "")}
+    edit = case.path.endswith(EDITS)
+    in_form = {name: value for name, value in fields.items() if name != "image[]"} if edit else files
+    if any(isinstance(value, list | dict | None) for value in in_form.values()):
         return False
     several = [fields.get(name) for name in ("images", "image_urls")]
     inputs = sum(len(each) for each in several if isinstance(each, list))
     inputs += sum(fields.get(name) is not None for name in ("image", "image_url"))
     if inputs > MOST_INPUTS or (not inputs and fields.get("mask") is not None):
         return False
-    if case.path.endswith(EDITS) and fields.get("response_format") != "url" and _pixels(fields) > MAX_ANSWERED_PIXELS:
+    if edit and fields.get("response_format") != "url" and _pixels(fields) > MAX_ANSWERED_PIXELS:
         return False
     return OWN_SIZES not in str(fields.get("model")) or "size" not in fields
