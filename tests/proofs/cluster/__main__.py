@@ -54,6 +54,7 @@ class Disturber:
         self._thawing: list[threading.Timer] = []
         self.done: dict[str, int] = dict.fromkeys(counts, 0)
         self.sending: list[int] = []
+        self.uneven: list[str] = []
 
     @property
     def interruptions(self) -> int:
@@ -82,6 +83,9 @@ class Disturber:
             victim.wait()
             [(sending,)] = self._ledger.database.select(_SENDING, (victim.pid,))
             self.sending.append(sending)
+            [(used, cost, budget)] = self._ledger.database.select(_MONEY)
+            if used != cost or used > budget:
+                self.uneven.append(f"after {self.done['kill']} kills used {used}, cost {cost}, budget {budget}")
         elif what == "partition":
             self.partitions.cut(victim.pid, next(self._peers), 2.2 * self._ttl)
         else:  # longer than its lease, and then let go as a zombie
@@ -105,6 +109,12 @@ WHERE r.ended IS NULL AND r.seen > clock_timestamp() - make_interval(secs => r.t
 """
 _SENDING = """
 SELECT count(*) FROM apimodels.entry WHERE step = 'sending' AND run IN (SELECT id FROM apimodels.run WHERE pid = %s)
+"""
+
+_MONEY = """
+SELECT (SELECT sum(used) FROM apimodels.run), (SELECT sum(cost) FROM apimodels.entry WHERE step IN
+    ('sending', 'created', 'done', 'saved', 'unknown')), budget
+FROM apimodels.ledger
 """
 
 
@@ -144,7 +154,7 @@ def prove(options: argparse.Namespace) -> list[str]:
             mean, most = sum(disturber.sending) / len(disturber.sending), max(disturber.sending)
             busy = os.getloadavg()[1] / (os.cpu_count() or 1)
             print(f"being sent when killed: {mean:.2f} on average, {most} at most; load of each core {busy:.1f}")
-        faults = account.faults(disturber.interruptions, options.unknown)
+        faults = account.faults(disturber.interruptions, options.unknown) + disturber.uneven[:3]
         if options.partitions:
             print("packets dropped by the partitions:", disturber.partitions.dropped)
             if not all(disturber.partitions.dropped):
