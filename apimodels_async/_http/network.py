@@ -17,10 +17,13 @@ import anyio.abc
 import httpcore
 from anyio.streams.tls import TLSAttribute, TLSStream
 
+from apimodels_async._http import versions
 from apimodels_async._http.early_answers import is_final
 from apimodels_async._http.sockets import OpenSockets, SocketStream, taken_over
 from apimodels_async._http.socks import SocksConnection
 from apimodels_async._http.wrapped import WrappedConnection
+
+versions.search_for_sniffio_once()
 
 _OPTIONS = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
