@@ -15,7 +15,7 @@ nox.options.reuse_existing_virtualenvs = True
 PROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGE = ".[cli,gateway]"
 TESTED = ".[cli,gateway,storage,postgres]"
-CLUSTER = ".[cli,gateway,storage,postgres,dask]"
+CLUSTER = ".[cli,fast,gateway,storage,postgres,dask]"
 
 
 def answers(python: str) -> bool:
@@ -204,7 +204,7 @@ def tests_dask(session: nox.Session) -> None:
 @nox.session(name="cluster-demo")
 def cluster_demo(session: nox.Session) -> None:
     """Three workers on one ledger, killed again and again, with a view of the shards; needs PostgreSQL."""
-    session.install("--quiet", CLUSTER, "pytest>=8.3.4")
+    session.install("--quiet", CLUSTER, "pytest>=8.3.4", "trio>=0.27")
     options = session.posargs or ["--kills", "8", "--every", "4", "--requests", "400"]
     session.run("python", "-m", "tests.proofs.cluster", "--demo", *options)
 
@@ -215,7 +215,7 @@ def cluster(session: nox.Session) -> None:
 
     Partitions are made in a network namespace, which needs root; they are left out for others.
     """
-    session.install("--quiet", CLUSTER, "ray", "pytest>=8.3.4")
+    session.install("--quiet", CLUSTER, "ray", "pytest>=8.3.4", "trio>=0.27")
     run = ("python", "-m", "tests.proofs.cluster")
     if session.posargs:
         session.run(*run, *session.posargs)

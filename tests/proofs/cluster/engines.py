@@ -1,5 +1,6 @@
 """The two ways to run workers: plain runs that a supervisor starts again, and Dask workers below a driver."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -27,7 +28,7 @@ class Engine(Protocol):
 
 
 class Plain:
-    """Plain runs of the same work, each in its own process."""
+    """Plain runs of the same work, each in its own process, on asyncio and on trio by turns."""
 
     def __init__(
         self,
@@ -45,11 +46,14 @@ class Plain:
         command = [sys.executable, "-m", "tests.proofs.cluster.worker", dsn, str(folder), str(ttl)]
         log = stack.enter_context((folder.parent / "log").open("ab"))
 
+        backends = itertools.cycle(("asyncio", "trio"))
+
         def start() -> "subprocess.Popen[bytes]":
             group = None if groups is None else next(groups)
             return subprocess.Popen(
-                command, env=os.environ | environment, stdin=subprocess.DEVNULL, stderr=log, group=group
-            )
+                [*command, next(backends)], env=os.environ | environment, stdin=subprocess.DEVNULL, stderr=log,
+                group=group,
+            )  # fmt: skip
 
         self._start = start
         self._workers = [start() for _ in range(workers)]

@@ -29,7 +29,7 @@ class Referee:
         answers_lost: prompts whose answer was cut off.
     """
 
-    def __init__(self, *, latency: float = 0.5, refused: float = 0.08, lost: float = 0.01) -> None:
+    def __init__(self, *, latency: float = 1.0, refused: float = 0.08, lost: float = 0.01) -> None:
         self._accepted: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
         self._random = random.Random(7)

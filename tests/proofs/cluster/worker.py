@@ -1,6 +1,5 @@
-"""One plain run, as a process that may be killed at any moment: DSN FOLDER TTL on the command line."""
+"""One plain run, as a process that may be killed at any moment: DSN FOLDER TTL BACKEND on the command line."""
 
-import asyncio
 import logging
 import sys
 
@@ -20,4 +19,4 @@ async def main(dsn: str, folder: str, ttl: float) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+    anyio.run(main, sys.argv[1], sys.argv[2], float(sys.argv[3]), backend=sys.argv[4])
