@@ -19,6 +19,8 @@ logger = logging.getLogger("apimodels_async")
 GATHER = 0.008
 """Seconds for which writes gather where several come at a time. It halves the transactions and makes a batch faster:
 the thread that writes and the event loop share one interpreter."""
+ENOUGH = 16
+"""Writers that gather at most: half of what a batch sends at once: one half is sent while the other is written."""
 LAZY = 0.5
 """Seconds after which a posted change is written, if no write takes it along before."""
 LINGER = 1.0
@@ -81,7 +83,7 @@ class GroupCommit(Generic[C, R]):
     writers do not queue for the disk. There are three cases:
 
     - A single writer waits for nothing but its own transaction.
-    - Where the last group had several writers, the next gathers for `gather` seconds more.
+    - Where the last group had several writers, the next gathers for `gather` seconds more, or until they are `ENOUGH`.
     - A posted change, for which nothing waits, goes with the next write, or by itself after `LAZY` seconds.
 
     The thread alone takes what has gathered and reports the result. So a writer that is cancelled takes no other's
@@ -106,6 +108,7 @@ class GroupCommit(Generic[C, R]):
         self._gathering: _Group[C, R] = _Group()
         self._writing: _Group[C, R] | None = None
         self._several = False  # the last group had several writers
+        self._patient = False  # the thread waits for the group to grow
         self._running = False
         self._linger = LINGER
         self._unreported: Exception | None = None
@@ -127,6 +130,8 @@ class GroupCommit(Generic[C, R]):
             group.changes.extend(changes)
             group.writers += 1
             group.urgent = True
+            if self._patient and group.writers >= ENOUGH:
+                self._called.notify()
             inline = not self._call_thread()
         if inline:
             self._run()
@@ -163,7 +168,8 @@ class GroupCommit(Generic[C, R]):
     def _call_thread(self) -> bool:
         """With the lock held: have the thread look. False if there can be none, because the interpreter is ending."""
         if self._running:
-            self._called.notify()
+            if not self._patient:
+                self._called.notify()
             return True
         self._running = True
         try:
@@ -191,12 +197,19 @@ class GroupCommit(Generic[C, R]):
                 else:
                     self._running = False
                     return None
-        if self._several and self._gather:
-            time.sleep(self._gather)
-        with self._lock:
+            if self._several:
+                self._let_it_grow()
             group = self._writing = self._gathering
             self._gathering = _Group()
         return group
+
+    def _let_it_grow(self) -> None:
+        """With the lock held: wait until there are enough writers, or the time is over."""
+        until = time.monotonic() + self._gather
+        self._patient = True
+        while self._gathering.writers < ENOUGH and (left := until - time.monotonic()) > 0:
+            self._called.wait(left)
+        self._patient = False
 
     def _write_group(self, group: "_Group[C, R]") -> None:
         results: Sequence[R] = []

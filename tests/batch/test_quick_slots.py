@@ -22,6 +22,23 @@ async def test_free_slots_are_taken_at_once(anyio_backend: str) -> None:
 
 
 @virtually
+async def test_there_are_few_at_first_and_soon_all(anyio_backend: str) -> None:
+    slots, times = QuickSlots(20, 2.0), list[float]()
+    async with anyio.create_task_group() as group:
+        for _ in range(24):  # none is given back
+            group.start_soon(taken_at, slots, times)
+    assert times == [0.0] * 4 + [0.1] * 4 + [0.2] * 8 + [0.3] * 4 + [2.0] * 4
+
+
+@virtually
+async def test_quick_work_does_not_wait_for_more_slots(anyio_backend: str) -> None:
+    slots, began = QuickSlots(20, 2.0), anyio.current_time()
+    for _ in range(100):
+        slots.release(await slots.acquire())
+    assert anyio.current_time() == began
+
+
+@virtually
 async def test_one_that_is_given_back_goes_to_who_waits_first(anyio_backend: str) -> None:
     slots, order = QuickSlots(1, 100.0), list[str]()
 
