@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import subprocess
 
 MODEL = "grok-image/grok-4.2-image"
-PATIENCE = 1800.0
+PATIENCE = 3600.0
 
 
 class Disturber:
