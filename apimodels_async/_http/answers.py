@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from enum import Enum, auto
 from functools import partial
 from io import BytesIO
 from typing import Any, NamedTuple, Protocol, cast
@@ -16,8 +17,9 @@ import httpx
 
 from apimodels_async._http import versions
 from apimodels_async._http.bodies import PIECE
-from apimodels_async._http.decoding import Decoder
+from apimodels_async._http.decoding import STEP, Decoder
 from apimodels_async._http.error_mapping import request_failed, translated
+from apimodels_async._http.long_answers import Outline
 from apimodels_async._http.proxies import Proxy
 from apimodels_async._http.redaction import Redactor
 from apimodels_async._http.trace import SendTrace, Stream
@@ -27,9 +29,13 @@ from apimodels_async._wire.answer import RawResponse, envelope_code
 from apimodels_async._wire.headers import http_date, retry_after
 from apimodels_async._wire.parsing import json_object
 from apimodels_async._wire.refusals import is_of_api
+from apimodels_async._wire.tasks import are_all_links
 
 MAX_ANSWER = 64 << 20
 """Bytes of an answer of the API, unpacked: pictures may come inside it, in base64."""
+
+MAX_PICTURES_ANSWER = 384 << 20
+"""Bytes of an answer with pictures in it, of which only their links are kept: ten of the largest, hardly compressed."""
 
 _KEPT = 1 << 20
 """Bytes of an answer that are kept for an error to show."""
@@ -47,6 +53,14 @@ _IN_A_ROW = 64
 which takes h11 some 60 microseconds."""
 _BUFFERED = 1 << 16
 """More pieces of a body than can have been received and not been read: h11 keeps 64 KiB."""
+
+
+class _Extent(Enum):
+    """How much of an answer was kept."""
+
+    WHOLE = auto()
+    OUTLINE = auto()
+    BEGINNING = auto()
 
 
 class Asked(NamedTuple):
@@ -102,16 +116,16 @@ async def read_answer(response: httpx.Response | Received, redactor: Redactor, a
     """
     if isinstance(response, httpx.Response):
         headers = {name.lower(): value for name, value in response.headers.raw}
-        body, cut = await _body(response, asked)
-        finish = partial(_finished, response.status_code, headers, body, redactor, asked, cut=cut)
+        body, extent = await _body(response, asked)
+        finish = partial(_finished, response.status_code, headers, body, redactor, asked, extent=extent)
     else:
-        body, cut = await _received(response)
-        finish = partial(_finished, response.status, response.headers, body, redactor, asked, cut=cut)
+        body, extent = await _received(response, asked)
+        finish = partial(_finished, response.status, response.headers, body, redactor, asked, extent=extent)
     return await _PARSING.run(finish) if body.tell() > _INLINE else finish()
 
 
 def _finished(
-    status: int, headers: Mapping[bytes, bytes], received: BytesIO, redactor: Redactor, asked: Asked, *, cut: bool
+    status: int, headers: Mapping[bytes, bytes], received: BytesIO, redactor: Redactor, asked: Asked, *, extent: _Extent
 ) -> RawResponse:
     body = received.getvalue()  # no copy of it
     received.close()
@@ -121,7 +135,7 @@ def _finished(
         return None if value is None else printable(redactor.text(value.decode("latin-1")))
 
     long, encoding = len(body) > _KEPT, _encoding(body)
-    cut = cut or (encoding != "utf-8" and len(body) > _WIDE)
+    cut = extent is _Extent.BEGINNING or (encoding != "utf-8" and len(body) > _WIDE)
     begin = body[:_KEPT]
     if encoding != "utf-8":
         with suppress(UnicodeDecodeError):
@@ -130,6 +144,8 @@ def _finished(
     parsed = [redactor.plain(body, encoding) if long else shown]
     del body  # taken out of the list, it is gone before its values are made: a long one must not be there twice
     payload = {} if cut else json_object(parsed.pop())
+    if extent is _Extent.OUTLINE and not are_all_links(payload):
+        payload, cut = {}, True
     inner: object = payload.get("data")
     for part in (payload, cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}) if long else ():
         for name in _WORDS:
@@ -161,48 +177,55 @@ def _encoding(body: bytes) -> str:
     return "utf-8" if found == "utf-8-sig" else found
 
 
-async def _body(response: httpx.Response, asked: Asked) -> tuple[BytesIO, bool]:
-    """An answer's body, unpacked, and whether that is only its beginning, because it is longer than it may be."""
+async def _body(response: httpx.Response, asked: Asked) -> tuple[BytesIO, _Extent]:
+    """An answer's body, unpacked, and how much of it."""
     if not asked.own and response.is_stream_consumed:  # a hook of the caller's has read it
         await response.aclose()
-        return _shown(BytesIO(response.content), whole=len(response.content) <= MAX_ANSWER)
+        extent = _Extent.WHOLE if len(response.content) <= MAX_ANSWER else _Extent.BEGINNING
+        return _shown(BytesIO(response.content), extent)
     # httpx's own reader takes a tenth of a whole query, and unpacks without a limit.
     stream = response.stream
     chunks = aiter(stream) if asked.own and isinstance(stream, httpx.AsyncByteStream) else response.aiter_raw()
     body = BytesIO()
-    whole = True
+    extent = _Extent.WHOLE
     try:
-        whole = await _unpack(chunks, response.headers.get("content-encoding", ""), body)
+        extent = await _unpack(chunks, response.headers.get("content-encoding", ""), body, asked)
     except BaseException as error:
         with anyio.CancelScope(shield=True):
             await response.aclose()
             await unwind(chunks)
         if not isinstance(error, httpx.TransportError) or not asked.was_not_taken(response.status_code):
             raise
-    if whole:
-        await response.aclose()
-    else:
+    if extent is _Extent.BEGINNING:
         with anyio.CancelScope(shield=True):
             await response.aclose()
             await unwind(chunks)
-    return _shown(body, whole=whole)
+    else:
+        await response.aclose()
+    return _shown(body, extent)
 
 
-async def _received(answer: Received) -> tuple[BytesIO, bool]:
+async def _received(answer: Received, asked: Asked) -> tuple[BytesIO, _Extent]:
     """The same, of what did not come through httpx."""
     body = BytesIO()
-    whole = False
+    extent = _Extent.BEGINNING
     try:
-        whole = await _unpack(aiter(answer), answer.headers.get(b"content-encoding", b"").decode("latin-1"), body)
+        codings = answer.headers.get(b"content-encoding", b"").decode("latin-1")
+        extent = await _unpack(aiter(answer), codings, body, asked)
     finally:
-        await answer.aclose(whole=whole)
-    return _shown(body, whole=whole)
+        await answer.aclose(whole=extent is not _Extent.BEGINNING)
+    return _shown(body, extent)
 
 
-async def _unpack(chunks: AsyncIterator[bytes], codings: str, body: BytesIO) -> bool:
-    """Add to `body` what a body stands for. Return whether that is all of it: no more is read than it may have."""
+async def _unpack(chunks: AsyncIterator[bytes], codings: str, body: BytesIO, asked: Asked) -> _Extent:
+    """Add to `body` what a body stands for. No more is read than it may have.
+
+    That of a create request may be longer if that is because of the pictures in it: then their links are looked for,
+    because it is paid.
+    """
     decoder = Decoder(codings)
-    read = 0
+    outline: Outline | None = None
+    read = length = 0
     async for chunk in chunks:
         read += 1
         if read % _IN_A_ROW == 0:
@@ -210,18 +233,43 @@ async def _unpack(chunks: AsyncIterator[bytes], codings: str, body: BytesIO) -> 
         for number, part in enumerate(decoder.pieces(chunk)):
             if number:
                 await anyio.lowlevel.checkpoint()  # a bomb must not hold up the loop
+            length += len(part)
+            if outline is not None:
+                if length > MAX_PICTURES_ANSWER or not outline.add(part):
+                    return _Extent.BEGINNING
+                continue
             body.write(part)
-            if body.tell() > MAX_ANSWER:
-                return False
-    return True
+            if length > MAX_ANSWER:
+                outline = await _outline(body) if asked.trace is not None else None
+                if outline is None:
+                    return _Extent.BEGINNING
+    if outline is None:
+        return _Extent.WHOLE
+    body.seek(0)
+    body.truncate()
+    body.write(outline.json())
+    return _Extent.OUTLINE
 
 
-def _shown(body: BytesIO, *, whole: bool) -> tuple[BytesIO, bool]:
-    """A body, or its beginning, and whether it was cut."""
-    if not whole:
+async def _outline(body: BytesIO) -> Outline | None:
+    """The outline of what has come so far, which then is forgotten but for its beginning; nothing if it is too long."""
+    outline = Outline()
+    body.seek(0)
+    while piece := body.read(STEP):
+        await anyio.lowlevel.checkpoint()
+        if not outline.add(piece):
+            return None
+    body.truncate(_SHOWN)
+    body.seek(0, os.SEEK_END)
+    return outline
+
+
+def _shown(body: BytesIO, extent: _Extent) -> tuple[BytesIO, _Extent]:
+    """A body, or its beginning."""
+    if extent is _Extent.BEGINNING:
         body.truncate(_SHOWN)
     body.seek(0, os.SEEK_END)
-    return body, not whole
+    return body, extent
 
 
 def as_stream(answer: httpx.Response | Received, where: str) -> Stream:

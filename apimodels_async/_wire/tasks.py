@@ -113,6 +113,15 @@ def _openai_pictures(payload: Mapping[str, object]) -> tuple[str, ...] | None:
     return tuple(found) or None
 
 
+def are_all_links(payload: Mapping[str, object]) -> bool:
+    """Whether it holds pictures in OpenAI's shape, and a link to each of them."""
+    data = payload.get("data")
+    inner = cast("dict[str, object]", data).get("data") if isinstance(data, dict) else data
+    entries = cast("list[object]", inner) if isinstance(inner, list) else []
+    urls = [cast("dict[str, object]", entry).get("url") for entry in entries if isinstance(entry, dict)]
+    return bool(entries) and len(urls) == len(entries) and all(isinstance(url, str) and url for url in urls)
+
+
 def _openai_task(payload: dict[str, Any], pictures: tuple[str, ...], task_id: str | None, model: str | None) -> Task:
     return Task(
         id=task_id,

@@ -2,6 +2,7 @@
 
 import gzip
 import inspect
+import json
 import socket
 import sys
 import threading
@@ -442,6 +443,37 @@ async def test_a_create_whose_answer_is_too_long_is_unknown(server: PictureServe
         with pytest.raises(SubmissionUnknownError, match="too long"):
             await client.create("a cat")
     assert server.posts == 1
+
+
+@pytest.mark.usefixtures("_short")
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("wrap", ['{"data": %s}', '{"code": 200, "data": {"data": %s}}'])
+async def test_of_pictures_that_are_too_long_for_an_answer_the_links_are_taken(
+    server: PictureServer, wrap: str, packed: bool
+) -> None:
+    pictures = [{"b64_json": "x" * 700_000, "url": f"https://host/{at}.png"} for at in range(4)]
+    body = (wrap % json.dumps(pictures)).encode()
+    server.create(answer(200, gzip.compress(body), ("Content-Encoding", "gzip")) if packed else answer(200, body))
+    async with client_of(server) as client:
+        task = await client.create("a cat")
+    assert task.result_urls == tuple(f"https://host/{at}.png" for at in range(4))
+    assert server.posts == 1
+
+
+@pytest.mark.usefixtures("_short")
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{"b64_json": "x" * 700_000, "url": "https://host/0.png"}, {"b64_json": "x" * 700_000}],
+        {"taskId": "t", "state": "completed", "resultUrls": ["data:image/png;base64," + "x" * 2_000_000]},
+    ],
+    ids=["a picture without a link", "links that are the pictures"],
+)
+async def test_a_picture_without_a_link_is_not_left_out_silently(server: PictureServer, data: object) -> None:
+    server.create(answer(200, json.dumps({"code": 200, "data": data}).encode()))
+    async with client_of(server) as client:
+        with pytest.raises(SubmissionUnknownError, match="too long"):
+            await client.create("a cat")
 
 
 @pytest.mark.usefixtures("_short")
