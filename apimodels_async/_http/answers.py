@@ -17,7 +17,7 @@ import httpx
 
 from apimodels_async._http import versions
 from apimodels_async._http.bodies import PIECE
-from apimodels_async._http.decoding import STEP, Decoder
+from apimodels_async._http.decoding import Decoder
 from apimodels_async._http.error_mapping import request_failed, translated
 from apimodels_async._http.long_answers import Outline
 from apimodels_async._http.proxies import Proxy
@@ -39,6 +39,8 @@ MAX_PICTURES_ANSWER = 384 << 20
 
 _KEPT = 1 << 20
 """Bytes of an answer that are kept for an error to show."""
+_OUTLINED = 128 << 10
+"""Bytes of a long answer that are looked through at once."""
 _WIDE = 16 << 20
 """Bytes of an answer that are read if it is not in UTF-8: decoding takes several times as many."""
 _INLINE = 256 << 10
@@ -234,34 +236,30 @@ async def _unpack(chunks: AsyncIterator[bytes], codings: str, body: BytesIO, ask
             if number:
                 await anyio.lowlevel.checkpoint()  # a bomb must not hold up the loop
             length += len(part)
-            if outline is not None:
-                if length > MAX_PICTURES_ANSWER or not outline.add(part):
-                    return _Extent.BEGINNING
-                continue
             body.write(part)
-            if length > MAX_ANSWER:
-                outline = await _outline(body) if asked.trace is not None else None
-                if outline is None:
-                    return _Extent.BEGINNING
+            if outline is None and length > MAX_ANSWER and asked.trace is not None:
+                outline = Outline()
+            if outline is None and length > MAX_ANSWER:
+                return _Extent.BEGINNING
+            if outline is not None and not (await _outlined(outline, body) and length <= MAX_PICTURES_ANSWER):
+                body.write(outline.json())
+                return _Extent.BEGINNING
     if outline is None:
         return _Extent.WHOLE
-    body.seek(0)
-    body.truncate()
     body.write(outline.json())
     return _Extent.OUTLINE
 
 
-async def _outline(body: BytesIO) -> Outline | None:
-    """The outline of what has come so far, which then is forgotten but for its beginning; nothing if it is too long."""
-    outline = Outline()
+async def _outlined(outline: Outline, body: BytesIO) -> bool:
+    """Add what has come to the outline, and forget it. False if the outline is too long."""
     body.seek(0)
-    while piece := body.read(STEP):
+    short = True
+    while short and (piece := body.read(_OUTLINED)):
         await anyio.lowlevel.checkpoint()
-        if not outline.add(piece):
-            return None
-    body.truncate(_SHOWN)
-    body.seek(0, os.SEEK_END)
-    return outline
+        short = outline.add(piece)
+    body.seek(0)
+    body.truncate()
+    return short
 
 
 def _shown(body: BytesIO, extent: _Extent) -> tuple[BytesIO, _Extent]:

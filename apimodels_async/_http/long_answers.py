@@ -7,7 +7,8 @@ LONGEST_TEXT = 64 << 10
 MOST_OUTLINED = 1 << 20
 """Bytes of all that is kept."""
 
-_END = re.compile(rb'["\\]')
+_INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+"""A text up to its end, or up to a backslash whose character is still to come."""
 
 
 class Outline:
@@ -41,21 +42,13 @@ class Outline:
         return end
 
     def _inside(self, piece: bytes, at: int) -> int:
-        if self._escaped:
-            self._escaped = False
-            self._keep(piece[at : at + 1])
-            return at + 1
-        found = _END.search(piece, at)
-        end = len(piece) if found is None else found.start()
-        self._keep(piece[at:end])
-        if found is None:
-            return end
-        if found[0] == b'"':
+        found = _INSIDE.match(piece, at + self._escaped)
+        end = len(piece) if found is None else found.end()
+        self._escaped = piece[end : end + 1] == b"\\"
+        self._keep(piece[at : end + self._escaped])
+        if piece[end : end + 1] == b'"':
             self._kept += b'"'
             self._text = None
-        else:
-            self._keep(b"\\")
-            self._escaped = True
         return end + 1
 
     def _keep(self, part: bytes) -> None:

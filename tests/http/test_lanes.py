@@ -472,8 +472,10 @@ async def test_of_pictures_that_are_too_long_for_an_answer_the_links_are_taken(
 async def test_a_picture_without_a_link_is_not_left_out_silently(server: PictureServer, data: object) -> None:
     server.create(answer(200, json.dumps({"code": 200, "data": data}).encode()))
     async with client_of(server) as client:
-        with pytest.raises(SubmissionUnknownError, match="too long"):
+        with pytest.raises(SubmissionUnknownError, match="too long") as unknown:
             await client.create("a cat")
+    assert isinstance(unknown.value.__cause__, ProtocolError)
+    assert b'"data": ' in unknown.value.__cause__.body
 
 
 @pytest.mark.usefixtures("_short")

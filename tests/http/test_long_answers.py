@@ -21,6 +21,12 @@ def outline(data: bytes, size: int) -> bytes:
     return kept.json()
 
 
+@given(st.text(alphabet='\\"a[,', max_size=40), st.integers(1, 3))
+def test_texts_end_where_json_ends_them(value: str, size: int) -> None:
+    data = json.dumps([value, "x", {value: value}]).encode()
+    assert outline(data, size) == data
+
+
 @given(_values, st.integers(1, 7), st.booleans())
 def test_json_without_long_texts_stays_as_it_is(value: object, size: int, ascii_only: bool) -> None:
     data = json.dumps(value, ensure_ascii=ascii_only).encode()
