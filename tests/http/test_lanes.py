@@ -475,7 +475,7 @@ async def test_a_picture_without_a_link_is_not_left_out_silently(server: Picture
         with pytest.raises(SubmissionUnknownError, match="too long") as unknown:
             await client.create("a cat")
     assert isinstance(unknown.value.__cause__, ProtocolError)
-    assert b'"data": ' in unknown.value.__cause__.body
+    assert '"data": ' in unknown.value.__cause__.body
 
 
 @pytest.mark.usefixtures("_short")
