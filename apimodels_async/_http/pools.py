@@ -1,8 +1,8 @@
 """Several small pools of connections in place of a large one. Making and closing them comes in as arguments."""
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Generic, TypeVar
 
 import anyio
@@ -64,23 +64,29 @@ class PoolSet(Generic[T]):
         self._width = width
         self._lanes: list[Lane[T]] = []
 
-    @asynccontextmanager
-    async def acquire(self) -> AsyncGenerator[Lane[T]]:
+    def acquire(self) -> "_Use[T]":
         """A lane for one request."""
-        await self._close_idle_one()
+        return _Use(self)
+
+    async def begin(self) -> Lane[T]:
+        """One more request on a lane."""
+        if len(self._lanes) > 1:
+            await self._close_idle_one()
         lane = next((each for each in self._lanes if each.busy < self._width), None)
         if lane is None:
             lane = Lane(self._make())
             self._lanes.append(lane)
         lane.busy += 1
-        try:
-            yield lane
-        finally:
-            lane.busy -= 1
+        return lane
+
+    async def end(self, lane: Lane[T]) -> None:
+        """One less."""
+        lane.busy -= 1
+        if len(self._lanes) > 1:  # the only one is not closed
             lane.since = self._clock()
-            if lane.retired and not lane.busy:
-                with anyio.CancelScope(shield=True):
-                    await self._shut(lane)
+        if lane.retired and not lane.busy:
+            with anyio.CancelScope(shield=True):
+                await self._shut(lane)
 
     def retire(self, lane: Lane[T]) -> None:
         """Send no more requests over a lane that is in use: its idle connections may be dead."""
@@ -89,9 +95,7 @@ class PoolSet(Generic[T]):
             self._lanes.remove(lane)
 
     async def _close_idle_one(self) -> None:
-        """Close the last lane, but for the first, if it has not been needed for a while."""
-        if len(self._lanes) < 2:
-            return
+        """Close the last of several lanes if it has not been needed for a while."""
         last = self._lanes[-1]
         if not last.busy and self._clock() - last.since > self._idle:
             self._lanes.pop()
@@ -102,3 +106,23 @@ class PoolSet(Generic[T]):
             await self._close(lane.pool)
         except Exception:  # its connections are gone, one way or the other; the request must not suffer
             logger.debug("a connection could not be closed", exc_info=True)
+
+
+class _Use(Generic[T]):
+    """A context manager; `contextlib`'s would cost twice as much, and this is done for every query."""
+
+    __slots__ = ("_lane", "_pools")
+
+    def __init__(self, pools: PoolSet[T]) -> None:
+        self._pools = pools
+        self._lane: Lane[T] | None = None
+
+    async def __aenter__(self) -> Lane[T]:
+        self._lane = await self._pools.begin()
+        return self._lane
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._lane is not None:
+            await self._pools.end(self._lane)

@@ -35,10 +35,13 @@ def json_value(text: str) -> object:
 
 def _parsed(text: str) -> object:
     try:
-        return json.loads(text, parse_constant=_nothing)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
 
 
 def _nothing(_: str) -> None:
     """``NaN`` and its like are not JSON, and say nothing."""
+
+
+_DECODER = json.JSONDecoder(parse_constant=_nothing)  # `json.loads` would make one for each answer
