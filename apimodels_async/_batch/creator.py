@@ -1,4 +1,4 @@
-"""Sending the create requests of a batch: as many at once as connections and memory allow."""
+"""Sending the create requests of a batch: as many at once as slots and memory allow."""
 
 import logging
 from collections.abc import Callable
@@ -9,7 +9,6 @@ from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.budget import BudgetExceededError, UnpricedModelError
 from apimodels_async._batch.byte_limit import ByteLimit
 from apimodels_async._batch.options import BatchOptions, Item
-from apimodels_async._batch.quick_slots import QuickSlots
 from apimodels_async._batch.resume import not_submitted
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
@@ -22,11 +21,6 @@ from apimodels_async.models import Task
 
 logger = logging.getLogger("apimodels_async")
 
-QUICK = 2.0
-"""Seconds for which a create request holds one of the `CREATES` slots at most: those of a synchronous model take a
-minute, and must not delay the others."""
-CREATES = 32
-"""Quick create requests at once."""
 BODIES = 64 << 20
 """Bytes that the bodies of create requests may take at once, however many are under way: pictures are in them."""
 
@@ -62,7 +56,7 @@ class Creator:
         self._records = records
         self._keep = keep
         self._on_upload = on_upload
-        self._slots = QuickSlots(CREATES, QUICK)
+        self._slots = engine.quick_slots
         self._bodies = ByteLimit(BODIES)
         self._hold = engine.hold(options.outage_timeout)
         self.stop: Stop | None = None

@@ -12,8 +12,8 @@ from apimodels_async._download.names import Naming
 from apimodels_async.models import BatchEvent, GenerationRequest, Task
 
 if TYPE_CHECKING:
-    from apimodels_async._batch.quick_slots import Slot
     from apimodels_async._create.prepare import PreparedRequest
+    from apimodels_async._create.quick_slots import Slot
     from apimodels_async.instrumentation.port import Operation
 
 Requests: TypeAlias = Iterable[GenerationRequest | str] | AsyncIterable[GenerationRequest | str]

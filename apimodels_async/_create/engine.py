@@ -15,6 +15,7 @@ from apimodels_async._create.hold import Brake, Hold
 from apimodels_async._create.journal import Journal
 from apimodels_async._create.open_files import read_awaited_pictures
 from apimodels_async._create.prepare import PreparedRequest, prepare
+from apimodels_async._create.quick_slots import QuickSlots
 from apimodels_async._create.recovery import AFTER_THE_LONGEST, CALLED_WITHIN, recover_by_callback
 from apimodels_async._create.submitter import Submitter
 from apimodels_async._create.uploads import OnUpload, Uploads
@@ -110,6 +111,11 @@ class Engine:
     async def load(self, *modules: str) -> None:
         """Import what one kind of call needs, beside the event loop."""
         await imported(*modules)
+
+    @cached_property
+    def quick_slots(self) -> QuickSlots:
+        """How many create requests of batches are under way at once, in all batches together."""
+        return QuickSlots()
 
     @cached_property
     def pacing(self) -> Pacing:

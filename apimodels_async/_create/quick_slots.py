@@ -1,9 +1,16 @@
-"""Slots for work that is quick as a rule: what takes longer does not keep others from theirs."""
+"""Slots for create requests, which are quick as a rule: what takes longer does not keep others from theirs."""
+
+from collections import deque
 
 import anyio
 
-FIRST, DOUBLING = 4, 0.1
-"""Slots that there are at first, and seconds in which they become twice as many."""
+CREATES = 32
+"""Quick create requests of one client at once."""
+QUICK = 2.0
+"""Seconds for which a create request holds one of the `CREATES` slots at most: those of a synchronous model take a
+minute, and must not delay the others."""
+FIRST, DOUBLING = 4, 0.5
+"""Slots that there are at first, and seconds after which they are twice as many in any case."""
 
 
 class Slot:
@@ -15,32 +22,31 @@ class Slot:
 class QuickSlots:
     """A number of slots. Where none is free, one that has been held for a while is taken away for the next request.
 
-    They are few at first: what dies, or meets a dead server, in its first moment has few requests under way, of which
-    nobody knows what became. With all of them at once, most of the unknown requests came from that moment.
+    They are few at first, and each that is given back makes room for one more, until there are all: what dies, or meets
+    a dead server, in its first moment has few requests under way, of which nobody knows what became.
 
     Args:
         number: of slots.
         seconds: for which a slot is held in any case.
     """
 
-    def __init__(self, number: int, seconds: float) -> None:
+    def __init__(self, number: int = CREATES, seconds: float = QUICK) -> None:
         self._free = anyio.Semaphore(min(FIRST, number), fast_acquire=True)
         self._number = number
         self._seconds = seconds
         self._held: dict[Slot, float] = {}  # until when, the first taken first
-        self._begun = False
+        self._not_yet: deque[Slot] | None = None  # held by nobody
 
-    def _begin(self) -> None:
-        """Hold the slots that there are not yet."""
-        self._begun = True
+    def _begin(self) -> deque[Slot]:
         now = anyio.current_time()
-        for at in range(FIRST, self._number):
-            self._held[Slot()] = now + DOUBLING * (at // FIRST).bit_length()
+        not_yet = {Slot(): now + DOUBLING * (at // FIRST).bit_length() for at in range(FIRST, self._number)}
+        self._held.update(not_yet)
+        return deque(not_yet)
 
     async def acquire(self) -> Slot:
         """Wait for a slot, and take it."""
-        if not self._begun:
-            self._begin()
+        if self._not_yet is None:
+            self._not_yet = self._begin()
         try:
             self._free.acquire_nowait()
         except anyio.WouldBlock:
@@ -62,9 +68,16 @@ class QuickSlots:
         now = anyio.current_time()
         for slot, until in list(self._held.items()):
             if until <= now:
-                self.release(slot)
+                self._give_back(slot)
 
     def release(self, slot: Slot) -> None:
         """Give a slot back, unless it was taken away meanwhile."""
-        if self._held.pop(slot, None) is not None:
-            self._free.release()
+        if self._give_back(slot):
+            while self._not_yet and not self._give_back(self._not_yet.popleft()):
+                pass
+
+    def _give_back(self, slot: Slot) -> bool:
+        if self._held.pop(slot, None) is None:
+            return False
+        self._free.release()
+        return True

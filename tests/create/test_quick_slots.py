@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from apimodels_async._batch.quick_slots import QuickSlots
+from apimodels_async._create.quick_slots import QuickSlots
 from tests.support.virtual import virtually
 
 
@@ -27,7 +27,30 @@ async def test_there_are_few_at_first_and_soon_all(anyio_backend: str) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(24):  # none is given back
             group.start_soon(taken_at, slots, times)
-    assert times == [0.0] * 4 + [0.1] * 4 + [0.2] * 8 + [0.3] * 4 + [2.0] * 4
+    assert times == [0.0] * 4 + [0.5] * 4 + [1.0] * 8 + [1.5] * 4 + [2.0] * 4
+
+
+@virtually
+async def test_each_that_is_given_back_makes_room_for_one_more(anyio_backend: str) -> None:
+    slots, under_way, most = QuickSlots(20, 2.0), 0, list[int]()
+
+    async def work() -> None:
+        nonlocal under_way
+        slot = await slots.acquire()
+        under_way += 1
+        most.append(under_way)
+        await anyio.sleep(0.01)
+        under_way -= 1
+        slots.release(slot)
+
+    began = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        for _ in range(4 + 8 + 16 + 20):
+            group.start_soon(work)
+    assert round(anyio.current_time() - began, 6) == 0.04
+    assert max(most[:4]) == 4
+    assert max(most[:12]) <= 8
+    assert max(most) == 20
 
 
 @virtually
