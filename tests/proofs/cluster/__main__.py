@@ -64,7 +64,7 @@ class Disturber:
         """Do the next thing, if its time has come."""
         if not self.left or time.monotonic() < self._next:
             return
-        victim = self._victim(engine)
+        victim = self._victim(engine, whole=self.left[-1] == "partition")
         if victim is None:
             # One that has just begun does nothing yet that could go wrong. But the first that does something is not
             # waited for: it would always be met as it sends all that may be in flight at once.
@@ -95,10 +95,11 @@ class Disturber:
             timer.start()
             self._thawing.append(timer)
 
-    def _victim(self, engine: Engine) -> "subprocess.Popen[bytes] | None":
-        """A worker that is working on a shard in which something is under way."""
+    def _victim(self, engine: Engine, *, whole: bool) -> "subprocess.Popen[bytes] | None":
+        """A worker that is working on a shard in which something is under way; `whole`: and reaches all its peers."""
         busy = {pid for (pid,) in self._ledger.database.select(_BUSY)}
-        working = [worker for worker in engine.workers() if worker.pid in busy]
+        working = [worker for worker in engine.workers() if worker.pid in busy and worker.poll() is None]
+        working = [worker for worker in working if not (whole and self.partitions.is_cut(worker.pid))]
         return self._random.choice(working) if working else None
 
 

@@ -43,23 +43,34 @@ class Partitions:
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         self._ports = ports
+        self._cut: set[str] = set()
         self.dropped: list[int] = []
 
     def cut(self, pid: int, peer: str, seconds: float) -> None:
         """Drop what a worker sends to a peer for so long."""
         named = ["--dports", ",".join(map(str, self._ports.values()))]
         where = ["--dports", str(self._ports[peer])] if peer in self._ports else ["!", *named]
-        group = str(Path(f"/proc/{pid}").stat().st_gid)
+        group = _group(pid)
+        self._cut.add(group)
         rule = ["OUTPUT", "-p", "tcp", "-m", "owner", "--gid-owner", group, "-m", "multiport", *where, "-j", "DROP"]
         _iptables("-A", *rule)
         timer = threading.Timer(seconds, self._heal, (group, rule))
         timer.daemon = True
         timer.start()
 
+    def is_cut(self, pid: int) -> bool:
+        """Whether a worker is cut off now. What it sends to a second peer depends on the first."""
+        return _group(pid) in self._cut
+
     def _heal(self, group: str, rule: Sequence[str]) -> None:
         lines = _iptables("-nvxL", "OUTPUT").splitlines()
         self.dropped += [int(line.split()[0]) for line in lines if f"GID match {group} " in line][:1]
         _iptables("-D", *rule)
+        self._cut.discard(group)
+
+
+def _group(pid: int) -> str:
+    return str(Path(f"/proc/{pid}").stat().st_gid)
 
 
 def _iptables(*arguments: str) -> str:
