@@ -22,13 +22,15 @@ logger: logging.Logger = logging.getLogger("apimodels_async")
 
 AT_ONCE = 2
 """Shards that a plain run works on at once, so that the last tasks of one do not leave it idle."""
+LEFT_BEHIND = 2
+"""Shards that it takes beyond these if a run that has ended left them: there are tasks in them that are paid."""
 
 
 class PlainRun:
     """One of several plain runs on a ledger, each in a process of its own and none of them in charge.
 
-    A shard is taken only if no process that is alive holds it: its run has ended, or its lease has run out. The order
-    is by chance, so that runs that begin together seldom reach for the same one.
+    A shard is taken only if no process that is alive holds it: its run has ended, or its lease has run out. Those that
+    were begun come first. Else the order is by chance, so that runs that begin together seldom reach for the same one.
 
     Args:
         client: makes the requests.
@@ -104,8 +106,9 @@ class PlainRun:
         left = [each for each in states if not each.finished and each.number not in self._given_up]
         free = [each for each in left if not each.held and each.number not in self._mine]
         self._shuffle(free)
-        if not self._no_more:
-            for state in free[: AT_ONCE - len(self._mine)]:
+        free.sort(key=lambda state: not state.fence)
+        for state in [] if self._no_more else free:
+            if len(self._mine) < AT_ONCE + (LEFT_BEHIND if state.fence else 0):
                 self._mine.add(state.number)
                 group.start_soon(self._work, state.number, len(states))
         return bool(self._mine or (left and not self._no_more))

@@ -5,6 +5,7 @@ python -m tests.proofs.cluster [--engine plain|dask] [--kills N] [--crashes N] [
 
 import argparse
 import itertools
+import math
 import os
 import random
 import signal
@@ -55,10 +56,20 @@ class Disturber:
         self.done: dict[str, int] = dict.fromkeys(counts, 0)
         self.sending: list[int] = []
         self.uneven: list[str] = []
+        self._left: dict[tuple[int, int], float] = {}
+        self.taken_after: list[float] = []
 
     @property
     def interruptions(self) -> int:
         return sum(self.done.values())
+
+    def look(self) -> None:
+        """Note when shards with accepted tasks of dead workers are begun again: seconds after their lease."""
+        if self._left:
+            now = time.monotonic()
+            fences = {state.number: state.fence for state in self._ledger.shards()}
+            taken = [(number, fence) for number, fence in self._left if fences[number] > fence]
+            self.taken_after += [max(0.0, now - self._left.pop(each) - self._ttl) for each in taken]
 
     def act(self, engine: Engine) -> None:
         """Do the next thing, if its time has come."""
@@ -83,6 +94,8 @@ class Disturber:
             victim.wait()
             [(sending,)] = self._ledger.database.select(_SENDING, (victim.pid,))
             self.sending.append(sending)
+            now = time.monotonic()
+            self._left |= dict.fromkeys(self._ledger.database.select(_LEFT, (victim.pid,)), now)
             [(used, cost, budget)] = self._ledger.database.select(_MONEY)
             if used != cost or used > budget:
                 self.uneven.append(f"after {self.done['kill']} kills used {used}, cost {cost}, budget {budget}")
@@ -112,6 +125,11 @@ _SENDING = """
 SELECT count(*) FROM apimodels.entry WHERE step = 'sending' AND run IN (SELECT id FROM apimodels.run WHERE pid = %s)
 """
 
+_LEFT = """
+SELECT s.number, s.fence FROM apimodels.shard s JOIN apimodels.run r ON r.id = s.run
+WHERE r.pid = %s AND NOT s.finished AND EXISTS (SELECT FROM apimodels.entry e WHERE e.digest >= s.first
+    AND (s.beyond IS NULL OR e.digest < s.beyond) AND e.step IN ('created', 'done'))
+"""
 _MONEY = """
 SELECT (SELECT sum(used) FROM apimodels.run), (SELECT sum(cost) FROM apimodels.entry WHERE step IN
     ('sending', 'created', 'done', 'saved', 'unknown')), budget
@@ -140,6 +158,7 @@ def prove(options: argparse.Namespace) -> list[str]:
         while engine.tend() or disturber.left:
             if disturber.left and all(state.finished for state in ledger.shards()):
                 loaded = load(ledger, options, loaded)
+            disturber.look()
             disturber.act(engine)
             if time.monotonic() - shown > (1.0 if options.demo else 10.0):
                 shown = time.monotonic()
@@ -147,22 +166,30 @@ def prove(options: argparse.Namespace) -> list[str]:
             if time.monotonic() - began > PATIENCE:
                 return [f"not done after {PATIENCE:g} s"]
             time.sleep(0.1)
-        account = Account.of(referee, ledger)
-        print(
-            f"\n{options.engine}: {disturber.done} in {time.monotonic() - began:.0f} s\n{account.lines()}", flush=True
-        )
-        if disturber.sending:
-            mean, most = sum(disturber.sending) / len(disturber.sending), max(disturber.sending)
-            busy = os.getloadavg()[1] / (os.cpu_count() or 1)
-            print(f"being sent when killed: {mean:.2f} on average, {most} at most; load of each core {busy:.1f}")
-        faults = account.faults(disturber.interruptions, options.unknown) + disturber.uneven[:3]
-        if options.partitions:
-            print("packets dropped by the partitions:", disturber.partitions.dropped)
-            if not all(disturber.partitions.dropped):
-                faults.append("a partition has dropped nothing")
-        if options.rate is not None and account.busiest > 1.2 * options.rate + 1:
-            faults.append(f"{account.busiest} in the busiest second at rate {options.rate:g}")
-        return faults
+        print(f"\n{options.engine}: {disturber.done} in {time.monotonic() - began:.0f} s", flush=True)
+        return judge(options, disturber, Account.of(referee, ledger))
+
+
+def judge(options: argparse.Namespace, disturber: Disturber, account: Account) -> list[str]:
+    """Print what was seen, and return what is not as it must be."""
+    print(account.lines(), flush=True)
+    faults = account.faults(disturber.interruptions, options.unknown) + disturber.uneven[:3]
+    if disturber.sending:
+        mean, most = sum(disturber.sending) / len(disturber.sending), max(disturber.sending)
+        busy = os.getloadavg()[1] / (os.cpu_count() or 1)
+        print(f"being sent when killed: {mean:.2f} on average, {most} at most; load of each core {busy:.1f}")
+    if after := disturber.taken_after:
+        average, longest = sum(after) / len(after), max(after)
+        print(f"accepted tasks watched again: {average:.1f} s after the lease on average, {longest:.1f} at most")
+    if options.watched is not None and max(disturber.taken_after, default=math.inf) > options.watched:
+        faults.append(f"accepted tasks were watched again later than {options.watched:g} s after the lease")
+    if options.partitions:
+        print("packets dropped by the partitions:", disturber.partitions.dropped)
+        if not all(disturber.partitions.dropped):
+            faults.append("a partition has dropped nothing")
+    if options.rate is not None and account.busiest > 1.2 * options.rate + 1:
+        faults.append(f"{account.busiest} in the busiest second at rate {options.rate:g}")
+    return faults
 
 
 def load(ledger: PostgresLedger, options: argparse.Namespace, loaded: int) -> int:
@@ -200,6 +227,7 @@ def main() -> int:
     parser.add_argument("--ttl", type=float, default=4.0, help="seconds of a lease")
     parser.add_argument("--every", type=float, default=1.5, help="seconds from one disturbance to the next, on average")
     parser.add_argument("--unknown", type=float, help="maximum of unknown requests an interruption, on average")
+    parser.add_argument("--watched", type=float, help="maximum seconds until accepted tasks are watched again")
     parser.add_argument("--rate", type=float, default=None, help="create requests a second, of all workers")
     parser.add_argument("--demo", action="store_true", help="a friendly server, and a view of the shards each second")
     options = parser.parse_args()
