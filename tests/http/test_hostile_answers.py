@@ -27,10 +27,12 @@ from apimodels_async import (
     ProtocolError,
     SubmissionUnknownError,
 )
+from apimodels_async._http import answers
 from apimodels_async._http.decoding import STEP, Decoder
 from apimodels_async._http.redaction import PLACEHOLDER, Redactor
 from apimodels_async._secret import Secret
 from apimodels_async._text import printable
+from apimodels_async._wire import parsing
 from apimodels_async._wire.parsing import MOST_ESCAPES, MOST_VALUES, json_object
 from tests.support.picture_server import KEY, PictureServer, answer, enveloped, raw
 from tests.support.spellings import SPELLINGS, in_base64
@@ -237,16 +239,16 @@ async def test_a_body_in_thousands_of_pieces_lets_others_have_their_turn(ends: b
 @pytest.mark.usefixtures("lane")
 async def test_a_large_answer_is_read_beside_the_loop(server: PictureServer, monkeypatch: pytest.MonkeyPatch) -> None:
     read_in: list[threading.Thread] = []
-    loads = json.loads
+    json_object = parsing.json_object
 
-    def noted(text: Any, **options: Any) -> Any:
+    def noted(body: bytes) -> dict[str, Any]:
         read_in.append(threading.current_thread())
-        return loads(text, **options)
+        return json_object(body)
 
     server.create(answer(200, b'{"data": [{"b64_json": "' + b"x" * 3_000_000 + b'"}]}'))
     async with client_of(server) as client:
         await client.get("task-1")
-        monkeypatch.setattr(json, "loads", noted)
+        monkeypatch.setattr(answers, "json_object", noted)
         assert len((await client.create("a cat")).result_urls[0]) > 3_000_000
         await client.get("task-1")
     assert [each is threading.current_thread() for each in read_in] == [False, True]

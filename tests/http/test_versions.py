@@ -5,6 +5,7 @@ import sys
 
 _WITHOUT_SNIFFIO = """
 import asyncio, sys, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.abc import MetaPathFinder
 
 class Absent(MetaPathFinder):
@@ -17,11 +18,19 @@ class Absent(MetaPathFinder):
 sys.meta_path.insert(0, Absent())
 
 from apimodels_async import AsyncImagesClient, TaskNotFoundError
-from tests.support.servers import Handler, http_server
 
-class Nothing(Handler):
-    def get(self):
-        self.answer(404, b'{"code": 404, "msg": "task not found", "data": null}')
+class Nothing(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = b'{"code": 404, "msg": "task not found", "data": null}'
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words):
+        pass
 
 async def main(url):
     async with AsyncImagesClient(api_key="k", base_url=url) as client:
@@ -37,8 +46,10 @@ async def main(url):
         assert sys.modules.get("httpcore") and not sys.modules["sniffio"]
         print(Absent.searched - before)
 
-with http_server(Nothing) as url:
-    asyncio.run(main(url))
+with ThreadingHTTPServer(("127.0.0.1", 0), Nothing) as server:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    asyncio.run(main(f"http://127.0.0.1:{server.server_port}"))
+    server.shutdown()
 """
 
 
