@@ -184,3 +184,29 @@ assert held.result() == ["parent's"]
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_child_has_a_thread_of_its_own() -> None:
     subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=40)
+
+
+def test_writers_are_not_kept_waiting_once_enough_have_gathered(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit, gathers = GroupCommit(disk.write, gather=3600.0), threading.Event()
+    disk.may_go.clear()
+    first = commit.submit("first")
+    assert disk.begun.wait(20)
+    several = [commit.submit("a"), commit.submit("b")]
+    disk.may_go.set()
+    assert [write._group.outcome.result(20) for write in (first, *several)]
+    wait = commit._called.wait
+
+    def gathering(timeout: float | None = None) -> bool:
+        if commit._patient:
+            gathers.set()
+        return wait(timeout)
+
+    monkeypatch.setattr(commit._called, "wait", gathering)
+
+    names = [f"c{number}" for number in range(_group_commit.ENOUGH)]
+    waiting = [commit.submit(names[0])]  # the last group had several writers: this one gathers
+    assert gathers.wait(20)
+    waiting += [commit.submit(name) for name in names[1:]]
+
+    assert [write._group.outcome.result(20) for write in waiting]
+    assert disk.groups == [["first"], ["a", "b"], names]

@@ -10,7 +10,7 @@ QUICK = 2.0
 """Seconds for which a create request holds one of the `CREATES` slots at most: those of a synchronous model take a
 minute, and must not delay the others."""
 FIRST, DOUBLING = 4, 0.5
-"""Slots that there are at first, and seconds after which they are twice as many in any case."""
+"""Slots that are open at first, and seconds after which twice as many are in any case."""
 
 
 class Slot:
@@ -22,8 +22,8 @@ class Slot:
 class QuickSlots:
     """A number of slots. Where none is free, one that has been held for a while is taken away for the next request.
 
-    They are few at first, and each that is given back makes room for one more, until there are all: what dies, or meets
-    a dead server, in its first moment has few requests under way, of which nobody knows what became.
+    Few are open at first, and each that is given back opens one more, until all are. The first moment is the slowest: a
+    process that is killed in it would leave the most requests with an unknown outcome.
 
     Args:
         number: of slots.
@@ -35,18 +35,19 @@ class QuickSlots:
         self._number = number
         self._seconds = seconds
         self._held: dict[Slot, float] = {}  # until when, the first taken first
-        self._not_yet: deque[Slot] | None = None  # held by nobody
+        self._not_open: deque[Slot] | None = None  # in `_held` as well, until they open by themselves
 
     def _begin(self) -> deque[Slot]:
+        """The slots that are not open yet, each held until it opens."""
         now = anyio.current_time()
-        not_yet = {Slot(): now + DOUBLING * (at // FIRST).bit_length() for at in range(FIRST, self._number)}
-        self._held.update(not_yet)
-        return deque(not_yet)
+        not_open = {Slot(): now + DOUBLING * (at // FIRST).bit_length() for at in range(FIRST, self._number)}
+        self._held.update(not_open)
+        return deque(not_open)
 
     async def acquire(self) -> Slot:
         """Wait for a slot, and take it."""
-        if self._not_yet is None:
-            self._not_yet = self._begin()
+        if self._not_open is None:
+            self._not_open = self._begin()
         try:
             self._free.acquire_nowait()
         except anyio.WouldBlock:
@@ -73,7 +74,7 @@ class QuickSlots:
     def release(self, slot: Slot) -> None:
         """Give a slot back, unless it was taken away meanwhile."""
         if self._give_back(slot):
-            while self._not_yet and not self._give_back(self._not_yet.popleft()):
+            while self._not_open and not self._give_back(self._not_open.popleft()):
                 pass
 
     def _give_back(self, slot: Slot) -> bool:

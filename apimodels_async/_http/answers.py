@@ -29,7 +29,7 @@ from apimodels_async._wire.answer import RawResponse, envelope_code
 from apimodels_async._wire.headers import http_date, retry_after
 from apimodels_async._wire.parsing import json_object
 from apimodels_async._wire.refusals import is_of_api
-from apimodels_async._wire.tasks import are_all_links
+from apimodels_async._wire.tasks import has_links_alone
 
 MAX_ANSWER = 64 << 20
 """Bytes of an answer of the API, unpacked: pictures may come inside it, in base64."""
@@ -146,7 +146,7 @@ def _finished(
     parsed = [redactor.plain(body, encoding) if long else shown]
     del body  # taken out of the list, it is gone before its values are made: a long one must not be there twice
     payload = {} if cut else json_object(parsed.pop())
-    if extent is _Extent.OUTLINE and not are_all_links(payload):
+    if extent is _Extent.OUTLINE and not has_links_alone(payload):
         payload, cut = {}, True
     inner: object = payload.get("data")
     for part in (payload, cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}) if long else ():

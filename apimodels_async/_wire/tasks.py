@@ -50,7 +50,7 @@ def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | N
             raise
     found: object = payload.get("data")
     data = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-    pictures = _openai_pictures(payload) or _openai_pictures(data)
+    pictures = _openai_pictures(payload)
     if pictures is not None:
         named = text(id_value(data) or id_value(payload))
         return _openai_task(payload, pictures, task_id or named, model)
@@ -96,13 +96,19 @@ def odd_state(task: Task) -> str | None:
     return None if isinstance(read_state(word), TaskState) else str(word)
 
 
-def _openai_pictures(payload: Mapping[str, object]) -> tuple[str, ...] | None:
-    """The pictures in OpenAI's shape, ``{"created": …, "data": [{"url": …, "b64_json": …}]}``."""
+def _openai_entries(payload: Mapping[str, object]) -> list[object]:
+    """What stands for pictures in OpenAI's shape, ``{"created": …, "data": [{"url": …, "b64_json": …}]}``.
+
+    The shape may stand in an envelope.
+    """
     data = payload.get("data")
-    if not isinstance(data, list):
-        return None
+    inner = cast("dict[str, object]", data).get("data") if isinstance(data, dict) else data
+    return cast("list[object]", inner) if isinstance(inner, list) else []
+
+
+def _openai_pictures(payload: Mapping[str, object]) -> tuple[str, ...] | None:
     found: list[str] = []
-    for entry in cast("list[object]", data):
+    for entry in _openai_entries(payload):
         if isinstance(entry, dict):
             picture = cast("dict[str, object]", entry)
             url, b64 = picture.get("url"), picture.get("b64_json")
@@ -113,13 +119,11 @@ def _openai_pictures(payload: Mapping[str, object]) -> tuple[str, ...] | None:
     return tuple(found) or None
 
 
-def are_all_links(payload: Mapping[str, object]) -> bool:
-    """Whether it holds pictures in OpenAI's shape, and a link to each of them."""
-    data = payload.get("data")
-    inner = cast("dict[str, object]", data).get("data") if isinstance(data, dict) else data
-    entries = cast("list[object]", inner) if isinstance(inner, list) else []
-    urls = [cast("dict[str, object]", entry).get("url") for entry in entries if isinstance(entry, dict)]
-    return bool(entries) and len(urls) == len(entries) and all(isinstance(url, str) and url for url in urls)
+def has_links_alone(payload: Mapping[str, object]) -> bool:
+    """Whether it has the pictures of a task in OpenAI's shape, each as a link and none inside of it."""
+    pictures = _openai_pictures(payload) or ()
+    inside = any(picture.startswith("data:") for picture in pictures)
+    return bool(pictures) and len(pictures) == len(_openai_entries(payload)) and not inside
 
 
 def _openai_task(payload: dict[str, Any], pictures: tuple[str, ...], task_id: str | None, model: str | None) -> Task:

@@ -29,6 +29,7 @@ from apimodels_async.gateway.triggers import Behaviour, Failure, behaviours_of, 
 from apimodels_async.gateway.urls import HttpUrl, parse_url
 
 __all__ = [
+    "LINKS",
     "MOST_INPUTS",
     "MOST_PICTURES",
     "OPENAI_SHAPED",
@@ -42,6 +43,8 @@ __all__ = [
 OPENAI_SHAPED = frozenset({"gpt-image-2-all"})
 """Models that, given a `size` or a `response_format`, are synchronous and answer in OpenAI's shape."""
 
+LINKS = "url"
+"""The `response_format` of an answer without the pictures themselves."""
 MOST_PICTURES = 10
 """The maximum of pictures that one task makes."""
 MOST_INPUTS = 16
@@ -50,7 +53,7 @@ MOST_INPUTS = 16
 _TIER = re.compile(r"[124]K", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _QUALITIES = ("low", "medium", "high", "auto", "max", "standard", "hd")
-_RESPONSE_FORMATS = ("b64_json", "url")
+_RESPONSE_FORMATS = ("b64_json", LINKS)
 _ANY_MODEL = re.compile(r"[\w./:@-]{1,200}", re.ASCII)
 _FORMATS = ("png", "jpeg", "webp")
 _SEEDS = 2**63

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from apimodels_async.catalogue import PriceTable
 from apimodels_async.gateway.account import dollars, price_of
 from apimodels_async.gateway.activity import note
-from apimodels_async.gateway.create_request import OPENAI_SHAPED, CreateBody, create_body, read_create_body
+from apimodels_async.gateway.create_request import LINKS, OPENAI_SHAPED, CreateBody, create_body, read_create_body
 from apimodels_async.gateway.disconnect import Disconnect
 from apimodels_async.gateway.envelope import json_reply, success
 from apimodels_async.gateway.faults import Fault, FaultRates, fault_reply
@@ -42,8 +42,6 @@ __all__ = ["SYNCHRONOUS", "Generations"]
 SYNCHRONOUS = frozenset({"gpt-image-2-lite", "sparkpix-image", "sparkpix-image-edit"})
 """Models whose create request is answered only when the task has ended, with its result."""
 
-_LINKS = "url"
-"""The `response_format` of an answer without the pictures themselves."""
 _LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -183,7 +181,7 @@ class Generations:
     async def _accept(self, asked: CreateBody, inputs: LoadedInputs, origin: str) -> tuple[TaskRecord, bool]:
         """The task, and whether a webhook will be sent."""
         size = final_size(asked.size, asked.ratio, asked.longer, inputs.size)
-        if asked.openai_shaped and asked.response_format != _LINKS:
+        if asked.openai_shaped and asked.response_format != LINKS:
             check_answered(asked.n, size)
         task = self._new_task(asked, edit=bool(inputs.pictures))
         seed = self._rng.getrandbits(32) if asked.seed is None else asked.seed
@@ -229,7 +227,7 @@ class Generations:
         )
 
     async def _as_openai(self, task: TaskRecord, origin: str, response_format: str | None) -> Response:
-        if response_format != _LINKS:
+        if response_format != LINKS:
             for index in range(task.n):
                 await self._results.painted(task, index)  # before the answer begins: it can fail
         pieces = self._openai_pieces(task, origin, response_format)
@@ -240,7 +238,7 @@ class Generations:
         yield f'{{"created":{task.ended // 1000},"data":['
         for index, url in enumerate(result_urls(task, origin)):
             yield "," if index else ""
-            if response_format == _LINKS:
+            if response_format == LINKS:
                 yield json.dumps({"url": url})
                 continue
             data = await self._results.painted(task, index)

@@ -108,7 +108,7 @@ def check_gpt_image_2_all(size: Size) -> None:
 
 
 def check_answered(n: int, size: Size) -> None:
-    """Check that so many pictures of this size can stand in one answer.
+    """Check that `n` pictures of a size fit into one answer.
 
     Raises:
         Refusal: they cannot.

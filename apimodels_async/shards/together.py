@@ -23,7 +23,7 @@ logger: logging.Logger = logging.getLogger("apimodels_async")
 AT_ONCE = 2
 """Shards that a plain run works on at once, so that the last tasks of one do not leave it idle."""
 LEFT_BEHIND = 2
-"""Shards that it takes beyond these if a run that has ended left them: there are tasks in them that are paid."""
+"""Shards of runs that have ended, which it takes beside these: tasks in them are paid."""
 
 
 class PlainRun:
@@ -106,9 +106,9 @@ class PlainRun:
         left = [each for each in states if not each.finished and each.number not in self._given_up]
         free = [each for each in left if not each.held and each.number not in self._mine]
         self._shuffle(free)
-        free.sort(key=lambda state: not state.fence)
+        free.sort(key=lambda state: not state.begun)
         for state in [] if self._no_more else free:
-            if len(self._mine) < AT_ONCE + (LEFT_BEHIND if state.fence else 0):
+            if len(self._mine) < AT_ONCE + (LEFT_BEHIND if state.begun else 0):
                 self._mine.add(state.number)
                 group.start_soon(self._work, state.number, len(states))
         return bool(self._mine or (left and not self._no_more))

@@ -74,6 +74,41 @@ def test_outcomes_come_as_tasks_complete(vendor_of: Any) -> None:
     assert [outcome.index for outcome in outcomes] == [1, 2, 0]
 
 
+def test_the_batches_of_a_client_begin_with_few_creates_and_never_have_many_under_way(vendor_of: Any) -> None:
+    vendor, under_way, most = vendor_of(), 0, dict[float, int]()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal under_way
+        if request.method == "POST":
+            under_way += 1
+            moment = anyio.current_time() - began
+            most[moment] = max(under_way, most.get(moment, 0))
+            await anyio.sleep(1.0)
+            under_way -= 1
+        return cast("httpx.Response", await vendor.answer(request))
+
+    began = 0.0
+    slow = SimpleNamespace(transport=httpx.MockTransport(answer))
+
+    async def work() -> None:
+        nonlocal began
+        began = anyio.current_time()
+        async with client_of(slow, wait_timeout=None) as client, anyio.create_task_group() as group:
+            for name in "ab":
+                requests = [f"{name}{number}" for number in range(60)]
+                group.start_soon(partial(_drain, client, requests, max_in_flight=60))
+
+    in_virtual_time(work)
+    assert vendor.posts == 120
+    assert max(under_way for moment, under_way in most.items() if moment < 0.5) == 4
+    assert max(most.values()) == 32
+
+
+async def _drain(client: AsyncImagesClient, requests: list[str], **options: Any) -> None:
+    async with client.batch(requests, **options) as batch:
+        assert all([outcome.ok async for outcome in batch])
+
+
 def test_generate_many_gives_them_in_input_order(vendor_of: Any) -> None:
     vendor = vendor_of(duration=lambda random, _prompt: random.uniform(1, 100))
 

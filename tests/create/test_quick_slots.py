@@ -1,4 +1,4 @@
-"""Slots for quick work, in virtual time."""
+"""Slots for create requests, in virtual time."""
 
 import anyio
 import pytest
@@ -21,13 +21,20 @@ async def test_free_slots_are_taken_at_once(anyio_backend: str) -> None:
     assert times == [0.0, 0.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("number", "times"),
+    [
+        pytest.param(2, [0.0] * 2 + [2.0] * 2 + [4.0] * 2, id="a held slot is taken away"),
+        pytest.param(20, [0.0] * 4 + [0.5] * 4 + [1.0] * 8 + [1.5] * 4 + [2.0] * 4, id="few are open at first"),
+    ],
+)
 @virtually
-async def test_there_are_few_at_first_and_soon_all(anyio_backend: str) -> None:
-    slots, times = QuickSlots(20, 2.0), list[float]()
+async def test_slow_work_gets_a_slot_in_time(anyio_backend: str, number: int, times: list[float]) -> None:
+    slots, taken = QuickSlots(number, 2.0), list[float]()
     async with anyio.create_task_group() as group:
-        for _ in range(24):  # none is given back
-            group.start_soon(taken_at, slots, times)
-    assert times == [0.0] * 4 + [0.5] * 4 + [1.0] * 8 + [1.5] * 4 + [2.0] * 4
+        for _ in times:  # none is given back
+            group.start_soon(taken_at, slots, taken)
+    assert taken == times
 
 
 @virtually
@@ -77,15 +84,6 @@ async def test_one_that_is_given_back_goes_to_who_waits_first(anyio_backend: str
             await anyio.wait_all_tasks_blocked()
         slots.release(first)
     assert order == ["a", "b", "c"]
-
-
-@virtually
-async def test_slow_work_keeps_its_slots_for_a_while_only(anyio_backend: str) -> None:
-    slots, times = QuickSlots(2, 2.0), list[float]()
-    async with anyio.create_task_group() as group:
-        for _ in range(6):  # none is given back
-            group.start_soon(taken_at, slots, times)
-    assert times == [0.0, 0.0, 2.0, 2.0, 4.0, 4.0]
 
 
 @virtually

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from apimodels_async.gateway import LocalGateway
+from apimodels_async.gateway import painter as painter_module
 
 openai = pytest.importorskip("openai")
 
@@ -82,6 +83,23 @@ def test_pictures_that_are_too_much_for_an_answer_are_refused_and_sent_as_links(
     assert not painter.calls
     links = client.images.edit(**edit, n=6, response_format="url").data
     assert len({each.url for each in links}) == 6
+
+
+def test_links_are_answered_before_anything_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    painted: list[int] = []
+    paint = painter_module.paint
+
+    def counted(**asked: Any) -> bytes:
+        painted.append(asked["index"])
+        return paint(**asked)
+
+    monkeypatch.setattr(painter_module, "paint", counted)
+    with LocalGateway(latency="0/0") as gateway, httpx.Client(trust_env=False, timeout=60) as http:
+        client = openai.OpenAI(api_key=gateway.api_key, base_url=gateway.base_url, http_client=http, max_retries=0)
+        links = client.images.generate(model=MODEL, prompt="a", n=2, response_format="url").data
+        assert painted == []
+        assert Image.open(io.BytesIO(http.get(links[1].url).content)).size == (1024, 1024)
+    assert painted == [1]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -12,6 +13,7 @@ from apimodels_async import AsyncImagesClient, Outcome
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.ledger import PostgresLedger, Step
 from apimodels_async.ledger.port import Change
+from apimodels_async.ledger.postgres.shards import ShardState
 from apimodels_async.shards import ShardEnd, ShardReport
 from apimodels_async.shards.together import PlainRun
 from tests.shards.conftest import MODEL, Purse, options, sizes
@@ -26,6 +28,7 @@ async def run(
     *,
     stop: anyio.Event | None = None,
     on_outcome: Callable[[Outcome], object] | None = None,
+    shuffle: Callable[[list[ShardState]], object] = lambda _: None,
 ) -> list[ShardReport]:
     reports: list[ShardReport] = []
     async with AsyncImagesClient(gateway.api_key, base_url=gateway.base_url, model=MODEL) as client:
@@ -36,6 +39,7 @@ async def run(
             stop=stop or anyio.Event(),
             on_report=reports.append,
             on_outcome=on_outcome,
+            shuffle=shuffle,
         )
         with anyio.fail_after(120):
             await plain.run()
@@ -97,6 +101,33 @@ async def test_a_shard_of_a_run_that_died_is_taken_when_its_lease_has_run_out(
 
     assert ledger.counts() == {Step.SAVED: 12}
     assert await anyio.to_thread.run_sync(lambda: purse.pictures) == 12
+
+
+@pytest.fixture(params=["let go", "ended"])
+def leave(request: pytest.FixtureRequest, postgres: str) -> Callable[[set[int]], None]:
+    """Has another run begin some shards and leave them: it lets them go, or ends and has not."""
+
+    def left(numbers: set[int]) -> None:
+        with PostgresLedger(postgres) as other:
+            shards = [other.shard(number) for number in numbers]
+            for shard in shards if request.param == "let go" else ():
+                shard.close()
+
+    return left
+
+
+@pytest.mark.parametrize(("left", "begun"), [("", "01"), ("3", "03"), ("123", "123")])
+async def test_shards_that_another_run_left_come_first_and_beside_two_more(
+    gateway: LocalGateway, ledger: PostgresLedger, tmp_path: Path, leave: Any, *, left: str, begun: str
+) -> None:
+    leave(set(map(int, left)))
+    free: list[set[int]] = []
+
+    await run(gateway, ledger, tmp_path, shuffle=lambda states: free.append({state.number for state in states}))
+
+    assert free[0] == {0, 1, 2, 3}
+    assert free[1] == {0, 1, 2, 3} - set(map(int, begun))
+    assert ledger.counts() == {Step.SAVED: 12}
 
 
 async def test_what_a_person_has_decided_to_send_again_opens_its_shard(

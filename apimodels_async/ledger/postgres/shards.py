@@ -41,6 +41,8 @@ class ShardState(NamedTuple):
         host: of the run that began it last.
         pid: likewise.
         seen: when that run last gave a sign of life.
+        begun: whether a run has begun it, so that there may be tasks in it. Once all were begun, one that was let go
+            cannot be told from them any more.
     """
 
     number: int
@@ -50,6 +52,7 @@ class ShardState(NamedTuple):
     host: str | None
     pid: int | None
     seen: datetime | None
+    begun: bool
 
 
 class ShardHeldError(LedgerError):
@@ -197,7 +200,7 @@ STATES = """
 SELECT s.number, s.fence, s.finished,
        NOT s.finished AND r.id IS NOT NULL AND r.ended IS NULL
            AND r.seen > clock_timestamp() - make_interval(secs => r.ttl),
-       r.host, r.pid, r.seen
+       r.host, r.pid, r.seen, s.run IS NOT NULL OR s.fence > min(s.fence) OVER ()
 FROM apimodels.shard s LEFT JOIN apimodels.run r ON r.id = s.run
 ORDER BY s.number
 """

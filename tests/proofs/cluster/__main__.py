@@ -78,7 +78,7 @@ class Disturber:
         victim = self._victim(engine, whole=self.left[-1] == "partition")
         if victim is None:
             # One that has just begun does nothing yet that could go wrong. But the first that does something is not
-            # waited for: it would always be met as it sends all that may be in flight at once.
+            # waited for: it would always be met in its first moment.
             self._next = time.monotonic() + self._random.uniform(0.3, 1.7) * self._every
             return
         what = self.left.pop()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from schemathesis.transport.serialization import Binary
 
+from apimodels_async.gateway.create_request import LINKS
 from apimodels_async.gateway.limits import MAX_ANSWERED_PIXELS
 from apimodels_async.gateway.openai_shape import EDITS
 from apimodels_async.gateway.refusals import Refusal
@@ -82,6 +83,6 @@ def filter_case(context: Any, case: Any) -> bool:
     inputs += sum(fields.get(name) is not None for name in ("image", "image_url"))
     if inputs > MOST_INPUTS or (not inputs and fields.get("mask") is not None):
         return False
-    if edit and fields.get("response_format") != "url" and _pixels(fields) > MAX_ANSWERED_PIXELS:
+    if edit and fields.get("response_format") != LINKS and _pixels(fields) > MAX_ANSWERED_PIXELS:
         return False
     return OWN_SIZES not in str(fields.get("model")) or "size" not in fields
