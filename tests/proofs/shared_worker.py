@@ -13,9 +13,12 @@ import anyio
 
 from apimodels_async import AsyncImagesClient
 from apimodels_async.errors import ApimodelsError, LedgerError
-from apimodels_async.ledger import PostgresLedger
+from apimodels_async.ledger import PostgresLedger, Step
 from apimodels_async.ledger.postgres.shards import ShardHeldError, ShardLedger
 from apimodels_async.pacing import FixedPacing
+from apimodels_async.shards.dividing import divide
+
+OPEN = (Step.INTENT, Step.CREATED, Step.DONE)
 
 
 async def make(shard: ShardLedger, base_url: str, key: str, folder: Path) -> bool:
@@ -29,6 +32,9 @@ async def make(shard: ShardLedger, base_url: str, key: str, folder: Path) -> boo
 def work(ledger: PostgresLedger, base_url: str, key: str, folder: Path, uniform: random.Random) -> None:
     """Work until every shard is finished."""
     times = 5
+    # As every run does at first: a worker that was stopped may have noted a task of a shard that another has finished
+    # since, and been killed before it had saved the pictures.
+    divide(ledger, 1, OPEN)
     while left := [state.number for state in ledger.shards() if not state.finished]:
         number = uniform.choice(left)
         take_over = times > 0 and uniform.random() < 0.2
@@ -42,7 +48,9 @@ def work(ledger: PostgresLedger, base_url: str, key: str, folder: Path, uniform:
             continue
         backend = uniform.choice(["asyncio", "trio"])
         with contextlib.suppress(ApimodelsError):
-            if anyio.run(make, shard, base_url, key, folder, backend=backend) and not shard.settle():
+            made = anyio.run(make, shard, base_url, key, folder, backend=backend)
+            counts = shard.counts()
+            if made and not shard.settle() and not any(counts.get(step) for step in OPEN):
                 shard.finish()
         with contextlib.suppress(LedgerError):
             shard.close()

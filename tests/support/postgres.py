@@ -4,12 +4,13 @@ import getpass
 import importlib.util
 import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,10 +30,12 @@ def program(name: str) -> str | None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
+    """A port that the system gives to nobody who asks for any: it must still be free when a server starts again."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def run(name: str, *arguments: str, user: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -88,7 +91,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and return when it takes connections."""
-        run("pg_ctl", "start", "-w", "-D", self._data, "-l", str(self.folder / "log"))
+        run("pg_ctl", "start", "-w", "-t", "240", "-D", self._data, "-l", str(self.folder / "log"))
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Stop it; "immediate" is a crash."""
