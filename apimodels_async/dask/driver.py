@@ -31,7 +31,9 @@ logger: logging.Logger = logging.getLogger("apimodels_async")
 _Future: TypeAlias = Any  # distributed.Future, whose methods have no types
 _distributed: Any = distributed
 IN_FLIGHT = 4
-"""Shards at once for each worker, unless it has more threads."""
+"""Shards at once for each worker."""
+LEFT_FIRST = 1
+"""The priority of shards that a worker has begun and left: the tasks in them are paid."""
 LOOK = 1.0
 """Seconds between two looks at the workers and at shards that other processes hold."""
 LEAVING = 10.0
@@ -87,7 +89,8 @@ def make_pictures(
         client: of the cluster; not an asynchronous one.
         ledger: the ledger, loaded; or its URL. The workers' is compared with it.
         download_to: a directory that all workers share, or the URL of a store. Pictures are not saved without it.
-        shards_in_flight: for each worker; each takes a thread, so that ``--nthreads`` of a worker is the limit.
+        shards_in_flight: for each worker; each takes a thread. The shards of a worker that has died go to threads that
+            are free, so give a worker twice as many (``--nthreads``), or they wait until another shard has ended.
         max_in_flight: tasks at once in each shard.
         retry_failed: as for ``client.batch``. Budget and create rate are the ledger's own
             (`PostgresLedger.set_terms`), for all workers together.
@@ -164,6 +167,7 @@ class _Driver:
         self._without_since: float | None = None
         self._running: dict[_Future, int] = {}
         self._waiting: dict[int, float] = {}  # shards that others hold or have let go, and when to look again
+        self._left: list[int] = []  # those that a worker has begun meanwhile, and left
         self._todo: list[int] = []
         self._ended: set[int] = set()
         self._finished = self._shards = 0
@@ -176,6 +180,7 @@ class _Driver:
             time.sleep(LOOK / 4)
         states = divide(self._ledger, len(threads), self._steps)
         self._shards = len(states)
+        states.sort(key=lambda state: (not state.begun, state.number))
         self._todo = [state.number for state in states if not state.finished]
         for state in states:
             if state.finished:
@@ -184,8 +189,8 @@ class _Driver:
             with _scheduler_errors():
                 self._client.register_plugin(DrainOnClose())
         self._identity = identity(self._ledger)
-        while self._running or ((self._todo or self._waiting) and not self._no_more):
-            self._submit(self._threads())
+        while self._running or ((self._left or self._todo or self._waiting) and not self._no_more):
+            self._submit(len(self._threads()))
             for future in self._done():
                 report = self._result(future, self._running.pop(future))
                 if report is not None:
@@ -234,16 +239,21 @@ class _Driver:
 
     # --- shards
 
-    def _submit(self, threads: dict[str, int]) -> None:
-        places = sum(max(self._each, number) for number in threads.values())
+    def _submit(self, workers: int) -> None:
+        places = workers * self._each
+        # Beyond the places: a shard that was left behind must not wait until one of the others has ended.
+        while self._left and len(self._running) < 2 * places and not self._no_more:
+            self._start(self._left.pop(0), priority=LEFT_FIRST)
         while self._todo and len(self._running) < places and not self._no_more:
-            number = self._todo.pop(0)
-            with _scheduler_errors():
-                future = self._client.submit(
-                    work_on, number, self._identity, self._options,
-                    key=f"apimodels-shard-{number}-{uuid.uuid4().hex[:8]}", pure=False,
-                )  # fmt: skip
-            self._running[future] = number
+            self._start(self._todo.pop(0))
+
+    def _start(self, number: int, priority: int = 0) -> None:
+        with _scheduler_errors():
+            future = self._client.submit(
+                work_on, number, self._identity, self._options,
+                key=f"apimodels-shard-{number}-{uuid.uuid4().hex[:8]}", pure=False, priority=priority,
+            )  # fmt: skip
+        self._running[future] = number
 
     def _done(self) -> list[_Future]:
         if not self._running:
@@ -275,7 +285,7 @@ class _Driver:
                 return None
             case _:
                 raise error
-        self._todo.append(number)
+        self._left.append(number)
         return None
 
     def _judge(self, report: ShardReport) -> ShardReport | None:
@@ -301,7 +311,7 @@ class _Driver:
             if state is not None and state.finished:
                 yield report_of(self._ledger, state)
             elif state is not None and not state.held:
-                self._todo.append(number)
+                self._left.append(number)
 
     def _end(self, report: ShardReport) -> ShardReport:
         if report.number not in self._ended:

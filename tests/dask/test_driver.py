@@ -152,6 +152,34 @@ def test_a_scheduler_without_workers_is_an_error_and_not_a_wait(
     assert "no workers" in caplog.text
 
 
+def test_a_shard_that_was_left_behind_goes_before_those_that_nobody_has_begun(
+    client: Any, ledger: PostgresLedger, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from apimodels_async.dask import driver
+
+    monkeypatch.setattr(driver, "LOOK", 0.2)
+    ledger.divide(8)
+    ledger.set_terms(create_rate=2.0)
+    seen: list[tuple[int, int]] = []  # shard and priority, as they are submitted
+    with PostgresLedger(postgres) as other:
+        other.shard(0)
+
+        def submit(work: Any, number: int, *arguments: Any, priority: int, **options: Any) -> Any:
+            seen.append((number, priority))
+            if len(seen) == 3:  # the first was found to be held
+                other.close()
+            return type(client).submit(client, work, number, *arguments, priority=priority, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(client, "submit", submit)
+            make(client, ledger, download_to=str(tmp_path), shards_in_flight=1)
+
+    assert seen[0] == (0, 0)
+    again = seen.index((0, driver.LEFT_FIRST))
+    assert {number for number, _ in seen[again + 1 :]}  # others were waiting for their turn
+    assert ledger.counts() == {Step.SAVED: 12}
+
+
 def test_leaving_early_lets_the_shards_go(client: Any, ledger: PostgresLedger, postgres: str, tmp_path: Path) -> None:
     from apimodels_async.dask import make_pictures
     from tests.support.dask_cluster import wait_until
