@@ -193,6 +193,8 @@ class _Driver:
             self._submit(len(self._threads()))
             for future in self._done():
                 report = self._result(future, self._running.pop(future))
+                # Not left to the garbage collector: Dask runs again what is still wanted when its worker dies.
+                future.release()
                 if report is not None:
                     yield self._end(report)
             yield from map(self._end, self._elsewhere())

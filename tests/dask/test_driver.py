@@ -1,5 +1,6 @@
 """The driver of a Dask cluster, with workers in this process."""
 
+import gc
 import logging
 import os
 import socket
@@ -150,6 +151,22 @@ def test_a_scheduler_without_workers_is_an_error_and_not_a_wait(
     ):
         make(empty, ledger, worker_timeout=0.5)
     assert "no workers" in caplog.text
+
+
+def test_reports_that_were_taken_are_not_wanted_any_more(client: Any, ledger: PostgresLedger, tmp_path: Path) -> None:
+    """Dask would make a shard once more when the worker that keeps its report dies."""
+    from apimodels_async.dask import make_pictures
+    from tests.support.dask_cluster import wait_until
+
+    gc.disable()  # what waits for futures leaves cycles that hold them
+    try:
+        reports = make_pictures(client, ledger, download_to=str(tmp_path))
+        for report in reports:
+            if report.finished == report.shards:
+                wait_until(lambda: not client.has_what() or not any(client.has_what().values()), what="letting go")
+    finally:
+        gc.enable()
+    assert ledger.counts() == {Step.SAVED: 12}
 
 
 def test_a_shard_that_was_left_behind_goes_before_those_that_nobody_has_begun(
