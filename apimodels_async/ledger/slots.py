@@ -25,7 +25,7 @@ class SlotQueue:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)  # else each in the queue would hold it for a turn of the loop
         self._due: deque[float] = deque()
         self._waiting = 0
         self._most = 1  # slots that are taken at once: no more than come within `LATE`
@@ -37,13 +37,17 @@ class SlotQueue:
         Raises:
             LedgerError: the ledger cannot be used.
         """
-        while True:
+        while not self._is_unlimited():
             due = await self._next()
             if due is None:
                 return None
             await anyio.sleep(max(0.0, due - anyio.current_time()))
             if not is_late(due):
                 return due
+        return None
+
+    def _is_unlimited(self) -> bool:
+        return not self._ledger.shared or anyio.current_time() < self._unlimited_until
 
     async def _next(self) -> float | None:
         self._waiting += 1
@@ -58,7 +62,7 @@ class SlotQueue:
     async def _ask(self) -> None:
         # From before the question, so that a process that is stopped until the answer takes its slots for late.
         asked = anyio.current_time()
-        if not self._ledger.shared or asked < self._unlimited_until:
+        if self._is_unlimited():
             return
         number = min(self._waiting, self._most)
         slots = await _ASKING.run(partial(self._ledger.slots, number))
