@@ -187,6 +187,12 @@ async def test_a_write_that_was_left_alone_never_comes_after_a_later_one(ledger:
     assert ledger.steps() == {"k": Step.SENDING}
 
 
+async def test_a_create_request_without_a_shared_rate_waits_for_no_turn(ledger: Counting) -> None:
+    turn = LedgerJournal(LedgerWriter(ledger), "k").turn()
+    with pytest.raises(StopIteration):  # it ends without giving the loop to anybody
+        turn.send(None)
+
+
 async def test_only_one_can_mark_an_entry(ledger: Counting) -> None:
     recorder = LedgerWriter(ledger)
     await recorder.write(intent("k"))
