@@ -12,7 +12,7 @@ class ByteLimit:
     def __init__(self, size: int) -> None:
         self._size = size
         self._held = 0
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)  # else each would hold it for a turn of the loop
         self._left = anyio.Event()
 
     async def enter(self, weight: int) -> None:

@@ -25,7 +25,7 @@ class SlotQueue:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._turn = anyio.Lock(fast_acquire=True)  # else each in the queue would hold it for a turn of the loop
+        self._turn = anyio.Lock(fast_acquire=True)  # else each would hold it for a turn of the loop
         self._due: deque[float] = deque()
         self._waiting = 0
         self._most = 1  # slots that are taken at once: no more than come within `LATE`
