@@ -44,9 +44,10 @@ SERVERS = "SELECT server FROM ledger UNION SELECT server FROM entries WHERE serv
 
 _COLUMNS = (
     *("key", "digest", "model", "request", "step", "task_id", "task", "files", "error", "intent_id"),
-    *("name", "at", "allowed_from"),
+    *("name", "at", "allowed_from", "must_change"),
 )
 _AT = "coalesce(NEW.at, (julianday('now') - 2440587.5) * 86400.0)"  # epoch seconds, in every version of SQLite
+_REFUSE = "SELECT raise(ABORT, 'nothing changed') WHERE NEW.must_change AND changes() = 0"
 
 PREPARATION: Sequence[str] = (
     "PRAGMA temp_store=MEMORY",
@@ -56,6 +57,7 @@ PREPARATION: Sequence[str] = (
         INSERT INTO entries (key, digest, model, request, step, changed, server)
         VALUES (NEW.key, NEW.digest, NEW.model, NEW.request, NEW.step, {_AT}, ({OWN_SERVER}))
         ON CONFLICT (key) DO NOTHING;
+        {_REFUSE};
     END
     """,  # noqa: S608
     f"""
@@ -65,6 +67,7 @@ PREPARATION: Sequence[str] = (
             files = coalesce(NEW.files, files), error = NEW.error, intent_id = coalesce(NEW.intent_id, intent_id),
             name = coalesce(NEW.name, name), changed = {_AT}
         WHERE key = NEW.key AND instr(NEW.allowed_from, ' ' || step || ' ');
+        {_REFUSE};
     END
     """,  # noqa: S608
 )
@@ -80,13 +83,22 @@ ROWS_AT_ONCE = 900 // len(_COLUMNS)
 Row: TypeAlias = tuple[Any, ...]
 
 
-def inserted(rows: Sequence[Row]) -> tuple[str, Row]:
-    """The statement that carries out changes, and its values."""
-    return CHANGE + ", ".join([_ROW] * len(rows)), tuple(chain.from_iterable(rows))
+def changed(changes: Sequence[Change], *, must_change: bool = True) -> list[tuple[str, Row]]:
+    """The statements that carry out changes in their order, and their values.
+
+    Args:
+        changes: what to carry out.
+        must_change: whether a statement fails, and is undone, where one of its changes changes nothing.
+    """
+    statements: list[tuple[str, Row]] = []
+    for first in range(0, len(changes), ROWS_AT_ONCE):
+        rows = [_row_of(change, must_change) for change in changes[first : first + ROWS_AT_ONCE]]
+        statements.append((CHANGE + ", ".join([_ROW] * len(rows)), tuple(chain.from_iterable(rows))))
+    return statements
 
 
-def row_of(change: Change) -> Row:
-    """A change as a row of the view."""
+def _row_of(change: Change, must_change: bool) -> Row:
+    """A change as a row of the view; where it must change something and does not, all of its statement is undone."""
     return (
         change.key,
         change.digest,
@@ -101,6 +113,7 @@ def row_of(change: Change) -> Row:
         _storable(change.name),
         change.at,
         None if change.digest is not None else _spaced(change.allowed_from),
+        must_change,
     )
 
 

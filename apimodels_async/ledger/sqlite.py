@@ -249,15 +249,34 @@ class SqliteLedger:
 
     def _apply(self, changes: Sequence[Change]) -> list[int]:
         with self._errors("cannot be written"):
-            rows = [sql.row_of(change) for change in changes]
-            with self._database.transaction() as database:
-                at_once = [rows[first : first + sql.ROWS_AT_ONCE] for first in range(0, len(rows), sql.ROWS_AT_ONCE)]
-                if _carry_out(database, at_once) == [len(some) for some in at_once]:
-                    return [1] * len(rows)
-                # Some changed nothing: again, one by one, to see which.
-                database.execute("ROLLBACK")
-                database.execute("BEGIN IMMEDIATE")
-                return _carry_out(database, [[row] for row in rows])
+            try:
+                self._apply_at_once(changes)
+            except sqlite3.IntegrityError:
+                return self._apply_one_by_one(changes)
+            return [1] * len(changes)
+
+    def _apply_at_once(self, changes: Sequence[Change]) -> None:
+        statements = sql.changed(changes)
+        with self._database.use() as database:
+            if len(statements) == 1:
+                # A transaction by itself. Each call of SQLite releases the interpreter lock several times, and has to
+                # wait for it where the loop is busy.
+                database.execute(*statements[0])
+                return
+            with _sqlite.transaction(database):
+                for each in statements:
+                    database.execute(*each)
+
+    def _apply_one_by_one(self, changes: Sequence[Change]) -> list[int]:
+        """Carry out changes of which some change nothing, to see which."""
+        counts: list[int] = []
+        with self._database.transaction() as database:
+            for change in changes:
+                before = database.total_changes
+                for each in sql.changed([change], must_change=False):
+                    database.execute(*each)
+                counts.append(database.total_changes - before)
+        return counts
 
     def is_being_sent(self, key: str) -> bool:
         """Return False: a file has one process at a time."""
@@ -307,16 +326,3 @@ class SqliteLedger:
 def _servers(database: Any) -> set[str]:
     """The servers of the ledger and of its entries."""
     return {server for (server,) in database.execute(sql.SERVERS)}
-
-
-def _carry_out(database: Any, groups: Iterable[Sequence[sql.Row]]) -> list[int]:
-    """How many entries each group of rows changed."""
-    changed: list[int] = []
-    before = database.total_changes
-    for rows in groups:
-        database.execute(*sql.inserted(rows))
-        # Not by a query: each releases the interpreter lock, and has to wait for it where the loop is busy.
-        total = database.total_changes
-        changed.append(total - before)
-        before = total
-    return changed

@@ -16,6 +16,7 @@ from apimodels_async import AsyncImagesClient, Outcome
 from apimodels_async._sqlite import connect
 from apimodels_async.ledger import SqliteLedger, Step
 from apimodels_async.pacing import FixedPacing
+from tests.support.commits import commits
 from tests.support.envelopes import envelope
 from tests.support.pictures import PNG
 from tests.support.virtual import success
@@ -51,12 +52,13 @@ class _Mortal:
         self._life = life
 
     def execute(self, sql: str, values: Any = ()) -> Any:
-        if sql == "COMMIT":
+        durable = commits(self._database, sql)
+        if durable:
             self._life.event()
         if self._life.dead:
             raise sqlite3.OperationalError("this process is dead")
         rows = self._database.execute(sql, values)
-        if sql == "COMMIT":
+        if durable:
             self._life.event()
         return rows
 

@@ -9,6 +9,7 @@ done with ``synchronous=NORMAL``, which may lose what it has acknowledged.
 
 import contextlib
 import random
+import sqlite3
 import sys
 import tempfile
 from pathlib import Path
@@ -160,7 +161,10 @@ class Wired:
         self._full = full
 
     def execute(self, sql: str, values: Any = ()) -> Any:
-        return self._database.execute(sql if self._full else sql.replace("=FULL", "=NORMAL"), values)
+        try:
+            return self._database.execute(sql if self._full else sql.replace("=FULL", "=NORMAL"), values)
+        except apsw.ConstraintError as error:
+            raise sqlite3.IntegrityError(str(error)) from error
 
     @property
     def total_changes(self) -> int:

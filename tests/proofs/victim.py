@@ -28,6 +28,7 @@ from apimodels_async.ledger import SqliteLedger, recorder
 from apimodels_async.ledger import run as ledger_run
 from apimodels_async.ledger.sql import CHANGE
 from apimodels_async.pacing import FixedPacing
+from tests.support.commits import commits
 
 for _module in ("_batch.batch", "ledger.once"):  # what a client imports when it needs it
     import_module(f"apimodels_async.{_module}")
@@ -56,15 +57,23 @@ class Wired:
     def __init__(self, database: sqlite3.Connection, fuse: Fuse) -> None:
         self._database = database
         self._fuse = fuse
+        self._traced = 0
+        database.set_trace_callback(self._trace)
+
+    def _trace(self, statement: str) -> None:
+        """Called for a statement, and then for each trigger: those are what changes the entries."""
+        self._traced += 1
+        if statement.startswith(CHANGE) and self._traced == 2:
+            self._fuse.reached("inside a transaction")
 
     def execute(self, sql: str, values: Any = ()) -> Any:
-        if sql == "COMMIT":
+        durable = commits(self._database, sql)
+        self._traced = 0
+        if durable:
             self._fuse.reached("before a commit")
         rows = self._database.execute(sql, values)
-        if sql == "COMMIT":
+        if durable:
             self._fuse.reached("after a commit")
-        elif sql.startswith(CHANGE):
-            self._fuse.reached("inside a transaction")
         return rows
 
     @property
