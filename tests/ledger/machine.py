@@ -25,6 +25,9 @@ logger = logging.getLogger("apimodels_async")
 
 PICTURE = PNG
 
+PATIENCE = 30.0
+"""Seconds after which a run that does not end is a fault."""
+
 UNDECIDED = frozenset({Step.SENDING, Step.UNKNOWN})
 
 
@@ -160,7 +163,8 @@ class World:
                     try:
                         with SqliteLedger(self.path, connect=life.connect) as ledger:
                             async with client:
-                                result = await work(client, ledger)
+                                with anyio.fail_after(PATIENCE):
+                                    result = await work(client, ledger)
                     except Exception:
                         if not life.dead:
                             raise
