@@ -229,7 +229,8 @@ def cluster(session: nox.Session) -> None:
             session.run(*run, "--engine", engine, "--kills", "0", "--partitions", "15", "--requests", "3000")
     session.run(*run, "--kills", "20", "--freezes", "5", "--rate", "30", "--requests", "3000")
     session.run("python", "-m", "tests.proofs.cluster.ray_recipe")
-    session.run(*run, "--kills", "15", "--every", "10", "--requests", "5000", "--watched", "10")
+    for engine in ("plain", "dask"):
+        session.run(*run, "--engine", engine, "--kills", "15", "--every", "15", "--requests", "5000", "--watched", "10")
 
 
 @nox.session(name="shared-kills")

@@ -180,8 +180,8 @@ class _Driver:
             time.sleep(LOOK / 4)
         states = divide(self._ledger, len(threads), self._steps)
         self._shards = len(states)
-        states.sort(key=lambda state: (not state.begun, state.number))
-        self._todo = [state.number for state in states if not state.finished]
+        by_begun = sorted(states, key=lambda state: not state.begun)
+        self._todo = [state.number for state in by_begun if not state.finished]
         for state in states:
             if state.finished:
                 yield self._end(report_of(self._ledger, state))

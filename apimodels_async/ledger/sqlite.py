@@ -273,8 +273,8 @@ class SqliteLedger:
         with self._database.transaction() as database:
             for change in changes:
                 before = database.total_changes
-                for each in sql.changed([change], must_change=False):
-                    database.execute(*each)
+                [statement] = sql.changed([change], must_change=False)
+                database.execute(*statement)
                 counts.append(database.total_changes - before)
         return counts
 

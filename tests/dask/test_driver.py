@@ -178,14 +178,17 @@ def test_a_shard_that_was_left_behind_goes_before_those_that_nobody_has_begun(
     ledger.divide(8)
     ledger.set_terms(create_rate=2.0)
     seen: list[tuple[int, int]] = []  # shard and priority, as they are submitted
+    futures: list[Any] = []
     with PostgresLedger(postgres) as other:
         other.shard(0)
 
         def submit(work: Any, number: int, *arguments: Any, priority: int, **options: Any) -> Any:
+            assert priority or sum(not future.done() for future in futures) < 2  # one for each of two workers
             seen.append((number, priority))
             if len(seen) == 3:  # the first was found to be held
                 other.close()
-            return type(client).submit(client, work, number, *arguments, priority=priority, **options)
+            futures.append(type(client).submit(client, work, number, *arguments, priority=priority, **options))
+            return futures[-1]
 
         with monkeypatch.context() as patched:
             patched.setattr(client, "submit", submit)

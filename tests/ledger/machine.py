@@ -25,7 +25,7 @@ logger = logging.getLogger("apimodels_async")
 
 PICTURE = PNG
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which a run that does not end is a fault."""
 
 UNDECIDED = frozenset({Step.SENDING, Step.UNKNOWN})

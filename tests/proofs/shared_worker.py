@@ -13,12 +13,13 @@ import anyio
 
 from apimodels_async import AsyncImagesClient
 from apimodels_async.errors import ApimodelsError, LedgerError
-from apimodels_async.ledger import PostgresLedger, Step
+from apimodels_async.ledger import PostgresLedger
 from apimodels_async.ledger.postgres.shards import ShardHeldError, ShardLedger
 from apimodels_async.pacing import FixedPacing
 from apimodels_async.shards.dividing import divide
+from apimodels_async.shards.report import is_finished, open_steps
 
-OPEN = (Step.INTENT, Step.CREATED, Step.DONE)
+STEPS = open_steps(download=True, retry_failed=False)
 
 
 async def make(shard: ShardLedger, base_url: str, key: str, folder: Path) -> bool:
@@ -34,7 +35,7 @@ def work(ledger: PostgresLedger, base_url: str, key: str, folder: Path, uniform:
     times = 5
     # As every run does at first: a worker that was stopped may have noted a task of a shard that another has finished
     # since, and been killed before it had saved the pictures.
-    divide(ledger, 1, OPEN)
+    divide(ledger, 1, STEPS)
     while left := [state.number for state in ledger.shards() if not state.finished]:
         number = uniform.choice(left)
         take_over = times > 0 and uniform.random() < 0.2
@@ -49,8 +50,7 @@ def work(ledger: PostgresLedger, base_url: str, key: str, folder: Path, uniform:
         backend = uniform.choice(["asyncio", "trio"])
         with contextlib.suppress(ApimodelsError):
             made = anyio.run(make, shard, base_url, key, folder, backend=backend)
-            counts = shard.counts()
-            if made and not shard.settle() and not any(counts.get(step) for step in OPEN):
+            if made and not shard.settle() and is_finished(shard.counts(), STEPS):
                 shard.finish()
         with contextlib.suppress(LedgerError):
             shard.close()

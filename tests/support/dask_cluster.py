@@ -29,7 +29,7 @@ class DaskCluster:
         threads: of each worker.
     """
 
-    def __init__(self, environment: dict[str, str], *, threads: int = 8, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(self, environment: dict[str, str], *, threads: int = 8) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="apimodels-dask-"))
         self.address = f"tcp://127.0.0.1:{free_port()}"
         self.workers: list[subprocess.Popen[bytes]] = []

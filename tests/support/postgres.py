@@ -31,11 +31,11 @@ def program(name: str) -> str | None:
 
 def free_port() -> int:
     """A port that the system gives to nobody who asks for any: it must still be free when a server starts again."""
-    while True:
-        port = random.randrange(20_000, 32_000)
+    for port in random.sample(range(20_000, 32_000), 100):
         with suppress(OSError), socket.socket() as listener:
             listener.bind(("127.0.0.1", port))
             return port
+    raise OSError("100 ports are taken")
 
 
 def run(name: str, *arguments: str, user: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
