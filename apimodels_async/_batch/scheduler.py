@@ -49,6 +49,11 @@ REVISE = 1.0
 """Seconds between two revisions of what is waiting."""
 PROBES = 32
 """Tasks of a model without a completion yet that are asked about early, in case it is a quick one."""
+TURN, MOST_TURNS = 0.01, 100.0
+"""Of the age of such a task, the time from one query of a probe to that of the next; and how much oftener they are made
+at most, squared, the more tasks depend on what they find."""
+ENOUGH = 8
+"""Tasks of a model that have ended, after which the schedule knows what is to be known."""
 FEW = 32
 """So few ready tasks are put in order anew each time."""
 
@@ -86,6 +91,8 @@ class Scheduler(Generic[T]):
         self._called_back: list[tuple[T, TaskWatch]] = []
         self._learned = False
         self._added: Counter[str] = Counter()
+        self._ended: Counter[str] = Counter()
+        self._probed: dict[str, float] = {}  # when the last of the planned queries of probes is due
         self._revised = -REVISE
         self._ranked = -RERANK
         self._sooner = anyio.Event()
@@ -96,7 +103,7 @@ class Scheduler(Generic[T]):
         self._added[watched.key] += 1
         watched.probe = self._added[watched.key] <= PROBES or not learns(self._pacing)
         watched.begin(self._pacing, anyio.current_time())
-        self._postpone_unless_probe(watched)
+        self._plan_unknown(watched, watched.born)
         watched.listen(partial(self._note_callback, item, watched))
         self._push(item, watched)
 
@@ -206,11 +213,18 @@ class Scheduler(Generic[T]):
             self._ranked = now
             self._ready = deque(sorted(self._ready, key=lambda pair: self._urgency(pair[1], now)))
 
-    def _postpone_unless_probe(self, watched: TaskWatch) -> None:
-        """Leave the early queries to a few; what they find out brings the others forward."""
-        waits = watched.ours and not watched.probe and watched.call is None and watched.trouble is None
-        if waits and not lacks_links(watched.task) and typical(self._pacing, watched.key) is None:
-            watched.postpone(max(watched.due, watched.born + EARLY_LOOKS[-1]))
+    def _plan_unknown(self, watched: TaskWatch, now: float) -> None:
+        """Plan anew where nothing is known of the model: probes ask by turns, and what they find is for the others."""
+        if not watched.ours or watched.call is not None or watched.trouble is not None or lacks_links(watched.task):
+            return
+        age, crowd = now - watched.born, self._added[watched.key]
+        if not watched.probe:
+            if typical(self._pacing, watched.key) is None:
+                watched.postpone(max(watched.due, watched.born + EARLY_LOOKS[-1]))
+        elif crowd > PROBES and age >= EARLY_LOOKS[-1] and self._ended[watched.key] < ENOUGH:
+            step = TURN / math.sqrt(min(crowd / PROBES, MOST_TURNS))
+            due = self._probed[watched.key] = max(now, self._probed.get(watched.key, now)) + age * step
+            watched.advance(now, due)
 
     def _revise(self, now: float) -> None:
         """Look sooner at what is waiting, where tasks turn out to be quicker than was thought when it was planned."""
@@ -218,8 +232,14 @@ class Scheduler(Generic[T]):
             return
         revised = self._pacing.revised
         kept = [entry for entry in self._waiting if entry[3].ticket == entry[1]]
+        firsts: dict[str, float] = {}  # of the many that were never queried, which is the same for all of a model
         for _, _, _, watched in kept:
-            watched.advance(now, watched.born + revised(watched.key, watched.queried - watched.born))
+            key, looked_at = watched.key, watched.queried - watched.born
+            if looked_at:
+                due = revised(key, looked_at)
+            elif (due := firsts.get(key, -1.0)) < 0.0:
+                due = firsts[key] = revised(key, 0.0)
+            watched.advance(now, watched.born + due)
         self._waiting = [(watched.due, number, item, watched) for _, number, item, watched in kept]
         heapq.heapify(self._waiting)
 
@@ -234,7 +254,7 @@ class Scheduler(Generic[T]):
             await self._poller.poll(watched)
             if not watched.ended and not last:
                 self._poller.plan(watched, self._pacing)
-                self._postpone_unless_probe(watched)
+                self._plan_unknown(watched, anyio.current_time())
         except Exception as error:  # noqa: BLE001  (it becomes the item's outcome)
             watched.unsubscribe()
             self._watcher.ended(item, watched, error)
@@ -242,6 +262,7 @@ class Scheduler(Generic[T]):
         finally:
             self._slots.release()
         if watched.ended or last:
+            self._ended[watched.key] += watched.ended
             watched.unsubscribe()
             self._learned = self._learned or watched.ended
             self._watcher.ended(item, watched, None if watched.ended else watched.timed_out(anyio.current_time()))

@@ -11,7 +11,7 @@ from apimodels_async.errors import WaitTimeoutError
 from apimodels_async.instrumentation import port
 from apimodels_async.instrumentation.details import RetryDetails
 from apimodels_async.models import Task, TaskState
-from apimodels_async.pacing.protocol import Pacing, typical
+from apimodels_async.pacing.protocol import Pacing, learns, typical
 
 logger = logging.getLogger("apimodels_async")
 
@@ -25,6 +25,8 @@ RING_EVERY = 1.0
 """Minimum seconds between two queries caused by callbacks."""
 UNCALLED = 30.0
 """Seconds without a callback after which a task is queried if nothing is known about its model."""
+REPLANNED = 0.02
+"""Minimum seconds by which a query is postponed: a rounding error is not worth it."""
 
 
 class TaskWatch:
@@ -147,17 +149,30 @@ class TaskWatch:
         return True
 
     def defer(self, pacing: Pacing, now: float) -> bool:
-        """Postpone a due query if the pacing has learned that a callback can be awaited longer; return whether it did.
+        """Postpone a due query that, by what the pacing has learned meanwhile, is too early; return whether it did.
 
-        The first tasks to end are the quick ones, so the usual duration is underestimated at first.
+        What is known of a model when a query is planned may be little. The first tasks to end are the quick ones, so
+        the time in which a callback arrives is underestimated at first; and of many tasks that start together, the
+        first ones show how long it is in vain to ask about the others.
         """
-        if self.call is None or not self.ours or self.queries or self.has_callback or self.last:
+        if not self.ours or self.has_callback or self.last:
             return False
-        called_by = self.born + self._long_enough(pacing)
-        if called_by <= now + 1.0:
+        if self.call is None:
+            later, least = self._worth_it(pacing), REPLANNED
+        else:
+            later, least = None if self.queries else self.born + self._long_enough(pacing), 1.0
+        if later is None or later <= now + least:
             return False
-        self.postpone(called_by)
+        self.postpone(later)
         return True
+
+    def _worth_it(self, pacing: Pacing) -> float | None:
+        """Return when to query by what is known now; ``None`` where something else has set the time."""
+        if self.trouble is not None or self._without_links or self._called_early or not learns(pacing):
+            return None
+        if self.probe and pacing.typical(self.key) is None:  # somebody has to find out
+            return None
+        return self.born + pacing.revised(self.key, self.queried - self.born)
 
     # --- queries
 
