@@ -15,9 +15,13 @@ A watched task is always in exactly one of four places:
 
 Three things move a task before its time. A callback from the vendor makes it due at once; it arrives outside of any
 task, so it only adds to a list and wakes the sleeper. What was learned from a task that ended may show that others are
-due sooner than was planned when less was known: the heap is then revised, at most once a second. And of many tasks of a
-model without a completion yet, only the first `PROBES` make the early queries of the adaptive pacing: a thousand would
-ask five times each to learn the same thing. The others wait until those are over, or until the first completion.
+due sooner than was planned when less was known: the heap is then revised, at most once a second. And what was learned
+may show that a task that comes up is asked about too early: then it waits on.
+
+Of many tasks of a model of which nothing is known, only the first `PROBES` make the early queries of the adaptive
+pacing, and then take turns, the more closely the more tasks depend on what they find: a thousand that ask would learn
+the same. When `ENOUGH` have ended, each of the probes is asked about once more, because those that still run count as
+well, and all go by the pacing.
 """
 
 import heapq
@@ -33,8 +37,7 @@ import anyio.abc
 
 from apimodels_async._limits import Rate
 from apimodels_async._poll.poller import Poller
-from apimodels_async._poll.watch import TaskWatch
-from apimodels_async._wire.tasks import lacks_links
+from apimodels_async._poll.watch import WORTH_A_QUERY, TaskWatch
 from apimodels_async.pacing.adaptive import EARLY_LOOKS
 from apimodels_async.pacing.protocol import Pacing, learns, typical, urgency
 
@@ -44,14 +47,13 @@ T = TypeVar("T")
 C_contra = TypeVar("C_contra", contravariant=True)
 
 RERANK = 1.0
-"""Seconds for which the order of urgency of a crowd is kept; it changes slowly."""
+"""Seconds for which the order of urgency of a crowd is kept at least; it changes slowly."""
+RANKED = 5_000
+"""Tasks that are put in order in a second at most: tens of thousands would take half of the time."""
 REVISE = 1.0
 """Seconds between two revisions of what is waiting."""
 PROBES = 32
 """Tasks of a model without a completion yet that are asked about early, in case it is a quick one."""
-TURN, MOST_TURNS = 0.01, 100.0
-"""Of the age of such a task, the time from one query of a probe to that of the next; and how much oftener they are made
-at most, squared, the more tasks depend on what they find."""
 ENOUGH = 8
 """Tasks of a model that have ended, after which the schedule knows what is to be known."""
 FEW = 32
@@ -92,7 +94,7 @@ class Scheduler(Generic[T]):
         self._learned = False
         self._added: Counter[str] = Counter()
         self._ended: Counter[str] = Counter()
-        self._probed: dict[str, float] = {}  # when the last of the planned queries of probes is due
+        self._turns: dict[str, float] = {}  # by model, when the last of the probes has its turn
         self._revised = -REVISE
         self._ranked = -RERANK
         self._sooner = anyio.Event()
@@ -103,7 +105,7 @@ class Scheduler(Generic[T]):
         self._added[watched.key] += 1
         watched.probe = self._added[watched.key] <= PROBES or not learns(self._pacing)
         watched.begin(self._pacing, anyio.current_time())
-        self._plan_unknown(watched, watched.born)
+        self._postpone_unless_probe(watched)
         watched.listen(partial(self._note_callback, item, watched))
         self._push(item, watched)
 
@@ -156,7 +158,7 @@ class Scheduler(Generic[T]):
             self._collect_due(now)
             if not self._ready:
                 self._sooner = anyio.Event()
-                with anyio.move_on_after(self._waiting[0][0] - now if self._waiting else None):
+                with anyio.move_on_after(self._idle(now)):
                     await self._sooner.wait()
                 continue
             pause = self._rate.pause(now)
@@ -179,6 +181,12 @@ class Scheduler(Generic[T]):
             with anyio.move_on_after(min(self._poller.gate.pause(now), RERANK)):
                 await self._sooner.wait()
 
+    def _idle(self, now: float) -> float | None:
+        """Seconds until something is to be done, if nothing happens; ``None`` if nothing is."""
+        times = [self._waiting[0][0]] if self._waiting else []
+        times += [self._revised + REVISE] if self._learned and self._waiting else []
+        return max(0.0, min(times) - now) if times else None
+
     def _next_to_query(self, now: float) -> tuple[T, TaskWatch]:
         """Take the most urgent task from the ready list; while the gate is closed, one whose time is up."""
         if self._poller.gate.pause(now) > 0.0:
@@ -196,7 +204,7 @@ class Scheduler(Generic[T]):
             if watched.ticket is not None and watched.advance_on_callback(now):
                 self._push(item, watched)
         self._called_back.clear()
-        if self._learned and now - self._revised >= REVISE:
+        if self._learned and now >= self._revised + REVISE:  # the very sum of `_idle`: it must not ask in vain
             self._revised, self._learned = now, False
             self._revise(now)
         while self._waiting and self._waiting[0][0] <= now:
@@ -209,22 +217,58 @@ class Scheduler(Generic[T]):
                 watched.ticket = None
                 self._ready.appendleft((item, watched))
         crowd = len(self._ready)
-        if crowd > 1 and (crowd <= FEW or now - self._ranked >= RERANK):
+        if crowd > 1 and (crowd <= FEW or now - self._ranked >= max(RERANK, crowd / RANKED)):
             self._ranked = now
             self._ready = deque(sorted(self._ready, key=lambda pair: self._urgency(pair[1], now)))
 
-    def _plan_unknown(self, watched: TaskWatch, now: float) -> None:
-        """Plan anew where nothing is known of the model: probes ask by turns, and what they find is for the others."""
-        if not watched.ours or watched.call is not None or watched.trouble is not None or lacks_links(watched.task):
+    def _finds_out(self, watched: TaskWatch, now: float) -> bool:
+        """Whether a task is one of the few by which is found out how long those of its model take."""
+        return (
+            watched.probe
+            and learns(self._pacing)
+            and watched.plain
+            and now - watched.born >= EARLY_LOOKS[-1]
+            and self._added[watched.key] > PROBES
+        )
+
+    def _plan_again(self, watched: TaskWatch) -> None:
+        """Plan the next query of a task that was found running."""
+        now = anyio.current_time()
+        watched.probe = watched.probe and (not learns(self._pacing) or self._ended[watched.key] < ENOUGH)
+        if not self._finds_out(watched, now):
+            self._poller.plan(watched, self._pacing)
+            self._postpone_unless_probe(watched)
             return
-        age, crowd = now - watched.born, self._added[watched.key]
-        if not watched.probe:
-            if typical(self._pacing, watched.key) is None:
-                watched.postpone(max(watched.due, watched.born + EARLY_LOOKS[-1]))
-        elif crowd > PROBES and age >= EARLY_LOOKS[-1] and self._ended[watched.key] < ENOUGH:
-            step = TURN / math.sqrt(min(crowd / PROBES, MOST_TURNS))
-            due = self._probed[watched.key] = max(now, self._probed.get(watched.key, now)) + age * step
-            watched.advance(now, due)
+        if now < watched.planned:  # the pacing knows a task by its plan: it would take this query for another task's
+            watched.postpone(watched.planned)
+        else:
+            self._poller.plan(watched, self._pacing)
+        # By the inspection problem, if they begin to end with a chance of 1 / age a second: see `Schedule`.
+        turn = math.sqrt(2.0 * WORTH_A_QUERY * (now - watched.born) / self._added[watched.key])
+        due = self._turns[watched.key] = max(now, self._turns.get(watched.key, now)) + turn
+        watched.advance(now, due)
+
+    def _postpone_unless_probe(self, watched: TaskWatch) -> None:
+        """Leave the early queries to a few; what they find out brings the others forward."""
+        if not watched.probe and watched.plain and typical(self._pacing, watched.key) is None:
+            watched.postpone(max(watched.due, watched.born + EARLY_LOOKS[-1]))
+
+    def _note_end(self, watched: TaskWatch) -> None:
+        """Have the rest planned anew by what was learned from a task that has ended."""
+        key = watched.key
+        self._ended[key] += 1
+        if self._ended[key] == ENOUGH and self._added[key] > PROBES and learns(self._pacing):
+            self._end_turns(key, anyio.current_time())
+        if not self._learned:
+            self._learned = True
+            self._sooner.set()
+
+    def _end_turns(self, key: str, now: float) -> None:
+        """Ask about each task that found out about a model once more: how many are still running is learned too."""
+        for _, ticket, item, watched in list(self._waiting):
+            if watched.ticket == ticket and watched.probe and watched.key == key:
+                watched.advance(now, now)
+                self._push(item, watched)
 
     def _revise(self, now: float) -> None:
         """Look sooner at what is waiting, where tasks turn out to be quicker than was thought when it was planned."""
@@ -253,8 +297,7 @@ class Scheduler(Generic[T]):
         try:
             await self._poller.poll(watched)
             if not watched.ended and not last:
-                self._poller.plan(watched, self._pacing)
-                self._plan_unknown(watched, anyio.current_time())
+                self._plan_again(watched)
         except Exception as error:  # noqa: BLE001  (it becomes the item's outcome)
             watched.unsubscribe()
             self._watcher.ended(item, watched, error)
@@ -262,9 +305,9 @@ class Scheduler(Generic[T]):
         finally:
             self._slots.release()
         if watched.ended or last:
-            self._ended[watched.key] += watched.ended
+            if watched.ended:
+                self._note_end(watched)
             watched.unsubscribe()
-            self._learned = self._learned or watched.ended
             self._watcher.ended(item, watched, None if watched.ended else watched.timed_out(anyio.current_time()))
         else:
             self._watcher.queried(item, watched)

@@ -25,6 +25,8 @@ RING_EVERY = 1.0
 """Minimum seconds between two queries caused by callbacks."""
 UNCALLED = 30.0
 """Seconds without a callback after which a task is queried if nothing is known about its model."""
+WORTH_A_QUERY = 0.1
+"""Expected seconds for which a task has been finished but unseen that are worth a query in any case."""
 REPLANNED = 0.02
 """Minimum seconds by which a query is postponed: a rounding error is not worth it."""
 
@@ -37,6 +39,7 @@ class TaskWatch:
         born: when our own create request was answered; for a task of another client, when the watch started.
         ours: whether this client created the task. A task of another client may have ended long ago.
         due: when to query next.
+        planned: when the pacing would do so.
         last: whether that query is the last one before the timeout.
         queried: when it was last queried.
         queries: number of queries so far.
@@ -45,7 +48,7 @@ class TaskWatch:
         accepted: when the server accepted the task, if known: soon after that, a 404 may be temporary.
         call: the expected callback.
         ticket: used by a scheduler to order its watches.
-        probe: whether it is one of the tasks that find out how quick an unknown model is.
+        probe: whether it keeps its plan: it finds out how quick an unknown model is, or is the only one.
         operation: the observed one that the watch belongs to, if there is one.
     """
 
@@ -66,6 +69,7 @@ class TaskWatch:
         "last",
         "operation",
         "ours",
+        "planned",
         "probe",
         "queried",
         "queries",
@@ -93,6 +97,7 @@ class TaskWatch:
         # The last query starts early enough for its response to arrive before the deadline.
         self._last_look = math.inf if timeout is None else now + timeout - min(1.0, timeout / 4)
         self.due: float = now
+        self.planned: float = now
         self.last: bool = False
         self.queried: float = self.born
         self.queries: int = 0
@@ -119,6 +124,11 @@ class TaskWatch:
         if lacks_links(self.task):
             return self._without_links > LINKS_LATE
         return self.task.is_terminal
+
+    @property
+    def plain(self) -> bool:
+        """Whether only the pacing says when to query: no callback, failure or missing link does."""
+        return self.ours and self.call is None and self.trouble is None and not self._without_links
 
     # --- callbacks
 
@@ -158,7 +168,7 @@ class TaskWatch:
         if not self.ours or self.has_callback or self.last:
             return False
         if self.call is None:
-            later, least = self._worth_it(pacing), REPLANNED
+            later, least = self._worth_it(pacing, now), REPLANNED
         else:
             later, least = None if self.queries else self.born + self._long_enough(pacing), 1.0
         if later is None or later <= now + least:
@@ -166,19 +176,20 @@ class TaskWatch:
         self.postpone(later)
         return True
 
-    def _worth_it(self, pacing: Pacing) -> float | None:
-        """Return when to query by what is known now; ``None`` where something else has set the time."""
-        if self.trouble is not None or self._without_links or self._called_early or not learns(pacing):
+    def _worth_it(self, pacing: Pacing, now: float) -> float | None:
+        """Return when to query by what is known now; ``None`` if now, or where something else has set the time."""
+        if self.probe or not self.plain or not learns(pacing):
             return None
-        if self.probe and pacing.typical(self.key) is None:  # somebody has to find out
-            return None
-        return self.born + pacing.revised(self.key, self.queried - self.born)
+        looked_at = self.queried - self.born
+        later = self.born + pacing.revised(self.key, looked_at)
+        return None if pacing.urgency(self.key, looked_at, now - self.born) > WORTH_A_QUERY else later
 
     # --- queries
 
     def begin(self, pacing: Pacing, now: float) -> None:
         """Plan the first query: by the pacing for a task of our own, at once for one that may have ended long ago."""
-        self.postpone(now + self._delay(pacing, now) if self.ours else now)
+        self.planned = now + self._delay(pacing, now) if self.ours else now
+        self.postpone(self.planned)
         self.advance_on_callback(now)
 
     def _delay(self, pacing: Pacing, now: float) -> float:
@@ -196,6 +207,7 @@ class TaskWatch:
     def plan(self, pacing: Pacing, quota: RetryQuota, uniform: Callable[[float, float], float], now: float) -> None:
         """Plan the next query: by the pacing, or sooner after a failure, as long as the shared quota lasts."""
         delay = self._delay(pacing, now)
+        self.planned = now + delay
         if self.trouble is not None:
             if quota.take():
                 delay = min(delay, full_jitter(self._failures, uniform))

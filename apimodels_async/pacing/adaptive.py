@@ -29,9 +29,12 @@ _IMAGINED = 4.0
 _HARDLY = 0.02
 """Weight of an imagined task, in tasks: just enough to avoid a division by zero."""
 _LOOKS_A_COMPLETION = 64.0
-"""This many queries that found a task running are about as informative as one completion."""
+"""This many queries that found a task running are about as informative as a later completion."""
 _MOST_NEW = 64.0
-"""Maximum new completions before the schedule is recomputed; while there are few, an eighth more is enough."""
+"""Maximum new completions before the schedule is recomputed; while there are few, an eighth more is enough.
+
+The same goes for `_LOOKS_A_COMPLETION` queries each.
+"""
 
 
 class AdaptivePacing(LearningPacing):
@@ -174,7 +177,7 @@ class _Known:
         schedule: when to query.
     """
 
-    __slots__ = ("_enough", "_guesses", "_median", "_poll_cost", "_shape", "ages", "schedule")
+    __slots__ = ("_ends_enough", "_guesses", "_looks_enough", "_median", "_poll_cost", "_shape", "ages", "schedule")
 
     schedule: Schedule
 
@@ -210,13 +213,15 @@ class _Known:
     @property
     def stale(self) -> bool:
         """Whether enough was learned to recompute the schedule."""
-        return self.ages.completions + self.ages.queries / _LOOKS_A_COMPLETION >= self._enough
+        ages = self.ages
+        return ages.completions >= self._ends_enough or ages.queries >= self._looks_enough
 
     def plan(self) -> None:
         """Compute the schedule from all that is known."""
         ages = self.ages
-        learned = ages.completions + ages.queries / _LOOKS_A_COMPLETION
-        self._enough = learned + min(max(learned / 8.0, 1.0), _MOST_NEW)
+        # Counted apart: after ten thousand queries in vain, the first completion changes everything all the same.
+        self._ends_enough = _grown(ages.completions)
+        self._looks_enough = _LOOKS_A_COMPLETION * _grown(ages.queries / _LOOKS_A_COMPLETION)
         guessed = self._guesses.survival(*ages.coarse(_COARSE))
         imagined = [
             _IMAGINED * (before + (after - before) * part / _COARSE)
@@ -237,6 +242,10 @@ class _Known:
             delay = min(max(self.schedule.delay(elapsed), _SHORTEST), _LONGEST)
         self.ages.alive(elapsed, elapsed + delay)
         return delay
+
+
+def _grown(learned: float) -> float:
+    return learned + min(max(learned / 8.0, 1.0), _MOST_NEW)
 
 
 def _seconds(name: str, value: float) -> float:

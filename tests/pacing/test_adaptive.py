@@ -272,6 +272,19 @@ def test_it_learns_from_tasks_that_only_run_on() -> None:
     assert patient.urgency("model", 0.0, 100.0) < 0.3 * naive.urgency("model", 0.0, 100.0)
 
 
+def test_the_first_completion_counts_however_many_queries_were_in_vain() -> None:
+    pacing = AdaptivePacing()
+    for _ in range(300):
+        elapsed = 0.0
+        while elapsed < 1_800.0:
+            elapsed += pacing.next_delay("model", elapsed)
+    before = pacing.urgency("model", 1_700.0, 1_900.0)
+    pacing.observe("model", 1_800.0)
+
+    assert pacing.revised("model", 1_700.0) < 1_850.0
+    assert pacing.urgency("model", 1_700.0, 1_900.0) > 10.0 * before
+
+
 def test_two_humps_leave_the_gap_between_them_alone() -> None:
     random = Random(2)
     laws = [log_normal(12, 13.5), log_normal(70, 80)]
