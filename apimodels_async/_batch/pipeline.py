@@ -16,7 +16,6 @@ import anyio.abc
 from attrs import evolve
 
 from apimodels_async._batch.accounts import Accounts, is_billed
-from apimodels_async._batch.clock import loop_clock
 from apimodels_async._batch.creator import Creator
 from apimodels_async._batch.feed import read
 from apimodels_async._batch.observers import Observers
@@ -26,6 +25,7 @@ from apimodels_async._batch.resumer import Resumer
 from apimodels_async._batch.saver import Saver
 from apimodels_async._batch.scheduler import Scheduler
 from apimodels_async._batch.stops import Stop, key_refused, stop_after_create, stop_after_download
+from apimodels_async._clock import loop_clock
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.journal import TakenElsewhereError
 from apimodels_async._download.downloader import Downloader

@@ -35,6 +35,7 @@ from typing import Generic, Protocol, TypeVar
 import anyio
 import anyio.abc
 
+from apimodels_async._clock import loop_time
 from apimodels_async._limits import Rate
 from apimodels_async._poll.poller import Poller
 from apimodels_async._poll.watch import WORTH_A_QUERY, TaskWatch
@@ -104,7 +105,7 @@ class Scheduler(Generic[T]):
         """Watch one more task."""
         self._added[watched.key] += 1
         watched.probe = self._added[watched.key] <= PROBES or not learns(self._pacing)
-        watched.begin(self._pacing, anyio.current_time())
+        watched.begin(self._pacing, loop_time())
         self._postpone_unless_probe(watched)
         watched.listen(partial(self._note_callback, item, watched))
         self._push(item, watched)
@@ -154,7 +155,7 @@ class Scheduler(Generic[T]):
 
     async def _run(self, group: anyio.abc.TaskGroup) -> None:
         while True:
-            now = anyio.current_time()
+            now = loop_time()
             self._collect_due(now)
             if not self._ready:
                 self._sooner = anyio.Event()
@@ -169,7 +170,7 @@ class Scheduler(Generic[T]):
             if not self._ready:  # drained meanwhile
                 self._slots.release()
                 continue
-            now = anyio.current_time()
+            now = loop_time()
             item, watched = self._next_to_query(now)
             if self._poller.may_poll(watched, now):
                 self._rate.take(now)
@@ -233,7 +234,7 @@ class Scheduler(Generic[T]):
 
     def _plan_again(self, watched: TaskWatch) -> None:
         """Plan the next query of a task that was found running."""
-        now = anyio.current_time()
+        now = loop_time()
         watched.probe = watched.probe and (not learns(self._pacing) or self._ended[watched.key] < ENOUGH)
         if not self._finds_out(watched, now):
             self._poller.plan(watched, self._pacing)
@@ -258,7 +259,7 @@ class Scheduler(Generic[T]):
         key = watched.key
         self._ended[key] += 1
         if self._ended[key] == ENOUGH and self._added[key] > PROBES and learns(self._pacing):
-            self._end_turns(key, anyio.current_time())
+            self._end_turns(key, loop_time())
         if not self._learned:
             self._learned = True
             self._sooner.set()
@@ -308,7 +309,7 @@ class Scheduler(Generic[T]):
             if watched.ended:
                 self._note_end(watched)
             watched.unsubscribe()
-            self._watcher.ended(item, watched, None if watched.ended else watched.timed_out(anyio.current_time()))
+            self._watcher.ended(item, watched, None if watched.ended else watched.timed_out(loop_time()))
         else:
             self._watcher.queried(item, watched)
             self._push(item, watched)

@@ -5,6 +5,7 @@ from types import TracebackType
 
 import anyio
 
+from apimodels_async._clock import loop_time
 from apimodels_async._create.background import Job
 
 TICK = 1.0
@@ -39,7 +40,7 @@ class Deadlines:
     def add(self, scope: anyio.CancelScope, seconds: float) -> None:
         """Cancel a scope after `seconds`."""
         if self._clock is None or self._clock.ended.is_set():
-            self._looked, self._nap = anyio.current_time(), TICK
+            self._looked, self._nap = loop_time(), TICK
             self._clock = self._start(self._keep_clock)
         ends = self._ends[scope] = self._now() + seconds
         if ends < self._running + self._nap:
@@ -52,11 +53,11 @@ class Deadlines:
             self._changed.set()
 
     def _now(self) -> float:
-        return self._running + min(anyio.current_time() - self._looked, self._nap + LATE)
+        return self._running + min(loop_time() - self._looked, self._nap + LATE)
 
     async def _keep_clock(self) -> None:
         while self._ends:
-            self._running, self._looked = self._now(), anyio.current_time()
+            self._running, self._looked = self._now(), loop_time()
             for scope, ends in self._ends.items():
                 if ends <= self._running:
                     scope.cancel()

@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable
 from functools import cached_property, partial
 
-import anyio
-
 from apimodels_async import catalogue
 from apimodels_async._arguments import ArgumentError
+from apimodels_async._clock import loop_time
 from apimodels_async._create import inputs
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.create_request import CreateRequest
@@ -155,7 +154,7 @@ class Engine:
 
     def hold(self, outage_timeout: float | None) -> Hold:
         """Return the `Hold` of a batch that starts now."""
-        return Hold(self._brake, outage_timeout, anyio.current_time())
+        return Hold(self._brake, outage_timeout, loop_time())
 
     async def send(
         self,

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import anyio
 
+from apimodels_async._clock import loop_time
 from apimodels_async._create.gate import CreateGate, Pass
 from apimodels_async._create.retries import Retries
 from apimodels_async.errors import APIError, ApimodelsError, ConfigurationError, NotSubmittedError
@@ -57,7 +58,7 @@ class Brake:
         if since is None and self._closed_since is not None:
             logger.warning("the server takes no create requests (%s): the batch holds back", self.gate.cause)
         elif since is not None and self._closed_since is None:
-            logger.info("the server takes create requests again, after %.1f s", anyio.current_time() - since)
+            logger.info("the server takes create requests again, after %.1f s", loop_time() - since)
 
 
 class Hold:
@@ -114,7 +115,7 @@ class Hold:
     async def _wait(self) -> Pass:
         gate = self._brake.gate
         while True:
-            now = anyio.current_time()
+            now = loop_time()
             self._raise_if_over(now)
             pause = gate.pause(now)
             if pause > 0.0:
@@ -140,14 +141,14 @@ class Hold:
         try:
             await self._brake.query()
         except ConfigurationError:  # the client was closed
-            self._brake.gate.abandoned(given, anyio.current_time())
+            self._brake.gate.abandoned(given, loop_time())
             raise
         except Exception as error:  # noqa: BLE001  (any error means that the server has a problem)
-            self._brake.gate.not_taken(given, anyio.current_time(), error)
+            self._brake.gate.not_taken(given, loop_time(), error)
             self._brake.notify()
             return False
         except BaseException:
-            self._brake.gate.abandoned(given, anyio.current_time())
+            self._brake.gate.abandoned(given, loop_time())
             self._brake.notify()
             raise
         return True
@@ -182,7 +183,7 @@ class HeldRetries(Retries):
         if port.active is not None:
             port.note(RetryDetails("create", self._number, None, error))
         if given is not None:
-            self._brake.gate.not_taken(given, anyio.current_time(), error, retry_after)
+            self._brake.gate.not_taken(given, loop_time(), error, retry_after)
             self._brake.notify()
 
     def hopeless(self, error: ApimodelsError) -> NoReturn:
@@ -211,12 +212,12 @@ class HeldRetries(Retries):
         given, self._pass = self._pass, None
         if given is not None:
             asked = error.__cause__.retry_after if isinstance(error.__cause__, APIError) else None
-            self._brake.gate.unknown(given, anyio.current_time(), error, asked)
+            self._brake.gate.unknown(given, loop_time(), error, asked)
             self._brake.notify()
 
     def abandoned(self) -> None:
         """Allow another probe if this was one."""
         given, self._pass = self._pass, None
         if given is not None:
-            self._brake.gate.abandoned(given, anyio.current_time())
+            self._brake.gate.abandoned(given, loop_time())
             self._brake.notify()

@@ -4,6 +4,8 @@ from collections import deque
 
 import anyio
 
+from apimodels_async._clock import loop_time
+
 CREATES = 32
 """Quick create requests of one client at once."""
 QUICK = 2.0
@@ -39,7 +41,7 @@ class QuickSlots:
 
     def _begin(self) -> deque[Slot]:
         """The slots that are not open yet, each held until it opens."""
-        now = anyio.current_time()
+        now = loop_time()
         not_open = {Slot(): now + DOUBLING * (at // FIRST).bit_length() for at in range(FIRST, self._number)}
         self._held.update(not_open)
         return deque(not_open)
@@ -54,19 +56,19 @@ class QuickSlots:
             while not await self._acquired_in_time():
                 self._take_back()
         slot = Slot()
-        self._held[slot] = anyio.current_time() + self._seconds
+        self._held[slot] = loop_time() + self._seconds
         return slot
 
     async def _acquired_in_time(self) -> bool:
         """Wait for a slot until the one that was taken first has been held for long enough."""
-        now = anyio.current_time()
+        now = loop_time()
         with anyio.move_on_after(next(iter(self._held.values()), now + self._seconds) - now):
             await self._free.acquire()
             return True
         return False
 
     def _take_back(self) -> None:
-        now = anyio.current_time()
+        now = loop_time()
         for slot, until in list(self._held.items()):
             if until <= now:
                 self._give_back(slot)

@@ -6,6 +6,7 @@ from typing import NoReturn, Protocol
 
 import anyio
 
+from apimodels_async._clock import loop_time
 from apimodels_async._limits import RetryQuota, full_jitter
 from apimodels_async.errors import ApimodelsError
 from apimodels_async.instrumentation import port
@@ -74,12 +75,12 @@ class QuickRetries(Retries):
     async def enter(self) -> None:
         """Return at once."""
         if self._began is None:
-            self._began = anyio.current_time()
+            self._began = loop_time()
 
     async def not_taken(self, error: ApimodelsError, retry_after: float | None) -> None:
         """Wait for the backoff and the server's ``Retry-After`` if time and quota allow another attempt."""
         pause = (retry_after or 0.0) + full_jitter(self._number, self._uniform)
-        late = anyio.current_time() + pause > (self._began or 0.0) + RETRY_WITHIN
+        late = loop_time() + pause > (self._began or 0.0) + RETRY_WITHIN
         if late or self._number >= self._at_most or not self._quota.take():
             raise error from error.__cause__
         self._number += 1

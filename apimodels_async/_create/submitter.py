@@ -10,6 +10,7 @@ from typing import NoReturn, cast
 import anyio
 
 from apimodels_async import catalogue
+from apimodels_async._clock import loop_time
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.create_request import CreateRequest
 from apimodels_async._create.deadlines import Deadlines
@@ -181,7 +182,7 @@ class Submitter:
     async def _retry(self, create: CreateRequest) -> Task:
         """Send a request, and again as long as it was provably not accepted and attempts are left."""
         retries = create.retries or QuickRetries(self._quota, self._max_retries, self._uniform, create.model)
-        began, attempts = anyio.current_time(), 0
+        began, attempts = loop_time(), 0
         while True:
             await retries.enter()
             attempts += 1
@@ -211,7 +212,7 @@ class Submitter:
                 raise
             else:
                 retries.accepted()
-                elapsed = anyio.current_time() - began
+                elapsed = loop_time() - began
                 logger.info(
                     "task %s created",
                     task.id,

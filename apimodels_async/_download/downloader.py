@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 
 import anyio
 
+from apimodels_async._clock import loop_time
 from apimodels_async._download.destination import Destination, Place, destination
 from apimodels_async._download.hosts import PictureHosts
 from apimodels_async._download.limits import DownloadLimits
@@ -125,7 +126,7 @@ class Downloader:
                 f"task {task.id} has {len(task.result_urls)} links to pictures; at most {MOST_PICTURES} are fetched",
                 task_id=task.id,
             )
-        started = anyio.current_time()
+        started = loop_time()
         fetches = [begin(at) for at in range(len(task.result_urls))]
         saved: list[R | None] = [None] * len(fetches)
         failures: list[ApimodelsError] = []
@@ -159,7 +160,7 @@ class Downloader:
                 "task_id": task.id,
                 "model": task.model,
                 "attempt": max(fetch.attempts for fetch in fetches),
-                "elapsed": anyio.current_time() - started,
+                "elapsed": loop_time() - started,
             },
         )
         return pictures
@@ -182,7 +183,7 @@ class _ToDestination(PictureFetch[SavedPicture]):
         tally = self._tally(encoded=encoded)
 
         def seen(chunk: bytes) -> None:
-            tally.count(chunk, anyio.current_time())
+            tally.count(chunk, loop_time())
 
         try:
             piece, more = await gather(chunks, seen)
@@ -216,7 +217,7 @@ class _ToMemory(PictureFetch[Picture]):
         tally = self._tally(encoded=encoded)
         pieces: list[bytes] = []
         async for chunk in chunks:
-            tally.count(chunk, anyio.current_time())
+            tally.count(chunk, loop_time())
             pieces.append(chunk)
         # A large one takes longer to join than an event loop may be blocked.
         data = b"".join(pieces) if tally.total < _LARGE else await in_thread(b"".join, pieces)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.lowlevel
 
+from apimodels_async._clock import loop_time
 from apimodels_async._download.hosts import PictureHosts
 from apimodels_async._download.limits import DownloadLimits
 from apimodels_async._download.links import MAX_REDIRECTS, next_hop
@@ -164,7 +165,7 @@ class PictureFetch(Generic[R]):
     async def _insist(self, url: str) -> R:
         """Fetch, again and again while that may help."""
         number = counted = 0
-        since = anyio.current_time()
+        since = loop_time()
         while True:
             self.attempts += 1
             try:
@@ -181,7 +182,7 @@ class PictureFetch(Generic[R]):
                     raise self._error(f"not saved in {number + 1} attempts: {spoiled}") from spoiled.__cause__
                 self.trouble = str(spoiled)
                 pause = spoiled.pause if isinstance(spoiled, SpoiledError) else 0.0
-                if anyio.current_time() + pause > self.deadline:
+                if loop_time() + pause > self.deadline:
                     raise self._late() from None
                 logger.info(
                     "task %s: picture %d: %s; trying again",
@@ -193,7 +194,7 @@ class PictureFetch(Generic[R]):
                 if port.active is not None:
                     again = RetryDetails("download", number + 1, pause, spoiled, self.task.model, self.task.id)
                     port.note(again)
-            since = anyio.current_time()
+            since = loop_time()
             await anyio.sleep(pause + full_jitter(number, self.reach.uniform))
             number += 1
 
@@ -203,7 +204,7 @@ class PictureFetch(Generic[R]):
         if hosts is None or not self.host or (self.answered and not isinstance(trouble, NoPictureError)):
             return False
         reached = not isinstance(trouble, RequestFailed) or not trouble.unreachable
-        return hosts.is_away(self.host, self, now=anyio.current_time(), since=since, reached=reached)
+        return hosts.is_away(self.host, self, now=loop_time(), since=since, reached=reached)
 
     @port.observes(_link_details, _followed)
     async def _fetch(self, url: str) -> R:
@@ -228,7 +229,7 @@ class PictureFetch(Generic[R]):
                 await self._check(stream)
                 saved = await self._save(stream.chunks, stream.length, encoded=stream.encoded)
                 if self.reach.hosts is not None:
-                    self.reach.hosts.brought(self.host, anyio.current_time())
+                    self.reach.hosts.brought(self.host, loop_time())
                 return saved
         raise ValueError(f"more than {MAX_REDIRECTS} redirects")
 
@@ -248,7 +249,7 @@ class PictureFetch(Generic[R]):
     async def _save(self, chunks: AsyncIterator[bytes], length: int | None, *, encoded: bool) -> R: ...
 
     def _tally(self, *, encoded: bool) -> PictureTally:
-        return PictureTally(self.limits, anyio.current_time(), encoded=encoded)
+        return PictureTally(self.limits, loop_time(), encoded=encoded)
 
     def _judge(self, tally: PictureTally, length: int | None, digest: Callable[[], str]) -> Judgement:
         """Judge what came; if that is doubtful, by whether the attempt before brought the same."""

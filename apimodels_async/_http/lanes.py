@@ -20,6 +20,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 
+from apimodels_async._clock import loop_time
 from apimodels_async._http import tls, versions
 from apimodels_async._http.error_mapping import closed
 from apimodels_async._http.in_flight import InFlight
@@ -195,7 +196,7 @@ class Lanes:
         self, limits: httpx.Limits, idle: float, proxy: Proxy | None, url: str, *, watched: bool = False
     ) -> PoolSet[httpx.AsyncClient]:
         make = partial(self._client, limits, proxy, url, watched=watched)
-        return PoolSet(make, self._close, idle=idle, clock=anyio.current_time)
+        return PoolSet(make, self._close, idle=idle, clock=loop_time)
 
     @cached_property
     def submit(self) -> PoolSet[httpx.AsyncClient]:
@@ -250,9 +251,7 @@ class Lanes:
         return self._fast_pools(SUBMIT_KEEPALIVE, sys.maxsize)
 
     def _fast_pools(self, keepalive: float, width: int) -> "PoolSet[FastLane]":
-        return PoolSet(
-            partial(self._new_fast, keepalive), self._close, idle=keepalive, clock=anyio.current_time, width=width
-        )
+        return PoolSet(partial(self._new_fast, keepalive), self._close, idle=keepalive, clock=loop_time, width=width)
 
     def _new_fast(self, keepalive: float) -> "FastLane":
         if self._in_flight.closing:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from apimodels_async._clock import loop_time
 from apimodels_async._page.page_file import PageFile, check_replaceable
 from apimodels_async._page.rows import PageRow
 from apimodels_async._threads import WorkerThreads
@@ -66,9 +67,9 @@ class PageWriter:
     async def run(self) -> None:
         """Write a version whenever there is something new, until `finish` is called."""
         while not self._ending.is_set():
-            began = anyio.current_time()
+            began = loop_time()
             await self._write("running", within=LONGEST_ADDING)
-            with anyio.move_on_after(max(SHORTEST_PAUSE, PAUSE_FOR_WORK * (anyio.current_time() - began))):
+            with anyio.move_on_after(max(SHORTEST_PAUSE, PAUSE_FOR_WORK * (loop_time() - began))):
                 await self._ending.wait()
             while not self._pending and not self._ending.is_set():
                 self._more = anyio.Event()
@@ -84,15 +85,15 @@ class PageWriter:
 
     async def close(self) -> None:
         """Write what is still missing without thumbnails, if anything is, and close. `run` has ended."""
-        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + LEAVING_TIME):
+        with anyio.CancelScope(shield=True, deadline=loop_time() + LEAVING_TIME):
             if not self._finished.is_set():
                 await self._write("left", thumbnails=False)
             await _THREADS.run(self._file.close, abandon=True)
 
     async def _write(self, state: str, *, within: float = math.inf, thumbnails: bool = True) -> None:
         try:
-            until = anyio.current_time() + within
-            while self._pending and anyio.current_time() < until:
+            until = loop_time() + within
+            while self._pending and loop_time() < until:
                 add = partial(self._file.add, self._pending, most=ROWS_AT_ONCE, thumbnails=thumbnails)
                 await _THREADS.run(add, abandon=True)
             await _THREADS.run(partial(self._file.publish, state, self._now()), abandon=True)

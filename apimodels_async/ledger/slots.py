@@ -5,6 +5,7 @@ from functools import partial
 
 import anyio
 
+from apimodels_async._clock import loop_time
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.ledger.port import Ledger
 
@@ -41,13 +42,13 @@ class SlotQueue:
             due = await self._next()
             if due is None:
                 return None
-            await anyio.sleep(max(0.0, due - anyio.current_time()))
+            await anyio.sleep(max(0.0, due - loop_time()))
             if not is_late(due):
                 return due
         return None
 
     def _is_unlimited(self) -> bool:
-        return not self._ledger.shared or anyio.current_time() < self._unlimited_until
+        return not self._ledger.shared or loop_time() < self._unlimited_until
 
     async def _next(self) -> float | None:
         self._waiting += 1
@@ -61,7 +62,7 @@ class SlotQueue:
 
     async def _ask(self) -> None:
         # From before the question, so that a process that is stopped until the answer takes its slots for late.
-        asked = anyio.current_time()
+        asked = loop_time()
         if self._is_unlimited():
             return
         number = min(self._waiting, self._most)
@@ -75,4 +76,4 @@ class SlotQueue:
 
 def is_late(due: float | None) -> bool:
     """Whether a slot that came at this time must not be used any more."""
-    return due is not None and anyio.current_time() - due > LATE
+    return due is not None and loop_time() - due > LATE

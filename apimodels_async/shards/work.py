@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from apimodels_async._clock import loop_time
 from apimodels_async._create.journal import BudgetUsedUpError, NotLoadedError, TakenElsewhereError
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.client import AsyncImagesClient
@@ -86,7 +87,7 @@ class ShardWork:
             LedgerError: the ledger cannot be used, or refuses for another reason than that the shard is held.
             ApimodelsError: as ``client.batch`` raises when it is entered.
         """
-        began = anyio.current_time()
+        began = loop_time()
         try:
             shard = await _in_thread(partial(self._ledger.shard, self._number, take_over=take_over))
         except ShardHeldError:
@@ -113,7 +114,7 @@ class ShardWork:
             errors=tuple(self._errors),
             pictures=self._pictures,
             bytes=self._bytes,
-            seconds=round(anyio.current_time() - began, 3),
+            seconds=round(loop_time() - began, 3),
             host=socket.gethostname(),
             pid=os.getpid(),
         )

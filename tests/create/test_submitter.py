@@ -18,7 +18,7 @@ from apimodels_async import (
     SubmissionUnknownError,
     Task,
 )
-from apimodels_async._batch.clock import loop_clock
+from apimodels_async._clock import loop_clock
 from apimodels_async._create import submitter
 from apimodels_async._create.background import BackgroundJobs
 from tests.support.envelopes import envelope
