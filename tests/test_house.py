@@ -20,7 +20,7 @@ HOME = Path(apimodels_async.__file__).parent
 
 ORDER = (
     "_lazy _text _logs _arguments _validators errors models catalogue _secret _settings _version _urls _limits "
-    "_threads _sqlite _postgres _group_commit _reprs _json_values _prices _template _thumbnails instrumentation",
+    "_threads _clock _sqlite _postgres _group_commit _reprs _json_values _prices _template _thumbnails instrumentation",
     "_wire",
     "_http",
     "pacing",
