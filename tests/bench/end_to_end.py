@@ -79,7 +79,8 @@ async def main(low, high):
 """,
     "by hand": """
 async def main(low, high):
-    async with httpx.AsyncClient(timeout=httpx.Timeout(30.0, pool=None)) as http:
+    # Short of CPU, it takes longer than 30 s to connect a thousand times.
+    async with httpx.AsyncClient(timeout=httpx.Timeout(30.0, connect=None, pool=None)) as http:
         async def one(at, model):
             body = {"prompt": str(at), "model": model}
             task = (await http.post(base_url + "/v1/images/generations", json=body)).json()["data"]
