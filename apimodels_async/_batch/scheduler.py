@@ -86,6 +86,7 @@ class Scheduler(Generic[T]):
     def __init__(self, poller: Poller, pacing: Pacing, rate: Rate, watcher: Watcher[T]) -> None:
         self._poller = poller
         self._pacing = pacing
+        self._learns = learns(pacing)
         self._rate = rate
         self._watcher = watcher
         self._numbers = count()
@@ -104,7 +105,7 @@ class Scheduler(Generic[T]):
     def add(self, item: T, watched: TaskWatch) -> None:
         """Watch one more task."""
         self._added[watched.key] += 1
-        watched.probe = self._added[watched.key] <= PROBES or not learns(self._pacing)
+        watched.probe = self._added[watched.key] <= PROBES
         watched.begin(self._pacing, loop_time())
         self._postpone_unless_probe(watched)
         watched.listen(partial(self._note_callback, item, watched))
@@ -184,9 +185,12 @@ class Scheduler(Generic[T]):
 
     def _idle(self, now: float) -> float | None:
         """Seconds until something is to be done, if nothing happens; ``None`` if nothing is."""
-        times = [self._waiting[0][0]] if self._waiting else []
-        times += [self._revised + REVISE] if self._learned and self._waiting else []
-        return max(0.0, min(times) - now) if times else None
+        if not self._waiting:
+            return None
+        due = self._waiting[0][0]
+        if self._learned:
+            due = min(due, self._revised + REVISE)
+        return max(0.0, due - now)
 
     def _next_to_query(self, now: float) -> tuple[T, TaskWatch]:
         """Take the most urgent task from the ready list; while the gate is closed, one whose time is up."""
@@ -225,8 +229,8 @@ class Scheduler(Generic[T]):
     def _finds_out(self, watched: TaskWatch, now: float) -> bool:
         """Whether a task is one of the few by which is found out how long those of its model take."""
         return (
-            watched.probe
-            and learns(self._pacing)
+            self._learns
+            and watched.probe
             and watched.plain
             and now - watched.born >= EARLY_LOOKS[-1]
             and self._added[watched.key] > PROBES
@@ -235,7 +239,7 @@ class Scheduler(Generic[T]):
     def _plan_again(self, watched: TaskWatch) -> None:
         """Plan the next query of a task that was found running."""
         now = loop_time()
-        watched.probe = watched.probe and (not learns(self._pacing) or self._ended[watched.key] < ENOUGH)
+        watched.probe = watched.probe and self._ended[watched.key] < ENOUGH
         if not self._finds_out(watched, now):
             self._poller.plan(watched, self._pacing)
             self._postpone_unless_probe(watched)
@@ -251,18 +255,19 @@ class Scheduler(Generic[T]):
 
     def _postpone_unless_probe(self, watched: TaskWatch) -> None:
         """Leave the early queries to a few; what they find out brings the others forward."""
-        if not watched.probe and watched.plain and typical(self._pacing, watched.key) is None:
+        if self._learns and not watched.probe and watched.plain and typical(self._pacing, watched.key) is None:
             watched.postpone(max(watched.due, watched.born + EARLY_LOOKS[-1]))
 
     def _note_end(self, watched: TaskWatch) -> None:
         """Have the rest planned anew by what was learned from a task that has ended."""
         key = watched.key
         self._ended[key] += 1
-        if self._ended[key] == ENOUGH and self._added[key] > PROBES and learns(self._pacing):
+        if not self._learns:
+            return
+        if self._ended[key] == ENOUGH and self._added[key] > PROBES:
             self._end_turns(key, loop_time())
-        if not self._learned:
-            self._learned = True
-            self._sooner.set()
+        self._learned = True
+        self._sooner.set()
 
     def _end_turns(self, key: str, now: float) -> None:
         """Ask about each task that found out about a model once more: how many are still running is learned too."""
@@ -280,11 +285,9 @@ class Scheduler(Generic[T]):
         firsts: dict[str, float] = {}  # of the many that were never queried, which is the same for all of a model
         for _, _, _, watched in kept:
             key, looked_at = watched.key, watched.queried - watched.born
-            if looked_at:
-                due = revised(key, looked_at)
-            elif (due := firsts.get(key, -1.0)) < 0.0:
-                due = firsts[key] = revised(key, 0.0)
-            watched.advance(now, watched.born + due)
+            if not looked_at and key not in firsts:
+                firsts[key] = revised(key, 0.0)
+            watched.advance(now, watched.born + (revised(key, looked_at) if looked_at else firsts[key]))
         self._waiting = [(watched.due, number, item, watched) for _, number, item, watched in kept]
         heapq.heapify(self._waiting)
 

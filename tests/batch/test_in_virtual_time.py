@@ -487,3 +487,102 @@ def test_a_query_that_something_else_than_the_pacing_has_planned_does_not_wait_o
         watched.note_failure(ConnectionFailedError("refused"))
 
     assert not watched.defer(pacing, watched.due)
+
+
+class _Told:
+    """A learning pacing that is told when to query: `plans` in turn, and soon once `enough` have ended."""
+
+    def __init__(self, plans: list[float], enough: int) -> None:
+        self._plans = plans
+        self._missing = enough
+
+    def next_delay(self, key: str, elapsed: float) -> float:
+        return self._plans.pop(0)
+
+    def observe(self, key: str, duration: float) -> None:
+        self._missing -= 1
+
+    def revised(self, key: str, looked_at: float) -> float:
+        return looked_at + 0.1 if self._missing <= 0 else 1_000.0
+
+    def urgency(self, key: str, looked_at: float, elapsed: float) -> float:
+        return elapsed - looked_at
+
+    def typical(self, key: str) -> float | None:
+        return None
+
+    def longest(self, key: str) -> float:
+        return 1_000.0
+
+
+@pytest.mark.parametrize("plans", [[1.0, 1_000.0], [1.0, 1.5, 1_000.0]])
+def test_what_an_end_shows_is_acted_on_at_once_or_a_second_after_the_last_time(
+    plans: list[float], vendor_of: Any
+) -> None:
+    vendor = vendor_of(duration=lambda _random, _prompt: 0.5, latency=0.01)
+    requests = [str(number) for number in range(len(plans))]
+
+    async def work() -> float:
+        began = anyio.current_time()
+        client = client_of(vendor, wait_timeout=None, pacing=_Told(plans, enough=len(requests) - 1))
+        outcomes = await outcomes_of(vendor, requests, client=client, max_in_flight=3)
+        assert all(outcome.ok for outcome in outcomes)
+        return anyio.current_time() - began
+
+    assert in_virtual_time(work) < 3.0
+
+
+def scheduler_of(number: int) -> tuple[Scheduler[int], list[TaskWatch], list[TaskWatch]]:
+    """A scheduler of so many new tasks, their watches, and those of which the pacing is asked for the next query."""
+    planned: list[TaskWatch] = []
+
+    def plan(watched: TaskWatch, _pacing: object) -> None:
+        planned.append(watched)
+        watched.postpone(anyio.current_time() + 1_000.0)
+
+    poller: Any = SimpleNamespace(at_once=8, plan=plan)
+    scheduler: Scheduler[int] = Scheduler(poller, AdaptivePacing(), Rate(), cast("Any", None))
+    now = anyio.current_time()
+    watches = [
+        TaskWatch(Task(id=str(at), state="", model="m"), now=now, born=now, timeout=None) for at in range(number)
+    ]
+    for at, watched in enumerate(watches):
+        scheduler.add(at, watched)
+    return scheduler, watches, planned
+
+
+def test_probes_take_turns_and_one_that_asks_before_its_plan_keeps_that() -> None:
+    async def work() -> None:
+        scheduler, watches, planned = scheduler_of(50)
+        await anyio.sleep(18.0)
+        now = anyio.current_time()
+        watches[1].planned = now + 5.0
+        for watched in watches[:3]:
+            scheduler._plan_again(watched)
+
+        turn = (0.2 * 18.0 / 50) ** 0.5
+        assert [watched.due - now for watched in watches[:3]] == pytest.approx([turn, 2 * turn, 3 * turn])
+        assert planned == [watches[0], watches[2]]
+        assert watches[1].planned == now + 5.0
+
+    in_virtual_time(work)
+
+
+def test_when_eight_have_ended_each_probe_is_asked_about_once_more() -> None:
+    async def work() -> None:
+        scheduler, watches, _ = scheduler_of(50)
+        for watched in watches[:8]:
+            watched.ticket = None
+        for watched in watches[8:]:
+            watched.postpone(anyio.current_time() + 100.0)
+        await anyio.sleep(20.0)
+        now = anyio.current_time()
+        for watched in watches[:7]:
+            scheduler._note_end(watched)
+        assert {watched.due for watched in watches[8:]} == {now + 80.0}
+
+        scheduler._note_end(watches[7])
+        assert {watched.due for watched in watches[8:32]} == {now}
+        assert {watched.due for watched in watches[32:]} == {now + 80.0}
+
+    in_virtual_time(work)
