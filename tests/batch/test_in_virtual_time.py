@@ -540,7 +540,8 @@ def scheduler_of(number: int) -> tuple[Scheduler[int], list[TaskWatch], list[Tas
         planned.append(watched)
         watched.postpone(anyio.current_time() + 1_000.0)
 
-    poller: Any = SimpleNamespace(at_once=8, plan=plan)
+    gate = SimpleNamespace(pause=lambda _now: 0.0)
+    poller: Any = SimpleNamespace(at_once=8, plan=plan, gate=gate)
     scheduler: Scheduler[int] = Scheduler(poller, AdaptivePacing(), Rate(), cast("Any", None))
     now = anyio.current_time()
     watches = [
@@ -586,3 +587,31 @@ def test_when_eight_have_ended_each_probe_is_asked_about_once_more() -> None:
         assert {watched.due for watched in watches[32:]} == {now + 80.0}
 
     in_virtual_time(work)
+
+
+def test_of_a_crowd_that_is_due_those_are_queried_first_that_were_not_seen_for_longest() -> None:
+    async def work() -> None:
+        scheduler, watches, _ = scheduler_of(100)
+        await anyio.sleep(60.0)
+        now = anyio.current_time()
+        for at, watched in enumerate(watches):
+            watched.probe = True  # so that none waits on
+            if at % 2:
+                watched.note_query(now - 20.0)
+        scheduler._collect_due(now)
+
+        first = [scheduler._next_to_query(now)[0] for _ in range(50)]
+        assert sorted(first) == list(range(0, 100, 2))
+
+    in_virtual_time(work)
+
+
+@pytest.mark.parametrize(("lost", "waits_on"), [(0.05, True), (0.2, False)])
+def test_a_query_that_is_too_early_is_made_where_a_tenth_of_a_second_is_lost(lost: float, waits_on: bool) -> None:
+    pacing = _Told([lost], enough=1)
+    watched = TaskWatch(Task(id="t1", state="pending", model="m"), now=0.0, born=0.0, timeout=None)
+    watched.probe = False
+    watched.begin(pacing, 0.0)
+
+    assert pacing.urgency("m", 0.0, watched.due) == lost
+    assert watched.defer(pacing, watched.due) is waits_on
