@@ -12,7 +12,7 @@ from apimodels_async._threads import is_trio
 
 
 def loop_time() -> float:
-    """Return the time of the running event loop in seconds, as `anyio.current_time` does, at less than half of its cost.
+    """Return the time of the running event loop in seconds, as `anyio.current_time` does, at less than half its cost.
 
     A create request or a query looks at the clock about ten times, and anyio finds out each time which library runs.
     An asyncio loop beside trio (its guest mode) counts only where no task of trio is running.
