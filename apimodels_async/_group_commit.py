@@ -10,9 +10,8 @@ from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
 import anyio
-import anyio.lowlevel
 
-from apimodels_async._threads import LoopCaller
+from apimodels_async._threads import LoopCaller, running_loop
 
 logger = logging.getLogger("apimodels_async")
 
@@ -67,7 +66,7 @@ class Write(Generic[C, R]):
         with self._lock:
             if not self._group.outcome.done():
                 # One event for all that wait in this loop: the thread wakes the loop once for each transaction.
-                loop = anyio.lowlevel.current_token().native_token
+                loop = running_loop()
                 if loop not in self._group.loops:
                     self._group.loops[loop] = anyio.Event(), LoopCaller()
                 arrived, _ = self._group.loops[loop]

@@ -35,7 +35,7 @@ from typing import Generic, Protocol, TypeVar
 import anyio
 import anyio.abc
 
-from apimodels_async._clock import loop_time
+from apimodels_async._clock import loop_clock
 from apimodels_async._limits import Rate
 from apimodels_async._poll.poller import Poller
 from apimodels_async._poll.watch import WORTH_A_QUERY, TaskWatch
@@ -84,6 +84,7 @@ class Scheduler(Generic[T]):
     """
 
     def __init__(self, poller: Poller, pacing: Pacing, rate: Rate, watcher: Watcher[T]) -> None:
+        self._now = loop_clock()
         self._poller = poller
         self._pacing = pacing
         self._learns = learns(pacing)
@@ -106,7 +107,7 @@ class Scheduler(Generic[T]):
         """Watch one more task."""
         self._added[watched.key] += 1
         watched.probe = self._added[watched.key] <= PROBES
-        watched.begin(self._pacing, loop_time())
+        watched.begin(self._pacing, self._now())
         self._postpone_unless_probe(watched)
         watched.listen(partial(self._note_callback, item, watched))
         self._push(item, watched)
@@ -156,7 +157,7 @@ class Scheduler(Generic[T]):
 
     async def _run(self, group: anyio.abc.TaskGroup) -> None:
         while True:
-            now = loop_time()
+            now = self._now()
             self._collect_due(now)
             if not self._ready:
                 self._sooner = anyio.Event()
@@ -171,7 +172,7 @@ class Scheduler(Generic[T]):
             if not self._ready:  # drained meanwhile
                 self._slots.release()
                 continue
-            now = loop_time()
+            now = self._now()
             item, watched = self._next_to_query(now)
             if self._poller.may_poll(watched, now):
                 self._rate.take(now)
@@ -238,7 +239,7 @@ class Scheduler(Generic[T]):
 
     def _plan_again(self, watched: TaskWatch) -> None:
         """Plan the next query of a task that was found running."""
-        now = loop_time()
+        now = self._now()
         watched.probe = watched.probe and self._ended[watched.key] < ENOUGH
         if not self._finds_out(watched, now):
             self._poller.plan(watched, self._pacing)
@@ -265,7 +266,7 @@ class Scheduler(Generic[T]):
         if not self._learns:
             return
         if self._ended[key] == ENOUGH and self._added[key] > PROBES:
-            self._end_turns(key, loop_time())
+            self._end_turns(key, self._now())
         self._learned = True
         self._sooner.set()
 
@@ -312,7 +313,7 @@ class Scheduler(Generic[T]):
             if watched.ended:
                 self._note_end(watched)
             watched.unsubscribe()
-            self._watcher.ended(item, watched, None if watched.ended else watched.timed_out(loop_time()))
+            self._watcher.ended(item, watched, None if watched.ended else watched.timed_out(self._now()))
         else:
             self._watcher.queried(item, watched)
             self._push(item, watched)

@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import anyio
-import anyio.lowlevel
 
-from apimodels_async._threads import LoopCaller, is_trio
+from apimodels_async._clock import LoopClock
+from apimodels_async._threads import LoopCaller, is_trio, running_loop
 from apimodels_async.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -53,7 +53,11 @@ class Job(Generic[T]):
 
 
 class BackgroundJobs:
-    """Owns the jobs of one client, in one event loop of one process."""
+    """Owns the jobs of one client, in one event loop of one process.
+
+    Attributes:
+        clock: of that loop.
+    """
 
     def __init__(self) -> None:
         self._jobs: set[Job[Any]] = set()
@@ -62,6 +66,7 @@ class BackgroundJobs:
         self._call_in_loop: LoopCaller | None = None
         self._pid = os.getpid()
         self._closed = False
+        self.clock: LoopClock = LoopClock()
 
     def bind(self) -> None:
         """Bind to the running loop on the first call; later check that loop and process are still the same.
@@ -73,9 +78,10 @@ class BackgroundJobs:
             raise ConfigurationError("this client is closed: make a new one")
         if self.are_forked:
             raise ConfigurationError("this client was made before a fork: make one in each process")
-        loop = anyio.lowlevel.current_token().native_token
+        loop = running_loop()
         if self._loop is None:
             self._loop, self._call_in_loop = loop, LoopCaller()
+            self.clock.bind()
         elif self._loop is not loop:
             raise ConfigurationError("this client is used in a second event loop: make one in each")
 
@@ -120,7 +126,7 @@ class BackgroundJobs:
         """Whether they belong to another event loop than the running one, or to another process."""
         if self._loop is None:
             return False
-        return self.are_forked or self._loop is not anyio.lowlevel.current_token().native_token
+        return self.are_forked or self._loop is not running_loop()
 
     async def run_there(self, work: Callable[[], Awaitable[object]], seconds: float) -> bool:
         """Run `work` in the loop that they belong to, and wait for it here, for `seconds` at most.

@@ -5,7 +5,7 @@ from types import TracebackType
 
 import anyio
 
-from apimodels_async._clock import loop_time
+from apimodels_async._clock import LoopClock
 from apimodels_async._create.background import Job
 
 TICK = 1.0
@@ -22,10 +22,12 @@ class Deadlines:
 
     Args:
         start: starts work in a task owned by the loop.
+        clock: of that loop.
     """
 
-    def __init__(self, start: Callable[[Callable[[], Awaitable[None]]], Job[None]]) -> None:
+    def __init__(self, start: Callable[[Callable[[], Awaitable[None]]], Job[None]], clock: LoopClock) -> None:
         self._start = start
+        self._loop_clock = clock
         self._ends: dict[anyio.CancelScope, float] = {}
         self._clock: Job[None] | None = None
         self._running = 0.0  # seconds for which the loop was running, up to the last look at the clock
@@ -40,7 +42,7 @@ class Deadlines:
     def add(self, scope: anyio.CancelScope, seconds: float) -> None:
         """Cancel a scope after `seconds`."""
         if self._clock is None or self._clock.ended.is_set():
-            self._looked, self._nap = loop_time(), TICK
+            self._looked, self._nap = self._loop_clock.now(), TICK
             self._clock = self._start(self._keep_clock)
         ends = self._ends[scope] = self._now() + seconds
         if ends < self._running + self._nap:
@@ -53,11 +55,11 @@ class Deadlines:
             self._changed.set()
 
     def _now(self) -> float:
-        return self._running + min(loop_time() - self._looked, self._nap + LATE)
+        return self._running + min(self._loop_clock.now() - self._looked, self._nap + LATE)
 
     async def _keep_clock(self) -> None:
         while self._ends:
-            self._running, self._looked = self._now(), loop_time()
+            self._running, self._looked = self._now(), self._loop_clock.now()
             for scope, ends in self._ends.items():
                 if ends <= self._running:
                     scope.cancel()

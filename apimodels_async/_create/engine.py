@@ -75,7 +75,7 @@ class Engine:
         self.jobs: BackgroundJobs = BackgroundJobs()
         quota = RetryQuota()
         self._callbacks = None if callbacks is None else ExpectedCallbacks(callbacks, self.jobs.call_soon)
-        self.poller: Poller = Poller(http, quota, self._callbacks)
+        self.poller: Poller = Poller(http, quota, self._callbacks, clock=self.jobs.clock)
         self.create_rate: Rate = Rate()
         self.uploads: Uploads = Uploads(http)
         self.on_upload: OnUpload | None = None

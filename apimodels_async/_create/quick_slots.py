@@ -4,7 +4,7 @@ from collections import deque
 
 import anyio
 
-from apimodels_async._clock import loop_time
+from apimodels_async._clock import loop_clock
 
 CREATES = 32
 """Quick create requests of one client at once."""
@@ -33,6 +33,7 @@ class QuickSlots:
     """
 
     def __init__(self, number: int = CREATES, seconds: float = QUICK) -> None:
+        self._now = loop_clock()
         self._free = anyio.Semaphore(min(FIRST, number), fast_acquire=True)
         self._number = number
         self._seconds = seconds
@@ -41,7 +42,7 @@ class QuickSlots:
 
     def _begin(self) -> deque[Slot]:
         """The slots that are not open yet, each held until it opens."""
-        now = loop_time()
+        now = self._now()
         not_open = {Slot(): now + DOUBLING * (at // FIRST).bit_length() for at in range(FIRST, self._number)}
         self._held.update(not_open)
         return deque(not_open)
@@ -56,19 +57,19 @@ class QuickSlots:
             while not await self._acquired_in_time():
                 self._take_back()
         slot = Slot()
-        self._held[slot] = loop_time() + self._seconds
+        self._held[slot] = self._now() + self._seconds
         return slot
 
     async def _acquired_in_time(self) -> bool:
         """Wait for a slot until the one that was taken first has been held for long enough."""
-        now = loop_time()
+        now = self._now()
         with anyio.move_on_after(next(iter(self._held.values()), now + self._seconds) - now):
             await self._free.acquire()
             return True
         return False
 
     def _take_back(self) -> None:
-        now = loop_time()
+        now = self._now()
         for slot, until in list(self._held.items()):
             if until <= now:
                 self._give_back(slot)

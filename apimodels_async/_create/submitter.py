@@ -10,7 +10,6 @@ from typing import NoReturn, cast
 import anyio
 
 from apimodels_async import catalogue
-from apimodels_async._clock import loop_time
 from apimodels_async._create.background import BackgroundJobs
 from apimodels_async._create.create_request import CreateRequest
 from apimodels_async._create.deadlines import Deadlines
@@ -84,7 +83,8 @@ class Submitter:
         self._rate = rate
         self._uploads = uploads or Uploads(http)
         self._uniform = uniform
-        self._deadlines = Deadlines(jobs.start_beside)
+        self._clock = jobs.clock
+        self._deadlines = Deadlines(jobs.start_beside, jobs.clock)
         self.detached: deque[Task] = deque(maxlen=1000)
 
     def detach(self, task: Task) -> None:
@@ -182,7 +182,7 @@ class Submitter:
     async def _retry(self, create: CreateRequest) -> Task:
         """Send a request, and again as long as it was provably not accepted and attempts are left."""
         retries = create.retries or QuickRetries(self._quota, self._max_retries, self._uniform, create.model)
-        began, attempts = loop_time(), 0
+        began, attempts = self._clock.now(), 0
         while True:
             await retries.enter()
             attempts += 1
@@ -212,7 +212,7 @@ class Submitter:
                 raise
             else:
                 retries.accepted()
-                elapsed = loop_time() - began
+                elapsed = self._clock.now() - began
                 logger.info(
                     "task %s created",
                     task.id,
@@ -229,7 +229,7 @@ class Submitter:
     async def _send(self, create: CreateRequest) -> Task:
         """Make one attempt when the client's create rate, and that of its ledger, allow it."""
         body = await self._complete(create)
-        await pass_through(self._rate)
+        await pass_through(self._rate, self._clock)
         await create.journal.turn()
         trace = create.new_trace()
         try:

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 import anyio
-import anyio.lowlevel
 import httpx
 
-from apimodels_async._clock import loop_time
+from apimodels_async._clock import loop_clock
 from apimodels_async._http import tls, versions
 from apimodels_async._http.error_mapping import closed
 from apimodels_async._http.in_flight import InFlight
@@ -28,7 +27,7 @@ from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.proxies import Proxy, ProxyRules
 from apimodels_async._http.sockets import OpenSockets
 from apimodels_async._http.trace import describe
-from apimodels_async._threads import WorkerThreads, is_trio, load_module
+from apimodels_async._threads import WorkerThreads, is_trio, load_module, running_loop
 from apimodels_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ class Lanes:
         self, limits: httpx.Limits, idle: float, proxy: Proxy | None, url: str, *, watched: bool = False
     ) -> PoolSet[httpx.AsyncClient]:
         make = partial(self._client, limits, proxy, url, watched=watched)
-        return PoolSet(make, self._close, idle=idle, clock=loop_time)
+        return PoolSet(make, self._close, idle=idle, clock=loop_clock())
 
     @cached_property
     def submit(self) -> PoolSet[httpx.AsyncClient]:
@@ -237,7 +236,7 @@ class Lanes:
             self._given is None
             and self.proxy is None
             and find_spec("httpx_aiohttp") is not None
-            and not is_trio(anyio.lowlevel.current_token().native_token)
+            and not is_trio(running_loop())
         )
 
     @cached_property
@@ -251,7 +250,7 @@ class Lanes:
         return self._fast_pools(SUBMIT_KEEPALIVE, sys.maxsize)
 
     def _fast_pools(self, keepalive: float, width: int) -> "PoolSet[FastLane]":
-        return PoolSet(partial(self._new_fast, keepalive), self._close, idle=keepalive, clock=loop_time, width=width)
+        return PoolSet(partial(self._new_fast, keepalive), self._close, idle=keepalive, clock=loop_clock(), width=width)
 
     def _new_fast(self, keepalive: float) -> "FastLane":
         if self._in_flight.closing:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import anyio
 
-from apimodels_async._clock import loop_time
+from apimodels_async._clock import LoopClock
 from apimodels_async._http.trace import RequestFailed, describe
 from apimodels_async._http.transport import Http
 from apimodels_async._limits import Rate, RetryQuota
@@ -59,11 +59,11 @@ def _polled(task: Task, *_: object, **__: object) -> dict[str, str]:
     return {"state": str(task.state)}
 
 
-async def pass_through(rate: Rate) -> None:
+async def pass_through(rate: Rate, clock: LoopClock) -> None:
     """Wait until a rate limit allows one more, and take that slot."""
-    while pause := rate.pause(loop_time()):  # noqa: ASYNC110  (only time passes, there is no event)
+    while pause := rate.pause(clock.now()):  # noqa: ASYNC110  (only time passes, there is no event)
         await anyio.sleep(pause)
-    rate.take(loop_time())
+    rate.take(clock.now())
 
 
 class Poller:
@@ -81,8 +81,11 @@ class Poller:
         quota: RetryQuota,
         calls: ExpectedCallbacks | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
+        *,
+        clock: LoopClock | None = None,
     ) -> None:
         self._http = http
+        self._clock = clock or LoopClock()
         self._calls = calls
         self._quota = quota
         self._uniform = uniform
@@ -103,7 +106,7 @@ class Poller:
         if task.id is not None and not is_over(task):
             if len(self._created) >= _REMEMBERED:
                 del self._created[next(iter(self._created))]
-            self._created[task.id] = loop_time() - age
+            self._created[task.id] = self._clock.now() - age
 
     def watch(self, task: Task, timeout: float | None, *, age: float | None = None) -> TaskWatch:
         """Start to watch a task.
@@ -116,7 +119,7 @@ class Poller:
         """
         call = None if self._calls is None else self._calls.of(task.id)
         created = self._created.get(task.id or "")
-        return TaskWatch(task, now=loop_time(), born=created, timeout=timeout, call=call, age=age)
+        return TaskWatch(task, now=self._clock.now(), born=created, timeout=timeout, call=call, age=age)
 
     def settle(self, call: ExpectedCallback, task: Task | None) -> None:
         """Assign the callback of a finished create request to its task, or unsubscribe if no callback is needed."""
@@ -133,7 +136,7 @@ class Poller:
         """
         if (fault := id_fault(task_id)) is not None:
             raise ProtocolError(f"the task id {task_id[:40]!r}… {fault}: it cannot be asked about", task_id=task_id)
-        sent = loop_time()
+        sent = self._clock.now()
         try:
             answer = await self._http.query("/images/generations", task_id=task_id)
         except ConfigurationError as error:  # the client was closed meanwhile
@@ -151,7 +154,7 @@ class Poller:
                 f"task {task_id}: the query could not be sent ({describe(odd)})", task_id=task_id
             ) from odd
         except BaseException:
-            self.gate.abandoned(loop_time())
+            self.gate.abandoned(self._clock.now())
             self._gate_changed()
             raise
         self.note_reached()
@@ -163,7 +166,7 @@ class Poller:
     def _failed(self, failure: RequestFailed, sent: float) -> None:
         """Note in the gate that a query got no answer."""
         was_closed = self.gate.closed_since is not None
-        self.gate.failed(loop_time(), sent, connected=not failure.unreachable)
+        self.gate.failed(self._clock.now(), sent, connected=not failure.unreachable)
         if not was_closed and self.gate.closed_since is not None:
             logger.warning("the server cannot be reached (%s): queries hold back", failure)
         self._gate_changed()
@@ -173,7 +176,7 @@ class Poller:
         since = self.gate.closed_since
         self.gate.reached()
         if since is not None:
-            logger.info("the server can be reached again, after %.1f s", loop_time() - since)
+            logger.info("the server can be reached again, after %.1f s", self._clock.now() - since)
             self._gate_changed()
 
     def _gate_changed(self) -> None:
@@ -204,16 +207,16 @@ class Poller:
         self, watched: TaskWatch, pacing: Pacing, timeout: float | None, on_change: Callable[[Task], object] | None
     ) -> Task:
         seen = watched.task.state
-        deadline = math.inf if timeout is None else loop_time() + timeout
-        watched.begin(pacing, loop_time())
+        deadline = math.inf if timeout is None else self._clock.now() + timeout
+        watched.begin(pacing, self._clock.now())
         while True:
             await self._sleep_until_due(watched)
-            if watched.defer(pacing, loop_time()):
+            if watched.defer(pacing, self._clock.now()):
                 continue
-            await pass_through(self.rate)
-            if not self.may_poll(watched, loop_time()):
+            await pass_through(self.rate, self._clock)
+            if not self.may_poll(watched, self._clock.now()):
                 continue
-            await self._poll_within(watched, max(1.0, deadline - loop_time()))
+            await self._poll_within(watched, max(1.0, deadline - self._clock.now()))
             if watched.task.state != seen:
                 seen = watched.task.state
                 if not watched.ended and watched.operation is not None:
@@ -222,8 +225,8 @@ class Poller:
                     _notify(on_change, watched.task)
             if watched.ended:
                 return self.learn(watched, pacing)
-            if watched.last or loop_time() >= deadline:  # or the look itself used up the time
-                raise watched.timed_out(loop_time())
+            if watched.last or self._clock.now() >= deadline:  # or the look itself used up the time
+                raise watched.timed_out(self._clock.now())
             self.plan(watched, pacing)
 
     async def _poll_within(self, watched: TaskWatch, seconds: float) -> None:
@@ -232,11 +235,11 @@ class Poller:
         If it takes longer nevertheless, the process was stopped or its event loop was blocked. The response may have
         arrived meanwhile, so the query is repeated once instead of giving up.
         """
-        began = loop_time()
+        began = self._clock.now()
         with anyio.move_on_after(seconds):
             await self.poll(watched)
         unanswered = watched.answered is None or watched.answered < began
-        if unanswered and loop_time() > began + seconds + _BLOCKED:
+        if unanswered and self._clock.now() > began + seconds + _BLOCKED:
             with anyio.move_on_after(max(_SECOND_LOOK, seconds)):
                 await self.poll(watched)
 
@@ -244,7 +247,7 @@ class Poller:
         """Sleep until the query is due and the gate is open; the last query does not wait for the gate."""
         due, last = watched.due, watched.last
         while True:
-            now = loop_time()
+            now = self._clock.now()
             if watched.advance_on_callback(now):
                 due, last = watched.due, watched.last
             if not last:
@@ -285,7 +288,7 @@ class Poller:
             await self.query(watched.task.id or "")
         if watched.last and watched.trouble is not None and not self._quota.take():
             return
-        watched.note_query(loop_time())
+        watched.note_query(self._clock.now())
         try:
             with port.within(watched.operation):
                 task = await self.query(watched.task.id or "", watched.task.model)
@@ -293,12 +296,12 @@ class Poller:
             if self._ends_a_wait(watched, error):
                 raise
             if isinstance(error, RateLimitError):
-                self.gate.refused(loop_time(), error.retry_after, sent=watched.queried)
+                self.gate.refused(self._clock.now(), error.retry_after, sent=watched.queried)
             watched.note_failure(error)
         else:
             self.gate.passed()
             self._quota.give_back()
-            watched.record_result(task, loop_time())
+            watched.record_result(task, self._clock.now())
 
     def _ends_a_wait(self, watched: TaskWatch, error: APIError | ConnectionFailedError | ProtocolError) -> bool:
         """Whether a failed query is permanent. The error page of a proxy may be temporary."""
@@ -309,13 +312,13 @@ class Poller:
                 return error.certificate
             case TaskNotFoundError() if error.from_api:
                 accepted = self._created.get(watched.task.id or "", watched.accepted)
-                return accepted is None or loop_time() - accepted > NOT_FOUND_YET
+                return accepted is None or self._clock.now() - accepted > NOT_FOUND_YET
             case APIError():  # a redirect: base_url is wrong
                 return error.from_api or error.status // 100 == 3
 
     def plan(self, watched: TaskWatch, pacing: Pacing) -> None:
         """Plan the next query."""
-        watched.plan(pacing, self._quota, self._uniform, loop_time())
+        watched.plan(pacing, self._quota, self._uniform, self._clock.now())
 
     def learn(self, watched: TaskWatch, pacing: Pacing) -> Task:
         """Let the pacing learn how long an ended task took, and return the task.
@@ -327,7 +330,7 @@ class Poller:
         self._created.pop(task.id or "", None)
         if self._calls is not None:
             self._calls.close(task.id)
-        watched.report_end(loop_time())
+        watched.report_end(self._clock.now())
         if task.create_time is not None and task.complete_time is not None:
             pacing.observe(task.model or "", max(0.0, (task.complete_time - task.create_time).total_seconds()))
         if lacks_links(task):
@@ -341,7 +344,7 @@ class Poller:
                 "task_id": task.id,
                 "model": task.model,
                 "attempt": watched.queries,
-                "elapsed": loop_time() - watched.born,
+                "elapsed": self._clock.now() - watched.born,
             },
         )
         return task

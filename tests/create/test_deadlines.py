@@ -17,7 +17,7 @@ from tests.support.virtual import virtually
 def deadlines() -> tuple[Deadlines, BackgroundJobs]:
     jobs = BackgroundJobs()
     jobs.bind()
-    return Deadlines(jobs.start_beside), jobs
+    return Deadlines(jobs.start_beside, jobs.clock), jobs
 
 
 async def ended_after(limits: Deadlines, seconds: float, work: float = 1000.0) -> float:
