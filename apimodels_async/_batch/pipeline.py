@@ -1,8 +1,9 @@
 """The life of each request of a batch: read, created, watched, saved, and returned as an outcome.
 
 One task reads the requests, each when there is room for it; each create request is a short task; all tasks at the
-vendor are watched by one scheduler; each download is a short task again. Every one of these is guarded: whatever a
-picture object, a file system, a transport or a receiver raises becomes the outcome of one item, and the rest go on.
+vendor are watched by one scheduler; queries and downloads share the tasks of `WorkerTasks`. Every one of these is
+guarded: whatever a picture object, a file system, a transport or a receiver raises becomes the outcome of one item,
+and the rest go on.
 """
 
 import logging
@@ -25,6 +26,7 @@ from apimodels_async._batch.resumer import Resumer
 from apimodels_async._batch.saver import Saver
 from apimodels_async._batch.scheduler import Scheduler
 from apimodels_async._batch.stops import Stop, key_refused, stop_after_create, stop_after_download
+from apimodels_async._batch.worker_tasks import WorkerTasks
 from apimodels_async._clock import loop_clock
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.journal import TakenElsewhereError
@@ -93,6 +95,7 @@ class Pipeline:
         self._window = anyio.Semaphore(options.max_in_flight + SLACK)
         self._slots = anyio.Semaphore(options.max_in_flight, fast_acquire=True)
         self._group: anyio.abc.TaskGroup
+        self._workers: WorkerTasks
         self._read_all = False
         self.alive: dict[int, Item] = {}
         self.input_error: BaseException | None = None
@@ -113,8 +116,9 @@ class Pipeline:
     def start(self, group: anyio.abc.TaskGroup) -> None:
         """Begin, in `group`."""
         self._group = group
+        self._workers = WorkerTasks(group)
         group.start_soon(self._feed)
-        group.start_soon(self._scheduler.run, group)
+        group.start_soon(self._scheduler.run, self._workers)
         self._observers.start(group)
         if self._records is not None:
             group.start_soon(self._flush_often, self._records)
@@ -197,7 +201,7 @@ class Pipeline:
         """Download the pictures of an earlier run's task, when there is room for it."""
         await self._take_slot(item)
         self._accounts.move(item, Phase.SAVING)
-        self._start(self._save, item)
+        self._save_soon(item)
 
     async def _take_slot(self, item: Item) -> None:
         await self._slots.acquire()
@@ -307,7 +311,10 @@ class Pipeline:
             self.settle(item, None)
         else:
             self._accounts.move(item, Phase.SAVING)
-            self._start(self._save, item)
+            self._save_soon(item)
+
+    def _save_soon(self, item: Item) -> None:
+        self._workers.start(partial(self._guarded, self._save, item))
 
     async def _save(self, item: Item) -> None:
         if self._saver is None or item.task is None:

@@ -10,7 +10,7 @@ A watched task is always in exactly one of four places:
    known about its model, probably lain finished and unseen for longest. A large crowd is put in order at most once a
    second, because urgencies change slowly and computing thousands of them takes time. A closed gate holds back all but
    the tasks whose time is up.
-3. *Being queried*: in a short task of the batch's task group, with no entry anywhere (its ticket is ``None``).
+3. *Being queried*: by one of the batch's tasks, with no entry anywhere (its ticket is ``None``).
 4. *Ended*: the watcher was notified.
 
 Three things move a task before its time. A callback from the vendor makes it due at once; it arrives outside of any
@@ -33,8 +33,8 @@ from itertools import count
 from typing import Generic, Protocol, TypeVar
 
 import anyio
-import anyio.abc
 
+from apimodels_async._batch.worker_tasks import WorkerTasks
 from apimodels_async._clock import loop_clock
 from apimodels_async._limits import Rate
 from apimodels_async._poll.poller import Poller
@@ -133,7 +133,7 @@ class Scheduler(Generic[T]):
         watched.ticket = next(self._numbers)  # an older entry of the same watch is void
         heapq.heappush(self._waiting, (watched.due, watched.ticket, item, watched))
 
-    async def run(self, group: anyio.abc.TaskGroup) -> None:
+    async def run(self, workers: WorkerTasks) -> None:
         """Query what is due, again and again, until cancelled.
 
         A fault here must not end the batch: what was being watched has ended with that error, and what is added later
@@ -143,7 +143,7 @@ class Scheduler(Generic[T]):
         try:
             while True:
                 try:
-                    await self._run(group)
+                    await self._run(workers)
                 except Exception as error:
                     logger.exception("the watch over %d tasks failed", len(self._waiting) + len(self._ready))
                     for item, watched in self.drain():
@@ -155,7 +155,7 @@ class Scheduler(Generic[T]):
     def _wake(self) -> None:
         self._sooner.set()
 
-    async def _run(self, group: anyio.abc.TaskGroup) -> None:
+    async def _run(self, workers: WorkerTasks) -> None:
         while True:
             now = self._now()
             self._collect_due(now)
@@ -176,7 +176,7 @@ class Scheduler(Generic[T]):
             item, watched = self._next_to_query(now)
             if self._poller.may_poll(watched, now):
                 self._rate.take(now)
-                group.start_soon(self._query, item, watched)
+                workers.start(partial(self._query, item, watched))
                 continue
             self._slots.release()
             self._ready.append((item, watched))
