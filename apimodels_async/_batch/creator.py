@@ -72,9 +72,9 @@ class Creator:
         """Create requests that are held back, because the server takes none."""
         return self._hold.waiting
 
-    def outage(self, now: float) -> float:
-        """Seconds since the server last took a create request; 0 while it takes them."""
-        return self._hold.outage(now)
+    def outage(self) -> float:
+        """Seconds since the server last took a create request; 0 while it takes them. In any thread."""
+        return self._hold.outage(self._engine.jobs.clock.now())
 
     def stop_creating(self, stop: Stop) -> None:
         """Send nothing more."""

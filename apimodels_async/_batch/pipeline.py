@@ -1,9 +1,8 @@
 """The life of each request of a batch: read, created, watched, saved, and returned as an outcome.
 
 One task reads the requests, each when there is room for it; each create request is a short task; all tasks at the
-vendor are watched by one scheduler; queries and downloads share the tasks of `WorkerTasks`. Every one of these is
-guarded: whatever a picture object, a file system, a transport or a receiver raises becomes the outcome of one item,
-and the rest go on.
+vendor are watched by one scheduler; queries and downloads share a few tasks. Every one of these is guarded: whatever
+a picture object, a file system, a transport or a receiver raises becomes the outcome of one item.
 """
 
 import logging
@@ -27,7 +26,6 @@ from apimodels_async._batch.saver import Saver
 from apimodels_async._batch.scheduler import Scheduler
 from apimodels_async._batch.stops import Stop, key_refused, stop_after_create, stop_after_download
 from apimodels_async._batch.worker_tasks import WorkerTasks
-from apimodels_async._clock import loop_clock
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.journal import TakenElsewhereError
 from apimodels_async._download.downloader import Downloader
@@ -80,7 +78,6 @@ class Pipeline:
         self._hand_over = hand_over
         self._records = records
         self._accounts = Accounts(options.budget, engine.prices, allow_unpriced=options.allow_unpriced)
-        self._clock = loop_clock()
         self._observers = Observers(options.on_event, engine.model, engine.prices)
         self._creator = Creator(engine, options, self._accounts, records, keep, on_upload=self._observers.uploading)
         self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
@@ -110,7 +107,7 @@ class Pipeline:
         return self._accounts.stats(
             matched=0 if self._records is None else self._records.matched,
             waiting=self._creator.waiting,
-            outage=self._creator.outage(self._clock()),
+            outage=self._creator.outage(),
         )
 
     def start(self, group: anyio.abc.TaskGroup) -> None:
@@ -201,7 +198,7 @@ class Pipeline:
         """Download the pictures of an earlier run's task, when there is room for it."""
         await self._take_slot(item)
         self._accounts.move(item, Phase.SAVING)
-        self._save_soon(item)
+        self._workers.start(partial(self._guarded, self._save, item))
 
     async def _take_slot(self, item: Item) -> None:
         await self._slots.acquire()
@@ -311,10 +308,7 @@ class Pipeline:
             self.settle(item, None)
         else:
             self._accounts.move(item, Phase.SAVING)
-            self._save_soon(item)
-
-    def _save_soon(self, item: Item) -> None:
-        self._workers.start(partial(self._guarded, self._save, item))
+            self._workers.start(partial(self._guarded, self._save, item))
 
     async def _save(self, item: Item) -> None:
         if self._saver is None or item.task is None:

@@ -63,6 +63,11 @@ def prepare(method: str, url: str, headers: httpx.Headers, timeout: httpx.Timeou
     return FastRequest(method, target, Secret(CIMultiDict(headers)), bounds)
 
 
+def at(request: FastRequest, query: str) -> FastRequest:
+    """Return the same request with a query string behind its URL, in which nothing needs to be quoted."""
+    return request._replace(url=yarl.URL(f"{request.url}?{query}", encoded=True))
+
+
 class FastLane:
     """One session of aiohttp.
 

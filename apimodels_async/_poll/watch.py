@@ -104,7 +104,7 @@ class TaskWatch:
         self.trouble: Exception | None = None
         self._failures = 0
         self._without_links = int(lacks_links(task))  # the response it comes from counts
-        self._odd_states: set[str] = {task.state}
+        self._odd_states: tuple[str, ...] = (task.state,)
         self.call: ExpectedCallback | None = call
         self.ticket: int | None = None
         self.probe: bool = True
@@ -246,7 +246,7 @@ class TaskWatch:
         """Record the task that a query returned."""
         self.answered = now
         if not isinstance(task.state, TaskState) and task.state not in self._odd_states:
-            self._odd_states.add(task.state)
+            self._odd_states += (task.state,)
             logger.warning(
                 "task %s is in the unknown state %r; it is waited for as if it were running",
                 task.id,

@@ -139,7 +139,7 @@ def structured(fields: Mapping[str, Any], *, raw: Mapping[str, Any]) -> Task:
 
     Fields in an odd shape are left out.
     """
-    return _hooks().vendors_task({**canonical(fields), "raw": raw}, Task)
+    return _hooks().vendors_task(canonical(fields) | {"raw": raw}, Task)
 
 
 def task_from_dict(fields: Mapping[str, Any]) -> Task:
