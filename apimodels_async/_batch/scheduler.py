@@ -58,7 +58,7 @@ PROBES = 32
 ENOUGH = 8
 """Tasks of a model that have ended, after which the schedule knows what is to be known."""
 FEW = 32
-"""So few ready tasks are put in order anew each time."""
+"""So few ready tasks are put in order anew whenever there is one more."""
 
 
 class Watcher(Protocol[C_contra]):
@@ -213,6 +213,7 @@ class Scheduler(Generic[T]):
         if self._learned and now >= self._revised + REVISE:  # the very sum of `_idle`: it must not ask in vain
             self._revised, self._learned = now, False
             self._revise(now)
+        more = False
         while self._waiting and self._waiting[0][0] <= now:
             _, ticket, item, watched = heapq.heappop(self._waiting)
             if watched.ticket != ticket:
@@ -222,8 +223,9 @@ class Scheduler(Generic[T]):
             else:
                 watched.ticket = None
                 self._ready.appendleft((item, watched))
+                more = True
         crowd = len(self._ready)
-        if crowd > 1 and (crowd <= FEW or now - self._ranked >= max(RERANK, crowd / RANKED)):
+        if crowd > 1 and ((more and crowd <= FEW) or now - self._ranked >= max(RERANK, crowd / RANKED)):
             self._ranked = now
             self._ready = deque(sorted(self._ready, key=lambda pair: self._urgency(pair[1], now)))
 

@@ -143,7 +143,6 @@ class Engine:
         Raises:
             TypeError, ValueError: a picture or a parameter that cannot be sent.
         """
-        self.jobs.bind()
         request = await read_awaited_pictures(request)
         ordered = self._callbacks is not None and request.callback_url is None
         order = self._callbacks.order() if self._callbacks is not None and ordered else None

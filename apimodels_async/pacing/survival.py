@@ -40,7 +40,7 @@ class SurvivalCounts:
 
     Attributes:
         completions: number of durations observed.
-        queries: number of calls of `alive`.
+        queries: number of calls of `alive` from which something was learned: the first of a task says nothing.
         weight: the weight of a completion now.
     """
 
@@ -63,11 +63,11 @@ class SurvivalCounts:
         found = self._nearest(age, b)
         if found is not None:
             self._lived(self._take(found), place)
+            self.queries += 1
         b = int(position(planned))
         self._count[b] += 1
         self._since[b] += place
         self._occupied |= 1 << b
-        self.queries += 1
 
     def _nearest(self, age: float, b: int) -> int | None:
         """Return the bin of the planned query that one at `age`, in bin `b`, probably is; ``None`` for a new task."""
