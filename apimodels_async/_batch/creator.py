@@ -1,8 +1,12 @@
 """Sending the create requests of a batch: as many at once as slots and memory allow."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import NoReturn
+
+import anyio
+import anyio.abc
 
 from apimodels_async._arguments import ArgumentError
 from apimodels_async._batch.accounts import Accounts
@@ -11,6 +15,8 @@ from apimodels_async._batch.byte_limit import ByteLimit
 from apimodels_async._batch.options import BatchOptions, Item
 from apimodels_async._batch.resume import not_submitted
 from apimodels_async._batch.stops import Stop
+from apimodels_async._create.background import Job
+from apimodels_async._create.create_request import Caller
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.prepare import PreparedRequest
 from apimodels_async._create.uploads import UploadProgress
@@ -37,6 +43,7 @@ class Creator:
         on_upload: called with the progress of an item's large pictures.
 
     Attributes:
+        caller: what waits for them: the batch.
         stop: why nothing is sent any more, if so.
     """
 
@@ -59,6 +66,8 @@ class Creator:
         self._slots = engine.quick_slots
         self._bodies = ByteLimit(BODIES)
         self._hold = engine.hold(options.outage_timeout)
+        self._jobs: dict[int, Job[None]] = {}
+        self.caller: Caller = Caller()
         self.stop: Stop | None = None
         self._used_up: Stop | None = None
 
@@ -148,8 +157,35 @@ class Creator:
         self._release_slot(item)
         item.weight = self._bodies.resize(item.weight, 0)
 
+    def start(self, item: Item, work: Callable[[], Awaitable[None]], group: anyio.abc.TaskGroup) -> None:
+        """Do `work`, in which `create` is called for an item, in a job of the client, which the batch may leave.
+
+        A task in `group` that waits for such a job would cost a tenth of the create request. What must not be held up,
+        such as ``SystemExit``, is raised in the group.
+        """
+        job = self._jobs[item.index] = Job(partial(self._do, item, work, group))
+        self._engine.jobs.start_job(job)
+
+    async def _do(self, item: Item, work: Callable[[], Awaitable[None]], group: anyio.abc.TaskGroup) -> None:
+        try:
+            await work()
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:
+            if self.caller.left:
+                raise
+            group.start_soon(_raise, error)
+        finally:
+            del self._jobs[item.index]
+
+    def leave(self) -> None:
+        """The batch is left: cut short what was not sent, and let the rest go on."""
+        self.caller.left = True
+        for job in list(self._jobs.values()):
+            job.leave()
+
     async def create(self, item: Item) -> Task:
-        """Send the item's request, for which there is a reservation; that ends with it.
+        """Send the item's request, for which there is a reservation; that ends with it. Called in a job of `start`.
 
         While the server takes no create requests, this one waits with all others of the client and is sent again.
 
@@ -178,6 +214,8 @@ class Creator:
                 within=within,
                 hold=self._hold,
                 on_upload=partial(self._uploading, item),
+                caller=self.caller,
+                job=self._jobs[item.index],
             )
         except NotSubmittedError as error:
             # The server took nothing for too long, or the batch was stopped while this one was held back.
@@ -190,6 +228,10 @@ class Creator:
                 f"the create request ended in an unexpected error ({type(error).__name__}: {error}): it may be "
                 f"accepted and billed; look it up at {RECORDS_PAGE} before you send it again"
             ) from error
+
+
+async def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _cause_of(error: NotSubmittedError) -> Exception:

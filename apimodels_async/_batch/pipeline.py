@@ -81,9 +81,8 @@ class Pipeline:
         self._observers = Observers(options.on_event, engine.model, engine.prices)
         self._creator = Creator(engine, options, self._accounts, records, keep, on_upload=self._observers.uploading)
         self._scheduler: Scheduler[Item] = Scheduler(engine.poller, engine.pacing, engine.poller.rate, self)
-        self._saver: Saver | None = None
-        if options.download_to is not None:
-            self._saver = Saver(downloader, options.download_to, options, records)
+        place = options.download_to
+        self._saver = None if place is None else Saver(downloader, place, options, records)
         self._resumer: Resumer | None = None
         if records is not None:
             self._resumer = Resumer(
@@ -137,6 +136,7 @@ class Pipeline:
 
     def leave(self) -> None:
         """The batch is left before every item has its outcome."""
+        self._creator.leave()
         self._observers.leave(self.alive.values())
 
     def _start(self, work: Callable[[Item], Awaitable[None]], item: Item) -> None:
@@ -213,12 +213,14 @@ class Pipeline:
         """Start the create request of an item, when there is room for it."""
         if self._creator.may_begin:
             await self._take_slot(item)
-        error = self._creator.refused(item) or self._creator.commit(item)
-        if error is not None:
+        if (error := self._creator.refused(item) or self._creator.commit(item)) is not None:
             self.settle(item, error)
-            return
+        else:
+            await self._start_create(item)
+
+    async def _start_create(self, item: Item) -> None:
         await self._creator.reserve(item)
-        self._start(self._create, item)
+        self._creator.start(item, partial(self._guarded, self._create, item), self._group)
 
     async def _create(self, item: Item) -> None:
         """Send an item's create request, for which there is a slot and a reservation."""
@@ -229,6 +231,8 @@ class Pipeline:
         try:
             task = await self._creator.create(item)
         except Exception as error:  # noqa: BLE001  (it becomes the outcome)
+            if self._creator.caller.left:
+                return
             if self._resumer is not None and isinstance(error, TakenElsewhereError):
                 self._release_slot(item, billed=False)
                 self._start(self._resumer.look_again, item)
@@ -240,7 +244,8 @@ class Pipeline:
                 self.stop_creating(stop)
             self.settle(item, error)
             return
-        self._accept(item, task)
+        if not self._creator.caller.left:
+            self._accept(item, task)
 
     def _accept(self, item: Item, task: Task) -> None:
         """The server has accepted the item's request: watch its task, unless that has ended already."""
@@ -251,10 +256,6 @@ class Pipeline:
             self._finish(item, task)
         else:
             self._scheduler.add(item, self._engine.poller.watch(task, self._options.wait_timeout, age=item.age))
-
-    async def _create_again(self, item: Item) -> None:
-        await self._creator.reserve(item)
-        await self._create(item)
 
     # --- watching (called by the scheduler)
 
@@ -295,7 +296,7 @@ class Pipeline:
             self._record_end(item, task)
             if item.retries < self._options.retry_failed and self._creator.may_begin and may_succeed_again(task):
                 item.retries += 1
-                self._start(self._create_again, item)
+                self._start(self._start_create, item)
             else:
                 self.settle(item, tasks.failure(task))
             return
@@ -329,7 +330,7 @@ class Pipeline:
 
     def settle(self, item: Item, error: Exception | None) -> None:
         """The item is done: release its slot and return its outcome. Harmless a second time."""
-        if item.index not in self.alive:
+        if item.index not in self.alive or self._creator.caller.left:
             return
         if isinstance(error, TaskNotFoundError) and self._records is not None:
             self._records.not_found(item.key, error)

@@ -26,15 +26,22 @@ class Job(Generic[T]):
 
     Attributes:
         scope: cancelling it cuts the work short; the job then ends with neither a result nor an error.
+        may_be_cut: returns whether cutting it short does no harm; the work says so, as long as it is under way.
         ended: set when the work has ended, in any way.
     """
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
         self._work = work
+        self.may_be_cut: Callable[[], bool] = lambda: True
         self.scope: anyio.CancelScope = anyio.CancelScope()
         self.ended: anyio.Event = anyio.Event()
         self.result: T | None = None
         self.error: BaseException | None = None
+
+    def leave(self) -> None:
+        """Nothing waits for it any more: cut it short if that does no harm."""
+        if self.may_be_cut():
+            self.scope.cancel()
 
     async def run(self) -> None:
         """Do the work and keep its outcome. Raises only if the loop itself cancels it.
@@ -88,9 +95,13 @@ class BackgroundJobs:
     def start(self, work: Callable[[], Awaitable[T]]) -> Job[T]:
         """Start `work` in a task owned by the loop, with a copy of the caller's context variables."""
         job = Job(work)
+        self.start_job(job)
+        return job
+
+    def start_job(self, job: Job[Any]) -> None:
+        """Start a job that was made already: an eager task factory would run it before `start` returned it."""
         self._jobs.add(job)
         self._spawn(partial(self._run, job))
-        return job
 
     def start_beside(self, work: Callable[[], Awaitable[T]]) -> Job[T]:
         """Start `work` that ends by itself when the jobs have ended: closing does not wait for it."""

@@ -21,6 +21,19 @@ class _CallerLeftError(Exception):
     """Raised before the first byte is sent, because the caller of the create request was cancelled."""
 
 
+class Caller:
+    """What waits for the outcome of one or several create requests.
+
+    Attributes:
+        left: whether it does so no more: then nothing more is sent, and what was sent is kept.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left: bool = False
+
+
 class CreateRequest:
     """One create request and what is known about it.
 
@@ -33,11 +46,11 @@ class CreateRequest:
         patience: maximum seconds to wait for that callback.
         retries: decides when it is sent again; by default as for a single call.
         on_upload: called with the progress of large pictures.
+        caller: what waits for it, if that waits for others as well.
 
     Attributes:
         task: the task, once the server has accepted.
         trace: of the attempt under way.
-        caller_left: whether the caller was cancelled.
     """
 
     def __init__(
@@ -51,6 +64,7 @@ class CreateRequest:
         patience: float = 0.0,
         retries: Retries | None = None,
         on_upload: OnUpload | None = None,
+        caller: Caller | None = None,
     ) -> None:
         self.body = body
         self.model = model
@@ -62,7 +76,7 @@ class CreateRequest:
         self.on_upload = on_upload
         self.task: Task | None = None
         self.trace: SendTrace = SendTrace()
-        self.caller_left = False
+        self.caller = caller or Caller()
 
     def forget_body(self) -> None:
         """Release the body and its pictures."""
@@ -70,6 +84,10 @@ class CreateRequest:
         self.body.forget()
         if isinstance(content, Draft):
             content.forget()
+
+    def may_be_cut(self) -> bool:
+        """Whether it can be cut short because nothing of it has been sent."""
+        return not self.trace.may_have_left
 
     def new_trace(self) -> SendTrace:
         """Start and return the trace of the next attempt."""
@@ -99,7 +117,7 @@ class CreateRequest:
         Raises:
             _CallerLeftError: its caller was cancelled.
         """
-        if not self.caller_left:
+        if not self.caller.left:
             await self.journal.sending()
-        if self.caller_left:  # it may have left while the journal was written
+        if self.caller.left:  # it may have left while the journal was written
             raise _CallerLeftError

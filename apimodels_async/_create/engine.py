@@ -8,8 +8,8 @@ from apimodels_async import catalogue
 from apimodels_async._arguments import ArgumentError
 from apimodels_async._clock import loop_time
 from apimodels_async._create import inputs
-from apimodels_async._create.background import BackgroundJobs
-from apimodels_async._create.create_request import CreateRequest
+from apimodels_async._create.background import BackgroundJobs, Job
+from apimodels_async._create.create_request import Caller, CreateRequest
 from apimodels_async._create.hold import Brake, Hold
 from apimodels_async._create.journal import Journal
 from apimodels_async._create.open_files import read_awaited_pictures
@@ -164,6 +164,8 @@ class Engine:
         within: float | None = None,
         hold: Hold | None = None,
         on_upload: OnUpload | None = None,
+        caller: Caller | None = None,
+        job: Job[None] | None = None,
     ) -> Task:
         """Send a create request, in its turn of `create_rate`, and return its task.
 
@@ -174,6 +176,8 @@ class Engine:
             within: maximum seconds to wait for the callback if the response is lost.
             hold: of the batch that the request belongs to: if the server takes nothing, it waits with the others.
             on_upload: called with the progress of large pictures.
+            caller: what waits for it, if that waits for others as well.
+            job: the background job that this is called in, if it is one.
 
         Raises:
             ApimodelsError: as `Submitter.submit` raises.
@@ -192,12 +196,13 @@ class Engine:
                 patience=0.0 if call is None else self._patience(prepared.model, within),
                 retries=None if hold is None else hold.retries(),
                 on_upload=on_upload or self.on_upload,
+                caller=caller,
             )
         except BaseException:
             if journal is not None:
                 journal.ended()
             raise
-        return await self.submitter.submit(create)
+        return await self.submitter.submit(create, job)
 
     def _patience(self, model: str, within: float | None = None) -> float:
         """Return the maximum seconds to wait for the callback of a create request whose response was lost."""

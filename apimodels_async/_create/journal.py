@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from apimodels_async.errors import LedgerError
+from apimodels_async.errors import APIError, ApimodelsError, ContentPolicyError, LedgerError, SubmissionUnknownError
 from apimodels_async.models import Task
 
 
@@ -85,3 +85,14 @@ class NoJournal:
 
     def ended(self) -> None:
         """Nothing waits for it."""
+
+
+async def write_down(journal: Journal, error: ApimodelsError) -> None:
+    """Record how a create request failed, if anything of it was sent."""
+    match error:
+        case SubmissionUnknownError():
+            await journal.unknown(error)
+        case APIError() | ContentPolicyError():
+            await journal.rejected(error)
+        case _:  # nothing was sent, or what was sent could not be written down
+            pass

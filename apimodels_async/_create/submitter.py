@@ -10,11 +10,11 @@ from typing import NoReturn, cast
 import anyio
 
 from apimodels_async import catalogue
-from apimodels_async._create.background import BackgroundJobs
+from apimodels_async._create.background import BackgroundJobs, Job
 from apimodels_async._create.create_request import CreateRequest
 from apimodels_async._create.deadlines import Deadlines
 from apimodels_async._create.draft import Draft
-from apimodels_async._create.journal import Journal
+from apimodels_async._create.journal import write_down
 from apimodels_async._create.recovery import recover_by_callback
 from apimodels_async._create.retries import QuickRetries
 from apimodels_async._create.uploads import Uploads
@@ -96,11 +96,16 @@ class Submitter:
             extra={"task_id": task.id, "model": task.model},
         )
 
-    async def submit(self, create: CreateRequest) -> Task:
+    async def submit(self, create: CreateRequest, job: Job[None] | None = None) -> Task:
         """Send a create request and return its task.
 
         The work is done in a background job. If the caller is cancelled before the first byte, so is the job; after
         that it goes on without the caller.
+
+        Args:
+            create: the request.
+            job: the job that this is called in, if it is one. Where its caller leaves, that sets ``create.caller.left``
+                and calls `Job.leave`.
 
         Raises:
             APIError, ContentPolicyError: the server refused, or its moderation.
@@ -109,22 +114,34 @@ class Submitter:
             SubmissionUnknownError: the server may have started the job.
             LedgerError: a step could not be recorded: before sending, or afterwards, then with the task id.
         """
-        job = self._jobs.start(partial(self._settle, create))
+        if job is not None:
+            return await self._submit_within(job, create)
+        own = self._jobs.start(partial(self._settle, create))
+        own.may_be_cut = create.may_be_cut
         try:
-            await job.ended.wait()
+            await own.ended.wait()
         except BaseException:
-            create.caller_left = True
-            if job.ended.is_set():
+            create.caller.left = True
+            if own.ended.is_set():
                 # The response arrived in the same loop iteration as the cancellation.
-                create.keep_outcome(job.result, job.error)
-            elif not create.trace.may_have_left:
-                job.scope.cancel()
+                create.keep_outcome(own.result, own.error)
+            else:
+                own.leave()
             raise
-        if job.error is not None:
-            raise job.error
-        if job.result is None:
+        if own.error is not None:
+            raise own.error
+        if own.result is None:
             self._raise_cut_off(create)
-        return job.result
+        return own.result
+
+    async def _submit_within(self, job: Job[None], create: CreateRequest) -> Task:
+        job.may_be_cut = create.may_be_cut
+        try:
+            return await self._settle(create)
+        except anyio.get_cancelled_exc_class():
+            if create.caller.left or not job.scope.cancel_called:
+                raise
+            self._raise_cut_off(create)
 
     async def _settle(self, create: CreateRequest) -> Task:
         """Run a request to its end and then release its body, its callback and its journal."""
@@ -147,8 +164,8 @@ class Submitter:
             self._poller.note_created(task)
             await create.journal.accepted(task)
         except ApimodelsError as error:
-            await _write_down(create.journal, error)
-            if create.caller_left:
+            await write_down(create.journal, error)
+            if create.caller.left:
                 create.keep_outcome(create.task, error)
             raise
         except BaseException:
@@ -159,7 +176,7 @@ class Submitter:
             else:
                 await self._take_back(create)
             raise
-        if create.caller_left:
+        if create.caller.left:
             create.keep_outcome(task, None)
         return task
 
@@ -191,7 +208,7 @@ class Submitter:
             except _NotTakenError as refused:
                 create.trace = SendTrace()  # that attempt is over and was not accepted
                 await self._take_back(create)
-                if create.caller_left:
+                if create.caller.left:
                     retries.abandoned()
                     raise refused.error from refused.error.__cause__
                 if isinstance(refused.error, ConnectionFailedError) and refused.error.certificate:
@@ -328,13 +345,3 @@ def _raise_refusal(refusal: APIError, *, held: bool) -> NoReturn:
                 f"the server failed over the create: {refusal}; it may be accepted and billed all the same, so it was "
                 f"not sent again; {_LOOK}"
             ) from refusal
-
-
-async def _write_down(journal: Journal, error: ApimodelsError) -> None:
-    match error:
-        case SubmissionUnknownError():
-            await journal.unknown(error)
-        case APIError() | ContentPolicyError():
-            await journal.rejected(error)
-        case _:  # nothing was sent, or what was sent could not be written down
-            pass

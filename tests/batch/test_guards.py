@@ -21,8 +21,10 @@ from apimodels_async import (
     NotSubmittedError,
     Outcome,
     SubmissionUnknownError,
+    Task,
 )
 from apimodels_async._batch import saver
+from apimodels_async._batch.batch import Batch
 from apimodels_async._create.engine import Engine
 from apimodels_async._poll.poller import Poller
 from apimodels_async.pacing import FixedPacing
@@ -261,6 +263,37 @@ async def test_requests_that_call_sys_exit_end_the_reading_and_nothing_else(
     with pytest.raises(SystemExit):
         await consume()
     assert [outcome.ok for outcome in seen] == [True]
+
+
+class Stop(BaseException):
+    """What nothing may hold up; unlike `SystemExit`, asyncio does not end its loop for it."""
+
+
+class Stopping:
+    """A picture that raises it."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise Stop
+
+
+async def test_a_picture_that_raises_what_is_no_exception_ends_the_batch_and_loses_no_task(
+    client: AsyncImagesClient, vendor: Vendor
+) -> None:
+    picture: Any = Stopping()
+    known, batches = list[Task | None](), list[Batch]()
+
+    async def make() -> None:
+        async with client.batch(["a", GenerationRequest("b", image=picture), "c"]) as batch:
+            batches.append(batch)
+            async for outcome in batch:
+                known.append(outcome.task)
+
+    with anyio.fail_after(20), pytest.raises(Stop):
+        await make()
+    await client.aclose()
+    known += batches[0].detached
+    assert {task.id for task in known if task is not None} == {each[0] for each in vendor.accepted.values()}
+    assert "b" not in vendor.posts
 
 
 async def test_a_keyboard_interrupt_of_a_generator_in_a_thread_is_told_as_an_error(client: AsyncImagesClient) -> None:

@@ -28,12 +28,14 @@ import trio
 
 from apimodels_async import (
     AsyncImagesClient,
+    BatchEvent,
     ConfigurationError,
     ConnectionFailedError,
     SubmissionUnknownError,
     Task,
     TaskState,
 )
+from apimodels_async._batch.batch import Batch
 from apimodels_async._create import closing
 from apimodels_async._download import picture_fetch, writer
 from apimodels_async._http import trace
@@ -71,14 +73,13 @@ def _quick(trust: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
 def first_bytes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows when a request is about to be written."""
     began: list[str] = []
-    call = trace.SendTrace.__call__
+    write = trace.SendTrace.before_write
 
-    async def watch(self: trace.SendTrace, event: str, info: Any) -> None:
-        await call(self, event, info)
-        if event.endswith("send_request_headers.started"):
-            began.append(event)
+    async def watch(self: trace.SendTrace) -> None:
+        await write(self)
+        began.append("a request")
 
-    monkeypatch.setattr(trace.SendTrace, "__call__", watch)
+    monkeypatch.setattr(trace.SendTrace, "before_write", watch)
     return began
 
 
@@ -172,12 +173,13 @@ in_every_way = pytest.mark.parametrize(
 
 
 class Scene(NamedTuple):
-    """What a call works on."""
+    """What a call works on, and what it knows of its tasks."""
 
     server: PictureServer
     client: AsyncImagesClient
     out: Path
     known: list[str | None]
+    batches: list[Batch]
 
 
 async def create(scene: Scene) -> Task:
@@ -202,6 +204,21 @@ async def generate(scene: Scene) -> Task:
     return await scene.client.generate("a cat", pacing=FixedPacing(0.001))
 
 
+async def a_batch_left_when_both_are_accepted(scene: Scene) -> Task:
+    accepted, both = list[BatchEvent](), anyio.Event()
+
+    async def count(event: BatchEvent) -> None:  # in a thread, if it were not awaited
+        accepted.append(event)
+        if len(accepted) == 2:
+            both.set()
+
+    batch = scene.client.batch(["a cat", "a dog"], on_event=count)
+    scene.batches.append(batch)
+    async with batch:
+        await both.wait()
+    return batch.detached[0]
+
+
 PAID: dict[str, Callable[[Scene], Awaitable[Task]]] = {
     each.__name__: each
     for each in (
@@ -210,6 +227,7 @@ PAID: dict[str, Callable[[Scene], Awaitable[Task]]] = {
         create_after_a_429,
         create_with_a_picture_of_ones_own,
         generate,
+        a_batch_left_when_both_are_accepted,
     )
 }
 
@@ -239,7 +257,7 @@ async def test_no_task_is_lost_wherever_a_call_that_pays_is_cancelled(
         first_bytes.clear()
         untouched = False
         subject = AsyncImagesClient(KEY, base_url=server.base_url, model="m", timeout=5.0)
-        scene = Scene(server, subject, tmp_path, [])
+        scene = Scene(server, subject, tmp_path, [], [])
 
         async def work(scene: Scene = scene) -> None:
             nonlocal untouched
@@ -252,7 +270,8 @@ async def test_no_task_is_lost_wherever_a_call_that_pays_is_cancelled(
 
         swept = await cancelled_at(work, step)
         await subject.aclose()
-        known = {*scene.known, *(task.id for task in subject.detached)} - {None}
+        left = [*subject.detached, *(task for batch in scene.batches for task in batch.detached)]
+        known = {*scene.known, *(task.id for task in left)} - {None}
         where = f"cancelled before step {step}"
         assert known == set(server.created), where
         assert server.posts <= (1 if call in ("create", "create_with_a_picture_of_ones_own", "generate") else 2), where
@@ -306,7 +325,7 @@ async def test_nothing_is_left_behind_wherever_a_call_that_reads_is_cancelled(
         )
         out = tmp_path / str(step)
         subject = AsyncImagesClient(KEY, base_url=server.base_url, timeout=5.0)
-        swept = await cancelled_at(partial(FREE[call], Scene(server, subject, out, [])), step)
+        swept = await cancelled_at(partial(FREE[call], Scene(server, subject, out, [], [])), step)
         await subject.aclose()
         where = f"cancelled before step {step}"
         assert await anyio.to_thread.run_sync(server.all_closed), where
@@ -347,7 +366,7 @@ async def test_a_thread_left_alone_with_a_part_file_cleans_up(
     async with AsyncImagesClient(KEY, base_url=server.base_url) as images:
         monkeypatch.setattr(holder, at_work, slowly)
         mine = asyncio.all_tasks()
-        task = asyncio.get_running_loop().create_task(download(Scene(server, images, tmp_path, [])))
+        task = asyncio.get_running_loop().create_task(download(Scene(server, images, tmp_path, [], [])))
         assert await asyncio.to_thread(began.wait, 10.0)
         for each in asyncio.all_tasks() - mine:
             each.cancel()
@@ -531,6 +550,40 @@ async def test_closing_ends_a_create_that_is_between_two_attempts_as_unsent(
         await asked(server)
         await images.aclose()
     assert server.posts == 1
+
+
+async def test_a_client_closed_under_a_batch_tells_each_item_what_became_of_its_create(
+    server: PictureServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(closing, "GRACE", 0.1)
+    release = threading.Event()
+    server.create(held(release, server.accepted()), answer(429, b"{}", ("Retry-After", "20")))
+    images = AsyncImagesClient(KEY, base_url=server.base_url, model="m")
+    async with images.batch(["a cat", "a dog"]) as batch:
+        assert await anyio.to_thread.run_sync(server.wait_until, lambda: server.posts == 2)
+        await images.aclose()
+        errors = [outcome.error async for outcome in batch]
+    assert batch.detached == []
+    assert sorted(type(error).__name__ for error in errors) == ["ConnectionFailedError", "SubmissionUnknownError"]
+    assert any("closed while a create request was under way" in str(error) for error in errors)
+    assert any("nothing reached the server" in str(error) for error in errors)
+    assert caplog.text.count("a create request was cut off") == 1
+    assert server.posts == 2
+    release.set()
+
+
+async def test_a_create_that_is_refused_after_its_batch_was_left_is_logged(
+    server: PictureServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = threading.Event()
+    server.create(held(release, answer(400, b'{"code": 400, "msg": "no cats"}')))
+    async with AsyncImagesClient(KEY, base_url=server.base_url, model="m") as images:
+        async with images.batch(["a cat"]) as batch:
+            await asked(server)
+        release.set()
+    assert batch.detached == []
+    assert "a create request whose caller was cancelled: " in caplog.text
+    assert "no cats" in caplog.text
 
 
 async def test_closing_twice_and_at_once_is_harmless(server: PictureServer) -> None:
