@@ -15,6 +15,8 @@ _SHAPES = (2.0, 4.0, 8.0, 16.0)
 _DOUBT = 1.0
 """How far off the published median may plausibly be, in e-folds."""
 _DOUBT_OF_SHAPE = 1.2
+_NEGLIGIBLE = math.log(1e3)
+"""By how much less a guess may fit than the best and still count."""
 _TRUST = 0.5
 """Weight of the likelihood, below 1: durations are not exactly log-logistic, and tasks of a burst are correlated."""
 
@@ -52,23 +54,29 @@ class LatencyPrior:
 
     def survival(self, ended: Sequence[float], exposed: Sequence[float]) -> list[float]:
         """Return the probability of lasting beyond each bin edge, given how many ended and were exposed in each bin."""
-        some = [(b, number) for b, number in enumerate(ended) if number]
+        some = [b for b, number in enumerate(ended) if number]
+        low, high = (some[0], some[-1] + 1) if some else (0, 0)
+        ends = ended[low:high]
         reached = max((b + 1 for b, number in enumerate(exposed) if number > 1e-6), default=0)
-        fits: list[float] = []
-        for at, which, chance in self._guesses:
+        fits: list[tuple[float, int, int]] = []
+        best, found = -math.inf, 0
+        for number, (at, which, chance) in enumerate(self._guesses):
             hazard, log_hazard, _ = self._laws[which]
             first = self._bins - at
-            fit = sum(number * log_hazard[first + b] for b, number in some)
-            fit -= sum(map(mul, exposed, hazard[first : first + reached]))
-            fits.append(chance + _TRUST * fit)
-        best = max(fits)
+            fit = chance + _TRUST * sum(map(mul, ends, log_hazard[first + low : first + high]))
+            if fit > best - _NEGLIGIBLE:  # what was survived can only make it less
+                fit -= _TRUST * sum(map(mul, exposed, hazard[first : first + reached]))
+                fits.append((fit, at, which))
+                if fit > best:
+                    best, found = fit, number
+        self._guesses.insert(0, self._guesses.pop(found))  # the more can be left out, the next time
         survival = [0.0] * (self._bins + 1)
         total = 0.0
-        for fit, (at, which, _) in zip(fits, self._guesses, strict=True):
+        kept = [each for each in fits if each[0] > best - _NEGLIGIBLE]
+        for fit, at, which in kept:
             weight = math.exp(fit - best)
-            if weight > 1e-3:
-                total += weight
-                first = self._bins - at
-                lasting = self._laws[which][2][first : first + self._bins + 1]
-                survival = [sum_ + weight * share for sum_, share in zip(survival, lasting, strict=True)]
+            total += weight
+            first = self._bins - at
+            lasting = self._laws[which][2][first : first + self._bins + 1]
+            survival = [sum_ + weight * share for sum_, share in zip(survival, lasting, strict=True)]
         return [share / total for share in survival]

@@ -9,7 +9,7 @@ shows that it lived from the last query to its end, independently of the other t
 import math
 from array import array
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 BINS = 1200
 FINENESS = 80.0
@@ -141,15 +141,14 @@ class SurvivalCounts:
         Args:
             expected: how many imagined tasks, in addition to the observed ones, last beyond each edge.
         """
-        weight = self.weight
-        lasting = 1.0
-        survival = [1.0]
-        for ended, passing, (before, after) in zip(
-            self._ended, accumulate(self._passing), pairwise(expected), strict=False
+        one = 1.0 / self.weight
+        risk = 0.0
+        risks = [risk]
+        for ended, passing, before, after in zip(
+            self._ended, accumulate(self._passing), expected, expected[1:], strict=False
         ):
-            gone = ended / weight + before - after
             # Exposure can be less than the ends if tasks were matched wrongly.
-            passed = max(passing, ended / 2.0, 0.0) / weight + (before + after) / 2.0
-            lasting *= math.exp(-gone / passed)
-            survival.append(lasting)
-        return survival
+            passed = max(ended / 2.0, passing)
+            risk += (ended * one + before - after) / (passed * one + (before + after) / 2.0)
+            risks.append(risk)
+        return [math.exp(-each) for each in risks]
