@@ -15,6 +15,7 @@ from apimodels_async._batch.byte_limit import ByteLimit
 from apimodels_async._batch.options import BatchOptions, Item
 from apimodels_async._batch.resume import not_submitted
 from apimodels_async._batch.stops import Stop
+from apimodels_async._create import inputs
 from apimodels_async._create.background import Job
 from apimodels_async._create.create_request import Caller
 from apimodels_async._create.engine import Engine
@@ -160,9 +161,16 @@ class Creator:
     def start(self, item: Item, work: Callable[[], Awaitable[None]], group: anyio.abc.TaskGroup) -> None:
         """Do `work`, in which `create` is called for an item, in a job of the client, which the batch may leave.
 
-        A task in `group` that waits for such a job would cost a tenth of the create request. What must not be held up,
-        such as ``SystemExit``, is raised in the group.
+        A task in `group` that waits for such a job would cost a tenth of the create request. It is needed only where
+        pictures are read first: that may take any time, and must end with the batch and not with the client. What
+        must not be held up, such as ``SystemExit``, is raised in the group.
         """
+        if self.caller.left:  # the batch's task was woken before
+            self.release(item)
+            return
+        if item.prepared is None and inputs.has_local(item.request):
+            group.start_soon(work)
+            return
         job = self._jobs[item.index] = Job(partial(self._do, item, work, group))
         self._engine.jobs.start_job(job)
 
@@ -185,7 +193,7 @@ class Creator:
             job.leave()
 
     async def create(self, item: Item) -> Task:
-        """Send the item's request, for which there is a reservation; that ends with it. Called in a job of `start`.
+        """Send the item's request, for which there is a reservation; that ends with it. Called in what `start` starts.
 
         While the server takes no create requests, this one waits with all others of the client and is sent again.
 
@@ -205,6 +213,7 @@ class Creator:
         if item.weight:
             item.weight = self._bodies.resize(item.weight, prepared.size)
         journal = None if self._records is None else self._records.journal(item.key, prepared)
+        job = self._jobs.get(item.index)
         try:
             within = self._options.wait_timeout
             return await self._engine.send(
@@ -214,8 +223,8 @@ class Creator:
                 within=within,
                 hold=self._hold,
                 on_upload=partial(self._uploading, item),
-                caller=self.caller,
-                job=self._jobs[item.index],
+                caller=None if job is None else self.caller,
+                job=job,
             )
         except NotSubmittedError as error:
             # The server took nothing for too long, or the batch was stopped while this one was held back.

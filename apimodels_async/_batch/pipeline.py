@@ -25,7 +25,7 @@ from apimodels_async._batch.resumer import Resumer
 from apimodels_async._batch.saver import Saver
 from apimodels_async._batch.scheduler import Scheduler
 from apimodels_async._batch.stops import Stop, key_refused, stop_after_create, stop_after_download
-from apimodels_async._batch.worker_tasks import WorkerTasks
+from apimodels_async._batch.worker_tasks import IDLE, WorkerTasks
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.journal import TakenElsewhereError
 from apimodels_async._download.downloader import Downloader
@@ -112,7 +112,7 @@ class Pipeline:
     def start(self, group: anyio.abc.TaskGroup) -> None:
         """Begin, in `group`."""
         self._group = group
-        self._workers = WorkerTasks(group)
+        self._workers = WorkerTasks(group, IDLE if self._engine.http.is_own else 0)  # a caller's client may have hooks
         group.start_soon(self._feed)
         group.start_soon(self._scheduler.run, self._workers)
         self._observers.start(group)

@@ -20,20 +20,23 @@ class _Worker:
 
     def __init__(self) -> None:
         self.work: Work | None = None
-        self.wake = anyio.Event()
+        self.wake: anyio.Event = anyio.Event()
 
 
 class WorkerTasks:
     """Does each work in a task of a group, and keeps a few of these tasks.
 
-    What is done has the context variables of where this was made.
+    What is done has the context variables of where this was made, and those that earlier work in the same task has set
+    and left so.
 
     Args:
         group: that the tasks belong to. What their work raises, and its cancellation, is a matter of the group.
+        keep: tasks that are kept for later work; none where the work calls what may leave context variables behind.
     """
 
-    def __init__(self, group: anyio.abc.TaskGroup) -> None:
+    def __init__(self, group: anyio.abc.TaskGroup, keep: int = IDLE) -> None:
         self._group = group
+        self._keep = keep
         self._context = copy_context()
         self._idle: list[_Worker] = []
 
@@ -50,7 +53,7 @@ class WorkerTasks:
         while work is not None:
             await work()
             work = None  # what it held may be large
-            if len(self._idle) < IDLE:
+            if len(self._idle) < self._keep:
                 worker = _Worker()
                 self._idle.append(worker)
                 await worker.wake.wait()

@@ -76,7 +76,7 @@ class CreateRequest:
         self.on_upload = on_upload
         self.task: Task | None = None
         self.trace: SendTrace = SendTrace()
-        self.caller = caller or Caller()
+        self.caller: Caller = caller or Caller()
 
     def forget_body(self) -> None:
         """Release the body and its pictures."""

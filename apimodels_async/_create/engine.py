@@ -143,11 +143,13 @@ class Engine:
         Raises:
             TypeError, ValueError: a picture or a parameter that cannot be sent.
         """
-        request = await read_awaited_pictures(request)
+        if has_local := inputs.has_local(request):
+            self.jobs.bind()  # before anything is read for a client that is closed
+            request = await read_awaited_pictures(request)
         ordered = self._callbacks is not None and request.callback_url is None
         order = self._callbacks.order() if self._callbacks is not None and ordered else None
         ready = partial(prepare, request, self.model_of(request), for_ledger=for_ledger, order=order)
-        if not inputs.has_local(request):
+        if not has_local:
             return ready()
         return await _PREPARING.run(ready, abandon=True)
 

@@ -139,7 +139,7 @@ class Submitter:
         try:
             return await self._settle(create)
         except anyio.get_cancelled_exc_class():
-            if create.caller.left or not job.scope.cancel_called:
+            if create.caller.left:
                 raise
             self._raise_cut_off(create)
 

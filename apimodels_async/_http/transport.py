@@ -82,6 +82,11 @@ class Http:
         return place(self.base_url, self.lanes.proxy)
 
     @property
+    def is_own(self) -> bool:
+        """Whether the connections are made here, and not by a caller's client."""
+        return self._given is None
+
+    @property
     def queries_at_once(self) -> int:
         """How many queries can be under way."""
         return self.lanes.queries_at_once

@@ -16,6 +16,7 @@ import pytest
 
 from apimodels_async import (
     AsyncImagesClient,
+    ConfigurationError,
     DownloadError,
     GenerationRequest,
     NotSubmittedError,
@@ -25,6 +26,7 @@ from apimodels_async import (
 )
 from apimodels_async._batch import saver
 from apimodels_async._batch.batch import Batch
+from apimodels_async._batch.options import Item
 from apimodels_async._create.engine import Engine
 from apimodels_async._poll.poller import Poller
 from apimodels_async.pacing import FixedPacing
@@ -263,6 +265,52 @@ async def test_requests_that_call_sys_exit_end_the_reading_and_nothing_else(
     with pytest.raises(SystemExit):
         await consume()
     assert [outcome.ok for outcome in seen] == [True]
+
+
+class Slow:
+    """A picture that is read when it is let."""
+
+    def __init__(self) -> None:
+        self.begun, self.let = anyio.Event(), anyio.Event()
+
+    async def read(self, size: int = -1) -> bytes:
+        self.begun.set()
+        await self.let.wait()
+        return PICTURE
+
+
+async def test_a_client_closed_while_a_picture_is_read_sends_nothing_and_says_so(
+    client: AsyncImagesClient, vendor: Vendor
+) -> None:
+    picture: Any = Slow()
+    with anyio.fail_after(20):
+        async with client.batch([GenerationRequest("a", image=picture)]) as batch:
+            await picture.begun.wait()
+            await client.aclose()
+            picture.let.set()
+            outcomes = [outcome async for outcome in batch]
+    assert [type(outcome.error) for outcome in outcomes] == [ConfigurationError]
+    assert vendor.posts == {}
+
+
+async def test_nothing_is_begun_for_a_batch_that_was_left_and_what_was_reserved_is_free(
+    client: AsyncImagesClient,
+) -> None:
+    """A task of the batch that was woken before goes on to its next wait."""
+
+    async def work() -> None:
+        pytest.fail("begun")
+
+    async with client.batch(["a"]) as batch:
+        pass
+    assert batch._pipeline is not None
+    creator, item = batch._pipeline._creator, Item(1, GenerationRequest("b"))
+    await creator.reserve(item)
+    assert item.slot is not None
+    async with anyio.create_task_group() as group:
+        creator.start(item, work, group)
+        assert item.slot is None
+    await client.aclose()
 
 
 class Stop(BaseException):

@@ -101,6 +101,22 @@ async def test_a_work_has_the_context_variables_of_where_the_workers_were_made()
     assert seen == ["where they were made"] * 2
 
 
+async def test_where_no_task_is_kept_no_work_sees_what_another_has_set() -> None:
+    seen = list[str]()
+
+    async def look() -> None:
+        seen.append(_PLACE.get())
+        _PLACE.set("where the work was done")
+
+    _PLACE.set("where they were made")
+    async with anyio.create_task_group() as group:
+        workers = WorkerTasks(group, keep=0)
+        for _ in range(2):
+            workers.start(look)
+            await settled()
+    assert seen == ["where they were made"] * 2
+
+
 async def test_what_a_work_raises_ends_the_group() -> None:
     async def fail() -> None:
         raise LookupError("gone")
