@@ -1,9 +1,9 @@
 """Sending the create requests of a batch: as many at once as slots and memory allow."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import anyio.abc
@@ -158,7 +158,7 @@ class Creator:
         self._release_slot(item)
         item.weight = self._bodies.resize(item.weight, 0)
 
-    def start(self, item: Item, work: Callable[[], Awaitable[None]], group: anyio.abc.TaskGroup) -> None:
+    def start(self, item: Item, work: Callable[[], Coroutine[Any, Any, None]], group: anyio.abc.TaskGroup) -> None:
         """Do `work`, in which `create` is called for an item, in a job of the client, which the batch may leave.
 
         A task in `group` that waits for such a job would cost a tenth of the create request. It is needed only where
@@ -174,7 +174,7 @@ class Creator:
         job = self._jobs[item.index] = Job(partial(self._do, item, work, group))
         self._engine.jobs.start_job(job)
 
-    async def _do(self, item: Item, work: Callable[[], Awaitable[None]], group: anyio.abc.TaskGroup) -> None:
+    async def _do(self, item: Item, work: Callable[[], Coroutine[Any, Any, None]], group: anyio.abc.TaskGroup) -> None:
         try:
             await work()
         except anyio.get_cancelled_exc_class():

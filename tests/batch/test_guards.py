@@ -272,11 +272,12 @@ class Slow:
 
     def __init__(self) -> None:
         self.begun, self.let = anyio.Event(), anyio.Event()
+        self.rest = [PICTURE]
 
     async def read(self, size: int = -1) -> bytes:
         self.begun.set()
         await self.let.wait()
-        return PICTURE
+        return self.rest.pop() if self.rest else b""
 
 
 async def test_a_client_closed_while_a_picture_is_read_sends_nothing_and_says_so(
