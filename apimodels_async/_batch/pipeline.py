@@ -2,7 +2,7 @@
 
 One task reads the requests, each when there is room for it; each create request is a short task; all tasks at the
 vendor are watched by one scheduler; queries and downloads share a few tasks. Every one of these is guarded: whatever
-a picture object, a file system, a transport or a receiver raises becomes the outcome of one item.
+a picture object, a file system, a transport or a receiver raises becomes the outcome of one item, and the rest go on.
 """
 
 import logging

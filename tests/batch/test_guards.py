@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,21 @@ async def test_requests_that_call_sys_exit_end_the_reading_and_nothing_else(
     with pytest.raises(SystemExit):
         await consume()
     assert [outcome.ok for outcome in seen] == [True]
+
+
+async def test_hooks_of_a_callers_client_see_no_context_variable_of_another_query(vendor: Vendor) -> None:
+    place: ContextVar[str] = ContextVar("place", default="nowhere")
+    seen = list[str]()
+
+    async def look(request: httpx.Request) -> None:
+        if request.method == "GET":
+            seen.append(place.get())
+            place.set(str(request.url))
+
+    http = httpx.AsyncClient(transport=vendor.transport(Life(None)), event_hooks={"request": [look]})
+    async with AsyncImagesClient("sk_test", base_url="https://api.example/v1", model=MODEL, http_client=http) as made:
+        await run(made, ["a", "b", "c"], max_in_flight=1)
+    assert seen == ["nowhere"] * 3
 
 
 class Slow:
