@@ -21,8 +21,13 @@ def price(request: GenerationRequest, model: str, prices: PriceTable = PUBLISHED
 
     The resolution is the request's; where it gives a size instead, the resolution that holds it.
     """
-    given = {each.name: getattr(request, each.name) for each in fields(GenerationRequest)}
-    return price_as_sent(given, model, prices)
+    if request.extra_body:
+        return price_as_sent(
+            {each.name: getattr(request, each.name) for each in fields(GenerationRequest)}, model, prices
+        )
+    resolution, n = _resolution(request.resolution, request.size), request.n or 1
+    edit = request.image is not None or request.images is not None
+    return prices.cost(model, n, resolution=resolution, quality=request.quality, edit=edit)
 
 
 def price_as_sent(fields: Mapping[str, Any], model: str, prices: PriceTable = PUBLISHED) -> float | None:

@@ -18,6 +18,8 @@ _SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066
 
 def is_blank(text: str) -> bool:
     """Whether there is nothing to be seen: no text at all, white space, zero-width characters, a byte order mark."""
+    if "!" <= text[:1] <= "~":
+        return False  # most texts: their first character is a sign of ASCII
     return all(unicodedata.category(each) in _INVISIBLE or each in _BLANK_SYMBOLS for each in text)
 
 

@@ -85,7 +85,11 @@ class Price:
 
     def holds(self, resolution: str, quality: str, *, edit: bool) -> bool:
         """Whether the conditions hold."""
-        return self.resolution in {None, resolution} and self.quality in {None, quality} and self.edit in {None, edit}
+        return (
+            (self.resolution is None or self.resolution == resolution)
+            and (self.quality is None or self.quality == quality)
+            and (self.edit is None or self.edit == edit)
+        )
 
     def cost(self, n: int) -> float:
         """US dollars for `n` pictures."""
@@ -98,7 +102,10 @@ def _best_price(
     """The first price of a table whose conditions hold; the arguments are as in `PriceTable.cost`."""
     wanted = "1K" if resolution is None else tier_of(resolution)
     given = quality if quality in {"low", "high"} else "medium"
-    return next((price for price in table if price.holds(wanted, given, edit=edit)), None)
+    for price in table:
+        if price.holds(wanted, given, edit=edit):
+            return price
+    return None
 
 
 def _by_resolution(prices: Mapping[str, float]) -> tuple[Price, ...]:
@@ -235,6 +242,8 @@ class PriceTable:
     def of(self, model: str) -> tuple[Price, ...]:
         """The prices of a model, in the order in which they are tried; empty if none is known."""
         known = find(model)
+        if known is not None and not self.own:
+            return known.table
         names = (model,) if known is None else (model, known.id, known.short_id)
         given = next((self.own[name] for name in names if name in self.own), None)
         return given if given is not None else () if known is None else known.table

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from apimodels_async import GenerationRequest
+from apimodels_async._create.prepare import view_of
+from apimodels_async._prices import price, price_as_sent
 from apimodels_async._settings import load_prices
-from apimodels_async.catalogue import PUBLISHED, parse_prices
+from apimodels_async.catalogue import MODELS, PUBLISHED, parse_prices
 from apimodels_async.errors import ConfigurationError
 from apimodels_async.gateway import create_app
 
@@ -104,3 +108,26 @@ def test_the_gateway_uses_the_same_file(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("APIMODELS_PRICES", str(tmp_path / "prices.toml"))
     with pytest.raises(ConfigurationError, match=r"APIMODELS_PRICES: .*prices\.toml: No such file"):
         create_app()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"n": 3},
+        {"resolution": "4K"},
+        {"size": "2048x2048", "quality": "high"},
+        {"size": "2K", "n": 2},
+        {"quality": "low", "image": "https://pictures.example/a.png"},
+        {"images": ["https://pictures.example/a.png", "https://pictures.example/b.png"]},
+        {"extra_body": {}},
+        {"extra_body": {"n": 2, "resolution": "2K"}},
+        {"extra_body": {"image_url": "https://pictures.example/a.png", "quality": "high"}},
+    ],
+)
+def test_a_request_has_the_price_of_what_a_ledger_keeps_of_it(fields: dict[str, Any]) -> None:
+    request = GenerationRequest("a fox", **fields)
+
+    for prices in (PUBLISHED, parse_prices(FILE)):
+        for model in [*(listed.id for listed in MODELS), "of/our-own", "unknown"]:
+            assert price(request, model, prices) == price_as_sent(view_of(request, model), model, prices)

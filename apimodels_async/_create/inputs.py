@@ -76,6 +76,8 @@ def large_fields(request: GenerationRequest, *, above: int | None = LARGE, diges
     Raises:
         TypeError, ValueError: as `request_fields`.
     """
+    if request.image is request.images is request.mask is None:
+        return {}
     fields: dict[str, str | _Local | list[str | _Local]] = {}
     first: str | _Local | None = None
     if request.image is not None:
