@@ -19,6 +19,7 @@ from apimodels_async._batch.options import BatchOptions, Requests
 from apimodels_async._create.engine import Engine
 from apimodels_async._prices import price
 from apimodels_async._threads import imported
+from apimodels_async.errors import LedgerError
 from apimodels_async.models import BatchStats, Outcome, Task
 
 if TYPE_CHECKING:
@@ -159,13 +160,32 @@ class Batch:
                     suppress = await _ungrouped(group.__aexit__(kind, error, traceback))
                 else:
                     suppress = await _ungrouped(group.__aexit__(None, None, None)) and False
-            finally:
-                if self._page is not None:
-                    await self._page.close()
+            except BaseException:
+                await self._end_records(failed=True)
+                raise
+            await self._end_records(failed=error is not None)
+        return suppress
+
+    async def _end_records(self, *, failed: bool) -> None:
+        """Close the page and write to the ledger what has gathered, however the batch was left.
+
+        Who looks into the ledger next must find there what is being sent: its answer is still to come.
+
+        Args:
+            failed: whether an error is on its way already, in whose place no other may come.
+        """
+        try:
+            if self._page is not None:
+                await self._page.close()
+        finally:
             if self._records is not None:
                 with anyio.CancelScope(shield=True):
-                    await self._records.flush()
-        return suppress
+                    try:
+                        await self._records.flush()
+                    except LedgerError:
+                        if not failed:
+                            raise
+                        logger.exception("the ledger could not be brought up to date when the batch was left")
 
     def __aiter__(self) -> AsyncIterator[Outcome]:
         return self

@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from apimodels_async import (
 )
 from apimodels_async.errors import LedgerError
 from apimodels_async.ledger import SqliteLedger, Step
+from apimodels_async.ledger.memory import MemoryLedger
 from apimodels_async.ledger.port import Change
 from apimodels_async.pacing import FixedPacing
 from tests.ledger.machine import Life, Vendor
@@ -199,6 +202,56 @@ async def test_the_end_of_a_task_is_written_down_before_the_batch_ends(desk: Des
             with sqlite3.connect(desk.path) as database:
                 assert database.execute("SELECT step FROM entries").fetchall() == [("done",)]
             database.close()
+
+
+class LeavingError(Exception):
+    """An error of the user's own."""
+
+
+@pytest.mark.parametrize("how", ["an error", "a cancellation"])
+async def test_however_a_batch_is_left_what_it_knows_is_written_down(desk: Desk, how: str) -> None:
+    async with desk.client() as client:
+        with anyio.CancelScope() as scope, contextlib.suppress(LeavingError):
+            async with client.batch(["a"], ledger=desk.path) as batch:
+                assert (await anext(batch)).ok
+                if how == "an error":
+                    raise LeavingError
+                scope.cancel()
+                await anyio.sleep_forever()
+        with contextlib.closing(sqlite3.connect(desk.path)) as database:
+            assert database.execute("SELECT step FROM entries").fetchall() == [("done",)]
+
+
+@pytest.mark.parametrize("how", ["an error", "a cancellation"])
+async def test_a_ledger_that_cannot_be_written_hides_nothing_of_why_a_batch_was_left(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Full()
+    client = Desk(Path()).client()
+    caplog.set_level(logging.ERROR, logger="apimodels_async")
+    with anyio.CancelScope() as scope, pytest.raises(LeavingError) if how == "an error" else contextlib.nullcontext():
+        async with client.batch(["a"], ledger=ledger) as batch:
+            assert (await anext(batch)).ok
+            ledger.full = True
+            if how == "an error":
+                raise LeavingError
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught is (how == "a cancellation")
+    assert "the ledger could not be brought up to date when the batch was left" in caplog.text
+    ledger.full = False
+    await client.aclose()
+
+
+class Full(MemoryLedger):
+    """A ledger on a disk that may be full."""
+
+    full = False
+
+    def apply(self, changes: Iterable[Change]) -> list[int]:
+        if self.full:
+            raise LedgerError("the disk is full")
+        return super().apply(changes)
 
 
 async def test_abandoning_counts_even_where_an_earlier_try_has_failed(desk: Desk) -> None:
