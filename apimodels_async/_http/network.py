@@ -40,6 +40,9 @@ ones stay known to it."""
 _SMALL = 64 << 10
 """Maximum bytes that are written without reading meanwhile: a socket accepts them at once."""
 _READ = 64 << 10
+_MUCH = 256 << 10
+"""Bytes that are read at once where the read before brought all it asked for: each read of a large picture passes
+through eleven generators."""
 _LOOK = 0.01
 """Seconds for bytes that have arrived to come through TLS: they may be a session ticket and no answer."""
 _LAST_LOOK = 0.5
@@ -241,11 +244,14 @@ class BoundedConnection(WrappedConnection):
         super().__init__(inner)
         self._until = until
         self._handshakes = handshakes
+        self._much = False  # the last read brought all it asked for
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read; the answer of a proxy that makes a tunnel must come in time."""
+        """Read; more than `max_bytes` if much is there. The answer of a proxy that makes a tunnel must come in time."""
         bound = _left(self._until, timeout) if self._handshakes > 0 else timeout
-        return await self._inner.read(max_bytes, bound)
+        data = await self._inner.read(_MUCH if self._much and max_bytes >= _READ else max_bytes, bound)
+        self._much = len(data) >= _READ
+        return data
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None

@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 import anyio
+import httpcore
 import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, ConnectionFailedError
+from apimodels_async._http.network import BoundedConnection
 from apimodels_async._http.timeouts import DEFAULT_TIMEOUT, Timeouts
 from tests.support.early import read_head
 from tests.support.picture_server import KEY, PictureServer, enveloped, raw
@@ -70,6 +72,30 @@ async def test_every_connection_asks_the_system_to_keep_it_alive(
             assert [each.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [15, 5, 3]
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 assert each.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
+class Full(httpcore.AsyncNetworkStream):
+    """Has this many bytes at once, and then a thousand at a time."""
+
+    def __init__(self, full: int) -> None:
+        self.full = full
+        self.asked: list[int] = []
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self.asked.append(max_bytes)
+        given = min(max_bytes, self.full or 1_000)
+        self.full -= min(self.full, given)
+        return bytes(given)
+
+
+async def test_more_is_read_at_once_as_long_as_that_is_there() -> None:
+    stream = Full(700 << 10)
+    connection = BoundedConnection(stream, until=0.0, handshakes=0)
+    sizes = [len(await connection.read(64 << 10)) for _ in range(6)]
+    await connection.read(4 << 10)
+
+    assert sizes == [64 << 10, 256 << 10, 256 << 10, 124 << 10, 1_000, 1_000]
+    assert [asked >> 10 for asked in stream.asked] == [64, 256, 256, 256, 256, 64, 4]
 
 
 async def test_a_query_over_a_connection_that_was_just_closed_is_repeated_once(server: PictureServer) -> None:
