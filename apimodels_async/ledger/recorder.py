@@ -198,7 +198,7 @@ class LedgerJournal(Journal):
         self._attempt = attempt
         self._sending = False
         self._noted = False
-        self._slot: float | None = None
+        self._slot_until: float | None = None
 
     async def turn(self) -> None:
         """Wait for a slot at the ledger's rate.
@@ -206,7 +206,7 @@ class LedgerJournal(Journal):
         Raises:
             LedgerError: it cannot be read.
         """
-        self._slot = await self._writer.slots.take()
+        self._slot_until = await self._writer.slots.take()
 
     async def sending(self) -> None:
         """The first byte is about to leave.
@@ -215,11 +215,11 @@ class LedgerJournal(Journal):
             LedgerError: it could not be recorded, or another run is sending it: nothing may be sent.
         """
         # Making a connection may have taken longer than a slot lasts, and so may the mark; after that nothing does.
-        if is_late(self._slot):
+        if is_late(self._slot_until):
             await self.turn()
         if not self._sending:
             await self._mark()
-        if is_late(self._slot):
+        if is_late(self._slot_until):
             await self.turn()
 
     async def _mark(self) -> None:

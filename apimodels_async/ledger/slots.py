@@ -10,7 +10,8 @@ from apimodels_async._threads import WorkerThreads
 from apimodels_async.ledger.port import Ledger
 
 LATE = 0.2
-"""Seconds after its time until which a slot is used. A process that was stopped would use all it had at once."""
+"""Seconds after its time until which a slot is used, beside what an answer of the ledger takes. A process that was
+stopped would use all it had at once."""
 ASK_AGAIN = 5.0
 """Seconds after which a ledger that set no rate is asked again."""
 

@@ -24,7 +24,6 @@ class OneRate:
 
     Attributes:
         shared: as of a ledger that several processes use.
-        questions: how often it was asked.
         delays: seconds from each question to the ledger, and from there to its answer; the last ones stay.
         times: of the slots that it gave.
     """
@@ -32,7 +31,6 @@ class OneRate:
     shared = True
 
     def __init__(self, *delays: tuple[float, float]) -> None:
-        self.questions = 0
         self.delays = [*delays]
         self.times: list[float] = []
         self._next = float("-inf")
@@ -45,7 +43,6 @@ class OneRate:
         return Slots(first - now, 1.0 / RATE)
 
     async def run(self, ask: Callable[[], T]) -> T:
-        self.questions += 1
         there, back = self.delays.pop(0) if len(self.delays) > 1 else self.delays[0]
         await anyio.sleep(there)
         answer = ask()
