@@ -37,7 +37,8 @@ class Creates:
         self._lanes = channel.lanes
         self._given = channel.given
         self._ready = channel.ready
-        self._exchange = partial(channel.exchange, url=self._url, timeout=self._timeout, purpose="create")
+        # Without a bound: see `Http.create_bound`.
+        self._exchange = partial(channel.exchange, url=self._url, bound=None, purpose="create")
 
     async def submit(self, body: Secret[bytes] | Secret[StreamedBody], trace: SendTrace) -> RawResponse:
         """POST a create request.

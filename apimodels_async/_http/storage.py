@@ -15,7 +15,7 @@ from apimodels_async._http.http2 import Sending
 from apimodels_async._http.observing import Purpose
 from apimodels_async._http.pools import PoolSet
 from apimodels_async._http.senders import send
-from apimodels_async._http.timeouts import for_size
+from apimodels_async._http.timeouts import for_size, whole
 from apimodels_async._http.trace import SendTrace
 from apimodels_async._wire.answer import RawResponse
 from apimodels_async._wire.bodies import PictureSource
@@ -119,4 +119,6 @@ class Storage:
                 sending = Sending(self._given, SendTrace(), timeout)
                 request.extensions = {**request.extensions, "trace": sending, "timeout": sending.timeouts}
             send_it = partial(send, lane.pool, request)
-            return await self._answer(send_it, url, timeout, purpose=purpose, sending=sending, more=for_size(size))
+            bound = whole(timeout)
+            bound = None if bound is None else bound + for_size(size)
+            return await self._answer(send_it, url, bound, purpose=purpose, sending=sending)

@@ -40,6 +40,11 @@ class Timeouts:
         """For queries."""
         return self.other if self._given is not DEFAULT_TIMEOUT else httpx.Timeout(30.0, connect=10.0, read=QUERY_READ)
 
+    @cached_property
+    def whole_query(self) -> float | None:
+        """For a whole query, seconds."""
+        return whole(self.query)
+
 
 _LARGE, _SLOWEST = 4 << 20, 32 << 10
 """Bytes of a body that needs no more time than others, and bytes a second of the slowest line."""

@@ -156,13 +156,15 @@ class Http:
             prepared = self._prepared(path, fast=self.lanes.fast_now(), **params)
             if isinstance(prepared, httpx.Request):
                 return await self._ask(self.lanes.query, partial(send_prepared, prepared), url)
-            return await self._ask(self.lanes.fast, partial(send_fast, prepared), url)
+            return await self._ask(self.lanes.fast, partial(send_fast, prepared), url, fast=True)
 
     async def _ask(
         self,
         pools: PoolSet[T],
         send: Callable[[T], Awaitable[httpx.Response | Received]],
         url: str,
+        *,
+        fast: bool = False,
     ) -> RawResponse:
         """Over one lane; and once more over a new one, if a connection of this one was old and broke off.
 
@@ -173,7 +175,9 @@ class Http:
             async with pools.acquire() as lane:
                 may_be_old = lane.served and not again and self._given is None
                 try:
-                    answer = await self._exchange(partial(send, lane.pool), url, self._timeouts.query, purpose="query")
+                    answer = await self._exchange(
+                        partial(send, lane.pool), url, self._timeouts.whole_query, purpose="query", fast=fast
+                    )
                 except RequestFailed as failure:
                     if failure.silent or failure.broken:
                         pools.retire(lane)
@@ -223,20 +227,18 @@ class Http:
         self,
         send: Callable[[], Awaitable[httpx.Response | Received]],
         url: str,
-        timeout: httpx.Timeout,
+        bound: float | None,
         *,
         purpose: Purpose,
         trace: SendTrace | None = None,
         sending: Sending | None = None,
-        more: float = 0.0,
+        fast: bool = False,
     ) -> RawResponse:
-        asked = Asked(url, self.lanes.proxy, own=self._given is None, trace=trace)
-        bound = timeouts.whole(timeout) if trace is None else None  # see `create_bound`
-        bound = None if bound is None else bound + more
+        asked = Asked(url, self.lanes.proxy, self._given is None, trace)
         # Any exception counts, not only httpx's: a user's transport or hook may raise what it likes, and for a
         # create the question is only whether the request can have left.
         try:
-            with self._in_flight.exchange(bound):
+            with self._in_flight.fast_exchange(bound) if fast else self._in_flight.exchange(bound):
                 return await read_answer(await send(), self._redactor, asked)
         except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
             failure = translated(error, self._redactor)
