@@ -44,6 +44,7 @@ class WorkerThreads:
         self._number = number
         self._foreign = foreign
         self._limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar(f"{__name__}.{kind}")
+        self._free: anyio.lowlevel.RunVar[anyio.Semaphore] = anyio.lowlevel.RunVar(f"{__name__}.{kind}.free")
 
     async def run(self, work: Callable[[], T], *, abandon: bool = False) -> T:
         """Call `work` in one of the threads and return what it returns.
@@ -52,15 +53,19 @@ class WorkerThreads:
             work: what to call.
             abandon: whether it may be left running when the caller is cancelled.
         """
-        limiter = self._limiter.get(None)
-        if limiter is None:
-            limiter = anyio.CapacityLimiter(self._number)
-            self._limiter.set(limiter)
         # trio's own threads do not keep an interpreter from its exit.
         if self._foreign or is_trio(running_loop()):
+            limiter = self._limiter.get(None)
+            if limiter is None:
+                limiter = anyio.CapacityLimiter(self._number)
+                self._limiter.set(limiter)
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=abandon, limiter=limiter)
+        free = self._free.get(None)
+        if free is None:  # a limiter would give up its turn of the loop each time
+            free = anyio.Semaphore(self._number, fast_acquire=True)
+            self._free.set(free)
         returned: list[T] = []
-        async with limiter:
+        async with free:
             with anyio.CancelScope(shield=not abandon):
                 returned.append(await _threads_of_loop().run(work))
         return returned[0]
@@ -82,9 +87,9 @@ async def imported(*modules: str) -> None:
     Nothing of anyio is used on asyncio, because its own module for asyncio is one of them. Under a clock that is not
     the system's, as in tests, no thread is waited for: such a clock jumps ahead when nothing else happens.
     """
-    missing = [name for name in modules if name not in _imported]
-    if not missing:
+    if _imported.issuperset(modules):
         return
+    missing = [name for name in modules if name not in _imported]
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

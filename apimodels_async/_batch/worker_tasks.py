@@ -18,9 +18,9 @@ class _Worker:
 
     __slots__ = ("wake", "work")
 
-    def __init__(self) -> None:
+    def __init__(self, wake: anyio.Event) -> None:
         self.work: Work | None = None
-        self.wake: anyio.Event = anyio.Event()
+        self.wake: anyio.Event = wake
 
 
 class WorkerTasks:
@@ -39,6 +39,8 @@ class WorkerTasks:
         self._keep = keep
         self._context = copy_context()
         self._idle: list[_Worker] = []
+        self._new_event: Callable[[], anyio.Event] = type(anyio.Event())
+        """`anyio.Event` itself finds out each time which library runs, which takes longer than all the rest."""
 
     def start(self, work: Work) -> None:
         """Have `work` done soon, beside everything else."""
@@ -54,7 +56,7 @@ class WorkerTasks:
             await work()
             work = None  # what it held may be large
             if len(self._idle) < self._keep:
-                worker = _Worker()
+                worker = _Worker(self._new_event())
                 self._idle.append(worker)
                 await worker.wake.wait()
                 work = worker.work

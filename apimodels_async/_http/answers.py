@@ -132,8 +132,8 @@ def _finished(
     body = received.getvalue()  # no copy of it
     received.close()
 
-    def header(*names: bytes) -> str | None:
-        value = next((headers[name] for name in names if name in headers), None)
+    def header(name: bytes, other: bytes = b"") -> str | None:
+        value = headers.get(name, headers.get(other))
         return None if value is None else printable(redactor.text(value.decode("latin-1")))
 
     long, encoding = len(body) > _KEPT, _encoding(body)

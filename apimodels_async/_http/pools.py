@@ -72,8 +72,10 @@ class PoolSet(Generic[T]):
         """One more request on a lane."""
         if len(self._lanes) > 1:
             await self._close_idle_one()
-        lane = next((each for each in self._lanes if each.busy < self._width), None)
-        if lane is None:
+        for lane in self._lanes:
+            if lane.busy < self._width:
+                break
+        else:
             lane = Lane(self._make())
             self._lanes.append(lane)
         lane.busy += 1

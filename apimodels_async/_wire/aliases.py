@@ -64,6 +64,8 @@ def _links_value(data: Mapping[str, Any]) -> object:
 
 def read_links(value: object) -> tuple[str, ...]:
     """The links in a list, a single text, a JSON list in a text, or objects with a ``url`` or ``resultUrl``."""
+    if value is None:
+        return ()
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         value = json_value(value)
     entries = cast("list[object]", value) if isinstance(value, list) else [value]

@@ -139,7 +139,9 @@ def structured(fields: Mapping[str, Any], *, raw: Mapping[str, Any]) -> Task:
 
     Fields in an odd shape are left out.
     """
-    return _hooks().vendors_task(canonical(fields) | {"raw": raw}, Task)
+    named = canonical(fields)
+    named["raw"] = raw
+    return _hooks().vendors_task(named, Task)
 
 
 def task_from_dict(fields: Mapping[str, Any]) -> Task:

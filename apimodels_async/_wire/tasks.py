@@ -62,11 +62,13 @@ def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | N
 
 
 def _task(data: dict[str, Any], answer: RawResponse, asked: str | None, model: str | None) -> Task:
-    fields = dict(data)
+    fields = {
+        **data,
+        "taskId": id_value(data) or id_value(object_of(answer)) or asked,
+        "model": data.get("model") or model,
+    }
     if "state" not in data and not isinstance(data.get("status"), str):
         fields["state"] = TaskState.PENDING if asked is None else ""
-    fields["taskId"] = id_value(data) or id_value(object_of(answer)) or asked
-    fields["model"] = data.get("model") or model
     task = structured(fields, raw=data)
     if task.id is None:
         raise unexpected("an answer without a task id", answer, asked)
@@ -90,8 +92,10 @@ def _is_failed(payload: Mapping[str, object], refusal: APIError, asked: str | No
 
 def odd_state(task: Task) -> str | None:
     """The unknown word for the state of a task that counts as completed because it has links."""
+    if task.state != TaskState.COMPLETED or task.id is None:
+        return None
     word = state_word(task.raw)
-    if task.state != TaskState.COMPLETED or task.id is None or word in (None, ""):
+    if word in (None, ""):
         return None
     return None if isinstance(read_state(word), TaskState) else str(word)
 
