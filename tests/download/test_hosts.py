@@ -1,5 +1,6 @@
 """An outage of the pictures' host makes the pictures of a batch wait; a picture in trouble alone ends as before."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from apimodels_async import AsyncImagesClient, DownloadError, Task, TaskState
 from apimodels_async._download.hosts import PictureHosts
 from apimodels_async._limits import CAP
 from apimodels_async.pacing import FixedPacing
-from tests.support.picture_server import KEY, PictureServer, answer, picture
+from tests.support.picture_server import KEY, PictureServer, answer, picture, together
 from tests.support.pictures import PNG
 from tests.support.virtual import virtually
 
@@ -183,9 +184,10 @@ async def test_a_batch_waits_for_the_host_of_its_pictures(tmp_path: Path) -> Non
         yield "a weir"
 
     with PictureServer() as server:
-        link = server.play("/a.png", picture(PNG), *[answer(503, b"busy")] * 24, picture(PNG))
+        both = threading.Barrier(2)  # neither is asked for again before the other has failed as often
+        link = server.play("/a.png", picture(PNG), *[together(both, answer(503, b"busy"))] * 24, picture(PNG))
         server.create(server.accepted())
-        # Two pictures of one task are asked for together, however busy the machine is: neither fails alone.
+        # Two pictures of one task are asked for together: neither fails alone.
         server.query(server.completed(link), server.completed(link, link + "?second"))
         async with AsyncImagesClient(
             KEY, base_url=server.base_url, model="m", timeout=5.0, pacing=FixedPacing(0.01)

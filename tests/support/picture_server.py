@@ -170,6 +170,16 @@ def held(release: threading.Event, then: Reply) -> Reply:
     return reply
 
 
+def together(barrier: threading.Barrier, then: Reply) -> Reply:
+    """An answer that waits until so many others of its kind are to be given as `barrier` says."""
+
+    def reply(connection: socket.socket, seen: Seen) -> bool:
+        barrier.wait(60)
+        return then(connection, seen)
+
+    return reply
+
+
 def bomb(inflated: int) -> Reply:
     """Gzip although it was declined: little on the wire, `inflated` bytes for whoever unpacks it."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
