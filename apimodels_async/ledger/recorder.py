@@ -62,7 +62,7 @@ class LedgerWriter:
         self.slots: SlotQueue = SlotQueue(ledger)
         self._commit: GroupCommit[Change, int] = GroupCommit(ledger.apply, gather=gather)
         self._alone: weakref.WeakValueDictionary[str, anyio.Lock] = weakref.WeakValueDictionary()
-        self._sending: dict[str, anyio.Event] = {}
+        self._sending: dict[str, anyio.Event | None] = {}  # an event where another call waits for it
 
     def alone(self, key: str) -> anyio.Lock:
         """The lock that a call which creates by this key holds."""
@@ -72,16 +72,19 @@ class LedgerWriter:
         """Note that a create request of this entry is under way; False if one was noted already."""
         if key in self._sending:
             return False
-        self._sending[key] = anyio.Event()
+        self._sending[key] = None
         return True
 
     def note_sent(self, key: str) -> None:
         """Note that the create request of this entry is over."""
-        self._sending.pop(key).set()
+        over = self._sending.pop(key)
+        if over is not None:
+            over.set()
 
     async def wait_until_sent(self, key: str) -> None:
         """Return when no create request of this entry is under way in this client."""
-        while (over := self._sending.get(key)) is not None:
+        while key in self._sending:
+            over = self._sending[key] = self._sending[key] or anyio.Event()
             await over.wait()
 
     async def find(self, key: str) -> Entry | None:
