@@ -105,7 +105,15 @@ def _escape(record: _logging.LogRecord) -> bool:
     return ESCAPE.filter(record)
 
 
+def _handle(record: _logging.LogRecord) -> None:
+    """Pass a record on, whatever handlers and filters raise."""
+    from apimodels_async._logs import pass_on  # noqa: PLC0415  (as above)
+
+    pass_on(_logger, record)
+
+
 _logger = _logging.getLogger("apimodels_async")
 _logger.addFilter(_escape)
+setattr(_logger, "handle", _handle)  # noqa: B010  (of this logger alone)
 # A library must not print by itself: without this, Python prints the warnings of a logger that is not configured.
 _logger.addHandler(_logging.NullHandler())

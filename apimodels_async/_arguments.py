@@ -1,4 +1,11 @@
-"""The errors for a bad argument, in parts: the command line puts an option's name in place of the argument's."""
+"""The errors for a bad argument, in parts: the command line puts an option's name in place of the argument's.
+
+And the checks of numbers: what counts as one is converted once, where it comes in.
+"""
+
+import math
+from operator import index
+from typing import Any, cast
 
 
 class BadArgument:
@@ -49,3 +56,63 @@ def _make(
     kind: type[ArgumentError] | type[ArgumentTypeError], argument: str, reason: str, value: str | None, hint: str
 ) -> Exception:
     return kind(argument, reason, value=value, hint=hint)
+
+
+_NO_LIMIT = ", or None for no limit"
+
+
+def number(argument: str, value: object, *, above: float | None = None, least: float | None = None) -> float:
+    """Return a number as a float: that of a ``Decimal``, a ``Fraction`` and of NumPy's types as well.
+
+    Args:
+        argument: its name, for the message.
+        value: what was given.
+        above: what it must exceed.
+        least: what it must at least be.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: it is no number, or out of range.
+    """
+    return _number(argument, value, "a number", above=above, least=least)
+
+
+def limit(argument: str, value: object, *, above: float | None = None, least: float | None = None) -> float | None:
+    """The same of a limit, of which ``None`` says that there is none."""
+    return None if value is None else _number(argument, value, "a number", _NO_LIMIT, above=above, least=least)
+
+
+def seconds(argument: str, value: object, *, above: float | None = None, least: float | None = None) -> float | None:
+    """The same of seconds, of which ``None`` and infinity say that there is no limit."""
+    if value is None:
+        return None
+    found = _number(argument, value, "seconds", _NO_LIMIT, above=above, least=least)
+    return None if found == math.inf else found
+
+
+def whole(argument: str, value: object, *, least: int) -> int:
+    """Return a whole number; one of NumPy's types as well.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: it is none, or less than `least`.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: give a whole number, {least} or more")
+    found = index(cast("Any", value))
+    if found < least:
+        raise ArgumentError(argument, f"give {least} or more", value=str(found))
+    return found
+
+
+def _number(
+    argument: str, value: object, what: str, hint: str = "", *, above: float | None, least: float | None
+) -> float:
+    bounds = ("" if above is None else f" above {above:g}") + ("" if least is None else f" from {least:g}")
+    if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
+        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: give {what}{bounds}", hint=hint)
+    try:
+        found = float(cast("Any", value))
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if math.isnan(found) or (above is not None and found <= above) or (least is not None and found < least):
+        raise ArgumentError(argument, f"give {what}{bounds}", value=str(value)[:40], hint=hint)
+    return found

@@ -1,6 +1,10 @@
 """Our log records: what a server said is in them without anything that a terminal or a log file would obey."""
 
 import logging
+import sys
+import traceback
+from contextlib import suppress
+from functools import partial
 
 from apimodels_async._text import printable
 
@@ -40,4 +44,20 @@ def escaped_logger(name: str) -> logging.Logger:
     """The logger of this name, whose records go through the filter. A logger does not filter those of loggers below."""
     logger = logging.getLogger(name)
     logger.addFilter(ESCAPE)
+    setattr(logger, "handle", partial(pass_on, logger))  # noqa: B010  (of this logger alone)
     return logger
+
+
+def pass_on(logger: logging.Logger, record: logging.LogRecord) -> None:
+    """Pass a record on. A handler or filter that raises, ``sys.exit`` included, must not end what it is told of.
+
+    A create request that was accepted would count as one whose outcome is unknown.
+    """
+    try:
+        type(logger).handle(logger, record)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  (as above)
+        if logging.raiseExceptions and sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            with suppress(Exception):
+                traceback.print_exc(file=sys.stderr)

@@ -40,14 +40,23 @@ def price_as_sent(fields: Mapping[str, Any], model: str, prices: PriceTable = PU
     if isinstance(extra, Mapping):
         more = cast("Mapping[str, Any]", extra)
         given = {**fields, **{name: value for name, value in more.items() if value is not None}}
-    n, quality = given.get("n"), given.get("quality")
+    n, quality, sent = given.get("n", 1), given.get("quality"), _sent_model(extra, model)
+    n = int(n) if isinstance(n, float) and n.is_integer() else 1 if n is None else n
+    if sent is None or not isinstance(n, int) or isinstance(n, bool):
+        return None  # who knows what the server takes it for
     return prices.cost(
-        model,
-        n if isinstance(n, int) and n > 0 else 1,
+        sent,
+        max(n, 1),
         resolution=_resolution(given.get("resolution"), given.get("size")),
         quality=quality if isinstance(quality, str) else None,
         edit=not _INPUTS.isdisjoint(given) and any(given.get(name) is not None for name in _INPUTS),
     )
+
+
+def _sent_model(extra: object, model: str) -> str | None:
+    """The model that the server sees; ``None`` if ``extra_body`` puts something else in its place."""
+    given = cast("Mapping[str, Any]", extra).get("model") if isinstance(extra, Mapping) else None
+    return model if given is None else given if isinstance(given, str) else None
 
 
 def _resolution(resolution: object, size: object) -> str | None:

@@ -8,6 +8,10 @@ import weakref
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
+from apimodels_async._arguments import ArgumentTypeError
+from apimodels_async._urls import database_url
+from apimodels_async.errors import ConfigurationError
+
 
 class UnusableError(sqlite3.ProgrammingError):
     """The file is not ours, too new, damaged, closed, or was opened before a fork. The message leaves out its name."""
@@ -164,3 +168,18 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def file_path(given: str | os.PathLike[str], argument: str) -> str:
+    """The path of a database's file.
+
+    Raises:
+        ArgumentTypeError: it is no path.
+        ConfigurationError: it is a URL. Taken for a path, it would be the name of a new and empty file.
+    """
+    text: object = os.fspath(given) if hasattr(given, "__fspath__") and not isinstance(given, type) else given
+    if not isinstance(text, str):
+        raise ArgumentTypeError(argument, f"is a {type(given).__name__}: give the path of a file")
+    if database_url(text, argument) is not None:
+        raise ConfigurationError(f"{argument} is the URL of a database: give the path of a file")
+    return text

@@ -14,8 +14,15 @@ from apimodels_async import _create as creates
 from apimodels_async import _download as downloads
 from apimodels_async import _http as transport
 from apimodels_async import ledger as ledgers
-from apimodels_async._arguments import ArgumentError, ArgumentTypeError
-from apimodels_async._create.arguments import check_key, check_requests, checked_id, checked_wait, request_of
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError, limit, seconds, whole
+from apimodels_async._create.arguments import (
+    check_key,
+    check_ledger,
+    check_requests,
+    check_task,
+    checked_id,
+    request_of,
+)
 from apimodels_async._http.timeouts import DEFAULT_TIMEOUT, Timeout
 from apimodels_async._secret import Secret
 from apimodels_async._settings import resolve
@@ -93,11 +100,10 @@ class AsyncImagesClient:
     ) -> None:
         secret = None if api_key is None else Secret(api_key)
         del api_key  # a traceback that shows this frame's locals must not show the key
-        if isinstance(timeout, (int, float)) and timeout <= 0:
-            raise ArgumentError("timeout", "give seconds above 0", value=str(timeout), hint=", or None for no limit")
-        if max_retries < 0:
-            raise ArgumentError("max_retries", "give 0 or more", value=str(max_retries))
-        self._wait_timeout = checked_wait(wait_timeout, "wait_timeout")
+        if not isinstance(timeout, Timeout):
+            timeout = seconds("timeout", timeout, above=0.0)
+        max_retries = whole("max_retries", max_retries, least=0)
+        self._wait_timeout = seconds("wait_timeout", wait_timeout, least=0.0)
         settings = resolve(secret, base_url, model)
         self._base_url, self._model = settings.base_url, settings.model
         if callbacks is not None and not callable(getattr(callbacks, "issue", None)):
@@ -271,7 +277,7 @@ class AsyncImagesClient:
             WaitTimeoutError: still running; ``error.task`` can be waited for again.
             ProtocolError: the task is completed, but no response contains a link to a picture.
         """
-        bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
+        bound = self._bound("timeout", timeout)
         task = task_or_id if isinstance(task_or_id, Task) else Task(id=checked_id(task_or_id), state="")
         await self._engine.ready(task.id)
         paced = self._engine.pacing if pacing is None else guarded(pacing)
@@ -281,6 +287,9 @@ class AsyncImagesClient:
             if self._ledgers is not None and task.id is not None:
                 self._ledgers.note_not_found(task.id, error)
             raise
+
+    def _bound(self, argument: str, given: float | Unset | None) -> float | None:
+        return self._wait_timeout if isinstance(given, Unset) else seconds(argument, given, least=0.0)
 
     async def generate(
         self,
@@ -313,7 +322,7 @@ class AsyncImagesClient:
         """
         request = request_of(prompt, locals())
         await self._engine.ready()
-        bound = self._wait_timeout if isinstance(timeout, Unset) else checked_wait(timeout, "timeout")
+        bound = self._bound("timeout", timeout)
         paced = self._engine.pacing if pacing is None else guarded(pacing)
         return await creates.generate(self._engine, request, paced, bound)
 
@@ -390,31 +399,26 @@ class AsyncImagesClient:
                 is no page of a batch: nothing was sent.
         """
         check_requests(requests)
-        if max_in_flight < 1:
-            raise ArgumentError("max_in_flight", "give 1 or more", value=str(max_in_flight))
-        if retry_failed < 0:
-            raise ArgumentError("retry_failed", "give 0 or more", value=str(retry_failed))
-        for argument, figure in (("budget", budget), ("create_rate", create_rate), ("poll_rate", poll_rate)):
-            if figure is not None and not figure > 0:
-                raise ArgumentError(argument, "give a number above 0", value=str(figure), hint=", or None for no limit")
-        bound = self._wait_timeout if isinstance(wait_timeout, Unset) else checked_wait(wait_timeout, "wait_timeout")
+        check_ledger(ledger)
+        if on_event is not None and not callable(on_event):
+            raise ArgumentTypeError("on_event", f"is a {type(on_event).__name__}: give a function")
         directory = None if download_to is None else downloads.place_of(download_to, "download_to")
         naming = None if name is None else downloads.Naming(name, requests=requests)
         if naming is not None and (directory is None or (naming.needs_key and ledger is None)):
             missing = "download_to" if directory is None else "a ledger, whose keys {key} stands for,"
             raise ArgumentError("name", f"give {missing} as well")
         options = batches.BatchOptions(
-            max_in_flight=max_in_flight,
+            max_in_flight=whole("max_in_flight", max_in_flight, least=1),
             download_to=directory,
-            budget=budget,
+            budget=limit("budget", budget, above=0.0),
             allow_unpriced=allow_unpriced,
-            retry_failed=retry_failed,
-            create_rate=create_rate,
-            poll_rate=poll_rate,
-            wait_timeout=bound,
+            retry_failed=whole("retry_failed", retry_failed, least=0),
+            create_rate=limit("create_rate", create_rate, above=0.0),
+            poll_rate=limit("poll_rate", poll_rate, above=0.0),
+            wait_timeout=self._bound("wait_timeout", wait_timeout),
             on_event=on_event,
             sidecar=sidecar,
-            outage_timeout=checked_wait(outage_timeout, "outage_timeout"),
+            outage_timeout=seconds("outage_timeout", outage_timeout, least=0.0),
             naming=naming,
             page=batches.checked_page(page, directory),
         )
@@ -467,9 +471,9 @@ class AsyncImagesClient:
                 async for outcome in batch:
                     outcomes.append(outcome)  # noqa: PERF401  (what was received must be there when it is cancelled)
         except BaseException:
-            for task in [outcome.task for outcome in outcomes] + list(batch.detached):
-                if task is not None:
-                    self._engine.submitter.detach(task)
+            for task in [outcome.task for outcome in outcomes if outcome.task is not None]:
+                self._engine.submitter.detach(task)
+            batch.pass_on(self._engine.submitter.detach)
             raise
         return sorted(outcomes, key=lambda outcome: outcome.index)
 
@@ -506,10 +510,12 @@ class AsyncImagesClient:
             DownloadError: a picture could not be saved; the task stays done and can be downloaded again.
             ResultExpiredError: a picture is no longer at its link, and the API gives no new one.
         """
+        check_task(task)
+        limits = downloads.checked_limits(max_bytes, timeout, min_rate, check=check)
+        place = downloads.place_of(directory, "directory")
         await self._engine.ready(task.id)
         await self._engine.load(downloads.DOWNLOADER)
-        limits = downloads.DownloadLimits(max_bytes=max_bytes, timeout=timeout, min_rate=min_rate, check=check)
-        place, given = downloads.place_of(directory, "directory"), None
+        given = None
         if name is not None:
             given = downloads.GivenName(downloads.Naming(name, fields=downloads.OF_A_TASK).name(task))
         saved = await self._downloader.download(task, place, limits, given)
@@ -529,9 +535,11 @@ class AsyncImagesClient:
         Raises:
             DownloadError, ResultExpiredError: as `download`.
         """
+        check_task(task)
+        limits = downloads.checked_limits(max_bytes, timeout, min_rate)
         await self._engine.ready(task.id)
         await self._engine.load(downloads.DOWNLOADER)
-        return await self._downloader.fetch(task, downloads.DownloadLimits(max_bytes, timeout, min_rate))
+        return await self._downloader.fetch(task, limits)
 
     @cached_property
     def _downloader(self) -> "downloads.Downloader":

@@ -56,3 +56,55 @@ def test_an_argument_that_cannot_be_shown_ends_nothing(
     with caplog.at_level(logging.INFO):
         logging.getLogger(name).info("pacing: %s", *arguments)
     assert caplog.records[0].getMessage().startswith("pacing: %s (its arguments cannot be shown: ")
+
+
+class Raises(logging.Handler):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("name", ["apimodels_async", "apimodels_async.gateway.workers"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SystemExit(3), RuntimeError("broken")])
+def test_a_handler_that_raises_ends_nothing_and_is_told(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], name: str, error: BaseException
+) -> None:
+    handler = Raises(error)
+    logger = logging.getLogger(name)
+    logger.addHandler(handler)
+    try:
+        with caplog.at_level(logging.INFO):
+            logger.info("task %s", "t1")
+    finally:
+        logger.removeHandler(handler)
+    assert type(error).__name__ in capsys.readouterr().err
+
+
+def test_a_filter_that_raises_ends_nothing(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuses(_: logging.LogRecord) -> bool:
+        raise ValueError("not today")
+
+    logger = logging.getLogger("apimodels_async")
+    logger.addFilter(refuses)
+    try:
+        with caplog.at_level(logging.INFO):
+            logger.info("task %s", "t1")
+    finally:
+        logger.removeFilter(refuses)
+    assert "not today" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_a_handler_is_ctrl_c(caplog: pytest.LogCaptureFixture) -> None:
+    handler = Raises(KeyboardInterrupt())
+    logger = logging.getLogger("apimodels_async")
+    logger.addHandler(handler)
+    try:
+        with caplog.at_level(logging.INFO), pytest.raises(KeyboardInterrupt):
+            logger.info("task %s", "t1")
+    finally:
+        logger.removeHandler(handler)

@@ -61,6 +61,7 @@ class Batch:
         self._requests: Requests = threaded(requests)
         self._outcomes: deque[Outcome] = deque()
         self._arrived = anyio.Event()
+        self._take_late: Callable[[Task], object] | None = None
         self._left_behind: list[Task] = []
         self._left = False
         self._pipeline: Pipeline | None = None
@@ -80,6 +81,17 @@ class Batch:
         cancel a task: these go on, and ``client.wait`` can wait for each.
         """
         return list(self._left_behind)
+
+    def pass_on(self, take: Callable[[Task], object]) -> None:
+        """Give every task whose outcome was not taken to `take`, and those that the server will yet have accepted."""
+        self._take_late = take
+        for task in self._left_behind:
+            take(task)
+
+    def _keep(self, task: Task) -> None:
+        self._left_behind.append(task)
+        if self._take_late is not None:
+            self._take_late(task)
 
     def stop_creating(self, reason: str, cause: Exception) -> None:
         """Send no further create request. What is under way is finished; the rest ends as `NotSubmittedError`.
@@ -114,7 +126,7 @@ class Batch:
             self._options,
             self._requests,
             hand_over=self._hand_over,
-            keep=self._left_behind.append,
+            keep=self._keep,
             records=self._records,
         )
         self._limit_rates()

@@ -3,6 +3,7 @@
 The listener of a batch is an instrument that observes the items of this batch and nothing else.
 """
 
+import asyncio
 import inspect
 import logging
 from collections import deque
@@ -12,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from apimodels_async._cancellation import is_foreign
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.instrumentation.details import Details, TaskDetails
 from apimodels_async.instrumentation.port import Instrument
@@ -70,7 +72,9 @@ class Listener(Instrument):
                     await self._call(event)
                 else:
                     await _THREADS.run(partial(_called, self._call, event), abandon=True)
-            except (Exception, SystemExit):
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and not is_foreign(error):
+                    raise
                 logger.exception("the batch's listener failed at %s of request %d", event.kind, event.index)
         if self._dropped:
             logger.warning("%d events were dropped: the batch's listener is slower than the batch", self._dropped)

@@ -26,6 +26,7 @@ from apimodels_async._batch.saver import Saver
 from apimodels_async._batch.scheduler import Scheduler
 from apimodels_async._batch.stops import Stop, key_refused, stop_after_create, stop_after_download
 from apimodels_async._batch.worker_tasks import IDLE, WorkerTasks
+from apimodels_async._cancellation import as_error
 from apimodels_async._create.engine import Engine
 from apimodels_async._create.journal import TakenElsewhereError
 from apimodels_async._download.downloader import Downloader
@@ -147,8 +148,8 @@ class Pipeline:
         try:
             with port.within(item.operation):
                 await work(item)
-        except Exception as error:  # noqa: BLE001  (that is the purpose)
-            self.settle(item, error)
+        except BaseException as error:  # noqa: BLE001  (that is the purpose; a cancellation is raised again)
+            self.settle(item, as_error(error, "what the request needs"))
 
     # --- reading
 
@@ -157,8 +158,8 @@ class Pipeline:
         try:
             async with aclosing(read(self._requests, self._window)) as requests:
                 await self._read_each(requests)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (raised to the consumer, after the tasks under way)
-            self.input_error = error
+        except BaseException as error:  # noqa: BLE001  (raised to the consumer, after the tasks under way)
+            self.input_error = error if isinstance(error, SystemExit) else as_error(error, "reading the requests")
         self._read_all = True
         self._hand_over(None)
 

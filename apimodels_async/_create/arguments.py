@@ -5,9 +5,9 @@ from typing import Any
 
 from attrs import evolve, fields
 
-from apimodels_async._arguments import ArgumentError
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError
 from apimodels_async._validators import check_text
-from apimodels_async.models import GenerationRequest
+from apimodels_async.models import GenerationRequest, Task
 
 _FIELDS = tuple(each.name for each in fields(GenerationRequest) if each.name != "prompt")
 
@@ -28,6 +28,21 @@ def check_requests(requests: object) -> None:
         )
 
 
+def check_ledger(ledger: object) -> None:
+    """Raise a TypeError for what is neither a ledger nor the name of one."""
+    named = isinstance(ledger, str) or (hasattr(ledger, "__fspath__") and not isinstance(ledger, type))
+    if ledger is not None and not named and not callable(getattr(ledger, "apply", None)):
+        raise ArgumentTypeError(
+            "ledger", f"is a {type(ledger).__name__}: give a path, a postgresql:// URL or a ledger that is open"
+        )
+
+
+def check_task(task: object) -> None:
+    """Raise a TypeError for what is no task, such as the id of one."""
+    if not isinstance(task, Task):
+        raise ArgumentTypeError("task", f"is a {type(task).__name__}: give a Task, which get(task_id) returns")
+
+
 def checked_id(task_id: object) -> str:
     """Return a task's id, or raise an error if it cannot be one."""
     if not isinstance(task_id, str):
@@ -39,15 +54,9 @@ def checked_id(task_id: object) -> str:
 
 def check_key(key: object, ledger: object) -> None:
     """Raise an error for a key without its ledger, or one that a ledger cannot keep."""
+    check_ledger(ledger)
     if key is None:
         return
     if ledger is None:
         raise ArgumentError("key", "give the ledger it is a key of as well")
     check_text("key", key)
-
-
-def checked_wait(seconds: float | None, argument: str) -> float | None:
-    """Return a time limit, or raise a ValueError if it is negative."""
-    if seconds is not None and not seconds >= 0:
-        raise ArgumentError(argument, "give seconds from 0", value=str(seconds), hint=", or None for no limit")
-    return seconds

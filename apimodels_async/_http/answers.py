@@ -203,6 +203,7 @@ async def _body(response: httpx.Response, asked: Asked) -> tuple[BytesIO, _Exten
             await response.aclose()
             await unwind(chunks)
     else:
+        versions.drop_if_more_came(response)
         await response.aclose()
     return _shown(body, extent)
 
@@ -275,7 +276,7 @@ def as_stream(answer: httpx.Response | Received, where: str) -> Stream:
     headers: Mapping[bytes, bytes]
     if isinstance(answer, httpx.Response):
         versions.in_pieces_of(answer.stream, PIECE)
-        status, chunks = answer.status_code, answer.aiter_raw()
+        status, chunks = answer.status_code, _whole(answer)
         headers = {name.lower(): value for name, value in answer.headers.raw}
     else:
         status, chunks, headers = answer.status, aiter(answer), answer.headers
@@ -298,6 +299,17 @@ def as_stream(answer: httpx.Response | Received, where: str) -> Stream:
         retry_after=retry_after(header(b"retry-after"), date, datetime.now(UTC)),
         chunks=_chunks(chunks, where),
     )
+
+
+async def _whole(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """The body, after which the connection is not given back yet."""
+    if isinstance(answer.stream, httpx.AsyncByteStream) and not answer.is_stream_consumed:
+        async for piece in answer.stream:
+            yield piece
+        versions.drop_if_more_came(answer)
+    else:
+        async for piece in answer.aiter_raw():
+            yield piece
 
 
 async def leave(answer: httpx.Response | Received, stream: Stream) -> None:

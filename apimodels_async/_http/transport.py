@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import anyio
 import httpx
 
+from apimodels_async._cancellation import as_error
 from apimodels_async._http import timeouts
 from apimodels_async._http.answers import Asked, Received, as_stream, leave, read_answer
 from apimodels_async._http.channel import Channel
@@ -240,8 +241,8 @@ class Http:
         try:
             with self._in_flight.fast_exchange(bound) if fast else self._in_flight.exchange(bound):
                 return await read_answer(await send(), self._redactor, asked)
-        except Exception as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
-            failure = translated(error, self._redactor)
+        except BaseException as error:  # noqa: BLE001  (raised below, in httpx's words and without aiohttp's)
+            failure = translated(as_error(error, "the transport"), self._redactor)
         else:
             failure = TimeoutError(f"no whole answer within {bound or 0.0:g} s")
         if self._in_flight.closing and trace is None:
@@ -299,8 +300,8 @@ class Http:
             with self._in_flight.exchange(None):
                 try:
                     answer = await send(lane.pool)
-                except Exception as error:  # noqa: BLE001  (raised below, as in `_exchange`)
-                    failure = translated(error, self._redactor)
+                except BaseException as error:  # noqa: BLE001  (raised below, as in `_exchange`)
+                    failure = translated(as_error(error, "the transport"), self._redactor)
                 else:
                     stream = as_stream(answer, where)
                     try:

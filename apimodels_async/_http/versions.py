@@ -102,3 +102,20 @@ class Http2Stream:
         state = getattr(self._connection, "_h2_state", None)
         if state is not None:
             state.reset_stream(self._stream_id, error_code=_CANCEL)
+
+
+def drop_if_more_came(response: httpx.Response) -> bool:
+    """Have httpcore use a connection no more if bytes came behind the answer that was just read whole.
+
+    h11 keeps them, and would read them as the answer to the next request. A client must not (RFC 9112, section 6.3): a
+    create request whose answer was taken for another's is paid twice, or its task is lost.
+    """
+    stream: Any = response.stream
+    while stream is not None and not hasattr(stream, "_connection"):
+        stream = getattr(stream, "_stream", None) or getattr(stream, "_httpcore_stream", None)
+    connection = getattr(stream, "_connection", None)
+    more, _ = getattr(getattr(connection, "_h11_state", None), "trailing_data", (b"", False))
+    if more:
+        setattr(connection, "_keepalive_expiry", -1.0)  # noqa: B010  (counts when the answer is closed)
+        setattr(connection, "_expire_at", 0.0)  # noqa: B010  (counts when it is closed already)
+    return bool(more)

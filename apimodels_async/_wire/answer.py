@@ -66,7 +66,7 @@ def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any
     """
     payload = object_of(answer)
     code = envelope_code(payload)
-    if code == 200 or (code is None and payload and answer.status // 100 == 2):
+    if code == 200 or (answer.status // 100 == 2 and payload and (code is None or _is_success(code, payload))):
         return payload
     clear = answer.status == 429 or answer.status // 100 in ((3, 5) if task_id is not None else (3, 4, 5))
     if not payload and not clear:
@@ -84,6 +84,11 @@ def payload_of(answer: RawResponse, task_id: str | None = None) -> dict[str, Any
         via=answer.via,
         location=answer.location,
     )
+
+
+def _is_success(code: int, payload: Mapping[str, object]) -> bool:
+    """Whether a code other than 200 stands for success: some servers write 0, or 201 for what they made."""
+    return (code == 0 or code // 100 == 2) and bool(payload.get("data"))
 
 
 def read_payload(answer: RawResponse) -> dict[str, Any]:

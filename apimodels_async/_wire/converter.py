@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple, cast
 
-from apimodels_async._wire.aliases import canonical, read_links, read_state
+from apimodels_async._wire.aliases import canonical, read_state
 from apimodels_async.models import GenerationRequest, Task, TaskState
 
 # --- readers of single fields, as cattrs calls them: with the value and the type
@@ -46,10 +46,6 @@ _STATES = frozenset(TaskState)
 
 def _state(value: object, _: object) -> TaskState | str:
     return read_state(value)
-
-
-def _links(value: object, _: object) -> tuple[str, ...]:
-    return read_links(value)
 
 
 def _flag(value: object, _: object) -> bool | None:
@@ -102,7 +98,7 @@ def _hooks() -> _Hooks:
             converter,
             id=override(rename="taskId", struct_hook=text),
             state=override(struct_hook=_state),
-            result_urls=override(rename="resultUrls", struct_hook=_links),
+            result_urls=override(rename="resultUrls", struct_hook=_as_it_is),
             model=override(struct_hook=text),
             create_time=override(rename="createTime", struct_hook=moment),
             complete_time=override(rename="completeTime", struct_hook=moment),

@@ -21,9 +21,13 @@ def json_object(body: bytes) -> dict[str, Any]:
         begins_plainly = (
             body[:1] == b"{" and b"\0" not in body[:4]
         )  # most do, and to ask json takes as long as to decode
-        text = body.decode("utf-8" if begins_plainly else json.detect_encoding(body), "surrogatepass")
+        encoding = "utf-8" if begins_plainly else json.detect_encoding(body)
     except ValueError:
         return {}
+    try:
+        text = body.decode(encoding, "surrogatepass")
+    except ValueError:  # a text in it is in another encoding: the rest can be read all the same
+        text = body.decode(encoding, "replace")
     del body  # as large as the values, which are made now
     payload = _parsed(text)
     return cast("dict[str, Any]", payload) if isinstance(payload, dict) else {}
@@ -40,6 +44,10 @@ def _parsed(text: str) -> object:
     try:
         return _DECODER.decode(text)
     except (ValueError, RecursionError):
+        pass
+    try:
+        return _TOLERANT.decode(text)
+    except (ValueError, RecursionError):
         return None
 
 
@@ -47,4 +55,12 @@ def _nothing(_: str) -> None:
     """``NaN`` and its like are not JSON, and say nothing."""
 
 
+def _whole(digits: str) -> int | float:
+    """Python refuses whole numbers of more than 4,300 digits."""
+    return int(digits) if len(digits) <= _DIGITS else float(digits)
+
+
+_DIGITS = 1000
 _DECODER = json.JSONDecoder(parse_constant=_nothing)  # `json.loads` would make one for each answer
+_TOLERANT = json.JSONDecoder(parse_constant=_nothing, parse_int=_whole, strict=False)
+"""It takes line ends inside of texts, and numbers of any length: a task may stand beside them that is paid for."""

@@ -156,17 +156,13 @@ def _message(payload: dict[str, Any]) -> str:
     """The server's own words, under the names that are seen: the contract's ``msg`` first."""
     data = _data_of(payload)
     for candidate in (
-        payload.get("msg"),
-        payload.get("message"),
-        error_words(payload.get("error")),
-        payload.get("detail"),
-        payload.get("failMsg"),
-        data.get("failMsg"),
-        error_words(data.get("error")),
+        *map(payload.get, ("msg", "message", "error", "detail", "errors", "failMsg")),
+        *map(data.get, ("failMsg", "error", "message", "msg")),
         text(data.get("failCode")),
+        payload.get("data") if isinstance(payload.get("data"), str) else None,
     ):
-        if isinstance(candidate, str) and candidate.strip():
-            return candidate.strip()
+        if words := error_words(candidate):
+            return words
     return ""
 
 

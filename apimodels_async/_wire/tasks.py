@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 from attrs import evolve
 
 from apimodels_async._text import printable, shorten
-from apimodels_async._wire.aliases import id_value, read_state, state_word
+from apimodels_async._wire.aliases import error_words, id_value, is_failure, read_state, state_word, task_fields
 from apimodels_async._wire.answer import RawResponse, object_of, payload_of, read_payload, unexpected
 from apimodels_async._wire.converter import moment, structured, text
 from apimodels_async._wire.data_uris import to_data_uri
@@ -26,6 +26,11 @@ from apimodels_async.errors import (
     ProtocolError,
 )
 from apimodels_async.models import Task, TaskState
+
+_ID = r"[A-Za-z0-9_.:-]{1,200}"
+"""What may be an id where nothing says so."""
+_BESIDE = ("state", "status", "failCode", "failMsg", "error", "resultUrls", "resultJson")
+_NOTHING_SAID = frozenset({"success", "ok"})
 
 
 def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | None = None) -> Task:
@@ -48,35 +53,58 @@ def read_task(answer: RawResponse, *, task_id: str | None = None, model: str | N
         accepted = task_id is None and refusal.task_id is not None
         if not accepted and not _is_failed(payload, refusal, task_id):
             raise
-    found: object = payload.get("data")
-    data = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
     pictures = _openai_pictures(payload)
     if pictures is not None:
-        named = text(id_value(data) or id_value(payload))
-        return _openai_task(payload, pictures, task_id or named, model)
-    if not data and id_value(payload):
-        data = payload  # no envelope
-    if not data:
-        raise unexpected("an answer without a task", answer, task_id)
-    return _task(data, answer, task_id, model)
+        inner: object = payload.get("data")
+        named = id_value(cast("dict[str, Any]", inner)) if isinstance(inner, dict) else None
+        return _openai_task(payload, pictures, task_id or text(named or id_value(payload)), model)
+    return _task(_fields(payload, answer, task_id), answer, task_id, model)
+
+
+def _fields(payload: dict[str, Any], answer: RawResponse, asked: str | None) -> dict[str, Any]:
+    """What an answer says of a task, under its own names."""
+    found = task_fields(payload)
+    if not isinstance(found, dict):
+        found = {"taskId": found} if asked is None and _is_id(found) else {}
+    fields = cast("dict[str, Any]", found)
+    if fields and state_word(fields) in (None, "") and state_word(payload):  # beside the envelope's data
+        return {**{name: payload[name] for name in _BESIDE if name in payload}, **fields}
+    if not fields and (id_value(payload) or (asked is not None and state_word(payload))):
+        fields = payload  # no envelope
+    if not fields:
+        raise unexpected("an answer without a task", answer, asked)
+    return fields
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and re.fullmatch(_ID, value) is not None)
 
 
 def _task(data: dict[str, Any], answer: RawResponse, asked: str | None, model: str | None) -> Task:
-    fields = {
-        **data,
-        "taskId": id_value(data) or id_value(object_of(answer)) or asked,
-        "model": data.get("model") or model,
-    }
+    named = id_value(data) or id_value(object_of(answer)) or asked
+    if named is None and isinstance(data.get("id"), str):  # in a query's answer it may be that of something else
+        named = data["id"]
+    fields = {**data, "taskId": named, "model": data.get("model") or model}
     if "state" not in data and not isinstance(data.get("status"), str):
         fields["state"] = TaskState.PENDING if asked is None else ""
     task = structured(fields, raw=data)
-    if task.id is None:
+    if task.result_urls and not isinstance(task.state, TaskState):
+        task = evolve(task, state=TaskState.COMPLETED)  # an unknown word: the links decide
+    if task.id is None and not (task.state is TaskState.COMPLETED and task.result_urls):
         raise unexpected("an answer without a task id", answer, asked)
     if asked is not None and task.id != asked:
-        raise unexpected(f"asked about task {asked}, answered about {printable(shorten(task.id))}", answer, asked)
-    if task.result_urls and not isinstance(task.state, TaskState):
-        return evolve(task, state=TaskState.COMPLETED)  # an unknown word: the links decide
+        raise unexpected(f"asked about task {asked}, answered about {printable(shorten(str(task.id)))}", answer, asked)
+    if not isinstance(task.state, TaskState) and is_failure(data):  # the same where it says why it failed
+        task = evolve(task, state=TaskState.FAILED)
+    if task.state is TaskState.FAILED and task.fail_msg is None:
+        return evolve(task, fail_msg=_reason(data, object_of(answer)))
     return task
+
+
+def _reason(data: Mapping[str, object], payload: Mapping[str, object]) -> str | None:
+    """The words beside a failure that has none of its own."""
+    told = (error_words(each.get(name)) for each in (data, payload) for name in ("message", "msg", "error"))
+    return next((words for words in told if words and words.lower() not in _NOTHING_SAID), None)
 
 
 def _is_failed(payload: Mapping[str, object], refusal: APIError, asked: str | None) -> bool:
@@ -150,11 +178,17 @@ def read_models(answer: RawResponse) -> list[str]:
         ProtocolError: no list of models.
     """
     data: object = read_payload(answer).get("data")
+    if isinstance(data, dict):
+        data = cast("dict[str, object]", data).get("models")
     if not isinstance(data, list):
         raise unexpected("an answer without a list of models", answer)
     entries = cast("list[object]", data)
-    ids = [cast("dict[str, object]", entry).get("id") for entry in entries if isinstance(entry, dict)]
-    return [id_ for id_ in ids if isinstance(id_, str)]
+    objects = [cast("dict[str, object]", entry) for entry in entries if isinstance(entry, dict)]
+    found = [entry.get("id") or entry.get("name") for entry in objects] if objects else entries
+    ids = [id_ for id_ in found if isinstance(id_, str)]
+    if entries and not ids:
+        raise unexpected("a list of models without their ids", answer)
+    return ids
 
 
 def read_balance(answer: RawResponse) -> float:

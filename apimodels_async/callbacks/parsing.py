@@ -141,9 +141,13 @@ def as_confirmed(callback: Callback, task: Task) -> Callback:
 
 
 def _fields(data: dict[str, Any]) -> dict[str, Any]:
-    result = _object(data.get("resultJson"))
-    links = data.get("resultUrls") if result is None else result.get("resultUrls")
-    return {"state": "", **data, "resultJson": None, "resultUrls": links}
+    result = data.get("resultJson")
+    if isinstance(result, str) and result.lstrip()[:1] in ("{", "[", '"'):
+        try:
+            result = _json(result)
+        except (ValueError, RecursionError):
+            result = None
+    return {"state": "", **data, "resultJson": result}
 
 
 def _object(value: object) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Self, TypeVar, cast
 
 import anyio
 
+from apimodels_async._arguments import ArgumentTypeError, number
 from apimodels_async._secret import Secret
 from apimodels_async._threads import WorkerThreads
 from apimodels_async._urls import database_url
@@ -116,14 +117,17 @@ class CallbackReceiver:
         self.signer: CallbackSigner = CallbackSigner(public_url, hidden.reveal(), signing_key=signing_key)
         if plain and confirm is None:
             raise ValueError("plain=True accepts posts from any caller: give confirm= as well, such as client.get")
-        for name, number in (
+        for name, value in (
             ("handler_timeout", handler_timeout),
             ("confirm_rate", confirm_rate),
             ("queue_size", queue_size),
             ("max_bytes", max_bytes),
         ):
-            if not number > 0:
-                raise ValueError(f"{name}={number}: give more than 0")
+            number(name, value, above=0.0)
+        if on_callback is not None and not callable(on_callback):
+            raise ArgumentTypeError("on_callback", f"is a {type(on_callback).__name__}: give a function")
+        if confirm is not None and not callable(confirm):
+            raise ArgumentTypeError("confirm", f"is a {type(confirm).__name__}: give a function, such as client.get")
         self._plain = plain
         self._reusable = reusable
         self._max_bytes = max_bytes
@@ -330,6 +334,10 @@ def _opened(store: CallbackStore | str | os.PathLike[str] | None) -> CallbackSto
     if store is None:
         return MemoryCallbackStore()
     if not isinstance(store, (str, os.PathLike)):
+        if not callable(getattr(store, "arrivals", None)):
+            raise ArgumentTypeError(
+                "store", f"is a {type(store).__name__}: give a path, a postgresql:// URL or a store"
+            )
         return store
     url = database_url(os.fspath(store), "store")
     if url is None:

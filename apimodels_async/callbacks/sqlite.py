@@ -59,7 +59,7 @@ class SqliteCallbackStore:
         busy_timeout: float = 1.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.path: Path = Path(path)
+        self.path: Path = Path(_sqlite.file_path(path, "path"))
         self._retention = retention
         self._busy_timeout = busy_timeout
         self._clock = clock

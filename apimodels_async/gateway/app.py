@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from apimodels_async._arguments import ArgumentTypeError, number
 from apimodels_async._settings import load_prices
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
@@ -83,6 +84,12 @@ class Options(TypedDict, total=False):
     rng: random.Random | None
 
 
+def _check_functions(**functions: object) -> None:
+    for argument, function in functions.items():
+        if function is not None and not callable(function):
+            raise ArgumentTypeError(argument, f"is a {type(function).__name__}: give a function")
+
+
 def create_app(
     *,
     store: str | os.PathLike[str] | None = None,
@@ -136,9 +143,13 @@ def create_app(
         rng: draws durations and missing seeds, and spreads the retries of webhooks.
 
     Raises:
-        ValueError: a bad latency, key, host, origin, rate, size or number of days.
+        TypeError, ValueError: a bad latency, key, host, origin, rate, size or number of days, or no function.
         ConfigurationError: the file of prices that ``APIMODELS_PRICES`` names cannot be read.
     """
+    _check_functions(paint=paint, on_request=on_request, on_answer=on_answer, clock=clock, sleep=sleep)
+    if rng is not None and not isinstance(rng, random.Random):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ArgumentTypeError("rng", f"is a {type(rng).__name__}: give a random.Random")
+    paid, keep = number("balance", balance), number("keep", keep)
     eager = paint is not None
     if paint is None:
         from apimodels_async.gateway import painter  # noqa: PLC0415  (not needed with a painter given)
@@ -156,7 +167,7 @@ def create_app(
     budget = BodyBudget()
     readers = Workers(2, "apimodels-gateway-reader")
     workers = PictureWorkers(SMALL_PICTURE)
-    store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6), now, kept)
+    store_thread = StoreThread(None if store is None else Path(store), round(paid * 1e6), now, kept)
     results = TaskResults(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
     hosting = FileHosting(store=store_thread, readers=readers, budget=budget, now=now, keep=kept, max_body=max_body)
     hosts = AllowedHosts.parse(callback_hosts)
@@ -177,7 +188,7 @@ def create_app(
         readers=readers,
         delivery=delivery,
         hosts=hosts,
-        latency=Latency.parse(latency) if isinstance(latency, str) else latency,
+        latency=Latency.of(latency),
         faults=rates,
         any_model=any_model,
         prices=load_prices(),

@@ -6,6 +6,7 @@ from typing import Self
 
 from attrs import field, frozen
 
+from apimodels_async._arguments import ArgumentTypeError
 from apimodels_async._reprs import safe_repr
 
 __all__ = ["DEFAULT_LATENCY", "Latency"]
@@ -43,6 +44,21 @@ class Latency:
                 f"latency {self.median:g}/{self.p90:g}: the 90th percentile is at least the median, "
                 "and a median of 0 leaves no spread"
             )
+
+    @classmethod
+    def of(cls, given: Self | str) -> Self:
+        """A latency, or what a text says of one.
+
+        Raises:
+            TypeError, ValueError: neither.
+        """
+        if isinstance(given, str):
+            return cls.parse(given)
+        if not isinstance(given, cls):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ArgumentTypeError(
+                "latency", f'is a {type(given).__name__}: give "MEDIAN/P90" in seconds, as "0.6/1.5"'
+            )
+        return given
 
     @classmethod
     def parse(cls, text: str) -> Self:

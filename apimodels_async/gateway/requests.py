@@ -27,9 +27,13 @@ def check_keys(api_keys: Collection[str]) -> tuple[bytes, ...]:
         ValueError: there is none, or one that a header cannot carry.
     """
     keys = (api_keys,) if isinstance(api_keys, str) else tuple(api_keys)
-    if not keys or not all(key and key.isascii() and key.isprintable() and " " not in key for key in keys):
+    if not keys or not all(map(_is_key, keys)):
         raise ValueError("api_keys: give at least one key, of ASCII letters and signs without spaces")
     return tuple(key.encode() for key in keys)
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and key != "" and key.isascii() and key.isprintable() and " " not in key
 
 
 def authenticate(request: Request, keys: tuple[bytes, ...]) -> None:

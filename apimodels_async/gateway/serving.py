@@ -14,6 +14,7 @@ from typing import Self, Unpack, cast
 
 import uvicorn
 
+from apimodels_async._arguments import whole
 from apimodels_async.gateway.app import DEFAULT_API_KEY, PREFIXES, Options, create_app
 from apimodels_async.gateway.connections import (
     ACCEPTED_AT_ONCE,
@@ -172,7 +173,7 @@ class LocalGateway:
     """
 
     def __init__(self, *, port: int = 0, **options: Unpack[Options]) -> None:
-        self._port = port
+        self._port = whole("port", port, least=0)
         self._options = options
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None

@@ -42,6 +42,7 @@ class SqliteLedger:
             ``close``.
 
     Raises:
+        ConfigurationError: the path is a URL.
         LedgerError: the file cannot be used: it is locked by another process, read-only, not a ledger, corrupt, or
             written by a newer version.
     """
@@ -51,7 +52,7 @@ class SqliteLedger:
     def __init__(
         self, path: str | os.PathLike[str], *, read_only: bool = False, connect: Callable[[str], Any] = _sqlite.connect
     ) -> None:
-        self.path: Path = Path(path)
+        self.path: Path = Path(_sqlite.file_path(path, "path"))
         self._read_only = read_only
         self._connect = connect
         self._database = _sqlite.Database(self._copy if read_only else self._open)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 
+from apimodels_async._arguments import ArgumentError, number
 from apimodels_async.pacing.prior import LatencyPrior
 from apimodels_async.pacing.protocol import LearningPacing
 from apimodels_async.pacing.schedule import Schedule
@@ -66,9 +67,9 @@ class AdaptivePacing(LearningPacing):
         prior: tuple[float, float] = PUBLISHED,
         priors: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
-        if not 0.0 < poll_cost < math.inf:
-            raise ValueError(f"poll_cost is the seconds of delay one question is worth, more than 0: not {poll_cost!r}")
-        self._poll_cost = float(poll_cost)
+        self._poll_cost = number("poll_cost", poll_cost, above=0.0)
+        if self._poll_cost == math.inf:
+            raise ArgumentError("poll_cost", "give the seconds of delay that one query is worth", value="inf")
         self._prior = _checked("prior", prior)
         self._priors = {key: _checked(f"priors[{key!r}]", value) for key, value in (priors or {}).items()}
         self._keys: dict[str, _Known] = {}
@@ -255,12 +256,15 @@ def _seconds(name: str, value: float) -> float:
 
 
 def _checked(name: str, prior: tuple[float, float]) -> tuple[float, float]:
-    median, p90 = prior
+    try:
+        median, p90 = (number(name, each) for each in prior)
+    except (TypeError, ValueError):
+        median = p90 = math.nan
     if not 0.0 < median < p90 < math.inf:
         raise ValueError(
             f"{name} is the median and the 90th percentile of durations in seconds, as in (48.0, 83.0): not {prior!r}"
         )
-    return float(median), float(p90)
+    return median, p90
 
 
 def prepare() -> None:

@@ -1,11 +1,15 @@
 """The pacing protocol, the two pacings that do not learn, and the urgency by which queries are ordered."""
 
 from functools import lru_cache
-from typing import Protocol, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
+from apimodels_async._arguments import ArgumentTypeError, number
 from apimodels_async._reprs import safe_repr
+
+if TYPE_CHECKING:
+    from attrs import Attribute
 
 PUBLISHED_LONGEST = 150.0
 """Seconds: the 99th percentile of a log-logistic distribution with the published median and 90th percentile."""
@@ -92,7 +96,16 @@ def longest(pacing: Pacing, key: str) -> float:
     return pacing.longest(key) if learns(pacing) else PUBLISHED_LONGEST
 
 
-_positive = validators.gt(0.0)
+def _above(lowest: float) -> Any:
+    def validate(_: object, attribute: "Attribute[Any]", value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ArgumentTypeError(attribute.name, f"is a {type(value).__name__}: give a number above {lowest:g}")
+        number(attribute.name, value, above=lowest)
+
+    return validate
+
+
+_positive = _above(0.0)
 
 
 @frozen
@@ -119,7 +132,7 @@ class BackoffPacing:
     """
 
     first: float = field(default=0.5, validator=_positive)
-    factor: float = field(default=2.0, validator=validators.gt(1.0))
+    factor: float = field(default=2.0, validator=_above(1.0))
     cap: float = field(default=5.0, validator=_positive)
 
     __repr__ = safe_repr

@@ -67,17 +67,21 @@ def test_a_failed_task_has_no_link_whatever_the_result_looks_like(result: object
 @pytest.mark.parametrize(
     "data",
     [
-        {"resultJson": {"resultUrls": ["u"]}},
-        {"resultJson": '{"resultUrls": ["u"], "more": 1}'},
-        {"resultJson": '{"resultUrls": "u"}'},
-        {"resultJson": '{"resultUrls": ["u", null, 7, ""]}'},
-        {"resultUrls": ["u"]},
-        {"resultUrls": ["u"], "resultJson": "broken"},
+        {"resultJson": {"resultUrls": ["https://a/u"]}},
+        {"resultJson": '{"resultUrls": ["https://a/u"], "more": 1}'},
+        {"resultJson": '{"resultUrls": "https://a/u"}'},
+        {"resultJson": '{"resultUrls": ["https://a/u", null, 7, ""]}'},
+        {"resultUrls": ["https://a/u"]},
+        {"resultUrls": ["https://a/u"], "resultJson": "broken"},
+        {"resultUrls": ["https://a/u"], "resultJson": "{}"},
+        {"resultJson": '["https://a/u"]'},
+        {"resultJson": "https://a/u"},
+        {"resultJson": json.dumps(json.dumps({"resultUrls": ["https://a/u"]}))},
     ],
     ids=json.dumps,
 )
 def test_links_are_found_in_every_shape(data: dict[str, Any]) -> None:
-    assert parse_callback(body(taskId="a", state="completed", **data)).result_urls == ("u",)
+    assert parse_callback(body(taskId="a", state="completed", **data)).result_urls == ("https://a/u",)
 
 
 BROKEN = [

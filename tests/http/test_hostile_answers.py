@@ -185,6 +185,22 @@ def test_what_cannot_be_read_is_no_object(body: bytes) -> None:
     assert json_object(body) == {}
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'"caf\xe9"',
+        b'"two\nlines\tand a tab"',
+        b"7" * 4301,
+        b"-" + b"7" * 10_000,
+        b'"\xff\xfe"',
+    ],
+)
+def test_an_odd_field_beside_a_task_hides_nothing(odd: bytes) -> None:
+    found = json_object(b'{"code": 200, "data": {"taskId": "t1", "odd": ' + odd + b"}}")
+
+    assert found["data"]["taskId"] == "t1"
+
+
 def test_what_json_does_not_have_says_nothing() -> None:
     assert json_object(b'{"a": NaN, "b": [-Infinity]}') == {"a": None, "b": [None]}
 

@@ -122,6 +122,12 @@ def test_the_drawings_numbers_are_the_ones_that_are_raised() -> None:
         {"code": 400, "msg": ["odd"], "message": None, "error": {"message": 7}, "detail": "size is out of range"},
         {"code": 400, "data": {"failCode": "INVALID_INPUT", "failMsg": "size is out of range"}},
         {"code": 400, "data": {"error": "size is out of range"}},
+        {"code": 400, "data": {"message": "size is out of range"}},
+        {"code": 400, "data": "size is out of range"},
+        {"code": 400, "msg": {"message": "size is out of range"}},
+        {"code": 400, "error": {"msg": "size is out of range"}},
+        {"code": 400, "errors": [{"message": "size is out of range"}]},
+        {"code": 400, "detail": [{"loc": ["body", "size"], "msg": "size is out of range"}]},
         {"code": 400, "msg": "", "data": {"failCode": "size is out of range", "failMsg": ""}},
         {"code": 400, "failMsg": "size is out of range"},
     ],
@@ -368,6 +374,11 @@ def test_the_models_are_read_from_openais_list() -> None:
     assert read_models(answer(listed)) == ["a/b", "c"]
     assert read_models(answer({"code": 200, **listed})) == ["a/b", "c"]
     assert read_models(answer({"data": []})) == []
+    assert read_models(answer({"data": ["a/b", "c"]})) == ["a/b", "c"]
+    assert read_models(answer({"data": [{"name": "a/b"}]})) == ["a/b"]
+    assert read_models(answer({"data": {"models": [{"id": "a/b"}]}})) == ["a/b"]
+    with pytest.raises(ProtocolError, match="a list of models without their ids"):
+        read_models(answer({"data": [{"title": "a"}]}))
 
 
 @pytest.mark.parametrize(("balance", "read"), [(12.5, 12.5), (0, 0.0), ("3.20", 3.2), (-1, -1.0)])

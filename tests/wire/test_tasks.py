@@ -109,6 +109,14 @@ def test_unknown_fields_survive_in_raw() -> None:
         ("Cancelled", TaskState.FAILED),
         ("canceled", TaskState.FAILED),
         ("expired", TaskState.FAILED),
+        ("FAILURE", TaskState.FAILED),
+        ("aborted", TaskState.FAILED),
+        ("rejected", TaskState.FAILED),
+        ("timeout", TaskState.FAILED),
+        ("GENERATE_FAILED", TaskState.FAILED),
+        ("create-task-failed", TaskState.FAILED),
+        ("SENSITIVE_WORD_ERROR", TaskState.FAILED),
+        ("unfailed", "unfailed"),
         ("upscaling", "upscaling"),
         ("Queued", "Queued"),
         ("", ""),
@@ -156,6 +164,91 @@ def test_the_words_of_a_failure_may_be_called_error(error: object, words: str | 
     assert task_of({"taskId": "t", "state": "failed", "error": error}).fail_msg == words
     assert task_of({"taskId": "t", "state": "failed", "failMsg": "", "error": error}).fail_msg == words
     assert task_of({"taskId": "t", "state": "failed", "failMsg": "mine", "error": error}).fail_msg == "mine"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [{"failCode": "UPSTREAM"}, {"failMsg": "it broke"}, {"failCode": 503}, {"failMsg": {"message": "it broke"}}],
+)
+def test_an_unknown_state_with_the_reason_of_a_failure_is_failed(reason: dict[str, object]) -> None:
+    assert task_of({"taskId": "t", "state": "halted", **reason}, task_id="t").state is TaskState.FAILED
+    assert task_of({"taskId": "t", "state": "processing", **reason}, task_id="t").state is TaskState.PROCESSING
+    links = {"resultUrls": ["https://a/1"]}
+    assert task_of({"taskId": "t", "state": "halted", **reason, **links}).state is TaskState.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [{"failCode": 0}, {"failCode": "0"}, {"failCode": 200}, {"failCode": ""}, {"failMsg": ""}, {"failMsg": []}],
+)
+def test_an_unknown_state_without_one_is_not_failed(nothing: dict[str, object]) -> None:
+    assert task_of({"taskId": "t", "state": "halted", **nothing}, task_id="t").state == "halted"
+
+
+DONE = {"taskId": "t", "state": "completed", "resultUrls": ["https://a/1"]}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"code": 200, "data": [DONE]},
+        {"code": 200, "data": json.dumps(DONE)},
+        {"code": 200, "data": {"code": 200, "data": DONE}},
+        {"code": 200, "data": {"task": DONE}},
+        {"code": 201, "msg": "created", "data": DONE},
+        {"code": 0, "msg": "ok", "data": DONE},
+        {"code": "0", "data": DONE},
+        {"state": "completed", "resultUrls": ["https://a/1"]},
+        {"code": 200, "state": "completed", "resultUrls": ["https://a/1"], "data": {"taskId": "t"}},
+    ],
+    ids=json.dumps,
+)
+def test_a_task_is_found_in_every_envelope(payload: object) -> None:
+    task = read_task(answer(payload), task_id="t")
+
+    assert (task.id, task.state, task.result_urls) == ("t", TaskState.COMPLETED, ("https://a/1",))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "t",
+        {"id": "t"},
+        {"id": "t", "state": "pending"},
+        [{"taskId": "t"}],
+        '{"taskId": "t"}',
+        {"data": {"taskId": "t"}},
+    ],
+    ids=json.dumps,
+)
+def test_the_id_of_a_new_task_is_found_in_every_shape(data: object) -> None:
+    task = task_of(data)
+
+    assert (task.id, task.state) == ("t", TaskState.PENDING)
+
+
+def test_a_query_is_not_about_what_else_has_an_id() -> None:
+    assert task_of({"id": "row-7", "state": "processing"}, task_id="t").id == "t"
+
+
+def test_a_synchronous_models_pictures_are_a_task_without_an_id() -> None:
+    task = task_of({"state": "completed", "resultUrls": ["https://a/1"]})
+
+    assert (task.id, task.state, task.result_urls) == (None, TaskState.COMPLETED, ("https://a/1",))
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ({"data": {"taskId": "t", "state": "failed", "message": "why"}}, "why"),
+        ({"data": {"taskId": "t", "state": "failed", "errorMessage": "why"}}, "why"),
+        ({"data": {"taskId": "t", "state": "failed", "failMsg": {"message": "why"}}}, "why"),
+        ({"msg": "why", "data": {"taskId": "t", "state": "failed"}}, "why"),
+        ({"msg": "success", "data": {"taskId": "t", "state": "failed"}}, None),
+    ],
+)
+def test_the_words_of_a_failure_are_looked_for(payload: dict[str, object], words: str | None) -> None:
+    assert read_task(answer({"code": 200, **payload}), task_id="t").fail_msg == words
 
 
 def test_a_create_that_tells_no_state_is_pending_and_a_query_is_of_no_known_state() -> None:
@@ -215,6 +308,16 @@ def test_epoch_milliseconds_become_aware_datetimes_and_oddities_become_none(
         ('[{"url": "https://a/1"}]', ("https://a/1",)),
         ([{"url": None}, {"url": ["https://a/1"]}, {"url": "a.png"}], ()),
         (["data:image/png;base64,iVBORw0KGgo="], ("data:image/png;base64,iVBORw0KGgo=",)),
+        ([["https://a/1"], ["https://a/2"]], ("https://a/1", "https://a/2")),
+        ('{"resultUrls": ["https://a/1"]}', ("https://a/1",)),
+        ([{"url": " https://a/1"}], ("https://a/1",)),
+        (['{"url": "https://a/1"}'], ("https://a/1",)),
+        ("https://a/1, https://a/2,3.png", ("https://a/1", "https://a/2,3.png")),
+        ("HTTPS://a/1", ("HTTPS://a/1",)),
+        (["N/A", "null", "a.png", "ftp://a/1"], ()),
+        ("null", ()),
+        (["[" * 100_000], ()),
+        ([[[[[["https://a/1"]]]]]], ()),
     ],
 )
 def test_links_are_read_from_a_list_or_a_single_text(links: object, read: tuple[str, ...]) -> None:
@@ -228,6 +331,11 @@ def test_links_are_read_from_a_list_or_a_single_text(links: object, read: tuple[
         {"resultUrls": ["https://a/1"]},
         '{"resultUrls": [{"url": "https://a/1"}], "x": 1}',
         '["https://a/1"]',
+        "https://a/1",
+        '"https://a/1"',
+        '{"url": "https://a/1"}',
+        '{"resultUrl": "https://a/1"}',
+        '"{\\"resultUrls\\": [\\"https://a/1\\"]}"',
     ],
 )
 def test_links_may_stand_in_a_result_json(result: object) -> None:
@@ -367,9 +475,11 @@ def test_a_refusal_of_a_query_without_its_failed_task_is_a_refusal(payload: obje
 # --- no task at all
 
 
-@pytest.mark.parametrize("data", [None, {}, [], "t", 7, True, [{}], [[]], [{"url": ""}], [{"url": 7, "b64_json": 7}]])
+@pytest.mark.parametrize(
+    "data", [None, {}, [], "t", 7, "no such task", True, [{}], [[]], [{"url": ""}], [{"url": 7, "b64_json": 7}]]
+)
 def test_an_answer_without_a_task_is_outside_the_contract(data: object) -> None:
-    for asked in ({}, {"task_id": "t"}):
+    for asked in ({"task_id": "t"},) if data in ("t", 7) else ({}, {"task_id": "t"}):
         with pytest.raises(ProtocolError, match="without a task") as error:
             task_of(data, **asked)
 

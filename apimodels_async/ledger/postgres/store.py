@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Self
 
+from apimodels_async._arguments import number
 from apimodels_async._postgres import Connection, Dsn
 from apimodels_async._settings import load_prices
 from apimodels_async.catalogue import PriceTable
@@ -64,8 +65,7 @@ class PostgresLedger:
         create: bool = True,
         prices: PriceTable | None = None,
     ) -> None:
-        if ttl <= 0.0:
-            raise ValueError(f"ttl={ttl}: give seconds above 0")
+        ttl, patience = number("ttl", ttl, above=0.0), number("patience", patience, least=0.0)
         where = Dsn(dsn)
         self.database: LedgerDatabase = LedgerDatabase(where, patience=patience, read_only=read_only)
         self.name: str = where.name
