@@ -44,7 +44,6 @@ class WorkerThreads:
         self._number = number
         self._foreign = foreign
         self._limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar(f"{__name__}.{kind}")
-        self._free: anyio.lowlevel.RunVar[anyio.Semaphore] = anyio.lowlevel.RunVar(f"{__name__}.{kind}.free")
 
     async def run(self, work: Callable[[], T], *, abandon: bool = False) -> T:
         """Call `work` in one of the threads and return what it returns.
@@ -53,19 +52,15 @@ class WorkerThreads:
             work: what to call.
             abandon: whether it may be left running when the caller is cancelled.
         """
+        limiter = self._limiter.get(None)
+        if limiter is None:
+            limiter = anyio.CapacityLimiter(self._number)
+            self._limiter.set(limiter)
         # trio's own threads do not keep an interpreter from its exit.
         if self._foreign or is_trio(running_loop()):
-            limiter = self._limiter.get(None)
-            if limiter is None:
-                limiter = anyio.CapacityLimiter(self._number)
-                self._limiter.set(limiter)
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=abandon, limiter=limiter)
-        free = self._free.get(None)
-        if free is None:  # a limiter would give up its turn of the loop each time
-            free = anyio.Semaphore(self._number, fast_acquire=True)
-            self._free.set(free)
         returned: list[T] = []
-        async with free:
+        async with limiter:
             with anyio.CancelScope(shield=not abandon):
                 returned.append(await _threads_of_loop().run(work))
         return returned[0]

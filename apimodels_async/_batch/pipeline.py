@@ -9,7 +9,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
-from itertools import count
 
 import anyio
 import anyio.abc
@@ -164,11 +163,8 @@ class Pipeline:
         self._hand_over(None)
 
     async def _read_each(self, requests: AsyncIterator[GenerationRequest | str]) -> None:
-        for index in count():
-            try:
-                given = await anext(requests)
-            except StopAsyncIteration:
-                return
+        async for given in requests:
+            index = self._accounts.read
             self._accounts.read += 1
             try:
                 item = Item(index, given if isinstance(given, GenerationRequest) else GenerationRequest(given))

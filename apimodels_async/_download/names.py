@@ -1,9 +1,8 @@
 """The names of pictures: from a template and the facts about a task to a name that every file system takes. Pure."""
 
-import asyncio
 import logging
-import os
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sized
 from itertools import count
@@ -156,8 +155,10 @@ class Naming:
         try:
             template, suffix = self._checked or self._check(self._of(index, request))
             text = _rendered(template, task, index, request, key)
-            os.fsencode(text)  # where the system's names are ASCII, most prompts are none
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  (a user's function may raise anything)
+            text.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  (a user's function may raise anything)
             logger.warning("task %s: its pictures are named by its id, because the name failed: %s", task.id, error)
             text = ""
         if not _MARK.sub("", text):

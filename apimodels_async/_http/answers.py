@@ -198,13 +198,11 @@ async def _body(response: httpx.Response, asked: Asked) -> tuple[BytesIO, _Exten
             await unwind(chunks)
         if not isinstance(error, httpx.TransportError) or not asked.was_not_taken(response.status_code):
             raise
-    if extent is _Extent.BEGINNING:
-        with anyio.CancelScope(shield=True):
-            await response.aclose()
-            await unwind(chunks)
-    else:
-        versions.drop_if_more_came(response)
+    versions.drop_if_more_came(response)
+    with anyio.CancelScope(shield=extent is _Extent.BEGINNING):
         await response.aclose()
+        if extent is _Extent.BEGINNING:
+            await unwind(chunks)
     return _shown(body, extent)
 
 

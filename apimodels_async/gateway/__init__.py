@@ -6,8 +6,9 @@ code with the client, so that a wrong field name cannot hide on both sides.
 
 try:
     from apimodels_async.gateway.activity import RequestRecord
-    from apimodels_async.gateway.app import DEFAULT_API_KEY, Options, create_app
+    from apimodels_async.gateway.app import DEFAULT_API_KEY, create_app
     from apimodels_async.gateway.latency import DEFAULT_LATENCY, Latency
+    from apimodels_async.gateway.options import Options
     from apimodels_async.gateway.received import ReceivedRequest
     from apimodels_async.gateway.results import Paint
     from apimodels_async.gateway.serving import LocalGateway, serve

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypedDict
 
 from attrs import frozen
 from starlette.applications import Starlette
@@ -17,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from apimodels_async._arguments import ArgumentTypeError, number
+from apimodels_async._arguments import number
 from apimodels_async._settings import load_prices
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
@@ -32,6 +31,7 @@ from apimodels_async.gateway.limits import LARGEST_BODY, MAX_BODY, SMALL_PICTURE
 from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_openai
 from apimodels_async.gateway.openapi import DOCUMENT
+from apimodels_async.gateway.options import check_functions, check_random
 from apimodels_async.gateway.page import Page
 from apimodels_async.gateway.page_guard import is_page
 from apimodels_async.gateway.received import OnRequest, look_at
@@ -48,7 +48,7 @@ from apimodels_async.gateway.webhook_delivery import WebhookDelivery
 from apimodels_async.gateway.webhook_post import WebhookClient
 from apimodels_async.gateway.workers import PictureWorkers, Workers
 
-__all__ = ["DEFAULT_API_KEY", "Options", "create_app"]
+__all__ = ["DEFAULT_API_KEY", "create_app"]
 
 DEFAULT_API_KEY = "sk_localdevelopment"
 """The key that the gateway accepts unless others are given."""
@@ -59,35 +59,6 @@ PREFIXES = ("/api/v1", "/v1")
 _LONGEST_KEPT = 36500
 
 _Endpoint = Callable[[Request, RequestBody], Awaitable[Response]]
-
-
-class Options(TypedDict, total=False):
-    """The keyword arguments of `create_app`, for functions that pass them on."""
-
-    store: str | os.PathLike[str] | None
-    api_keys: Collection[str]
-    latency: Latency | str
-    balance: float
-    errors_in_envelope: bool
-    paint: Paint | None
-    callback_hosts: Collection[str]
-    allowed_hosts: Collection[str]
-    keep: float
-    any_model: bool
-    faults: str
-    on_request: OnRequest | None
-    cors: Collection[str]
-    on_answer: Callable[[RequestRecord], object] | None
-    max_body: int | None
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[object]]
-    rng: random.Random | None
-
-
-def _check_functions(**functions: object) -> None:
-    for argument, function in functions.items():
-        if function is not None and not callable(function):
-            raise ArgumentTypeError(argument, f"is a {type(function).__name__}: give a function")
 
 
 def create_app(
@@ -146,9 +117,8 @@ def create_app(
         TypeError, ValueError: a bad latency, key, host, origin, rate, size or number of days, or no function.
         ConfigurationError: the file of prices that ``APIMODELS_PRICES`` names cannot be read.
     """
-    _check_functions(paint=paint, on_request=on_request, on_answer=on_answer, clock=clock, sleep=sleep)
-    if rng is not None and not isinstance(rng, random.Random):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ArgumentTypeError("rng", f"is a {type(rng).__name__}: give a random.Random")
+    check_functions(paint=paint, on_request=on_request, on_answer=on_answer, clock=clock, sleep=sleep)
+    check_random(rng)
     paid, keep = number("balance", balance), number("keep", keep)
     eager = paint is not None
     if paint is None:

@@ -15,7 +15,7 @@ from typing import Self, Unpack, cast
 import uvicorn
 
 from apimodels_async._arguments import whole
-from apimodels_async.gateway.app import DEFAULT_API_KEY, PREFIXES, Options, create_app
+from apimodels_async.gateway.app import DEFAULT_API_KEY, PREFIXES, create_app
 from apimodels_async.gateway.connections import (
     ACCEPTED_AT_ONCE,
     Connection,
@@ -23,6 +23,7 @@ from apimodels_async.gateway.connections import (
     max_connections,
     quiet_about_accept,
 )
+from apimodels_async.gateway.options import Options
 from apimodels_async.gateway.requests import check_keys
 from apimodels_async.gateway.workers import give_memory_back_at_once
 

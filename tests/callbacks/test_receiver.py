@@ -139,7 +139,7 @@ async def test_the_size_of_a_body_is_an_argument(most: int) -> None:
 
     assert await post(receiver, url, body + b" ") == 413
     assert await post(receiver, url, body) == 200
-    with pytest.raises(ValueError, match="max_bytes=0: give more than 0"):
+    with pytest.raises(ValueError, match="max_bytes=0: give a number above 0"):
         CallbackReceiver(PUBLIC_URL, SECRETS, max_bytes=0)
 
 

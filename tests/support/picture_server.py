@@ -174,7 +174,7 @@ def together(barrier: threading.Barrier, then: Reply) -> Reply:
     """An answer that waits until so many others of its kind are to be given as `barrier` says."""
 
     def reply(connection: socket.socket, seen: Seen) -> bool:
-        barrier.wait(60)
+        assert barrier.wait(60) >= 0
         return then(connection, seen)
 
     return reply
