@@ -1,5 +1,6 @@
 """The assembled commands, and the one place where an error becomes a message and an exit code."""
 
+import codecs
 import os
 import sys
 from collections.abc import Sequence
@@ -93,11 +94,30 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """click's UsageError, which is a part of typer itself in some versions of it."""
 
 
+_WRITABLE = "apimodels_writable"
+
+
+def _writable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write what stdout cannot encode as Python would, and the bytes of a file name that are no text as they are.
+
+    A batch must not end because a file is called after a prompt.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    sign = error.object[error.start]
+    if os.name == "posix" and "\udc80" <= sign <= "\udcff":
+        return bytes([ord(sign) - 0xDC00]), error.start + 1
+    return sign.encode("ascii", "backslashreplace").decode(), error.start + 1
+
+
+codecs.register_error(_WRITABLE, _writable)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command, and return its exit code. No traceback for anything that a user can cause."""
     as_json = "--json" in takewhile(lambda each: each != "--", arguments)
-    if os.name == "posix" and (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
-        reconfigure(errors="surrogateescape")  # file names are bytes
+    if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
+        reconfigure(errors=_WRITABLE)
     with Stderr(as_json=as_json).listening() as stderr:
         try:
             # `timeout`, service managers and closed terminals send other signals; no task id must be lost over them.
@@ -118,6 +138,8 @@ def _ending(error: BaseException) -> CommandFailed | None:
     """Return the message and the exit code for an error; ``None`` if it is a bug."""
     match error:
         case CommandFailed():
+            if isinstance(error.__cause__, OSError):
+                _drop_stdout()
             return error
         case ApimodelsError():
             return CommandFailed(words_of(error), exit_codes.code_of(error), cause=error)

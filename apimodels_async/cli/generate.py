@@ -76,4 +76,4 @@ def create(*, request: GenerationRequest, server: ServerChoice, output: Folder =
     if run.task is None or run.task.id is None or as_json:
         run.report(screen, as_json=as_json)
     else:
-        screen.lines([run.task.id])
+        run.print_id(screen)

@@ -1,6 +1,8 @@
 """Ids of paid tasks, recorded beside the pictures before the wait, so that a kill loses no id."""
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,11 +56,19 @@ def _now() -> str:
 def _append(directory: Path, line: dict[str, Any]) -> None:
     path = directory / FOLDER / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
-    # One write of one line at the end of the file: several commands may note at the same time.
     text = json_bytes(line)
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    # Without waiting: the name may be that of a pipe, which nobody reads.
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o644)
     try:
-        os.write(handle, text)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, f"{FOLDER}/{NAME} is not a regular file")
+        if os.lseek(handle, 0, os.SEEK_END):
+            os.lseek(handle, -1, os.SEEK_END)
+            if os.read(handle, 1) != b"\n":  # of a command that was killed, or whose disk was full
+                text = b"\n" + text
+        # One write of one line at the end of the file: several commands may note at the same time.
+        if os.write(handle, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,11 +18,14 @@ from apimodels_async.cli.batch import results
 from apimodels_async.cli.batch.keeping import FOLDER, automatic_ledger
 from apimodels_async.cli.failures import CommandFailed, is_empty
 from apimodels_async.cli.output import Target
+from apimodels_async.cli.stderr import current
 from apimodels_async.ledger import SavedFile, SqliteLedger, Step
 from apimodels_async.ledger.port import Change
 from apimodels_async.models import Task, TaskState
 
 __all__ = ["OpenTask", "OpenTasks"]
+
+_IDS = re.compile(r'"task_id": ?"([^"\\]+)"')
 
 
 @frozen
@@ -191,19 +195,30 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             for number, text in enumerate(file, 1):
                 if text.strip():
-                    yield _object(text, f"--from {path}, line {number}")
+                    yield from _objects(text, f"--from {path}, line {number}")
     except OSError as error:
         raise CommandFailed(f"--from {path}: {error.strerror or error}", exit_codes.USAGE) from error
 
 
-def _object(text: str, where: str) -> dict[str, Any]:
+def _object(text: str) -> dict[str, Any] | None:
     try:
         row = json.loads(text)
     except (ValueError, RecursionError):
         row = None
-    if not isinstance(row, dict):
+    return cast("dict[str, Any]", row) if isinstance(row, dict) else None
+
+
+def _objects(text: str, where: str) -> list[dict[str, Any]]:
+    """The object of a line; of a line that breaks off, and of what was appended to it, the ids that stand in it."""
+    row = _object(text)
+    if row is not None:
+        return [row]
+    if not text.lstrip("\0 ").startswith("{"):
         raise CommandFailed(f"{where}: no JSON object, as results.jsonl has one a line", exit_codes.USAGE)
-    return cast("dict[str, Any]", row)
+    ids = _IDS.findall(text)
+    told = f"; {', '.join(ids)} in it is asked about" if ids else ", and is left out"
+    current().warn(f"{where} breaks off: a command was killed there, or the disk was full{told}")
+    return [{"task_id": task_id, "noted": ""} for task_id in ids]
 
 
 def _rewrite(path: Path, ended: dict[str, dict[str, Any]]) -> None:
@@ -215,7 +230,7 @@ def _rewrite(path: Path, ended: dict[str, dict[str, Any]]) -> None:
         part.begin()
         with path.open("rb") as file:
             for text in file:
-                row = cast("dict[str, Any]", json.loads(text) if text.strip() else {})
+                row = _object(text.decode("utf-8", "surrogateescape")) or {}
                 news = ended.get(str(row.get("task_id")))
                 part.write(text if news is None else json_bytes({**row, **news}))
         part.finish(path.name)

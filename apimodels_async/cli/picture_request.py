@@ -102,6 +102,8 @@ def asked(
 
 
 def _from_stdin() -> str:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  (closed by the shell: <&-)
+        raise CommandFailed("PROMPT - reads stdin, and that is closed", exit_codes.USAGE)
     try:
         return sys.stdin.buffer.read().decode().strip()
     except UnicodeDecodeError as error:

@@ -151,6 +151,28 @@ class TaskRun:
     def report(self, screen: Screen, *, as_json: bool) -> None:
         """Say what was saved."""
         self._warn_of_format()
+        with self._written(screen):
+            self._print(screen, as_json=as_json)
+
+    @contextlib.contextmanager
+    def _written(self, screen: Screen) -> Generator[None]:
+        """Say where the task is if stdout takes nothing, such as on a full disk."""
+        try:
+            yield
+            screen.flush()
+        except OSError as error:
+            what = f"stdout cannot be written ({error.strerror or error})"
+            saved = f"; saved: {', '.join(map(str, self.files))}" if self.files else ""
+            task_id = None if self.task is None else self.task.id
+            message = f"{what}{saved}" if saved else self._with_way_back(what)
+            raise CommandFailed(message, exit_codes.UNEXPECTED, task_id=task_id) from error
+
+    def print_id(self, screen: Screen) -> None:
+        """Print the task's id."""
+        with self._written(screen):
+            screen.lines([] if self.task is None else [self.task.id])
+
+    def _print(self, screen: Screen, *, as_json: bool) -> None:
         if as_json:
             if self.task is not None:
                 screen.json({**task_view(self.task), "files": [str(path) for path in self.files]})

@@ -65,7 +65,7 @@ class SqliteLedger:
             raise
 
     def _open(self) -> Any:
-        database = self._connect(str(self.path))
+        database = self._connect(str(self.path.absolute()))  # SQLite gives short names such as :memory: a meaning
         try:
             list(database.execute("PRAGMA synchronous=FULL"))
             with self._errors("cannot be used"):
@@ -80,7 +80,7 @@ class SqliteLedger:
 
     def _copy(self) -> sqlite3.Connection:
         """What is in the file now, in memory: a run that uses the file is not disturbed, and no entry is changed."""
-        path = str(self.path)
+        path = str(self.path.absolute())
         if not self.path.is_file():
             raise FileNotFoundError("there is no such file")
         in_use = self.path.with_name(self.path.name + "-wal").exists()
