@@ -55,6 +55,16 @@ def observed() -> Iterator[list[float | None]]:
         ({"extra_body": {"n": 4}}, 0.032),
         ({"n": 2, "extra_body": {"size": "3840x2160", "n": None}}, 0.05),
         ({"resolution": "8K"}, None),
+        ({"extra_body": {"n": 4.0}}, 0.032),
+        ({"extra_body": {"n": "4"}}, None),
+        ({"extra_body": {"n": 2.5}}, None),
+        ({"extra_body": {"n": True}}, None),
+        ({"extra_body": {"n": [4]}}, None),
+        ({"extra_body": {"n": None}}, 0.008),
+        ({"extra_body": {"model": "grok-image/grok-4.2-image"}}, 0.03),
+        ({"extra_body": {"model": "nobody-knows"}}, None),
+        ({"extra_body": {"model": 7}}, None),
+        ({"extra_body": {"model": None}}, 0.008),
     ],
 )
 def test_the_estimate_follows_the_pixels_and_what_is_sent(fields: dict[str, object], dollars: float | None) -> None:

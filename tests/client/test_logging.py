@@ -155,3 +155,29 @@ def test_the_package_leaves_logging_as_its_user_set_it_up() -> None:
     ran = subprocess.run([sys.executable, "-c", SETUP], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == "['apimodels_async']"
+
+
+class FullDisk(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError(28, "No space left on device")
+
+
+async def test_a_log_that_cannot_be_written_loses_no_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    handler, logger = FullDisk(), logging.getLogger("apimodels_async")
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    try:
+        with PictureServer() as server:
+            server.create(server.accepted())
+            server.query(server.completed(server.play("/a.png", picture())))
+            async with AsyncImagesClient(KEY, base_url=server.base_url, model="m", pacing=FixedPacing(0.01)) as client:
+                task = await client.create("a")
+                outcomes = await client.generate_many(["b", "c"], ledger=tmp_path / "l.db", download_to=tmp_path)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+    assert task.id == "task-1"
+    assert [(outcome.error, len(outcome.files)) for outcome in outcomes] == [(None, 1), (None, 1)]
+    assert "No space left on device" in capsys.readouterr().err
