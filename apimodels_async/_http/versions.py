@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import httpx
 
+_LAYERS = 8
+"""More than httpx and httpcore put around the stream of a connection."""
 _CANCEL = 8
 """HTTP/2's code for a stream that is needed no more."""
 
@@ -111,7 +113,9 @@ def drop_if_more_came(response: httpx.Response) -> bool:
     create request whose answer was taken for another's is paid twice, or its task is lost.
     """
     stream: Any = response.stream
-    while stream is not None and not hasattr(stream, "_connection"):
+    for _ in range(_LAYERS):
+        if hasattr(stream, "_connection"):
+            break
         stream = getattr(stream, "_stream", None) or getattr(stream, "_httpcore_stream", None)
     connection = getattr(stream, "_connection", None)
     more, _ = getattr(getattr(connection, "_h11_state", None), "trailing_data", (b"", False))

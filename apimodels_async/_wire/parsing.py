@@ -18,9 +18,8 @@ def json_object(body: bytes) -> dict[str, Any]:
     ):
         return {}
     try:
-        begins_plainly = (
-            body[:1] == b"{" and b"\0" not in body[:4]
-        )  # most do, and to ask json takes as long as to decode
+        # Most begin so, and to ask json takes as long as to decode.
+        begins_plainly = body[:1] == b"{" and b"\0" not in body[:4]
         encoding = "utf-8" if begins_plainly else json.detect_encoding(body)
     except ValueError:
         return {}
@@ -55,9 +54,9 @@ def _nothing(_: str) -> None:
     """``NaN`` and its like are not JSON, and say nothing."""
 
 
-def _whole(digits: str) -> int | float:
-    """Python refuses whole numbers of more than 4,300 digits."""
-    return int(digits) if len(digits) <= _DIGITS else float(digits)
+def _whole(digits: str) -> int | str:
+    """A whole number; a text where it has more digits than Python, and others that read it again, may take."""
+    return int(digits) if len(digits) <= _DIGITS else digits
 
 
 _DIGITS = 1000
