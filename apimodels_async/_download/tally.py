@@ -88,7 +88,7 @@ class PictureTally:
         self.in_window += len(chunk)
         if now - self.window_began >= RATE_WINDOW:
             if self.in_window < self.limits.min_rate * (now - self.window_began):
-                raise SpoiledError(f"slower than {self.limits.min_rate} bytes a second")
+                raise SpoiledError(f"slower than {self.limits.min_rate:g} bytes a second")
             self.window_began, self.in_window = now, 0
 
     def judge(self, length: int | None, *, again: bool = False) -> Judgement:

@@ -22,7 +22,8 @@ _WORDS: Mapping[TaskState, str] = {
 _STATES = {word: state for state, words in _WORDS.items() for word in words.split()}
 _FAILURE = re.compile(r".*[_-](failed|failure|error)")
 """The end of a longer word, as ``GENERATE_FAILED``."""
-_LINK_STARTS = ("http://", "https://", "data:")
+_LINK = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
+"""How a URL begins. What other schemes name is not fetched, and the error says so."""
 _LINK_NAMES = ("url", "resultUrl", "result_url")
 _LISTS_OF_LINKS = ("resultUrls", "result_urls")
 _RESULTS = (*_LISTS_OF_LINKS, "resultJson", "result_json")
@@ -140,7 +141,7 @@ def _links(value: object, deep: int) -> Iterator[str]:
         text = value.strip()
         if text[:1] in ("[", "{", '"'):
             yield from _links(json_value(text), deep + 1)
-        elif text[:8].lower().startswith(_LINK_STARTS):
+        elif _LINK.match(text):
             yield from _BETWEEN_LINKS.split(text) if text[:1] in "hH" else (text,)
     elif isinstance(value, list):
         for each in cast("list[object]", value):

@@ -54,5 +54,5 @@ def check_random(rng: object) -> None:
     Raises:
         ArgumentTypeError: naming the option.
     """
-    if rng is not None and not isinstance(rng, random.Random):
+    if rng is not None and not callable(getattr(rng, "getrandbits", None)):
         raise ArgumentTypeError("rng", f"is a {type(rng).__name__}: give a random.Random")

@@ -314,7 +314,7 @@ def test_epoch_milliseconds_become_aware_datetimes_and_oddities_become_none(
         (['{"url": "https://a/1"}'], ("https://a/1",)),
         ("https://a/1, https://a/2,3.png", ("https://a/1", "https://a/2,3.png")),
         ("HTTPS://a/1", ("HTTPS://a/1",)),
-        (["N/A", "null", "a.png", "ftp://a/1"], ()),
+        (["N/A", "null", "a.png", "/a/1", "C:\\a.png"], ()),
         ("null", ()),
         (["[" * 100_000], ()),
         ([[[[[["https://a/1"]]]]]], ()),
