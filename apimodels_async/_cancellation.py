@@ -1,10 +1,10 @@
-"""Which cancellations are meant for the task that runs."""
+"""Which errors that are no `Exception` are meant to end the task that runs."""
 
 import asyncio
 
 
-class CancelledElsewhereError(RuntimeError):
-    """Something that was awaited had been cancelled by itself; nothing has cancelled the task that awaited it."""
+class ForeignExitError(RuntimeError):
+    """A caller's code raised what ends tasks, such as ``CancelledError``, and nothing was to end the running one."""
 
 
 def as_error(error: BaseException, what: str) -> Exception:
@@ -16,19 +16,24 @@ def as_error(error: BaseException, what: str) -> Exception:
     """
     if isinstance(error, Exception):
         return error
-    if not is_foreign(error):
+    if must_pass(error):
         raise error
-    found = CancelledElsewhereError(f"{what} raised {type(error).__name__}, and nothing here was cancelled")
+    found = ForeignExitError(f"{what} raised {type(error).__name__}, and nothing here was to end")
     found.__cause__ = error
     return found
 
 
-def is_foreign(error: BaseException) -> bool:
-    """Whether an error is asyncio's ``CancelledError`` and yet nothing has cancelled the running task."""
+def must_pass(error: BaseException) -> bool:
+    """Whether an error is to end the running task: Ctrl-C, the end of a coroutine, or its own cancellation."""
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+        return True
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(must_pass, error.exceptions))
     if not isinstance(error, asyncio.CancelledError):
-        return False
+        kind = type(error)
+        return kind.__name__ == "Cancelled" and kind.__module__.partition(".")[0] == "trio"
     try:
         task = asyncio.current_task()
     except RuntimeError:  # trio, whose cancellation is another error
-        return True
-    return task is None or not task.cancelling()
+        return False
+    return task is not None and task.cancelling() > 0

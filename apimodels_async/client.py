@@ -473,7 +473,7 @@ class AsyncImagesClient:
         except BaseException:
             for task in [outcome.task for outcome in outcomes if outcome.task is not None]:
                 self._engine.submitter.detach(task)
-            batch.pass_on(self._engine.submitter.detach)
+            batch._pass_on(self._engine.submitter.detach)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             raise
         return sorted(outcomes, key=lambda outcome: outcome.index)
 

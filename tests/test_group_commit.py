@@ -210,3 +210,12 @@ def test_writers_are_not_kept_waiting_once_enough_have_gathered(disk: Disk, monk
 
     assert [write._group.outcome.result(20) for write in waiting]
     assert disk.groups == [["first"], ["a", "b"], names]
+
+
+def test_a_store_that_raises_what_ends_tasks_holds_no_writer_up() -> None:
+    def write(_: list[str]) -> list[str]:
+        raise SystemExit(3)
+
+    commit: GroupCommit[str, str] = GroupCommit(write)
+    with pytest.raises(RuntimeError, match="writing raised SystemExit: 3"):
+        commit.submit("a").result()

@@ -82,7 +82,7 @@ class Batch:
         """
         return list(self._left_behind)
 
-    def pass_on(self, take: Callable[[Task], object]) -> None:
+    def _pass_on(self, take: Callable[[Task], object]) -> None:
         """Give every task whose outcome was not taken to `take`, and those that the server will yet have accepted."""
         self._take_late = take
         for task in self._left_behind:

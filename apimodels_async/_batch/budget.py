@@ -31,6 +31,8 @@ class Budget:
         self._prices = prices
         self._allow_unpriced = allow_unpriced
         self._committed = 0.0
+        self._earlier: dict[str, float] = {}
+        self._set_aside = 0.0  # their sum
         self.spent = 0.0
         self.unpriced: dict[str, int] = {}
 
@@ -49,14 +51,29 @@ class Budget:
                 )
             self.unpriced[model] = self.unpriced.get(model, 0) + 1
             return 0.0
+        used = self.spent + self._committed + self._set_aside
         # A hundredth of a cent: sums of prices must not fail by a rounding error.
-        if self._dollars is not None and self.spent + self._committed + cost > self._dollars + 1e-4:
+        if self._dollars is not None and used + cost > self._dollars + 1e-4:
             raise BudgetExceededError(
-                f"it would cost about ${cost:.3f}, and ${self.spent + self._committed:.3f} of the budget of "
-                f"${self._dollars:.2f} is spent or under way"
+                f"it would cost about ${cost:.3f}, and ${used:.3f} of the budget of ${self._dollars:.2f} is spent or "
+                "under way"
             )
         self._committed += cost
         return cost
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a budget."""
+        return self._dollars is not None
+
+    def set_aside(self, key: str, request: GenerationRequest, model: str) -> None:
+        """Count what an earlier run has spent on a request that comes later, until it is its turn."""
+        self._earlier[key] = price(request, model, self._prices) or 0.0
+        self._set_aside += self._earlier[key]
+
+    def release(self, key: str) -> None:
+        """It is the turn of a request of an earlier run."""
+        self._set_aside -= self._earlier.pop(key, 0.0)
 
     def take_up(self, request: GenerationRequest, model: str) -> float:
         """Set aside what a request of an earlier run will cost, whatever the budget says: it is under way."""

@@ -3,7 +3,6 @@
 The listener of a batch is an instrument that observes the items of this batch and nothing else.
 """
 
-import asyncio
 import inspect
 import logging
 from collections import deque
@@ -13,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from apimodels_async._cancellation import is_foreign
+from apimodels_async._cancellation import must_pass
 from apimodels_async._threads import WorkerThreads
 from apimodels_async.instrumentation.details import Details, TaskDetails
 from apimodels_async.instrumentation.port import Instrument
@@ -72,8 +71,8 @@ class Listener(Instrument):
                     await self._call(event)
                 else:
                     await _THREADS.run(partial(_called, self._call, event), abandon=True)
-            except (Exception, SystemExit, asyncio.CancelledError) as error:
-                if isinstance(error, asyncio.CancelledError) and not is_foreign(error):
+            except BaseException as error:
+                if must_pass(error):
                     raise
                 logger.exception("the batch's listener failed at %s of request %d", event.kind, event.index)
         if self._dropped:
@@ -85,5 +84,5 @@ def _called(call: Callable[[BatchEvent], Any], event: BatchEvent) -> None:
     """In a thread: a KeyboardInterrupt here is never Ctrl-C, which reaches only the main thread."""
     try:
         call(event)
-    except KeyboardInterrupt as error:
-        raise RuntimeError("KeyboardInterrupt, raised by the listener") from error
+    except (KeyboardInterrupt, GeneratorExit) as error:
+        raise RuntimeError(f"{type(error).__name__}, raised by the listener") from error

@@ -155,6 +155,8 @@ class Pipeline:
     async def _feed(self) -> None:
         """Read the requests, each when there is room for it, and send each when there is room for that."""
         try:
+            if self._resumer is not None:
+                await self._resumer.count_earlier_spending(self._requests)
             async with aclosing(read(self._requests, self._window)) as requests:
                 await self._read_each(requests)
         except BaseException as error:  # noqa: BLE001  (raised to the consumer, after the tasks under way)

@@ -2,19 +2,28 @@
 
 import logging
 import time
-from typing import Protocol
+from collections import Counter
+from contextlib import suppress
+from typing import Any, Protocol
+
+import anyio.lowlevel
 
 from apimodels_async._batch import resume
 from apimodels_async._batch.accounts import Accounts
 from apimodels_async._batch.creator import Creator
-from apimodels_async._batch.options import BatchOptions, Item
+from apimodels_async._batch.options import BatchOptions, Item, Requests
 from apimodels_async._batch.stops import Stop
 from apimodels_async._create.engine import Engine
+from apimodels_async._create.inputs import has_local
+from apimodels_async._create.prepare import prepare
 from apimodels_async._download.destination import as_paths, seen_from
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger.entries import Entry, Step
+from apimodels_async.ledger.entries import Entry, Step, key_of
 from apimodels_async.ledger.run import LedgerRun
-from apimodels_async.models import Task
+from apimodels_async.models import GenerationRequest, Task
+
+_AT_ONCE = 64
+"""Requests of a list that are looked up at a time."""
 
 logger = logging.getLogger("apimodels_async")
 
@@ -76,6 +85,33 @@ class Resumer:
         self._accounts = accounts
         self._steps = steps
 
+    async def count_earlier_spending(self, requests: Requests) -> None:
+        """Set aside what earlier runs have spent on any of a list of requests, before the first new one is sent.
+
+        Requests that are read one by one, and those with local pictures, are counted when it is their turn; what is
+        read one by one may have a method `read_ahead`, which gives all of them.
+        """
+        ahead: Any = requests if isinstance(requests, list | tuple) else getattr(requests, "read_ahead", None)
+        if ahead is None or not self._accounts.budget.is_limited:
+            return
+        seen: Counter[str] = Counter()
+        with suppress(Exception):  # what is wrong with the input is said when it is read
+            for number, given in enumerate(ahead() if callable(ahead) else ahead):
+                if number % _AT_ONCE == 0:
+                    await anyio.lowlevel.checkpoint()
+                with suppress(Exception):  # and likewise of a request
+                    self._count_if_paid(given, seen)
+
+    def _count_if_paid(self, given: GenerationRequest | str, seen: "Counter[str]") -> None:
+        request = given if isinstance(given, GenerationRequest) else GenerationRequest(given)
+        if has_local(request):
+            return
+        model = self._engine.model_of(request)
+        digest = prepare(request, model, for_ledger=True).digest
+        key, seen[digest] = key_of(digest, seen[digest]), seen[digest] + 1
+        if self._records.is_paid(key):
+            self._accounts.budget.set_aside(key, request, model)
+
     async def resume(self, item: Item) -> None:
         """Find out from the ledger what is left to do for an item, and do it.
 
@@ -106,6 +142,7 @@ class Resumer:
         await self._go_on(item, await self._records.settled(entry))
 
     async def _go_on(self, item: Item, entry: Entry) -> None:
+        self._accounts.budget.release(item.key)
         item.task = entry.task
         item.name, item.found = entry.name, True
         item.age = time.time() - entry.changed

@@ -26,7 +26,7 @@ from apimodels_async._http.trace import SendTrace
 from apimodels_async._secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from apimodels_async._http.answers import Received
 
@@ -78,9 +78,13 @@ class FastLane:
         tls: the context.
         keepalive: seconds for which an idle connection is kept.
         opened: notes the sockets.
+        unreadable: called for an answer that aiohttp cannot parse.
     """
 
-    def __init__(self, tls: ssl.SSLContext, keepalive: float, opened: OpenSockets) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext, keepalive: float, opened: OpenSockets, unreadable: "Callable[[], object]"
+    ) -> None:
+        self._unreadable = unreadable
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=tls,
@@ -102,8 +106,8 @@ class FastLane:
         more = headers_to_add(headers)
         if more:
             headers = CIMultiDict([*headers.items(), *more.items()])
-        return _Answer(
-            await self._session.request(
+        try:
+            response = await self._session.request(
                 request.method,
                 request.url,
                 headers=headers,
@@ -112,7 +116,10 @@ class FastLane:
                 auto_decompress=False,
                 timeout=request.timeout,
             )
-        )
+        except aiohttp.ClientResponseError:
+            self._unreadable()
+            raise
+        return _Answer(response)
 
     async def create(self, request: FastRequest, body: Secret[bytes], trace: SendTrace) -> "Received":
         """Send a create request, of which `trace` knows whether a byte can have left."""

@@ -6,6 +6,7 @@ ours, because httpx's pool grows slow with connections and with a queue inside i
 never seen the API key. On asyncio, with the extra `fast`, queries, downloads and small creates go over aiohttp instead.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -29,6 +30,8 @@ from apimodels_async._http.sockets import OpenSockets
 from apimodels_async._http.trace import describe
 from apimodels_async._threads import WorkerThreads, is_trio, load_module, running_loop
 from apimodels_async.errors import ConfigurationError
+
+logger = logging.getLogger("apimodels_async")
 
 if TYPE_CHECKING:
     import ssl
@@ -114,6 +117,7 @@ class Lanes:
         self._downloads: dict[tuple[Proxy | None, bool], PoolSet[httpx.AsyncClient]] = {}
         self._fast: Any = None
         self._looked_for_fast = False
+        self._distrusted = False
         self._creates = 0
         self._network: Any = None
         self._tls: ssl.SSLContext | None = None
@@ -255,7 +259,7 @@ class Lanes:
     def _new_fast(self, keepalive: float) -> "FastLane":
         if self._in_flight.closing:
             raise closed()
-        made: FastLane = self._fast.FastLane(self._tls, keepalive, self._sockets)
+        made: FastLane = self._fast.FastLane(self._tls, keepalive, self._sockets, self._distrust_fast)
         self._owned.append(made)
         return made
 
@@ -276,8 +280,17 @@ class Lanes:
         return made
 
     def fast_now(self) -> bool:
-        """Whether aiohttp can be used: it is there, and nothing stands in httpx's place that must see all requests."""
-        return self._fast is not None and not self._fast.is_replaced()
+        """Whether aiohttp can be used.
+
+        It is there, can read the answers, and nothing stands in httpx's place that must see all requests.
+        """
+        return self._fast is not None and not self._distrusted and not self._fast.is_replaced()
+
+    def _distrust_fast(self) -> None:
+        """Leave aiohttp: what it could not parse, httpx may. It is stricter, about repeated headers for example."""
+        if not self._distrusted:
+            self._distrusted = True
+            logger.warning("aiohttp cannot read an answer of this server: from now on httpx is used")
 
     @property
     def queries_at_once(self) -> int:

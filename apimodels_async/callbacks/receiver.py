@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Self, TypeVar, cast
 import anyio
 
 from apimodels_async._arguments import ArgumentTypeError, number
+from apimodels_async._cancellation import as_error
 from apimodels_async._secret import Secret
 from apimodels_async._threads import WorkerThreads
 from apimodels_async._urls import database_url
@@ -253,7 +254,8 @@ class CallbackReceiver:
         except UnreadableCallbackError as error:
             logger.warning("a callback that cannot be read: %s", error)
             return BAD_REQUEST
-        except Exception as error:  # noqa: BLE001  (any error of a store; the server is asked to retry)
+        except BaseException as error:  # noqa: BLE001  (any error of a store; the server is asked to retry)
+            error = as_error(error, "the store")
             logger.warning("a callback cannot be remembered: %s: %s", type(error).__name__, error)
             return BUSY
 
@@ -314,7 +316,8 @@ class CallbackReceiver:
         except (InboxFullError, UnconfirmedCallbackError) as error:
             logger.warning("the callback of task %s is not taken now: %s", callback.task_id, error)
             return BUSY
-        except Exception as error:
+        except BaseException as error:
+            error = as_error(error, "the handler")
             words = str(error) if isinstance(error, ApimodelsError) else f"{type(error).__name__}: {error}"
             logger.exception("task %s: its callback was not handled, it will come again (%s)", callback.task_id, words)
             return BUSY

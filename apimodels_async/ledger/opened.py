@@ -75,7 +75,7 @@ class OpenLedgers:
 
     def _open(self, given: str | os.PathLike[str]) -> Ledger:
         """In a thread: the ledger at a path or a URL. Noted here: a thread cannot be cancelled, and its caller can."""
-        name = database_url(given) or os.path.abspath(given)  # noqa: PTH100
+        name = database_url(given) or os.path.realpath(given)
         if name not in self._opened:
             opened = open_ledger(name)
             with self._guard:

@@ -24,6 +24,10 @@ LOOK_EVERY = 1.0
 """Seconds after which an entry that another process is sending is looked at again."""
 
 
+_PAID = frozenset({Step.SENDING, Step.CREATED, Step.DONE, Step.SAVED, Step.UNKNOWN})
+"""Steps at which an entry has cost something, or may have."""
+
+
 class LedgerRun:
     """One run's use of a ledger.
 
@@ -45,6 +49,10 @@ class LedgerRun:
         occurrence = self._seen[prepared.digest]
         self._seen[prepared.digest] += 1
         return key_of(prepared.digest, occurrence)
+
+    def is_paid(self, key: str) -> bool:
+        """Whether an earlier run has paid for this entry, or may have."""
+        return self._steps.get(key) in _PAID
 
     async def claim(self, key: str, prepared: PreparedRequest) -> Entry | None:
         """The entry of a request if it is further than an intent; else its intent is recorded.
@@ -75,6 +83,8 @@ class LedgerRun:
             LedgerError: the ledger cannot be read.
         """
         while entry.step is Step.SENDING:
+            await self._writer.wait_until_sent(entry.key)  # by a batch of this client that was left, or goes on
+            await self._writer.flush()
             is_being_sent = await self._writer.is_being_sent(entry.key)
             if is_being_sent:
                 await anyio.sleep(LOOK_EVERY)

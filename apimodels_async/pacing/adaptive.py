@@ -67,9 +67,12 @@ class AdaptivePacing(LearningPacing):
         prior: tuple[float, float] = PUBLISHED,
         priors: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
-        self._poll_cost = number("poll_cost", poll_cost, above=0.0)
+        try:
+            self._poll_cost = number("poll_cost", poll_cost, above=0.0)
+        except ArgumentError:
+            self._poll_cost = math.inf
         if self._poll_cost == math.inf:
-            raise ArgumentError("poll_cost", "give the seconds of delay that one query is worth", value="inf")
+            raise ValueError(f"poll_cost is the seconds of delay one question is worth, more than 0: not {poll_cost!r}")
         self._prior = _checked("prior", prior)
         self._priors = {key: _checked(f"priors[{key!r}]", value) for key, value in (priors or {}).items()}
         self._keys: dict[str, _Known] = {}

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import anyio
 
@@ -86,7 +86,16 @@ class TaskHost:
             raise StopIteration from None
 
     def last(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run an ``__aexit__`` and end the task."""
+        """Run an ``__aexit__`` and end the task.
+
+        In the loop's own thread, where the garbage collector may end a block that was abandoned, it is only begun.
+        """
+        if self._portal.is_here:
+            if self._task is None:
+                coroutine.close()
+            else:
+                self._jobs.put_nowait(_Job(coroutine))
+            return cast("T", None)
         return self._call(coroutine, self._ask(coroutine, leaves=True), None)
 
     def run(self, function: Callable[[], T]) -> T:

@@ -33,6 +33,11 @@ class Portal:
         self._starting = threading.Lock()
         self._runner: Runner | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling thread is the loop's."""
+        return self._runner is not None and self._runner.is_here
+
     def call(self, coroutine: Coroutine[Any, Any, T], undelivered: Callable[[T], object] | None = None) -> T:
         """Run `coroutine` in the loop and return its result.
 

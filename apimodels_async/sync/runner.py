@@ -195,7 +195,7 @@ class Runner:
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._discarded = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call while the thread that it interrupts does
         self._open = True
         self._calls: set[PortalCall[Any]] = set()
         self._told: set[asyncio.Task[Any]] = set()  # already cancelled

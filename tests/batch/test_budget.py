@@ -2,9 +2,10 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -15,9 +16,11 @@ from apimodels_async._batch.creator import Creator
 from apimodels_async._batch.options import BatchOptions, Item
 from apimodels_async._prices import price
 from apimodels_async.catalogue import parse_prices
-from apimodels_async.errors import NotSubmittedError
+from apimodels_async.errors import BadRequestError, NotSubmittedError
 from apimodels_async.gateway import LocalGateway
 from apimodels_async.instrumentation import Details, Instrument, TaskDetails, add_instrument, remove_instrument
+from apimodels_async.pacing import FixedPacing
+from tests.support.picture_server import KEY, PictureServer, as_json, picture
 
 LITE = "gpt-image-2-lite"
 
@@ -153,3 +156,56 @@ async def test_a_batch_says_once_that_a_model_has_no_price_and_sends_it_where_th
     said = [record for record in caplog.messages if "no price is known for 'gpt-image-2'" in record]
     assert len(said) == 1
     assert (batch.stats.unpriced, batch.stats.spent) == (2, 0.0)
+
+
+async def a_run(server: PictureServer, ledger: Path, prompts: object, budget: float) -> tuple[list[Any], float]:
+    async with (
+        AsyncImagesClient(KEY, base_url=server.base_url, model=LITE, pacing=FixedPacing(0.01)) as client,
+        client.batch(cast("Any", prompts), ledger=ledger, budget=budget, max_in_flight=1) as batch,
+    ):
+        errors = {outcome.index: outcome.error async for outcome in batch}
+        return [errors[index] for index in sorted(errors)], batch.stats.spent
+
+
+@pytest.mark.anyio
+async def test_what_an_earlier_run_has_spent_further_down_a_list_is_counted_from_the_start(tmp_path: Path) -> None:
+    with PictureServer() as server:
+        server.create(as_json({"code": 400, "msg": "size"}, 400), server.accepted())
+        server.query(server.completed(server.play("/a.png", picture())))
+        errors, spent = await a_run(server, tmp_path / "l.db", ["a", "b", "c"], 0.016)
+        assert [type(error) for error in errors] == [BadRequestError, type(None), type(None)]
+        assert spent == pytest.approx(0.016)
+
+        errors, spent = await a_run(server, tmp_path / "l.db", ["a", "b", "c"], 0.016)
+        assert [type(error) for error in errors] == [NotSubmittedError, type(None), type(None)]
+        assert spent == pytest.approx(0.016)
+        assert server.posts == 3
+
+        errors, spent = await a_run(server, tmp_path / "l.db", ["x", "b", "y", "c"], 0.025)
+        assert [type(error) for error in errors] == [type(None), type(None), NotSubmittedError, type(None)]
+        assert spent == pytest.approx(0.024)
+        assert server.posts == 4
+
+
+@pytest.mark.anyio
+async def test_what_reads_ahead_is_counted_as_a_list_is(tmp_path: Path) -> None:
+    class Requests:
+        def __init__(self, *prompts: str) -> None:
+            self.prompts = prompts
+
+        async def __aiter__(self) -> AsyncIterator[str]:
+            for prompt in self.prompts:
+                yield prompt
+
+        def read_ahead(self) -> Iterator[str]:
+            yield from self.prompts
+            raise ValueError("a line that is none")
+
+    with PictureServer() as server:
+        server.create(server.accepted())
+        server.query(server.completed(server.play("/a.png", picture())))
+        await a_run(server, tmp_path / "l.db", Requests("b"), 0.008)
+        errors, spent = await a_run(server, tmp_path / "l.db", Requests("a", "b"), 0.008)
+
+    assert [type(error) for error in errors] == [NotSubmittedError, type(None)]
+    assert spent == pytest.approx(0.008)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from apimodels_async import AsyncImagesClient, BatchEvent, GenerationRequest
-from apimodels_async._cancellation import CancelledElsewhereError
+from apimodels_async._cancellation import ForeignExitError
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, as_json, picture
 from tests.support.pictures import PNG
@@ -54,7 +54,7 @@ async def test_one_from_the_requests_is_raised_and_the_tasks_under_way_are_kept(
 
     client_loop = asyncio.get_running_loop()
     async with client_of(server) as client:
-        with pytest.raises(CancelledElsewhereError, match="reading the requests raised CancelledError"):
+        with pytest.raises(ForeignExitError, match="reading the requests raised CancelledError"):
             await client.generate_many(requests(), on_event=seen)
         assert {task.id for task in client.detached} == set(server.created) == {"task-1", "task-2"}
 
@@ -65,7 +65,7 @@ async def test_one_from_a_plain_iterable_is_raised(server: PictureServer) -> Non
         raise asyncio.CancelledError
 
     async with client_of(server) as client:
-        with pytest.raises(CancelledElsewhereError, match="reading the requests"):
+        with pytest.raises(ForeignExitError, match="reading the requests"):
             await client.generate_many(requests())
 
 
@@ -75,6 +75,30 @@ async def test_one_from_a_listener_is_logged(server: PictureServer, caplog: pyte
 
     async with client_of(server) as client:
         outcomes = await client.generate_many(["a", "b"], on_event=listener)
+
+    assert [outcome.ok for outcome in outcomes] == [True, True]
+    assert "the batch's listener failed" in caplog.text
+
+
+class Odd(BaseException):
+    """As ``pytest.fail`` raises one."""
+
+
+@pytest.mark.parametrize(
+    "error", [Odd(), SystemExit(3), BaseExceptionGroup("g", [asyncio.CancelledError()]), asyncio.CancelledError()]
+)
+@pytest.mark.parametrize("awaited", [False, True])
+async def test_whatever_a_listener_raises_is_logged(
+    server: PictureServer, caplog: pytest.LogCaptureFixture, error: BaseException, awaited: bool
+) -> None:
+    def plain(_: BatchEvent) -> None:
+        raise error
+
+    async def async_one(_: BatchEvent) -> None:
+        raise error
+
+    async with client_of(server) as client:
+        outcomes = await client.generate_many(["a", "b"], on_event=async_one if awaited else plain)
 
     assert [outcome.ok for outcome in outcomes] == [True, True]
     assert "the batch's listener failed" in caplog.text
@@ -92,7 +116,7 @@ async def test_one_from_a_picture_is_the_outcome_of_its_request(server: PictureS
         outcomes = await client.generate_many(["a", GenerationRequest("b", image=odd), "c"])
 
     assert [outcome.ok for outcome in outcomes] == [True, False, True]
-    assert isinstance(outcomes[1].error, CancelledElsewhereError)
+    assert isinstance(outcomes[1].error, ForeignExitError)
     assert server.posts == 2
 
 
@@ -125,7 +149,7 @@ async def test_one_from_a_transport_is_a_failed_query(server: PictureServer) -> 
 
     assert outcomes[0].task is not None
     assert outcomes[0].task.id == "t1"
-    assert "CancelledElsewhereError" in str(outcomes[0].error)
+    assert "ForeignExitError" in str(outcomes[0].error)
 
 
 async def test_a_batch_that_is_really_cancelled_is_cancelled(server: PictureServer) -> None:

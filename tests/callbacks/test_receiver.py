@@ -1,5 +1,6 @@
 """Who is believed, who is refused, and what is done about it: the receiver as an ASGI app, on both back ends."""
 
+import asyncio
 import functools
 import itertools
 import json
@@ -670,3 +671,20 @@ def test_no_key_is_in_a_repr_or_in_the_traceback_of_a_receiver_that_cannot_be_ma
             CallbackReceiver(**{"public_url": PUBLIC_URL, "secrets": {"k1": key}, **each})
         assert key not in words(caught.value)
         assert lines_with(key, locals_of_ours(caught.value)) == []
+
+
+@pytest.mark.parametrize(
+    "error", [asyncio.CancelledError(), SystemExit(3), BaseExceptionGroup("g", [asyncio.CancelledError()])]
+)
+@pytest.mark.parametrize("awaited", [False, True])
+async def test_a_handler_that_raises_what_ends_tasks_is_called_again(error: BaseException, awaited: bool) -> None:
+    def plain(_: object) -> None:
+        raise error
+
+    async def async_one(_: object) -> None:
+        raise error
+
+    receiver = CallbackReceiver(PUBLIC_URL, SECRETS, on_callback=async_one if awaited else plain)
+    _, url = receiver.issue()
+
+    assert await post(receiver, url, body_of()) == 503

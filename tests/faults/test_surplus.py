@@ -8,7 +8,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from apimodels_async import AsyncImagesClient, Task, TaskState
+from apimodels_async import AsyncImagesClient, SubmissionUnknownError, Task, TaskState
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, Reply, Seen, picture
 from tests.support.pictures import GIF, PNG
@@ -68,6 +68,31 @@ async def test_a_stray_byte_is_no_answer_either(create_lane: str) -> None:
             got = [(await client.create(f"picture {number}")).id for number in range(4)]
 
         assert got == server.created
+
+
+async def test_an_answer_that_aiohttp_cannot_read_is_the_last_over_aiohttp(create_lane: str) -> None:
+    """It refuses a length that stands there twice, which is allowed (RFC 9112, section 6.3) and httpx reads."""
+    with PictureServer() as server:
+
+        def twice(connection: socket.socket, seen: Seen) -> bool:
+            gathered = _Gathered()
+            stays = server.accepted()(cast("Any", gathered), seen)
+            head, _, body = gathered.data.partition(b"\r\n\r\n")
+            connection.sendall(head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            return stays
+
+        server.create(twice)
+        server.query(server.completed("https://a.test/1.png"))
+        got = []
+        async with AsyncImagesClient(KEY, base_url=server.base_url, model="m", timeout=10.0) as client:
+            for number in range(4):
+                try:
+                    got.append((await client.create(f"picture {number}")).id)
+                except SubmissionUnknownError:
+                    got.append(None)
+
+    lost = 1 if create_lane == "fast" else 0
+    assert got == [None] * lost + server.created[lost:]
 
 
 @anything

@@ -1,7 +1,7 @@
 """One batch, from its first request to its end, which can be left at any moment without losing a task."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -37,6 +37,23 @@ __all__ = ["BatchRun"]
 
 _PATIENCE = 0.5
 """Seconds after Ctrl-C in which create requests under way may still be answered before the batch is left."""
+
+
+class _Requests:
+    """The requests as they are read, and all of a file, for a budget that earlier runs have used."""
+
+    def __init__(self, each: AsyncIterator[GenerationRequest], source: RequestFile | StandardInput) -> None:
+        self._each = each
+        self._source = source
+
+    def __aiter__(self) -> AsyncIterator[GenerationRequest]:
+        return self._each
+
+    def read_ahead(self) -> Iterator[GenerationRequest]:
+        """All of them, if they are in a file; blocking."""
+        if isinstance(self._source, RequestFile):
+            for line in self._source:
+                yield line.request
 
 
 @define(kw_only=True, eq=False)
@@ -108,7 +125,7 @@ class BatchRun:
         await self._choose_ledger(client)
         try:
             batch = client.batch(
-                self._requests(first, lines),
+                _Requests(self._requests(first, lines), self.source),
                 download_to=self.place.target.pictures,
                 ledger=self.place.ledger,
                 on_event=self._unfinished.hear,
