@@ -1,6 +1,7 @@
 """Writing into a ledger from async code: off the event loop, and many changes in one transaction."""
 
 import logging
+import os
 import secrets
 import weakref
 from collections.abc import Mapping, Sequence
@@ -73,11 +74,13 @@ class LedgerWriter:
         if key in self._sending:
             return False
         self._sending[key] = None
+        _being_sent[id(self.ledger), key] = self
         return True
 
     def note_sent(self, key: str) -> None:
         """Note that the create request of this entry is over."""
         over = self._sending.pop(key)
+        _being_sent.pop((id(self.ledger), key), None)
         if over is not None:
             over.set()
 
@@ -96,11 +99,13 @@ class LedgerWriter:
         return await _READS.run(partial(self.ledger.find, key))
 
     async def is_being_sent(self, key: str) -> bool:
-        """Whether another process, which is alive, is sending the create request of this entry.
+        """Whether another client of this process, or another process that is alive, is sending this entry's request.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
+        if _being_sent.get((id(self.ledger), key), self) is not self:
+            return True
         return self.ledger.shared and await _READS.run(partial(self.ledger.is_being_sent, key))
 
     async def entries(self) -> list[Entry]:
@@ -283,3 +288,11 @@ class LedgerJournal(Journal):
             await self._writer.write(change)
         except LedgerError:
             logger.exception("the ledger could not be brought up to date")
+
+
+_being_sent: "weakref.WeakValueDictionary[tuple[int, str], LedgerWriter]" = weakref.WeakValueDictionary()
+"""Who is sending which entry of which ledger, as an object, in this process: clients may share one."""
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_being_sent.clear)

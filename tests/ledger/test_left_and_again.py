@@ -8,6 +8,7 @@ import anyio.to_thread
 import pytest
 
 from apimodels_async import AsyncImagesClient
+from apimodels_async.ledger import SqliteLedger
 from apimodels_async.pacing import FixedPacing
 from tests.support.picture_server import KEY, PictureServer, held, picture
 
@@ -56,4 +57,28 @@ async def test_a_ledger_is_one_by_all_its_names(tmp_path: Path) -> None:
             ]
 
     assert {task.id for task in tasks} == {"task-1"}
+    assert server.posts == 1
+
+
+async def test_two_clients_of_one_ledger_wait_for_each_other(tmp_path: Path) -> None:
+    answered = threading.Event()
+    got: list[str | None] = []
+    with PictureServer() as server, SqliteLedger(tmp_path / "l.db") as ledger:
+        server.create(held(answered, server.accepted()))
+
+        async def create(client: AsyncImagesClient) -> None:
+            got.append((await client.create("a", ledger=ledger, key="k")).id)
+
+        async with (
+            AsyncImagesClient(KEY, base_url=server.base_url, model="m", timeout=60.0) as first,
+            AsyncImagesClient(KEY, base_url=server.base_url, model="m", timeout=60.0) as second,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(create, first)
+            assert await anyio.to_thread.run_sync(server.wait_until, lambda: server.posts == 1, 60.0)
+            group.start_soon(create, second)
+            await anyio.wait_all_tasks_blocked()
+            answered.set()
+
+    assert got == ["task-1", "task-1"]
     assert server.posts == 1
