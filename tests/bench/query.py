@@ -118,7 +118,7 @@ def rows() -> Iterator[Row]:
         _, told = compared(ours, other)
         yield at_least(f"{ours}, CPU a query saved", other, ratio, bound, told=told)
     ratio, told = compared(FAST, AIOHTTP)
-    yield at_most(f"{FAST}, CPU a query", AIOHTTP, ratio, 2.2, told=told)
+    yield at_most(f"{FAST}, CPU a query", AIOHTTP, ratio, 1.8, told=told)
     ratio, told = compared(OVER_AIOHTTP, AIOHTTP)
     yield just(f"{OVER_AIOHTTP}, CPU a query", AIOHTTP, ratio, told=told)
 
