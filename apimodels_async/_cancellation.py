@@ -7,20 +7,31 @@ class ForeignExitError(RuntimeError):
     """A caller's code raised what ends tasks, such as ``CancelledError``, and nothing was to end the running one."""
 
 
-def as_error(error: BaseException, what: str) -> Exception:
+def as_error(error: BaseException, what: str, *, exits: bool = False) -> Exception:
     """Return an error that `what` raised, or raise it where it is to end the running task.
 
     A caller's function, iterable or transport raises asyncio's ``CancelledError`` where it awaits a task of its own
     that was cancelled. Passed on, that would end a task of ours as if it had been told to end, and with it a batch,
     silently: so another error stands for it.
+
+    Args:
+        error: what was raised.
+        what: raised it, in words.
+        exits: whether ``sys.exit`` and the like are errors too.
     """
     if isinstance(error, Exception):
         return error
-    if must_pass(error):
+    if must_pass(error) or not (exits or _is_cancellation(error)):
         raise error
     found = ForeignExitError(f"{what} raised {type(error).__name__}, and nothing here was to end")
     found.__cause__ = error
     return found
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_cancellation, error.exceptions))
+    return isinstance(error, asyncio.CancelledError)
 
 
 def must_pass(error: BaseException) -> bool:

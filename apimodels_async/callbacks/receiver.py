@@ -255,7 +255,7 @@ class CallbackReceiver:
             logger.warning("a callback that cannot be read: %s", error)
             return BAD_REQUEST
         except BaseException as error:  # noqa: BLE001  (any error of a store; the server is asked to retry)
-            error = as_error(error, "the store")
+            error = as_error(error, "the store", exits=True)
             logger.warning("a callback cannot be remembered: %s: %s", type(error).__name__, error)
             return BUSY
 
@@ -317,7 +317,7 @@ class CallbackReceiver:
             logger.warning("the callback of task %s is not taken now: %s", callback.task_id, error)
             return BUSY
         except BaseException as error:
-            error = as_error(error, "the handler")
+            error = as_error(error, "the handler", exits=True)
             words = str(error) if isinstance(error, ApimodelsError) else f"{type(error).__name__}: {error}"
             logger.exception("task %s: its callback was not handled, it will come again (%s)", callback.task_id, words)
             return BUSY
