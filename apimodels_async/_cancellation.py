@@ -28,9 +28,16 @@ def as_error(error: BaseException, what: str, *, exits: bool = False) -> Excepti
     return found
 
 
+def _inner(error: BaseException) -> tuple[BaseException, ...]:
+    """What an exception group holds. Not by isinstance, after which pyright knows nothing of what is in the group."""
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return inner
+
+
 def _is_cancellation(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(_is_cancellation, error.exceptions))
+    inner = _inner(error)
+    if inner:
+        return all(map(_is_cancellation, inner))
     return isinstance(error, asyncio.CancelledError)
 
 
@@ -38,8 +45,9 @@ def must_pass(error: BaseException) -> bool:
     """Whether an error is to end the running task: Ctrl-C, the end of a coroutine, or its own cancellation."""
     if isinstance(error, KeyboardInterrupt | GeneratorExit):
         return True
-    if isinstance(error, BaseExceptionGroup):
-        return any(map(must_pass, error.exceptions))
+    inner = _inner(error)
+    if inner:
+        return any(map(must_pass, inner))
     if not isinstance(error, asyncio.CancelledError):
         kind = type(error)
         return kind.__name__ == "Cancelled" and kind.__module__.partition(".")[0] == "trio"

@@ -36,11 +36,11 @@ def price_as_sent(fields: Mapping[str, Any], model: str, prices: PriceTable = PU
     What stands in ``extra_body`` counts, as it does for the server.
     """
     extra: object = fields.get("extra_body")
-    given = fields
-    if isinstance(extra, Mapping):
-        more = cast("Mapping[str, Any]", extra)
+    more: Mapping[str, Any] = cast("Mapping[str, Any]", extra) if isinstance(extra, Mapping) else {}
+    given: Mapping[str, Any] = fields
+    if more:
         given = {**fields, **{name: value for name, value in more.items() if value is not None}}
-    n, quality, sent = given.get("n", 1), given.get("quality"), _sent_model(extra, model)
+    n, quality, sent = given.get("n", 1), given.get("quality"), _sent_model(more.get("model"), model)
     n = int(n) if isinstance(n, float) and n.is_integer() else 1 if n is None else n
     if sent is None or not isinstance(n, int) or isinstance(n, bool):
         return None  # who knows what the server takes it for
@@ -53,9 +53,8 @@ def price_as_sent(fields: Mapping[str, Any], model: str, prices: PriceTable = PU
     )
 
 
-def _sent_model(extra: object, model: str) -> str | None:
+def _sent_model(given: object, model: str) -> str | None:
     """The model that the server sees; ``None`` if ``extra_body`` puts something else in its place."""
-    given = cast("Mapping[str, Any]", extra).get("model") if isinstance(extra, Mapping) else None
     return model if given is None else given if isinstance(given, str) else None
 
 

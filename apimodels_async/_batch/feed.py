@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 
@@ -42,7 +42,8 @@ def threaded(items: Iterable[T] | AsyncIterable[T]) -> Iterable[T] | AsyncIterab
     """
     if isinstance(items, AsyncIterable | ThreadedIterable) or type(items) in _IN_MEMORY:
         return items
-    if isinstance(items, str | bytes | bytearray | memoryview | Mapping) or not hasattr(items, "__iter__"):
+    given: Any = items
+    if isinstance(given, str | bytes | bytearray | memoryview | Mapping) or not hasattr(given, "__iter__"):
         return items  # which the batch will refuse
     return ThreadedIterable(items)
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio.lowlevel
 
@@ -21,6 +21,9 @@ from apimodels_async.errors import LedgerError
 from apimodels_async.ledger.entries import Entry, Step, key_of
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import GenerationRequest, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _AT_ONCE = 64
 """Requests of a list that are looked up at a time."""
@@ -91,12 +94,14 @@ class Resumer:
         Requests that are read one by one, and those with local pictures, are counted when it is their turn; what is
         read one by one may have a method `read_ahead`, which gives all of them.
         """
-        ahead: Any = requests if isinstance(requests, list | tuple) else getattr(requests, "read_ahead", None)
-        if ahead is None or not self._accounts.budget.is_limited:
+        whole: Any = requests
+        read_ahead: Any = whole.__iter__ if isinstance(requests, list | tuple) else getattr(whole, "read_ahead", None)
+        if read_ahead is None or not self._accounts.budget.is_limited:
             return
+        ahead: Iterable[GenerationRequest | str] = read_ahead()
         seen: Counter[str] = Counter()
         with suppress(Exception):  # what is wrong with the input is said when it is read
-            for number, given in enumerate(ahead() if callable(ahead) else ahead):
+            for number, given in enumerate(ahead):
                 if number % _AT_ONCE == 0:
                     await anyio.lowlevel.checkpoint()
                 with suppress(Exception):  # and likewise of a request

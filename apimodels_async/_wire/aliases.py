@@ -113,8 +113,8 @@ def error_words(error: object, deep: int = 0) -> str | None:
         parts = cast("dict[str, object]", error)
         return next((words for name in _ERROR_WORDS if (words := error_words(parts.get(name), deep + 1))), None)
     if isinstance(error, list):
-        errors = (one for one in cast("list[object]", error)[:_SHOWN] if isinstance(one, dict))
-        each = (error_words(one, deep + 1) for one in errors)
+        errors = cast("list[object]", error)[:_SHOWN]
+        each = [error_words(cast("object", one), deep + 1) for one in errors if isinstance(one, dict)]
         return "; ".join(words for words in each if words) or None
     return None
 
