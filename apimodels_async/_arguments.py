@@ -1,9 +1,10 @@
 """The errors for a bad argument, in parts: the command line puts an option's name in place of the argument's.
 
-And the checks of numbers: what counts as one is converted once, where it comes in.
+And the checks of types that all packages share. What counts as a number is converted once, where it comes in.
 """
 
 import math
+import os
 from operator import index
 from typing import Any, cast
 
@@ -56,6 +57,38 @@ def _make(
     kind: type[ArgumentError] | type[ArgumentTypeError], argument: str, reason: str, value: str | None, hint: str
 ) -> Exception:
     return kind(argument, reason, value=value, hint=hint)
+
+
+def check_type(value: object, kinds: type | tuple[type, ...], argument: str, right: str) -> None:
+    """Refuse a value of another type; `right` says what to give.
+
+    Raises:
+        ArgumentTypeError: naming the argument.
+    """
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
+        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: {right}")
+
+
+def check_functions(**functions: object) -> None:
+    """Refuse what is neither a function nor ``None``.
+
+    Raises:
+        ArgumentTypeError: naming the argument.
+    """
+    for argument, function in functions.items():
+        if function is not None and not callable(function):
+            raise ArgumentTypeError(argument, f"is a {type(function).__name__}: give a function")
+
+
+def path_text(value: object, argument: str, right: str) -> str:
+    """Return a path as text; `right` says what to give.
+
+    Raises:
+        ArgumentTypeError: it is no path, or one of bytes.
+    """
+    text: object = os.fspath(cast("Any", value)) if isinstance(value, os.PathLike) else value
+    check_type(text, str, argument, right)
+    return str(text)
 
 
 _NO_LIMIT = ", or None for no limit"

@@ -216,10 +216,8 @@ class GroupCommit(Generic[C, R]):
         self._several = group.writers > 1
         try:
             results = self._write(group.changes) if group.changes else []
-        except Exception as trouble:  # noqa: BLE001  (raised where it is waited for)
-            error = trouble
-        except BaseException as trouble:  # noqa: BLE001  (this thread must go on: others wait for it)
-            error = RuntimeError(f"writing raised {type(trouble).__name__}: {trouble}")
+        except BaseException as trouble:  # noqa: BLE001  (raised where it is waited for: this thread must go on)
+            error = trouble if isinstance(trouble, Exception) else RuntimeError(f"{trouble!r}, raised by the store")
         with self._lock:
             self._writing = None
             if error is None:

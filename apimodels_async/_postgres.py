@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
-from apimodels_async._arguments import ArgumentTypeError
+from apimodels_async._arguments import check_type
 from apimodels_async._secret import Secret
 from apimodels_async.errors import ConfigurationError
 
@@ -81,8 +81,7 @@ class Dsn:
     """
 
     def __init__(self, text: str) -> None:
-        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ArgumentTypeError("dsn", f"is a {type(text).__name__}: give a postgresql:// URL")
+        check_type(text, str, "dsn", "give a postgresql:// URL")
         try:
             given = conninfo_to_dict(text)
         except psycopg.Error:  # its words would quote the password

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from apimodels_async._arguments import ArgumentTypeError
+from apimodels_async._arguments import check_type
 from apimodels_async._secret import Secret
 from apimodels_async._urls import check_endpoint, exposed_host
 from apimodels_async.catalogue import PUBLISHED, PriceTable, parse_prices
@@ -57,8 +57,8 @@ def resolve(
             file of prices cannot be read.
     """
     for argument, value in (("base_url", base_url), ("model", model)):
-        if value is not None and not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ArgumentTypeError(argument, f"is a {type(value).__name__}: give text")
+        if value is not None:
+            check_type(value, str, argument, "give text")
     if api_key is not None:
         key = key_of(api_key, "api_key")
     elif getenv("APIMODELS_API_KEY"):
@@ -101,8 +101,7 @@ def key_of(key: Secret[str], source: str) -> Secret[str]:
     Raises:
         ConfigurationError: it cannot; the message names the `source`, and not the key.
     """
-    if not isinstance(key.reveal(), str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ArgumentTypeError(source, f"is a {type(key.reveal()).__name__}: give text")
+    check_type(key.reveal(), str, source, "give text")
     # Checked here because an HTTP library's own complaint about a bad header would quote the key.
     if not re.fullmatch(_PRINTABLE, key.reveal()):
         raise ConfigurationError(

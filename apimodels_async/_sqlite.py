@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
-from apimodels_async._arguments import ArgumentTypeError
+from apimodels_async._arguments import path_text
 from apimodels_async._urls import database_url
 from apimodels_async.errors import ConfigurationError
 
@@ -177,9 +177,7 @@ def file_path(given: str | os.PathLike[str], argument: str) -> str:
         ArgumentTypeError: it is no path.
         ConfigurationError: it is a URL. Taken for a path, it would be the name of a new and empty file.
     """
-    text: object = os.fspath(given) if hasattr(given, "__fspath__") and not isinstance(given, type) else given
-    if not isinstance(text, str):
-        raise ArgumentTypeError(argument, f"is a {type(given).__name__}: give the path of a file")
+    text = path_text(given, argument, "give the path of a file")
     if database_url(text, argument) is not None:
         raise ConfigurationError(f"{argument} is the URL of a database: give the path of a file")
     return text

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError, check_type
 from apimodels_async._text import control_character, is_blank
 
 if TYPE_CHECKING:
@@ -19,11 +19,6 @@ def check(condition: object, argument: str, value: object, right: str, hint: str
         if len(shown) > 80:
             shown = f"{shown[:77]}…"
         raise ArgumentError(argument, right, value=shown, hint=hint)
-
-
-def check_type(value: object, kinds: type | tuple[type, ...], argument: str, right: str) -> None:
-    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is int):
-        raise ArgumentTypeError(argument, f"is a {type(value).__name__}: {right}")
 
 
 # Patterns are compiled on first use, and kept, by `re` itself: an import need not pay for them.

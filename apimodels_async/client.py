@@ -14,7 +14,7 @@ from apimodels_async import _create as creates
 from apimodels_async import _download as downloads
 from apimodels_async import _http as transport
 from apimodels_async import ledger as ledgers
-from apimodels_async._arguments import ArgumentError, ArgumentTypeError, limit, seconds, whole
+from apimodels_async._arguments import ArgumentError, ArgumentTypeError, check_functions, limit, seconds, whole
 from apimodels_async._create.arguments import (
     check_key,
     check_ledger,
@@ -400,8 +400,7 @@ class AsyncImagesClient:
         """
         check_requests(requests)
         check_ledger(ledger)
-        if on_event is not None and not callable(on_event):
-            raise ArgumentTypeError("on_event", f"is a {type(on_event).__name__}: give a function")
+        check_functions(on_event=on_event)
         directory = None if download_to is None else downloads.place_of(download_to, "download_to")
         naming = None if name is None else downloads.Naming(name, requests=requests)
         if naming is not None and (directory is None or (naming.needs_key and ledger is None)):

@@ -217,5 +217,5 @@ def test_a_store_that_raises_what_ends_tasks_holds_no_writer_up() -> None:
         raise SystemExit(3)
 
     commit: GroupCommit[str, str] = GroupCommit(write)
-    with pytest.raises(RuntimeError, match="writing raised SystemExit: 3"):
+    with pytest.raises(RuntimeError, match=r"SystemExit\(3\), raised by the store"):
         commit.submit("a").result()

@@ -1,7 +1,10 @@
 """No log record holds what a terminal or a log file would obey."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +62,8 @@ def test_an_argument_that_cannot_be_shown_ends_nothing(
 
 
 class Raises(logging.Handler):
+    """As a handler, and as a filter."""
+
     def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.error = error
@@ -66,45 +71,41 @@ class Raises(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         raise self.error
 
+    def refuse(self, record: logging.LogRecord) -> bool:
+        raise self.error
 
+
+@contextmanager
+def raising(name: str, error: BaseException, *, in_a_filter: bool = False) -> Iterator[logging.Logger]:
+    """A logger of which a handler or a filter raises an error."""
+    logger, handler = logging.getLogger(name), Raises(error)
+    add, remove = (logger.addFilter, logger.removeFilter) if in_a_filter else (logger.addHandler, logger.removeHandler)
+    what: Any = handler.refuse if in_a_filter else handler
+    add(what)
+    yield logger
+    remove(what)
+
+
+@pytest.mark.parametrize("in_a_filter", [False, True])
 @pytest.mark.parametrize("name", ["apimodels_async", "apimodels_async.gateway.workers"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SystemExit(3), RuntimeError("broken")])
 def test_a_handler_that_raises_ends_nothing_and_is_told(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], name: str, error: BaseException
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    error: BaseException,
+    in_a_filter: bool,
 ) -> None:
-    handler = Raises(error)
-    logger = logging.getLogger(name)
-    logger.addHandler(handler)
-    try:
-        with caplog.at_level(logging.INFO):
-            logger.info("task %s", "t1")
-    finally:
-        logger.removeHandler(handler)
+    with raising(name, error, in_a_filter=in_a_filter) as logger, caplog.at_level(logging.INFO):
+        logger.info("task %s", "t1")
+
     assert type(error).__name__ in capsys.readouterr().err
 
 
-def test_a_filter_that_raises_ends_nothing(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuses(_: logging.LogRecord) -> bool:
-        raise ValueError("not today")
-
-    logger = logging.getLogger("apimodels_async")
-    logger.addFilter(refuses)
-    try:
-        with caplog.at_level(logging.INFO):
-            logger.info("task %s", "t1")
-    finally:
-        logger.removeFilter(refuses)
-    assert "not today" in capsys.readouterr().err
-
-
 def test_ctrl_c_in_a_handler_is_ctrl_c(caplog: pytest.LogCaptureFixture) -> None:
-    handler = Raises(KeyboardInterrupt())
-    logger = logging.getLogger("apimodels_async")
-    logger.addHandler(handler)
-    try:
-        with caplog.at_level(logging.INFO), pytest.raises(KeyboardInterrupt):
-            logger.info("task %s", "t1")
-    finally:
-        logger.removeHandler(handler)
+    with (
+        raising("apimodels_async", KeyboardInterrupt()) as logger,
+        caplog.at_level(logging.INFO),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        logger.info("task %s", "t1")

@@ -5,12 +5,13 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 
+from apimodels_async._create.arguments import may_be_requests
 from apimodels_async._threads import LoopCaller
 
 T = TypeVar("T")
@@ -42,10 +43,8 @@ def threaded(items: Iterable[T] | AsyncIterable[T]) -> Iterable[T] | AsyncIterab
     """
     if isinstance(items, AsyncIterable | ThreadedIterable) or type(items) in _IN_MEMORY:
         return items
-    given: Any = items
-    if isinstance(given, str | bytes | bytearray | memoryview | Mapping) or not hasattr(given, "__iter__"):
-        return items  # which the batch will refuse
-    return ThreadedIterable(items)
+    # What cannot be requests stays as it is: the batch refuses it by its type.
+    return ThreadedIterable(items) if may_be_requests(items) else items
 
 
 async def read(items: Iterable[T] | AsyncIterable[T], window: anyio.Semaphore) -> AsyncGenerator[T]:

@@ -160,7 +160,7 @@ class Pipeline:
             async with aclosing(read(self._requests, self._window)) as requests:
                 await self._read_each(requests)
         except BaseException as error:  # noqa: BLE001  (raised to the consumer, after the tasks under way)
-            self.input_error = error if isinstance(error, SystemExit) else as_error(error, "reading the requests")
+            self.input_error = error if isinstance(error, SystemExit) else as_error(error, "the requests")
         self._read_all = True
         self._hand_over(None)
 

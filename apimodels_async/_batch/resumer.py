@@ -18,7 +18,7 @@ from apimodels_async._create.inputs import has_local
 from apimodels_async._create.prepare import prepare
 from apimodels_async._download.destination import as_paths, seen_from
 from apimodels_async.errors import LedgerError
-from apimodels_async.ledger.entries import Entry, Step, key_of
+from apimodels_async.ledger.entries import Entry, Step
 from apimodels_async.ledger.run import LedgerRun
 from apimodels_async.models import GenerationRequest, Task
 
@@ -59,6 +59,10 @@ class Steps(Protocol):
         ...
 
 
+def _read_ahead(requests: Any) -> "Iterable[GenerationRequest | str]":
+    return requests.read_ahead() if hasattr(requests, "read_ahead") else ()
+
+
 class Resumer:
     """Looks requests up in a ledger and goes on where an earlier run ended.
 
@@ -94,11 +98,9 @@ class Resumer:
         Requests that are read one by one, and those with local pictures, are counted when it is their turn; what is
         read one by one may have a method `read_ahead`, which gives all of them.
         """
-        whole: Any = requests
-        read_ahead: Any = whole.__iter__ if isinstance(requests, list | tuple) else getattr(whole, "read_ahead", None)
-        if read_ahead is None or not self._accounts.budget.is_limited:
+        if not self._accounts.budget.is_limited:
             return
-        ahead: Iterable[GenerationRequest | str] = read_ahead()
+        ahead = requests if isinstance(requests, list | tuple) else _read_ahead(requests)
         seen: Counter[str] = Counter()
         with suppress(Exception):  # what is wrong with the input is said when it is read
             for number, given in enumerate(ahead):
@@ -112,8 +114,7 @@ class Resumer:
         if has_local(request):
             return
         model = self._engine.model_of(request)
-        digest = prepare(request, model, for_ledger=True).digest
-        key, seen[digest] = key_of(digest, seen[digest]), seen[digest] + 1
+        key = self._records.next_key(prepare(request, model, for_ledger=True), seen)
         if self._records.is_paid(key):
             self._accounts.budget.set_aside(key, request, model)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import evolve, fields
 
-from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+from apimodels_async._arguments import ArgumentError, check_type, path_text
 from apimodels_async._validators import check_text
 from apimodels_async.models import GenerationRequest, Task
 
@@ -18,11 +18,16 @@ def request_of(prompt: str | GenerationRequest, arguments: Mapping[str, Any]) ->
     return evolve(prompt, **given) if isinstance(prompt, GenerationRequest) else GenerationRequest(prompt, **given)
 
 
-def check_requests(requests: object) -> None:
-    """Raise a TypeError for an iterable that is clearly not a list of requests, such as a string."""
-    kind = type(requests).__name__
+def may_be_requests(requests: object) -> bool:
+    """Whether this can be read as several requests: it is an iterable, and not clearly a single one, such as a text."""
     is_single = isinstance(requests, (str, bytes, bytearray, memoryview, Mapping, GenerationRequest))
-    if is_single or not (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__")):
+    return not is_single and (hasattr(requests, "__iter__") or hasattr(requests, "__aiter__"))
+
+
+def check_requests(requests: object) -> None:
+    """Raise a TypeError for what is clearly not a list of requests."""
+    if not may_be_requests(requests):
+        kind = type(requests).__name__
         raise TypeError(
             f"requests is a {kind}: give a list of prompts or of GenerationRequest; a single one goes to generate"
         )
@@ -30,17 +35,13 @@ def check_requests(requests: object) -> None:
 
 def check_ledger(ledger: object) -> None:
     """Raise a TypeError for what is neither a ledger nor the name of one."""
-    named = isinstance(ledger, str) or (hasattr(ledger, "__fspath__") and not isinstance(ledger, type))
-    if ledger is not None and not named and not callable(getattr(ledger, "apply", None)):
-        raise ArgumentTypeError(
-            "ledger", f"is a {type(ledger).__name__}: give a path, a postgresql:// URL or a ledger that is open"
-        )
+    if ledger is not None and not callable(getattr(ledger, "apply", None)):
+        path_text(ledger, "ledger", "give a path, a postgresql:// URL or a ledger that is open")
 
 
 def check_task(task: object) -> None:
     """Raise a TypeError for what is no task, such as the id of one."""
-    if not isinstance(task, Task):
-        raise ArgumentTypeError("task", f"is a {type(task).__name__}: give a Task, which get(task_id) returns")
+    check_type(task, Task, "task", "give a Task, which get(task_id) returns")
 
 
 def checked_id(task_id: object) -> str:

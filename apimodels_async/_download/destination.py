@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from apimodels_async._arguments import ArgumentError, ArgumentTypeError
+from apimodels_async._arguments import ArgumentError, path_text
 from apimodels_async._download.folder import LocalFolder
 from apimodels_async._download.part import PicturePart
 from apimodels_async._download.remote import RemoteFolder
@@ -62,11 +62,7 @@ def place_of(given: str | os.PathLike[str], argument: str) -> Place:
     Raises:
         ArgumentTypeError, ArgumentError: no path, or a URL where nothing can be saved.
     """
-    text: object = os.fspath(given) if hasattr(given, "__fspath__") and not isinstance(given, type) else given
-    if not isinstance(text, str):
-        raise ArgumentTypeError(
-            argument, f"is a {type(given).__name__}: give the path of a folder, or the URL of a store"
-        )
+    text = path_text(given, argument, "give the path of a folder, or the URL of a store")
     if not isinstance(given, str):
         if _FLATTENED.match(text):
             raise ArgumentError(argument, "a Path cannot hold a URL: give it as a string", value=text)

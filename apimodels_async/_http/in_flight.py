@@ -33,7 +33,7 @@ class InFlight:
         return _Exchange(self, anyio.move_on_after(bound))
 
     def fast_exchange(self, bound: float | None) -> "_FastExchange":
-        """Do the same over aiohttp, which needs asyncio: a cancel scope takes four times as long.
+        """Do the same over aiohttp, which needs asyncio: a cancel scope takes more than twice as long.
 
         Raises:
             ConfigurationError: it would begin into the closing (from entering it).
@@ -87,7 +87,8 @@ class _Exchange:
 class _FastExchange:
     """A deadline of asyncio's own, as `asyncio.timeout` keeps it, which can also be cancelled.
 
-    Whoever else cancels the task, an outer cancel scope included, is counted by the task, and goes first.
+    If something else cancels the task as well, such as an outer cancel scope, that cancellation is passed on: the task
+    counts how often it was cancelled.
     """
 
     __slots__ = ("_all", "_bound", "_cancelled", "_others", "_task", "_timer")

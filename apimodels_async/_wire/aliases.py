@@ -71,12 +71,14 @@ def task_fields(payload: Mapping[str, Any]) -> object:
         if isinstance(inner, list):
             inner = _only_task(cast("list[object]", inner))
         if not isinstance(inner, dict):
-            only_an_id = found is payload and isinstance(inner, str | int) and not isinstance(inner, bool)
-            return inner if only_an_id and inner else {} if found is payload else found
+            break
         found = cast("dict[str, Any]", inner)
         if id_value(found) or state_word(found):
-            return found
-    return found
+            break
+    if found is not payload:
+        return found
+    only: object = payload.get("data")
+    return only if only and isinstance(only, str | int) and not isinstance(only, bool) else {}
 
 
 def _only_task(found: list[object]) -> dict[str, Any] | None:

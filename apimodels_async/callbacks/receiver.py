@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Self, TypeVar, cast
 
 import anyio
 
-from apimodels_async._arguments import ArgumentTypeError, number
+from apimodels_async._arguments import ArgumentTypeError, check_functions, number, whole
 from apimodels_async._cancellation import as_error
 from apimodels_async._secret import Secret
 from apimodels_async._threads import WorkerThreads
@@ -118,27 +118,18 @@ class CallbackReceiver:
         self.signer: CallbackSigner = CallbackSigner(public_url, hidden.reveal(), signing_key=signing_key)
         if plain and confirm is None:
             raise ValueError("plain=True accepts posts from any caller: give confirm= as well, such as client.get")
-        for name, value in (
-            ("handler_timeout", handler_timeout),
-            ("confirm_rate", confirm_rate),
-            ("queue_size", queue_size),
-            ("max_bytes", max_bytes),
-        ):
-            number(name, value, above=0.0)
-        if on_callback is not None and not callable(on_callback):
-            raise ArgumentTypeError("on_callback", f"is a {type(on_callback).__name__}: give a function")
-        if confirm is not None and not callable(confirm):
-            raise ArgumentTypeError("confirm", f"is a {type(confirm).__name__}: give a function, such as client.get")
+        check_functions(on_callback=on_callback, confirm=confirm)
+        confirm_rate = number("confirm_rate", confirm_rate, above=0.0)
         self._plain = plain
         self._reusable = reusable
-        self._max_bytes = max_bytes
+        self._max_bytes = whole("max_bytes", max_bytes, least=1)
         self._on_callback = on_callback
-        self._handler_timeout = handler_timeout
+        self._handler_timeout = number("handler_timeout", handler_timeout, above=0.0)
         self._confirming = None if confirm is None else Confirming(confirm, confirm_rate)
         self._owns_store = store is None or isinstance(store, (str, os.PathLike))
         self._store: CallbackStore = _opened(store)
         self._following = Subscriptions(self._store)
-        self._inbox = Inbox(queue_size)
+        self._inbox = Inbox(whole("queue_size", queue_size, least=1))
         self._together = Together()
         self._closed = False
 

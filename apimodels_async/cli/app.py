@@ -1,8 +1,5 @@
 """The assembled commands, and the one place where an error becomes a message and an exit code."""
 
-import codecs
-import os
-import sys
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Annotated, Any, cast
@@ -21,6 +18,7 @@ from apimodels_async.cli import (
     listen,
     login,
     opening,
+    stdout,
     tasks,
     trigger,
     upload,
@@ -94,36 +92,16 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """click's UsageError, which is a part of typer itself in some versions of it."""
 
 
-_WRITABLE = "apimodels_writable"
-
-
-def _writable(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Write what stdout cannot encode as Python would, and the bytes of a file name that are no text as they are.
-
-    A batch must not end because a file is called after a prompt.
-    """
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    sign = error.object[error.start]
-    if os.name == "posix" and "\udc80" <= sign <= "\udcff":
-        return bytes([ord(sign) - 0xDC00]), error.start + 1
-    return sign.encode("ascii", "backslashreplace").decode(), error.start + 1
-
-
-codecs.register_error(_WRITABLE, _writable)
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run a command, and return its exit code. No traceback for anything that a user can cause."""
     as_json = "--json" in takewhile(lambda each: each != "--", arguments)
-    if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
-        reconfigure(errors=_WRITABLE)
+    stdout.take_every_name()
     with Stderr(as_json=as_json).listening() as stderr:
         try:
             # `timeout`, service managers and closed terminals send other signals; no task id must be lost over them.
             with like_ctrl_c():
                 code = app(list(arguments) or ["--help"], prog_name="apimodels", standalone_mode=False)
-                _flush_stdout()
+                stdout.flush()
         except (Exception, KeyboardInterrupt) as error:
             ending = _ending(error)
             if ending is None:
@@ -139,14 +117,14 @@ def _ending(error: BaseException) -> CommandFailed | None:
     match error:
         case CommandFailed():
             if isinstance(error.__cause__, OSError):
-                _drop_stdout()
+                stdout.drop()
             return error
         case ApimodelsError():
             return CommandFailed(words_of(error), exit_codes.code_of(error), cause=error)
         case KeyboardInterrupt() | typer.Abort():
             return CommandFailed("interrupted", exit_codes.INTERRUPTED)
         case OSError():  # a full disk, a reader of stdout that went away
-            _drop_stdout()
+            stdout.drop()
             return CommandFailed(error.strerror or str(error), exit_codes.UNEXPECTED)
         case _ if isinstance(error, _UsageError):
             return CommandFailed(_usage(error), exit_codes.USAGE)
@@ -161,16 +139,3 @@ def _usage(error: Any) -> str:
         name = error.param.metavar if error.param.param_type_name == "argument" else max(error.param.opts, key=len)
         message = f"{name} {message}"
     return f"{message.rstrip('.')} (see {where} --help)"
-
-
-def _flush_stdout() -> None:
-    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  (closed by the shell: >&-)
-        sys.stdout.flush()
-
-
-def _drop_stdout() -> None:
-    """If stdout can no longer be written, prevent Python's last flush from failing as well."""
-    try:
-        _flush_stdout()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -57,7 +57,7 @@ def _append(directory: Path, line: dict[str, Any]) -> None:
     path = directory / FOLDER / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json_bytes(line)
-    # Without waiting: the name may be that of a pipe, which nobody reads.
+    # O_NONBLOCK because the name may be that of a pipe: opening one blocks until somebody reads from it.
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o644)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):

@@ -126,15 +126,6 @@ class Screen:
         for name, value in pairs:
             typer.echo(f"{name.ljust(9)}  {one_line(value)}")
 
-    def flush(self) -> None:
-        """Write what stdout still holds back.
-
-        Raises:
-            OSError: it takes no more.
-        """
-        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  (closed by the shell: >&-)
-            sys.stdout.flush()
-
     def json(self, value: Mapping[str, Any]) -> None:
         """One JSON object, and nothing else."""
         # ASCII, so that it can be written to whatever stdout is.

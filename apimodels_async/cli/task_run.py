@@ -11,7 +11,7 @@ from apimodels_async._create.uploads import UploadProgress
 from apimodels_async._download.destination import Place, name_of
 from apimodels_async._wire import tasks
 from apimodels_async._wire.picture_formats import recognise
-from apimodels_async.cli import exit_codes
+from apimodels_async.cli import exit_codes, stdout
 from apimodels_async.cli.failures import CommandFailed, in_words_of_the_command_line, still_running, words_of
 from apimodels_async.cli.naming import filled, of_request
 from apimodels_async.cli.notes import note_end, note_task
@@ -151,15 +151,15 @@ class TaskRun:
     def report(self, screen: Screen, *, as_json: bool) -> None:
         """Say what was saved."""
         self._warn_of_format()
-        with self._written(screen):
+        with self._written():
             self._print(screen, as_json=as_json)
 
     @contextlib.contextmanager
-    def _written(self, screen: Screen) -> Generator[None]:
+    def _written(self) -> Generator[None]:
         """Say where the task is if stdout takes nothing, such as on a full disk."""
         try:
             yield
-            screen.flush()
+            stdout.flush()
         except OSError as error:
             what = f"stdout cannot be written ({error.strerror or error})"
             saved = f"; saved: {', '.join(map(str, self.files))}" if self.files else ""
@@ -169,7 +169,7 @@ class TaskRun:
 
     def print_id(self, screen: Screen) -> None:
         """Print the task's id."""
-        with self._written(screen):
+        with self._written():
             screen.lines([] if self.task is None else [self.task.id])
 
     def _print(self, screen: Screen, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from apimodels_async._arguments import number
+from apimodels_async._arguments import check_functions, number, whole
 from apimodels_async._settings import load_prices
 from apimodels_async.catalogue import MODELS
 from apimodels_async.gateway.account import dollars
@@ -31,7 +31,7 @@ from apimodels_async.gateway.limits import LARGEST_BODY, MAX_BODY, SMALL_PICTURE
 from apimodels_async.gateway.loading import InputLoader
 from apimodels_async.gateway.openai_shape import EDITS, error_object, speaks_openai
 from apimodels_async.gateway.openapi import DOCUMENT
-from apimodels_async.gateway.options import check_functions, check_random
+from apimodels_async.gateway.options import check_random
 from apimodels_async.gateway.page import Page
 from apimodels_async.gateway.page_guard import is_page
 from apimodels_async.gateway.received import OnRequest, look_at
@@ -119,13 +119,14 @@ def create_app(
     """
     check_functions(paint=paint, on_request=on_request, on_answer=on_answer, clock=clock, sleep=sleep)
     check_random(rng)
-    paid, keep = number("balance", balance), number("keep", keep)
+    balance, keep = number("balance", balance), number("keep", keep)
+    max_body = None if max_body is None else whole("max_body", max_body, least=1)
     eager = paint is not None
     if paint is None:
         from apimodels_async.gateway import painter  # noqa: PLC0415  (not needed with a painter given)
 
         paint = painter.paint
-    if max_body is not None and not 0 < max_body <= LARGEST_BODY:
+    if max_body is not None and max_body > LARGEST_BODY:
         raise ValueError(f"max_body {max_body!r}: give bytes, {LARGEST_BODY} at most")
     if not 0 < keep < _LONGEST_KEPT:
         raise ValueError(f"keep {keep!r}: give days, more than 0")
@@ -137,7 +138,7 @@ def create_app(
     budget = BodyBudget()
     readers = Workers(2, "apimodels-gateway-reader")
     workers = PictureWorkers(SMALL_PICTURE)
-    store_thread = StoreThread(None if store is None else Path(store), round(paid * 1e6), now, kept)
+    store_thread = StoreThread(None if store is None else Path(store), round(balance * 1e6), now, kept)
     results = TaskResults(store=store_thread, paint=paint, workers=workers, now=now, keep=kept, eager=eager)
     hosting = FileHosting(store=store_thread, readers=readers, budget=budget, now=now, keep=kept, max_body=max_body)
     hosts = AllowedHosts.parse(callback_hosts)

@@ -9,7 +9,7 @@ from typing import Self
 from attrs import frozen
 from starlette.responses import Response
 
-from apimodels_async._arguments import ArgumentTypeError
+from apimodels_async._arguments import check_type
 from apimodels_async.gateway.disconnect import Disconnect
 from apimodels_async.gateway.refusals import Refusal
 from apimodels_async.gateway.timeouts import Sleep
@@ -49,8 +49,7 @@ class FaultRates:
         Raises:
             ValueError: a fault is unknown, or a rate is not a number from 0 to 1, or all together are more than 1.
         """
-        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ArgumentTypeError("faults", f'is a {type(text).__name__}: give text, as "429:0.05,500:0.02"')
+        check_type(text, str, "faults", 'give text, as "429:0.05,500:0.02"')
         rates: dict[Fault, float] = {}
         for part in filter(None, (each.strip() for each in text.split(","))):
             name, _, rate = part.partition(":")

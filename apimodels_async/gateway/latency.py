@@ -6,7 +6,7 @@ from typing import Self
 
 from attrs import field, frozen
 
-from apimodels_async._arguments import ArgumentTypeError
+from apimodels_async._arguments import check_type
 from apimodels_async._reprs import safe_repr
 
 __all__ = ["DEFAULT_LATENCY", "Latency"]
@@ -54,10 +54,7 @@ class Latency:
         """
         if isinstance(given, str):
             return cls.parse(given)
-        if not isinstance(given, cls):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ArgumentTypeError(
-                "latency", f'is a {type(given).__name__}: give "MEDIAN/P90" in seconds, as "0.6/1.5"'
-            )
+        check_type(given, cls, "latency", 'give "MEDIAN/P90" in seconds, as "0.6/1.5"')
         return given
 
     @classmethod

@@ -37,17 +37,6 @@ class Options(TypedDict, total=False):
     rng: random.Random | None
 
 
-def check_functions(**functions: object) -> None:
-    """Refuse what is no function.
-
-    Raises:
-        ArgumentTypeError: naming the option.
-    """
-    for argument, function in functions.items():
-        if function is not None and not callable(function):
-            raise ArgumentTypeError(argument, f"is a {type(function).__name__}: give a function")
-
-
 def check_random(rng: object) -> None:
     """Refuse what draws no numbers.
 

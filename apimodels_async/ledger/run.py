@@ -44,11 +44,11 @@ class LedgerRun:
         self._seen: Counter[str] = Counter()
         self.matched: int = 0
 
-    def next_key(self, prepared: PreparedRequest) -> str:
-        """The key of the next request with this content."""
-        occurrence = self._seen[prepared.digest]
-        self._seen[prepared.digest] += 1
-        return key_of(prepared.digest, occurrence)
+    def next_key(self, prepared: PreparedRequest, seen: "Counter[str] | None" = None) -> str:
+        """The key of the next request with this content; `seen` counts where the list is read a second time."""
+        seen = self._seen if seen is None else seen
+        seen[prepared.digest] += 1
+        return key_of(prepared.digest, seen[prepared.digest] - 1)
 
     def is_paid(self, key: str) -> bool:
         """Whether an earlier run has paid for this entry, or may have."""
@@ -77,19 +77,17 @@ class LedgerRun:
         return await self._writer.find(key)
 
     async def settled(self, entry: Entry) -> Entry:
-        """An entry once no other process that is alive is sending it: as it is then.
+        """An entry once nobody is sending it: neither this client, nor another one, nor another process that is alive.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
         while entry.step is Step.SENDING:
-            await self._writer.wait_until_sent(entry.key)  # by a batch of this client that was left, or goes on
-            await self._writer.flush()
             is_being_sent = await self._writer.is_being_sent(entry.key)
             if is_being_sent:
                 await anyio.sleep(LOOK_EVERY)
             # Also when it is over: the outcome may have come since the entry was read.
-            entry = await self._writer.find(entry.key) or entry
+            entry = await self.find(entry.key) or entry
             if not is_being_sent:
                 break
         return entry

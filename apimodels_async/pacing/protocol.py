@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
 from attrs import field, frozen
 
-from apimodels_async._arguments import ArgumentTypeError, number
+from apimodels_async._arguments import check_type, number
 from apimodels_async._reprs import safe_repr
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def longest(pacing: Pacing, key: str) -> float:
 
 def _above(lowest: float) -> Any:
     def validate(_: object, attribute: "Attribute[Any]", value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ArgumentTypeError(attribute.name, f"is a {type(value).__name__}: give a number above {lowest:g}")
+        check_type(value, (int, float), attribute.name, f"give a number above {lowest:g}")  # it is kept as it is
         number(attribute.name, value, above=lowest)
 
     return validate

@@ -202,8 +202,7 @@ async def test_what_reads_ahead_is_counted_as_a_list_is(tmp_path: Path) -> None:
             raise ValueError("a line that is none")
 
     with PictureServer() as server:
-        server.create(server.accepted())
-        server.query(server.completed(server.play("/a.png", picture())))
+        server.generate()
         await a_run(server, tmp_path / "l.db", Requests("b"), 0.008)
         errors, spent = await a_run(server, tmp_path / "l.db", Requests("a", "b"), 0.008)
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import anyio
@@ -140,7 +141,7 @@ async def test_the_size_of_a_body_is_an_argument(most: int) -> None:
 
     assert await post(receiver, url, body + b" ") == 413
     assert await post(receiver, url, body) == 200
-    with pytest.raises(ValueError, match="max_bytes=0: give a number above 0"):
+    with pytest.raises(ValueError, match="max_bytes=0: give 1 or more"):
         CallbackReceiver(PUBLIC_URL, SECRETS, max_bytes=0)
 
 
@@ -688,3 +689,17 @@ async def test_a_handler_that_raises_what_ends_tasks_is_called_again(error: Base
     _, url = receiver.issue()
 
     assert await post(receiver, url, body_of()) == 503
+
+
+async def test_whatever_is_a_number_bounds_a_handler() -> None:
+    heard: list[str] = []
+    receiver = CallbackReceiver(
+        PUBLIC_URL,
+        SECRETS,
+        on_callback=lambda callback: heard.append(callback.task_id),
+        handler_timeout=Decimal(8),  # type: ignore[arg-type]
+    )
+    _, url = receiver.issue()
+
+    assert await post(receiver, url, body_of()) == 200
+    assert len(heard) == 1

@@ -141,3 +141,22 @@ def test_a_ledger_is_a_file_whatever_its_name_means_to_sqlite(apimodels: Any, he
     assert "completed and saved  1" in shown.stdout
     assert again.stdout.split()[:2] == ["new", "0,"]
     assert (apimodels.folder / ":memory:").is_file()
+
+
+# --- money
+
+
+def test_a_budget_counts_what_an_earlier_run_has_paid_further_down_the_file(apimodels: Any, here: Any) -> None:
+    file = apimodels.folder / "p.txt"
+    batch = ("batch", "p.txt", "-o", "out", "--model", "gpt-image-2-lite", "--budget", "0.02")
+    file.write_text("a\nb\n")
+    first = apimodels(*batch, settings=here)
+    file.write_text("new\na\nb\n")
+
+    again = apimodels(*batch, settings=here)
+
+    assert first.returncode == 0
+    assert again.returncode != 0
+    assert "not sent: the budget is used up" in again.stderr
+    assert "about US$ 0.02" in again.stderr
+    assert len(list((apimodels.folder / "out").glob("*.png"))) == 2

@@ -16,8 +16,7 @@ from apimodels_async.errors import ConfigurationError
 from apimodels_async.gateway import LocalGateway, create_app
 from apimodels_async.ledger import SqliteLedger
 from apimodels_async.pacing import AdaptivePacing, BackoffPacing, FixedPacing
-from tests.support.picture_server import KEY, PictureServer, picture
-from tests.support.pictures import PNG
+from tests.support.picture_server import KEY, PictureServer
 
 DONE = Task(id="t", state=TaskState.COMPLETED, result_urls=("https://a.test/1.png",))
 
@@ -25,9 +24,7 @@ DONE = Task(id="t", state=TaskState.COMPLETED, result_urls=("https://a.test/1.pn
 @pytest.fixture
 def server() -> Iterator[PictureServer]:
     with PictureServer() as running:
-        running.create(running.accepted())
-        running.query(running.completed(running.play("/a.png", picture(PNG))))
-        yield running
+        yield running.generate()
 
 
 @pytest.fixture
@@ -107,6 +104,12 @@ ODD: dict[str, tuple[str, Callable[[], object]]] = {
         "path store": lambda: SqliteCallbackStore("postgresql://user:secret@db/x"),
         "store number": lambda: CallbackReceiver("https://a.test/c", {"k": b"s" * 32}, store=_any(5)),
         "on_callback number": lambda: CallbackReceiver("https://a.test/c", {"k": b"s" * 32}, on_callback=_any(5)),
+        "queue_size fraction": lambda: CallbackReceiver("https://a.test/c", {"k": b"s" * 32}, queue_size=_any(8.5)),
+        "handler_timeout text": lambda: CallbackReceiver(
+            "https://a.test/c", {"k": b"s" * 32}, handler_timeout=_any("8")
+        ),
+        "confirm number": lambda: CallbackReceiver("https://a.test/c", {"k": b"s" * 32}, confirm=_any(5)),
+        "max_body text": lambda: create_app(max_body=_any("5")),
         "latency number": lambda: create_app(latency=_any(0.1)),
         "latency pair": lambda: create_app(latency=_any((0.1, 0.2))),
         "paint number": lambda: create_app(paint=_any(5)),

@@ -337,6 +337,12 @@ class PictureServer:
         """Whether the other side has closed every connection."""
         return self.wait_until(lambda: not self._connections, seconds)
 
+    def generate(self) -> Self:
+        """Accept each create, and answer each query that the task is completed, with one picture."""
+        self.create(self.accepted())
+        self.query(self.completed(self.play("/a.png", picture())))
+        return self
+
     # --- how it does it
 
     def _start(self, work: Callable[..., None], *args: Any) -> None:

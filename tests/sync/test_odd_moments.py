@@ -8,15 +8,13 @@ import pytest
 
 from apimodels_async import ImagesClient, Outcome, Task
 from apimodels_async.pacing import FixedPacing
-from tests.support.picture_server import KEY, PictureServer, picture
+from tests.support.picture_server import KEY, PictureServer
 
 
 @pytest.fixture
 def server() -> Iterator[PictureServer]:
     with PictureServer() as running:
-        running.create(running.accepted())
-        running.query(running.completed(running.play("/a.png", picture())))
-        yield running
+        yield running.generate()
 
 
 def test_a_signal_handler_may_call_while_the_thread_that_it_interrupts_calls(server: PictureServer) -> None:
