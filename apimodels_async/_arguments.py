@@ -86,7 +86,7 @@ def path_text(value: object, argument: str, right: str) -> str:
     Raises:
         ArgumentTypeError: it is no path, or one of bytes.
     """
-    text: object = os.fspath(cast("Any", value)) if isinstance(value, os.PathLike) else value
+    text = os.fspath(cast("os.PathLike[str]", value)) if isinstance(value, os.PathLike) else value
     check_type(text, str, argument, right)
     return str(text)
 
